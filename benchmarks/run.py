@@ -1,0 +1,22 @@
+"""Every benchmark that this machine can run, one after the other: python benchmarks/run.py > figures.md."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+# The GPU comparison is a script of its own: python benchmarks/bench_bertscore_gpu.py
+BENCHMARKS = ("bench_concepts", "bench_rouge", "bench_bertscore", "bench_command")
+
+
+def main() -> None:
+    """Run them; stop at the first that fails."""
+    for name in BENCHMARKS:
+        print(f"## {name}\n", flush=True)
+        subprocess.run([sys.executable, Path(__file__).with_name(f"{name}.py")], check=True)
+        print(flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Groups of images within which scores are averaged again: modality, region, direction, concept count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rocov2_eval.concept_cells import Cell
+from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.truth import Truth
+
+# Shown in the place of the canonical names, which are made for machines.
+_LABELS: Mapping[str, str] = {
+    "C0040405": "CT",
+    "C1306645": "X-ray",
+    "C0024485": "MRI",
+    "C0041618": "ultrasound",
+    "C0002978": "angiography",
+    "C0032743": "PET",
+    "C0817096": "chest",
+    "C0023216": "lower extremity",
+    "C0037303": "cranium",
+    "C0000726": "abdomen",
+    "C1140618": "upper extremity",
+    "C0037949": "spine",
+    "C0030797": "pelvis",
+    "C0006141": "breast",
+    "C1999039": "anterior-posterior",
+    "C1996865": "postero-anterior",
+    "C0205129": "sagittal",
+    "C0205106": "transverse",
+}
+_COUNT_BINS = ((0, 0), (1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 1 << 62))
+
+
+def group_images(facet: str, truth: Truth) -> list[str]:
+    """Return the group of each image, in truth order.
+
+    Raises:
+        UsageFault: The truth has no file that tells the groups.
+    """
+    needs, group = FACETS[facet]
+    cells = truth.manual if needs == "manual" else truth.concepts
+    if cells is None:
+        name = "concepts_manual.csv" if needs == "manual" else "concepts.csv"
+        raise UsageFault(f"--by {facet} needs the {name} that goes with {truth.table.path}")
+    return [group(cell) for cell in cells]
+
+
+def order_of(facet: str, groups: Sequence[str]) -> list[str]:
+    """Return the groups that occur, in the order in which the facet lists them."""
+    occurring = set(groups)
+    return [label for label in _labels(facet) if label in occurring]
+
+
+def _labels(facet: str) -> list[str]:
+    if facet == "concepts":
+        return [_bin_label(low, high) for low, high in _COUNT_BINS]
+    cuis = {"modality": MODALITY_CUIS, "region": REGION_CUIS, "direction": DIRECTION_CUIS}[facet]
+    return [*(_LABELS[cui] for cui in cuis), "several", _NONE[facet]]
+
+
+def _by_cuis(facet: str, cuis: Mapping[str, str]) -> Callable[[Cell], str]:
+    def group(cell: Cell) -> str:
+        held = {text.strip().upper() for text in (cell or "").split(";")} & cuis.keys()
+        if len(held) > 1:
+            return "several"
+        return _LABELS[held.pop()] if held else _NONE[facet]
+
+    return group
+
+
+def _by_count(cell: Cell) -> str:
+    count = len({text.strip().upper() for text in (cell or "").split(";")} - {""})
+    return next(_bin_label(low, high) for low, high in _COUNT_BINS if low <= count <= high)
+
+
+def _bin_label(low: int, high: int) -> str:
+    if low == high:
+        return f"{low}"
+    return f"{low} or more" if high == _COUNT_BINS[-1][1] else f"{low}-{high}"
+
+
+# In ROCOv2 an image without a manual modality shows combined modalities such as PET/CT, or none of the six.
+_NONE: Mapping[str, str] = {"modality": "combined or none", "region": "none", "direction": "none"}
+
+FACETS: Mapping[str, tuple[str, Callable[[Cell], str]]] = {
+    "modality": ("manual", _by_cuis("modality", MODALITY_CUIS)),
+    "region": ("manual", _by_cuis("region", REGION_CUIS)),
+    "direction": ("manual", _by_cuis("direction", DIRECTION_CUIS)),
+    "concepts": ("concepts", _by_count),
+}

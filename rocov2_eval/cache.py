@@ -1,0 +1,228 @@
+"""Token embeddings kept on disk between runs, keyed by content.
+
+One SQLite file: several processes may read and write it at once, and a process that is killed leaves at
+most its last chunk unwritten. Nothing in it is precious: what is damaged is dropped and computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from rocov2_eval.errors import MissingResource
+
+Notify = Callable[[str], None]
+T = TypeVar("T")
+
+FILE_NAME = "embeddings.sqlite3"
+DEFAULT_LIMIT_BYTES = 8 * 2**30
+_LAYOUT = 1  # raised when the tables change: an older file is then replaced
+_BUSY_SECONDS = 120.0
+_KEYS_AT_ONCE = 64  # entries in memory at a time: some megabytes
+_KEPT_SHARE = 0.9  # of the limit after pruning, so that not every chunk has to prune
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_TABLES = """
+CREATE TABLE IF NOT EXISTS entries (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    checksum INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    content BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS entries_by_use ON entries (used, id, size);
+"""
+
+
+def entry_key(*parts: bytes) -> bytes:
+    """Return the key of an entry: SHA-256 over the parts, each with its length before it."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()
+
+
+def require_writable(folder: Path) -> None:
+    """Make the folder of a cache, and a file in it for a moment.
+
+    Raises:
+        MissingResource: It cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise MissingResource(
+            f"the cache folder {folder} cannot be written to ({error.strerror}): "
+            "name another with ROCOV2_CACHE, or add --no-cache"
+        ) from None
+
+
+class EmbeddingCache:
+    """Open cache, a context manager.
+
+    `read` and `write` may be mixed freely. Entries that no recent opening has asked for go first when the
+    limit is reached.
+    """
+
+    def __init__(self, folder: Path, *, limit_bytes: int = DEFAULT_LIMIT_BYTES, notify: Notify) -> None:
+        """Open or create the cache.
+
+        Args:
+            folder: Where the file lies; made if absent.
+            limit_bytes: Largest sum of the contents.
+            notify: Called with a sentence whenever something damaged was dropped.
+        """
+        self._path = folder / FILE_NAME
+        self._limit = limit_bytes
+        self._notify = notify
+        folder.mkdir(parents=True, exist_ok=True)
+        self._connection, self._generation = self._open_or_recreate()
+        self._size = self._stored_size()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def read(self, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Yield position in `keys` and content of every entry that is there and intact."""
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            chunk = keys[start : start + _KEYS_AT_ONCE]
+            positions = {key: position for position, key in enumerate(chunk, start)}
+            for key, content in self._survive(partial(self._read_chunk, tuple(positions))):
+                yield positions[key], content
+
+    def write(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
+        """Store pairs of key and content, in one transaction."""
+        self._survive(partial(self._write_chunk, entries))
+        self._size += sum(len(content) for _, content in entries)
+        if self._size > self._limit:
+            self._survive(self._prune)
+
+    def _read_chunk(self, keys: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:
+        marks = ",".join("?" * len(keys))
+        rows = self._connection.execute(
+            f"SELECT key, checksum, content FROM entries WHERE key IN ({marks})",  # noqa: S608 - only marks
+            keys,
+        ).fetchall()
+        intact = [(key, content) for key, checksum, content in rows if _checksum(key, content) == checksum]
+        damaged = {key for key, _, _ in rows} - {key for key, _ in intact}
+        with self._connection:
+            self._connection.executemany(
+                "UPDATE entries SET used = ? WHERE key = ? AND used < ?",
+                [(self._generation, key, self._generation) for key, _ in intact],
+            )
+            self._connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in damaged])
+        if damaged:
+            self._notify(f"{self._path}: dropped {len(damaged)} damaged entries; they are computed again")
+        return intact
+
+    def _write_chunk(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO entries (key, checksum, used, size, content) VALUES (?, ?, ?, ?, ?)",
+                [
+                    (key, _checksum(key, content), self._generation, len(content), content)
+                    for key, content in entries
+                ],
+            )
+
+    def _prune(self) -> None:
+        self._size = self._stored_size()  # other processes write and prune as well
+        excess = self._size - int(self._limit * _KEPT_SHARE)
+        if self._size <= self._limit:
+            return
+        oldest = self._connection.execute("SELECT id, size FROM entries ORDER BY used, id")
+        dropped = []
+        for identifier, size in oldest:
+            if excess <= 0:
+                break
+            dropped.append((identifier,))
+            excess -= size
+            self._size -= size
+        oldest.close()
+        with self._connection:
+            self._connection.executemany("DELETE FROM entries WHERE id = ?", dropped)
+        # As a script: `execute` would give back a single page.
+        self._connection.executescript("PRAGMA incremental_vacuum;")
+
+    def _stored_size(self) -> int:
+        (size,) = self._connection.execute("SELECT COALESCE(SUM(size), 0) FROM entries").fetchone()
+        return int(size)
+
+    def _open_or_recreate(self) -> tuple[sqlite3.Connection, int]:
+        try:
+            return _connect(self._path)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode not in _CORRUPT:
+                raise
+            self._move_aside()
+            return _connect(self._path)
+
+    def _survive(self, action: Callable[[], T]) -> T:
+        """Do something with the file; if it turns out to be damaged, replace it and do it again."""
+        try:
+            return action()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode not in _CORRUPT:
+                raise
+            self._connection.close()
+            # Another process may have replaced the file already: a sound one is not moved.
+            if not _is_sound(self._path):
+                self._move_aside()
+            self._connection, self._generation = _connect(self._path)
+            self._size = self._stored_size()
+            return action()
+
+    def _move_aside(self) -> None:
+        aside = self._path.with_name(f"{FILE_NAME}.damaged")
+        self._path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(f"{FILE_NAME}{suffix}").unlink(missing_ok=True)
+        self._notify(f"{self._path} is damaged: moved to {aside.name} and started anew")
+
+
+def _connect(path: Path) -> tuple[sqlite3.Connection, int]:
+    """Open the file; return the connection and the number of this opening, by which use is dated."""
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        connection.execute("PRAGMA synchronous = NORMAL")
+        (layout,) = connection.execute("PRAGMA user_version").fetchone()
+        if layout not in {0, _LAYOUT}:
+            connection.execute("DROP TABLE IF EXISTS entries")
+        connection.executescript(f"{_TABLES} PRAGMA user_version = {_LAYOUT};")
+        (last,) = connection.execute("SELECT COALESCE(MAX(used), 0) FROM entries").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection, int(last) + 1
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+            return connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode not in _CORRUPT:
+            raise
+        return False
+
+
+def _checksum(key: bytes, content: bytes) -> int:
+    return zlib.crc32(content, zlib.crc32(key))

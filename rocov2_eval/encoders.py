@@ -1,0 +1,457 @@
+"""Text encoders: captions in, one flat array of token vectors out.
+
+The vectors are those that bert-score 0.3.13 computes one caption at a time: batches hold sequences of
+equal length only, so that there is neither padding nor an attention mask that could matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rocov2_eval.cache import EmbeddingCache, Notify, entry_key, require_writable
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.models import ModelFolder, weights_digest
+from rocov2_eval.records import IntArray
+
+Float32Array = npt.NDArray[np.float32]
+Precision = Literal["fp32", "bf16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Progress = Callable[[int, int], None]  # tokens encoded, tokens in all
+
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
+DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda", "mps")
+
+# A CPU gains nothing from larger batches; an accelerator needs them to be busy.
+_TOKEN_BUDGETS = {"cpu": 2048, "cuda": 32768, "mps": 8192}
+_TEXTS_AT_ONCE = 1024  # to the tokenizer, whose own records of a text are large
+_ROWS_AT_ONCE = 4096  # normalised in place, so that the temporary stays small
+_CACHE_CHUNK_BYTES = 4 * 2**20  # what a killed run may lose
+_NO_LIMIT = 10**18  # transformers writes int(1e30) where a tokenizer knows no largest length
+# The classes for which bert-score puts a blank before the first word.
+_PREFIX_SPACE = {"RobertaTokenizer", "RobertaTokenizerFast", "GPT2Tokenizer", "GPT2TokenizerFast"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tokens:
+    """Token sequences of n texts as one ragged array, each distinct sequence once.
+
+    Attributes:
+        ids: Shape (t,), the vocabulary indices of all distinct sequences, special tokens included.
+        offsets: Shape (u + 1,), from 0; sequence s holds `ids[offsets[s]:offsets[s + 1]]`. Sequences are
+            ordered by length, then by ids.
+        index: Shape (n,), the sequence of each text.
+        specials: Vocabulary indices of the tokens that open and close a sequence.
+        bare_length: Number of tokens of the empty text.
+    """
+
+    ids: IntArray
+    offsets: IntArray
+    index: IntArray
+    specials: tuple[int, ...]
+    bare_length: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arena:
+    """Token vectors of n texts.
+
+    Attributes:
+        tokens: What the rows belong to.
+        vectors: Shape (t, width), row i is the vector of `tokens.ids[i]`, of Euclidean length 1.
+    """
+
+    tokens: Tokens
+    vectors: Float32Array
+
+
+class Encoder(Protocol):
+    """What a metric needs of an encoder; a test passes a fake."""
+
+    def encode(self, texts: Sequence[str]) -> Arena:
+        """Return the token vectors of texts."""
+        ...
+
+
+def no_progress(done: int, total: int) -> None:
+    """Take progress without showing it."""
+
+
+@contextmanager
+def open_encoder(
+    folder: ModelFolder,
+    *,
+    layer: int | None = None,
+    precision: str = "fp32",
+    device: str = "auto",
+    cache: Path | None = None,
+    progress: Progress = no_progress,
+    notify: Notify,
+) -> Iterator[TextEncoder]:
+    """Load an encoder, and open its cache if there is to be one.
+
+    Args:
+        folder: Where the weights lie.
+        layer: Hidden layer to return, from 1; None for the encoder's own (the last one of a user's folder).
+        precision: `fp32` as the challenge computes, `bf16` for speed.
+        device: `auto` takes the first of cuda, mps and cpu that there is.
+        cache: Folder of the embedding cache, None for no cache.
+        progress: Called with the tokens encoded so far and in all.
+        notify: Called with a sentence for the user.
+
+    Raises:
+        MissingResource: A library, the device or part of the weights is missing.
+        UsageFault: The model has no such layer or is of a kind that cannot be used.
+    """
+    if cache is not None:
+        require_writable(cache)
+    digest = weights_digest(folder, memo=cache)
+    chosen = _device(device)
+    with ExitStack() as held:
+        opened = held.enter_context(EmbeddingCache(cache, notify=notify)) if cache is not None else None
+        tokenizer, model, kept = _load(folder.path, layer or folder.layer, precision)
+        yield TextEncoder(
+            identity=f"{folder.name}@{digest[:12]}",
+            digest=digest,
+            layer=kept,
+            precision=precision,
+            tokenizer=tokenizer,
+            model=model.to(chosen),
+            token_budget=_TOKEN_BUDGETS[chosen],
+            cache=opened,
+            progress=progress,
+        )
+
+
+class TextEncoder:
+    """A loaded model and its tokenizer; `open_encoder` makes it.
+
+    Attributes:
+        identity: Name and the first 12 hexadecimal digits of the weights' digest.
+        layer: Hidden layer that is returned.
+        precision: Of weights and arithmetic; what is returned is float32.
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: str,
+        digest: str,
+        layer: int,
+        precision: str,
+        tokenizer: Any,  # noqa: ANN401 - of transformers
+        model: Any,  # noqa: ANN401
+        token_budget: int,
+        cache: EmbeddingCache | None,
+        progress: Progress,
+    ) -> None:
+        self.identity = identity
+        self.layer = layer
+        self.precision = precision
+        self._tokenizer = tokenizer
+        self._model = model
+        self._width = int(model.config.hidden_size)
+        self._token_budget = token_budget
+        self._cache = cache
+        self._progress = progress
+        self._key_parts = (digest.encode(), str(layer).encode(), precision.encode())
+
+    def tokenise(self, texts: Sequence[str]) -> Tokens:
+        """Return the token sequences of texts, without running the model."""
+        return _ragged(_token_ids(self._tokenizer, texts), self._tokenizer)
+
+    def encode(self, texts: Sequence[str]) -> Arena:
+        """Return the token vectors of texts.
+
+        The result is the same on every run on one machine, but batches differ with what the cache holds,
+        which may move the last bit of a number.
+
+        Raises:
+            RejectedInput: A text is longer than the model can take; bert-score would fail on it as well.
+        """
+        tokens = self.tokenise(texts)
+        _refuse_too_long(tokens, _most_positions(self._model))
+        vectors = np.empty((len(tokens.ids), self._width), np.float32)
+        missing = self._fill_from_cache(tokens, vectors)
+        self._fill_from_model(tokens, vectors, missing)
+        _normalise(vectors)
+        return Arena(tokens=tokens, vectors=vectors)
+
+    def _fill_from_cache(self, tokens: Tokens, vectors: Float32Array) -> IntArray:
+        """Copy what the cache has into the array; return the sequences that it lacks."""
+        sequences = np.flatnonzero(np.diff(tokens.offsets))
+        if self._cache is None:
+            return sequences
+        is_missing = np.ones(len(sequences), np.bool_)
+        keys = [self._key(tokens, sequence) for sequence in sequences]
+        for position, content in self._cache.read(keys):
+            sequence = sequences[position]
+            rows = vectors[tokens.offsets[sequence] : tokens.offsets[sequence + 1]]
+            rows[:] = _unpack(content, self.precision).reshape(rows.shape)
+            is_missing[position] = False
+        return sequences[is_missing]
+
+    def _fill_from_model(self, tokens: Tokens, vectors: Float32Array, missing: IntArray) -> None:
+        lengths = np.diff(tokens.offsets)
+        total = int(lengths[missing].sum())
+        done = 0
+        unwritten: list[tuple[bytes, bytes]] = []
+        self._progress(0, total)
+        for batch in self._batches(lengths, missing):
+            rows = tokens.offsets[batch][:, None] + np.arange(lengths[batch[0]])
+            vectors[rows] = self._run(tokens.ids[rows])
+            done += rows.size
+            self._progress(done, total)
+            if self._cache is not None:
+                unwritten += [
+                    (self._key(tokens, sequence), _pack(vectors[span], self.precision))
+                    for sequence, span in zip(batch, rows, strict=True)
+                ]
+                unwritten = self._write_full_chunk(unwritten, is_last=done == total)
+
+    def _write_full_chunk(
+        self, unwritten: list[tuple[bytes, bytes]], *, is_last: bool
+    ) -> list[tuple[bytes, bytes]]:
+        if not is_last and sum(len(content) for _, content in unwritten) < _CACHE_CHUNK_BYTES:
+            return unwritten
+        assert self._cache is not None
+        self._cache.write(unwritten)
+        return []
+
+    def _batches(self, lengths: IntArray, missing: IntArray) -> Iterator[IntArray]:
+        """Cut sequences, ordered by length, into batches of one length each, the longest first.
+
+        The longest first, so that a machine with too little memory fails early. The budget is read anew
+        for each batch, since `_run` lowers it when the memory does not suffice.
+        """
+        stop = len(missing)
+        while stop > 0:
+            length = int(lengths[missing[stop - 1]])
+            first = int(np.searchsorted(lengths[missing[:stop]], length))
+            start = max(first, stop - max(1, self._token_budget // length))
+            yield missing[start:stop]
+            stop = start
+
+    def _run(self, ids: IntArray) -> Float32Array:
+        """Return the hidden states of sequences of one length, shape (sequences, length, width)."""
+        import torch
+
+        try:
+            return self._forward(ids)
+        except torch.cuda.OutOfMemoryError as error:
+            if len(ids) == 1:
+                raise MissingResource(
+                    f"the accelerator has too little memory for a caption of {ids.shape[1]} tokens: "
+                    "use `--device cpu`"
+                ) from error
+        # Outside of the handler, whose exception keeps the tensors of the failed attempt alive.
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        half = len(ids) // 2
+        self._token_budget = max(1, half * ids.shape[1])
+        return np.concatenate([self._run(ids[:half]), self._run(ids[half:])])
+
+    def _forward(self, ids: IntArray) -> Float32Array:
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.from_numpy(ids).to(self._model.device)
+            states = self._model(input_ids=batch, attention_mask=torch.ones_like(batch)).last_hidden_state
+            states = states.float().cpu()
+        array: Float32Array = states.numpy()
+        if not np.isfinite(array).all():
+            raise MissingResource(
+                f"{self.identity} gave values that are not numbers: its weights are damaged, or "
+                f"{self.precision} is too narrow for them"
+            )
+        return array
+
+    def _key(self, tokens: Tokens, sequence: np.int64) -> bytes:
+        ids = tokens.ids[tokens.offsets[sequence] : tokens.offsets[sequence + 1]]
+        return entry_key(*self._key_parts, ids.astype("<i4").tobytes())
+
+
+def _device(wanted: str) -> str:
+    torch = _import_torch()
+    is_there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(name for name, found in is_there.items() if found)
+    if wanted not in is_there:
+        raise UsageFault(f"no device {wanted!r}: expected one of {', '.join(DEVICES)}")
+    if not is_there[wanted]:
+        raise MissingResource(f"this machine has no {wanted} device: use `--device auto`")
+    return wanted
+
+
+def describe_device() -> str:
+    """Return what `--device auto` takes on this machine, with the name of the accelerator.
+
+    Raises:
+        MissingResource: torch is not installed.
+    """
+    chosen, torch = _device("auto"), _import_torch()
+    if chosen == "cuda":
+        return f"cuda: {torch.cuda.get_device_name()}"
+    return f"cpu: {torch.get_num_threads()} threads" if chosen == "cpu" else chosen
+
+
+def _import_torch() -> Any:  # noqa: ANN401
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise MissingResource('torch is not installed: pip install "rocov2-eval[captions]"') from error
+    return torch
+
+
+def _import_transformers() -> Any:  # noqa: ANN401
+    try:
+        import transformers
+    except ModuleNotFoundError as error:
+        raise MissingResource('transformers is not installed: pip install "rocov2-eval[captions]"') from error
+    return transformers
+
+
+def _load(path: Path, layer: int | None, precision: str) -> tuple[Any, Any, int]:
+    """Return tokenizer, model in evaluation mode with the layers above cut off, and the layer."""
+    torch, transformers = _import_torch(), _import_transformers()
+    if precision not in PRECISIONS:
+        raise UsageFault(f"no precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
+    with _quiet(transformers):
+        config = transformers.AutoConfig.from_pretrained(path, local_files_only=True)
+        kept = _checked_layer(path, config, layer)
+        # Layers that are never run are not even built; their weights in the file are passed over.
+        config.num_hidden_layers = kept
+        dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+        model, report = transformers.AutoModel.from_pretrained(
+            path,
+            config=config,
+            local_files_only=True,
+            output_loading_info=True,
+            # Said outright: transformers 5 would keep half-precision weights as they are stored.
+            **{_dtype_keyword(transformers): dtype},
+        )
+        tokenizer = _load_tokenizer(transformers, path)
+    _refuse_incomplete(path, report)
+    # DeBERTa makes some of its tensors in float32 whatever it is told.
+    return tokenizer, model.to(dtype).eval(), kept
+
+
+def _checked_layer(path: Path, config: Any, layer: int | None) -> int:  # noqa: ANN401
+    if config.is_encoder_decoder:
+        raise UsageFault(f"{path}: {config.model_type} is an encoder-decoder, expected an encoder")
+    there = int(config.num_hidden_layers)
+    kept = there if layer is None else layer
+    if not 1 <= kept <= there:
+        raise UsageFault(f"{path}: no layer {kept}, the model has layers 1 to {there}")
+    return kept
+
+
+def _dtype_keyword(transformers: Any) -> str:  # noqa: ANN401
+    major, minor = (int(part) for part in transformers.__version__.split(".")[:2])
+    return "dtype" if (major, minor) >= (4, 56) else "torch_dtype"
+
+
+def _load_tokenizer(transformers: Any, path: Path) -> Any:  # noqa: ANN401
+    tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
+    if type(tokenizer).__name__ not in _PREFIX_SPACE:
+        return tokenizer
+    # bert-score asks for the blank at every call, which fast tokenizers ignore: they take it here only.
+    return transformers.AutoTokenizer.from_pretrained(path, local_files_only=True, add_prefix_space=True)
+
+
+def _refuse_incomplete(path: Path, report: dict[str, Any]) -> None:
+    """Refuse weights that would leave a layer at random; the pooler is not used and may be absent."""
+    absent = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    absent += sorted(str(key) for key in report.get("mismatched_keys", ()))
+    if absent:
+        raise MissingResource(f"{path}: the weights lack {len(absent)} tensors, {absent[0]} among them")
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:  # noqa: ANN401
+    """Keep loading reports and bars off the terminal: what matters in them is checked here."""
+    logging = transformers.utils.logging
+    verbosity, shows_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if shows_bar:
+            logging.enable_progress_bar()
+
+
+def _token_ids(tokenizer: Any, texts: Sequence[str]) -> list[tuple[int, ...]]:  # noqa: ANN401
+    """Tokenise as bert-score does: outer blanks go, and the end goes where the tokenizer knows a limit."""
+    stripped = [text.strip() for text in texts]
+    limit = tokenizer.model_max_length
+    cut = {"truncation": True, "max_length": limit} if limit < _NO_LIMIT else {}
+    distinct = list(dict.fromkeys(stripped))
+    ids: list[tuple[int, ...]] = []
+    for start in range(0, len(distinct), _TEXTS_AT_ONCE):
+        part = distinct[start : start + _TEXTS_AT_ONCE]
+        encoded = tokenizer(part, return_attention_mask=False, return_token_type_ids=False, **cut)
+        ids += [tuple(sequence) for sequence in encoded["input_ids"]]
+    by_text = dict(zip(distinct, ids, strict=True))
+    return [by_text[text] for text in stripped]
+
+
+def _ragged(sequences: Sequence[tuple[int, ...]], tokenizer: Any) -> Tokens:  # noqa: ANN401
+    distinct = sorted(set(sequences), key=lambda sequence: (len(sequence), sequence))
+    place = {sequence: position for position, sequence in enumerate(distinct)}
+    lengths = np.fromiter((len(sequence) for sequence in distinct), np.int64, len(distinct))
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    flat = (token for sequence in distinct for token in sequence)
+    ends = (tokenizer.cls_token_id, tokenizer.sep_token_id)
+    return Tokens(
+        ids=np.fromiter(flat, np.int64, int(offsets[-1])),
+        offsets=offsets,
+        index=np.fromiter((place[sequence] for sequence in sequences), np.int64, len(sequences)),
+        specials=tuple(token for token in ends if token is not None),
+        bare_length=len(_token_ids(tokenizer, [""])[0]),
+    )
+
+
+def _most_positions(model: Any) -> int | None:  # noqa: ANN401
+    """Return how many tokens a model has absolute positions for, None if it has no such table."""
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    if table is None:
+        return None
+    # The RoBERTa family counts positions from the index after the padding token's.
+    first = 0 if table.padding_idx is None else table.padding_idx + 1
+    return int(table.num_embeddings) - first
+
+
+def _refuse_too_long(tokens: Tokens, most: int | None) -> None:
+    longest = int(np.diff(tokens.offsets).max(initial=0))
+    if most is not None and longest > most:
+        raise RejectedInput(
+            f"a caption has {longest} tokens, the encoder takes {most} and its tokenizer names no limit"
+        )
+
+
+def _normalise(vectors: Float32Array) -> None:
+    """Scale every row to length 1, in place."""
+    for start in range(0, len(vectors), _ROWS_AT_ONCE):
+        rows = vectors[start : start + _ROWS_AT_ONCE]
+        rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+
+
+def _pack(vectors: Float32Array, precision: str) -> bytes:
+    """Return vectors as bytes, without loss: bfloat16 is the upper half of a float32."""
+    if precision == "fp32":
+        return vectors.astype("<f4").tobytes()
+    return (vectors.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
+
+
+def _unpack(content: bytes, precision: str) -> Float32Array:
+    if precision == "fp32":
+        return np.frombuffer(content, "<f4")
+    return (np.frombuffer(content, "<u2").astype("<u4") << 16).view("<f4")

@@ -1,0 +1,58 @@
+"""Exceptions a user may meet, and the exit code each of them ends the command with."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # records imports numpy, and --help must not pay for it
+    from collections.abc import Sequence
+
+    from rocov2_eval.records import Finding
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller.
+
+    README.md has the same table for users; `tests/cli/test_exit_codes.py` shows each of them through the
+    real command.
+    """
+
+    OK = 0
+    INPUT_REJECTED = 1
+    USAGE = 2
+    MISSING_RESOURCE = 3
+    BUG = 70
+    INTERRUPTED = 130
+
+
+class RocoError(Exception):
+    """Base of every error that is not a bug of ours."""
+
+    exit_code = ExitCode.INPUT_REJECTED
+
+
+class RejectedInput(RocoError):
+    """A file handed in cannot be scored.
+
+    Attributes:
+        findings: Everything found in it, errors and warnings, in file order.
+    """
+
+    exit_code = ExitCode.INPUT_REJECTED
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
+
+
+class UsageFault(RocoError):
+    """The options given do not go together."""
+
+    exit_code = ExitCode.USAGE
+
+
+class MissingResource(RocoError):
+    """The machine lacks an extra, a model or the truth; the message names the command that brings it."""
+
+    exit_code = ExitCode.MISSING_RESOURCE

@@ -1,0 +1,299 @@
+"""The rules a file can break: code, title, why it matters, how to fix it.
+
+R0xx the file as a whole · R1xx rows and ids · R2xx concepts · R3xx captions · R4xx the 2026 format check ·
+R5xx the truth · R6xx metadata. `rocov2-eval explain CODE` prints one, `docs/findings.md` lists them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from rocov2_eval.records import Finding, Severity
+
+MOST_PER_RULE = 10_000  # findings kept of one rule and file: a hostile file must not fill the memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        title: What is wrong, in a line.
+        why: What the official evaluators do with such a file.
+        fix: What to do.
+        severity: How a finding of this rule counts unless the check says otherwise.
+    """
+
+    title: str
+    why: str
+    fix: str
+    severity: Severity = "error"
+
+
+RULES: Mapping[str, Rule] = {
+    "R001": Rule(
+        title="the file cannot be read",
+        why="The path does not exist, is a folder, is too large, or may not be opened by you.",
+        fix="Check the path and its permissions; a run of 20,000 images is a few megabytes.",
+    ),
+    "R002": Rule(
+        title="the file is not UTF-8",
+        why="The evaluators open files as UTF-8 and stop at the first byte that is not.",
+        fix="Save the file again as UTF-8, for instance: iconv -f latin1 -t utf-8 run.csv > run.utf8.csv",
+    ),
+    "R003": Rule(
+        title="the file holds no rows",
+        why="Every evaluator wants one row for each test image; 2025 and 2026 crash on an empty caption file.",
+        fix="Write one row for each image.",
+    ),
+    "R004": Rule(
+        title="the zip archive is not a submission",
+        why="The platform takes a zip archive with one CSV file in it.",
+        fix="Zip the CSV file alone: zip submission.zip submission.csv",
+    ),
+    "R005": Rule(
+        title="the CSV cannot be parsed to its end",
+        why="Python's csv module, which every evaluator uses, raises at this place (a cell of more than "
+        "131,072 characters, most often because of an opening quote that is never closed).",
+        fix="Close the quote, or write a quote inside a quoted cell twice.",
+    ),
+    "R006": Rule(
+        title="the file starts with a byte order mark",
+        why="The mark becomes part of the first cell: without a header the first image id is unknown, the "
+        "caption evaluators of 2025 and 2026 crash, and the 2026 format check rejects the header.",
+        fix="Save as UTF-8 without BOM (in Excel: 'CSV', then remove it with: sed -i '1s/^\\xEF\\xBB\\xBF//').",
+    ),
+    "R007": Rule(
+        title="the task cannot be told from the file",
+        why="There is neither a header ID,CUIs or ID,Caption nor cells that look like concepts.",
+        fix="Add --task concepts or --task captions.",
+    ),
+    "R008": Rule(
+        title="the file looks like that of another edition",
+        why="Editions differ in their separator: tab until 2019, | in 2022, | or tab in 2023, comma since 2024.",
+        fix="Name the edition of the file with --edition, or write it with the separator of this edition.",
+    ),
+    "R101": Rule(
+        title="a blank line",
+        why="2018 and 2022 report a wrong format; the evaluators from 2023 on crash with an IndexError.",
+        fix="Delete the line; the file must end with the newline of its last row.",
+    ),
+    "R102": Rule(
+        title="a row with the wrong number of cells",
+        why="Concept rows have an id and one cell of concepts; caption rows have an id and a caption.",
+        fix="Separate concepts by ';'. Put a caption that holds the separator in double quotes.",
+    ),
+    "R103": Rule(
+        title="an image id appears twice",
+        why="Every evaluator refuses the file.",
+        fix="Keep one row for each image.",
+    ),
+    "R104": Rule(
+        title="an image id is not in the truth",
+        why="Every evaluator refuses the file. Ids are compared as they are: blanks, a file ending or another "
+        "case make another id.",
+        fix="Use the ids of the test set, without '.jpg' and without blanks.",
+    ),
+    "R105": Rule(
+        title="images of the truth are missing",
+        why="Every evaluator wants as many ids as the truth has.",
+        fix="Add a row for each missing image (an empty concept cell is allowed), or score with --lenient, "
+        "which counts a missing image as 0 and marks the result as unofficial.",
+    ),
+    "R106": Rule(
+        title="an image id holds the capitals ID",
+        why="The concept evaluators of 2023 to 2026 and the caption evaluators of 2023 and 2024 take every row "
+        "whose first cell holds 'ID' for a header and skip it, in the truth and in the run: the image is not "
+        "scored and nobody is told.",
+        fix="Organisers: choose ids without the letters ID. Participants: nothing you can do.",
+        severity="warning",
+    ),
+    "R107": Rule(
+        title="the header is missing",
+        why="The caption evaluators of 2025 and 2026 take the first row for the header and then miss an image.",
+        fix="Make the first line ID,Caption.",
+    ),
+    "R108": Rule(
+        title="the header is not spelt ID",
+        why="The evaluators of 2023 and 2024 and all concept evaluators take a header 'id' for an unknown image.",
+        fix="Spell the header ID,CUIs or ID,Caption.",
+        severity="warning",
+    ),
+    "R109": Rule(
+        title="a header where the edition has none",
+        why="The evaluators of 2018 and 2022 take the header for an unknown image.",
+        fix="Delete the first line.",
+    ),
+    "R201": Rule(
+        title="too many concepts for an image",
+        why="The limit was 1286 in 2018 and is 100 since 2022; the evaluator refuses the file. The 2026 format check "
+        "does not look at it, so that such a file passes the check and then fails.",
+        fix="Keep the most probable concepts.",
+    ),
+    "R202": Rule(
+        title="a concept appears twice for an image",
+        why="Every evaluator refuses the file (after removing blanks, before looking at the case).",
+        fix="Write each concept once.",
+    ),
+    "R203": Rule(
+        title="an empty concept",
+        why="A trailing ';' or ';;' adds the empty string to the set, which counts as a wrong concept: "
+        "two right concepts score 0.8 instead of 1.",
+        fix="Remove the extra ';'.",
+        severity="warning",
+    ),
+    "R204": Rule(
+        title="not a UMLS concept identifier",
+        why="A concept is a C and digits, as in C0040405. Anything else can match nothing in the truth.",
+        fix="Write CUIs, separated by ';'.",
+        severity="warning",
+    ),
+    "R205": Rule(
+        title="concepts that differ only in case",
+        why="The evaluators look for duplicates before they compare in upper case, so that the pair passes and "
+        "counts as one concept. The 2026 format check refuses lower case.",
+        fix="Write CUIs in upper case, each once.",
+        severity="warning",
+    ),
+    "R206": Rule(
+        title="a row with an id alone",
+        why="The evaluator of 2018 crashes if it is the first row; later ones give the image 0 even if its truth "
+        "is empty, where an empty cell after the separator gives 1.",
+        fix="Write the separator after the id: image_1,",
+        severity="warning",
+    ),
+    "R207": Rule(
+        title="blanks around concepts",
+        why="In 2018 blanks were part of the concept, which then matches nothing.",
+        fix="Remove the blanks.",
+        severity="warning",
+    ),
+    "R301": Rule(
+        title="an empty caption",
+        why="In 2025 and 2026 AlignScore gets an empty list and the whole evaluation ends without a score, "
+        "although the format check of 2026 lets the file pass.",
+        fix="Write a caption for every image, or score with --lenient, which gives the image 0.",
+    ),
+    "R302": Rule(
+        title="cells after the caption",
+        why="An unquoted comma cuts the caption: the evaluators read up to it and ignore the rest.",
+        fix="Put captions in double quotes and write a quote inside a caption twice.",
+        severity="warning",
+    ),
+    "R303": Rule(
+        title="caption and truth are both empty",
+        why="Nothing is left of both after lower-casing, number and punctuation rules; the evaluators of 2023 to "
+        "2026 crash then (TypeError, or a ROUGE ValueError).",
+        fix="Organisers: leave the image out. --lenient scores it 1, as the evaluators' authors meant.",
+    ),
+    "R304": Rule(
+        title="nothing is left of a caption",
+        why="After lower-casing and deleting ASCII punctuation the caption is empty: it scores 0.",
+        fix="Write words.",
+        severity="warning",
+    ),
+    "R401": Rule(
+        title="2026 check: rows in another order than the truth",
+        why="The format check of 2026 wants the order of the ids as published; the evaluator itself does not.",
+        fix="Sort the rows in the order of the published ids.",
+    ),
+    "R402": Rule(
+        title="2026 check: header",
+        why="The format check of 2026 wants exactly ID,CUIs or ID,Caption, and no byte order mark.",
+        fix="Make the first line ID,CUIs or ID,Caption.",
+    ),
+    "R403": Rule(
+        title="2026 check: blanks around an id or around the concept cell",
+        why="The format check of 2026 refuses them.",
+        fix="Remove the blanks.",
+    ),
+    "R404": Rule(
+        title="2026 check: blank line",
+        why="The format check of 2026 refuses any blank line after the first.",
+        fix="Delete the line; put a caption on one line.",
+    ),
+    "R405": Rule(
+        title="2026 check: not exactly two cells",
+        why="The format check of 2026 refuses rows of one or of three and more cells.",
+        fix="Write the id, a comma and one cell; quote captions that hold commas.",
+    ),
+    "R406": Rule(
+        title="2026 check: malformed concepts",
+        why="The format check of 2026 wants upper-case CUIs (C and digits), no empty one and no duplicate.",
+        fix="Write C0040405;C0817096, each once, without ';' at the end.",
+    ),
+    "R407": Rule(
+        title="2026 check: would be rejected without a fault",
+        why="The format check of 2026 compares physical lines with CSV rows and mistakes a line break inside a "
+        "caption, U+2028 or similar line separators, or a blank after the closing quote.",
+        fix="Put the caption on one line, without special line separators, and end the line at the quote.",
+        severity="warning",
+    ),
+    "R501": Rule(
+        title="the truth cannot be used",
+        why="A truth file needs one row for each image: an id and a cell, each id once. A caption with a comma "
+        "outside quotes is cut there, as the official evaluators cut it.",
+        fix="Point --truth at a ROCOv2 dataset folder or at one of its CSV files.",
+    ),
+    "R502": Rule(
+        title="images of the truth without a concept",
+        why="Since 2022 such an image scores 1 if the run's cell is empty and 0 otherwise; the branch of the "
+        "official code that means to skip it is never reached. In 2018 it is skipped.",
+        fix="Organisers: leave such images out of the test set.",
+        severity="warning",
+    ),
+    "R503": Rule(
+        title="the manual truth lacks images",
+        why="The official evaluator ends with a KeyError for the first of them.",
+        fix="Give concepts_manual.csv a row for every image; the cell may be empty.",
+    ),
+    "R601": Rule(
+        title="the JSON file does not follow its schema",
+        why="Leaderboards read submission.json and result.json by their schema.",
+        fix="Compare with rocov2_eval/schema/ and docs/formats.md.",
+    ),
+}
+
+
+def finding(
+    code: str, path: str, line: int | None, message: str, *, severity: Severity | None = None
+) -> Finding:
+    """Return a finding of that rule, with the rule's own severity unless another is given."""
+    return Finding(
+        code=code, severity=severity or RULES[code].severity, path=path, line=line, message=message
+    )
+
+
+def findings(
+    code: str, path: str, faults: Iterable[tuple[int | None, str]], *, severity: Severity | None = None
+) -> Iterator[Finding]:
+    """Yield one finding for each (line, message), and a last one that counts those beyond the bound."""
+    count = 0
+    for count, (line, message) in enumerate(faults, start=1):
+        if count <= MOST_PER_RULE:
+            yield finding(code, path, line, message, severity=severity)
+    if count > MOST_PER_RULE:
+        rest = f"{count - MOST_PER_RULE:,} more of the same: {RULES[code].title}"
+        yield finding(code, path, None, rest, severity=severity)
+
+
+def explain(code: str) -> str:
+    """Return the long text of a rule.
+
+    Raises:
+        KeyError: There is no such rule.
+    """
+    rule = RULES[code.upper()]
+    return f"{code.upper()}  {rule.title} ({rule.severity})\n\nWhy: {rule.why}\n\nFix: {rule.fix}\n"
+
+
+def is_rejected(found: Iterable[Finding]) -> bool:
+    """Tell whether any finding keeps the file from being scored."""
+    return any(item.severity == "error" for item in found)
+
+
+def shorten(text: str, width: int = 60) -> str:
+    """Return text fit for a message: control characters escaped, cut at `width` characters."""
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: width + 1])
+    return safe if len(safe) <= width else safe[: width - 1] + "…"

@@ -1,0 +1,373 @@
+"""The one parser of runs and truth files, and the writer of CSV files in the ROCOv2 layout.
+
+Bytes become rows as Python's `csv` module makes them of a file opened in text mode, because that is what
+every official evaluator reads with; what it would stop at becomes a finding.
+"""
+
+from __future__ import annotations
+
+import csv
+import gc
+import hashlib
+import io
+import os
+import re
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import compress
+from operator import itemgetter
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from rocov2_eval.concept_cells import Cell, Ragged, ragged
+from rocov2_eval.editions import Dialect
+from rocov2_eval.errors import RejectedInput
+from rocov2_eval.findings import finding, findings, shorten
+from rocov2_eval.records import BoolArray, Finding, IntArray, Severity, Task
+
+MOST_BYTES = 1 << 28  # a run of a million images has 70 MB
+BYTE_ORDER_MARK = "\ufeff"
+SECOND_CELL: dict[str, Task] = {"cuis": "concepts", "caption": "captions"}
+LAYOUT = Dialect(delimiter=",", quoted=True, header="optional")  # of the ROCOv2 release
+_CONCEPT_CELL = re.compile(r"\s*[Cc]\d+\s*(;\s*[Cc]\d+\s*)*;?\s*")
+Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
+_SNIFFED_ROWS = 200
+ANY_NUMBER = 1 << 62
+_ID_AND_CELL = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """The text of a file.
+
+    Attributes:
+        path: As the user named it.
+        sha256: Of the CSV's bytes, of the member's where the file is a zip archive.
+        text: Decoded; line ends as they are.
+    """
+
+    path: str
+    sha256: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """The rows of one file, headers and rows without an id left out.
+
+    Attributes:
+        path: As the user named it.
+        sha256: Of the CSV's bytes.
+        header: The first row, where it is one.
+        image_ids: One a row.
+        cells: The second cell of each row, None where the row has an id alone.
+        surplus: Indices of the rows with more than two cells.
+        lines: Shape (rows,): physical line, from 1, where each row starts.
+        findings: What was found on the way here.
+    """
+
+    path: str
+    sha256: str
+    header: tuple[str, ...] | None
+    image_ids: list[str]
+    cells: list[Cell]
+    surplus: IntArray
+    lines: IntArray
+    findings: tuple[Finding, ...]
+
+    @cached_property
+    def concepts(self) -> Ragged:
+        """The cells split at `;`, once."""
+        return ragged(self.cells)
+
+
+def load(path: Path) -> Source:
+    """Read a CSV file, or the one CSV file of a zip archive.
+
+    Raises:
+        RejectedInput: It cannot be read, is too large, is not UTF-8, or the archive holds something else.
+    """
+    content = _read(path)
+    if content[:4] == b"PK\x03\x04" or path.suffix.lower() == ".zip":
+        content = _only_member(content, str(path))
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        line = before.count(b"\n") + 1
+        message = f"byte 0x{content[error.start]:02x} at offset {error.start} is not UTF-8"
+        raise _rejected("R002", str(path), line, message) from None
+    return Source(path=str(path), sha256=hashlib.sha256(content).hexdigest(), text=text)
+
+
+def read_table(source: Source, dialect: Dialect, task: Task, most_cells: int = _ID_AND_CELL) -> Table:
+    """Cut a text into rows by a dialect.
+
+    Args:
+        source: The text.
+        dialect: How rows and cells are cut and which rows are headers.
+        task: A concept row needs an id, a caption row an id and a caption.
+        most_cells: Rows with more cells are an error; captions in most editions take any number.
+    """
+    with _collector_paused():
+        return _read_table(source, dialect, task, most_cells)
+
+
+def _read_table(source: Source, dialect: Dialect, task: Task, most_cells: int) -> Table:
+    rows, lines, found = csv_rows(source, dialect)
+    blank = ~np.fromiter(map(bool, rows), np.bool_, len(rows))
+    if blank.any():
+        found += findings("R101", source.path, ((int(line), "blank line") for line in lines[blank]))
+        rows, lines = list(compress(rows, ~blank)), lines[~blank]
+    no_data, header_findings = _headers(source.path, rows, lines, dialect, task)
+    header = tuple(rows[0]) if rows and _is_header(rows[0]) else None
+    counts = np.fromiter(map(len, rows), np.int64, len(rows))
+    fewest = _ID_AND_CELL if task == "captions" else 1
+    malformed = ~no_data & ((counts < fewest) | (counts > most_cells))
+    found += findings("R102", source.path, _cell_faults(rows, lines, malformed, fewest, most_cells))
+    keep = ~(no_data | malformed)
+    if not keep.all():
+        rows, lines, counts = list(compress(rows, keep)), lines[keep], counts[keep]
+    return Table(
+        path=source.path,
+        sha256=source.sha256,
+        header=header,
+        image_ids=list(map(itemgetter(0), rows)),
+        cells=_second_cells(rows, counts),
+        surplus=np.flatnonzero(counts > _ID_AND_CELL),
+        lines=lines,
+        findings=(*header_findings, *found),
+    )
+
+
+def csv_rows(source: Source, dialect: Dialect) -> tuple[list[list[str]], IntArray, list[Finding]]:
+    """Return the rows, the physical line where each starts, and a finding where the csv module gave up."""
+    text = _text_mode(source.text)
+    delimiter = dialect.delimiter
+    if delimiter == "auto":
+        delimiter = "|" if "|" in text.partition("\n")[0] else "\t"
+    quoting: Quoting = csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, quoting=quoting)
+    rows: list[list[str]] = []
+    found = []
+    try:
+        rows.extend(reader)
+    except csv.Error as error:
+        message = f"{error}; the rows from here on were not read"
+        found.append(finding("R005", source.path, reader.line_num, message))
+    if reader.line_num == len(rows):
+        return rows, np.arange(1, len(rows) + 1), found
+    starts = _start_lines(text, len(rows), delimiter, quoting)
+    last = physical_lines(source)[starts[-1] - 1 :] if rows and not found else []
+    if len(last) > 1 and "\n".join(last).count('"') % 2:
+        message = (
+            f"a quote opened in this row is never closed: it swallows the {len(last) - 1} lines after it"
+        )
+        found.append(finding("R005", source.path, int(starts[-1]), message, severity="warning"))
+    return rows, starts, found
+
+
+def physical_lines(source: Source) -> list[str]:
+    """Return the lines of a text as a file opened in text mode has them, without their ends."""
+    lines = _text_mode(source.text).split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def sniff_task(source: Source) -> Task | None:
+    """Tell the task from the header or the cells, None where neither tells."""
+    for delimiter in ",\t|":
+        rows = _first_rows(source, delimiter)
+        if not rows or max(map(len, rows)) < _ID_AND_CELL:
+            continue
+        named = SECOND_CELL.get(rows[0][1].strip().lower()) if len(rows[0]) > 1 else None
+        if named and rows[0][0].strip().strip(BYTE_ORDER_MARK).lower() == "id":
+            return named
+        cells = [row[1] for row in rows if len(row) > 1 and row[1].strip()]
+        if cells:
+            concepts = sum(_CONCEPT_CELL.fullmatch(cell) is not None for cell in cells)
+            return "concepts" if 2 * concepts >= len(cells) else "captions"
+    return None
+
+
+def is_layout(source: Source) -> bool:
+    """Tell whether a truth file is in the ROCOv2 layout: a comma-separated header that starts with ID."""
+    first = source.text.lstrip(BYTE_ORDER_MARK).partition("\n")[0].strip().lower().replace('"', "")
+    return first.startswith("id,")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a CSV file in the ROCOv2 dialect: UTF-8, LF, comma, minimal quoting; all of it or nothing."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, buffer.getvalue())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file under its final name in one step, so that a half-written file is never seen."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file under its final name in one step; a device or pipe, such as /dev/stdout, is written to."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            stream.write(content)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _rejected(code: str, path: str, line: int | None, message: str) -> RejectedInput:
+    return RejectedInput(message, [finding(code, path, line, message)])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise _rejected("R001", str(path), None, error.strerror or str(error)) from None
+    except ValueError as error:  # a NUL byte in the name
+        raise _rejected("R001", str(path), None, str(error)) from None
+    if len(content) > MOST_BYTES:
+        raise _rejected("R001", str(path), None, f"more than {MOST_BYTES:,} bytes")
+    return content
+
+
+def _only_member(content: bytes, path: str) -> bytes:
+    """Return the bytes of the one CSV file of an archive, read in memory and never beyond `MOST_BYTES`."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            files = (item for item in archive.infolist() if not item.filename.endswith("/"))
+            names = [item for item in files if "__MACOSX" not in item.filename]
+            if len(names) != 1 or not names[0].filename.lower().endswith((".csv", ".tsv", ".txt")):
+                listed = ", ".join(shorten(item.filename, 40) for item in names[:5]) or "nothing"
+                message = f"expected one CSV file in the archive, found {len(names)}: {listed}"
+                raise _rejected("R004", path, None, message)
+            if names[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                message = f"{shorten(names[0].filename, 40)} is neither stored nor deflated"
+                raise _rejected("R004", path, None, message)
+            with archive.open(names[0]) as member:
+                inside = member.read(MOST_BYTES + 1)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise _rejected("R004", path, None, f"cannot be unpacked: {shorten(str(error), 100)}") from None
+    except (OSError, ValueError, zlib.error) as error:  # damaged data
+        raise _rejected("R004", path, None, f"cannot be unpacked: {shorten(str(error), 100)}") from None
+    if len(inside) > MOST_BYTES:
+        raise _rejected("R004", path, None, f"unpacks to more than {MOST_BYTES:,} bytes")
+    return inside
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from walking through a million rows again and again; none is cyclic."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _text_mode(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _start_lines(text: str, n: int, delimiter: str, quoting: Quoting) -> IntArray:
+    """Return the physical start line of the first n records: one more than the end of the one before."""
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, quoting=quoting)
+    lines = np.ones(n, np.int64)
+    for i in range(n):
+        lines[i] = reader.line_num + 1
+        next(reader)
+    return lines
+
+
+def _headers(
+    path: str, rows: list[list[str]], lines: IntArray, dialect: Dialect, task: Task | None
+) -> tuple[BoolArray, list[Finding]]:
+    """Return a mask of the rows that are no data, and what is wrong with them; the first id loses its BOM."""
+    ids = list(map(itemgetter(0), rows))
+    if not ids:
+        return np.zeros(0, np.bool_), []
+    found = []
+    if ids[0].startswith(BYTE_ORDER_MARK):
+        rows[0][0] = ids[0] = ids[0].removeprefix(BYTE_ORDER_MARK)
+        harmless = dialect.header == "optional" or (dialect.header == "id_anywhere" and "ID" in ids[0])
+        severity: Severity = "warning" if harmless else "error"
+        found.append(finding("R006", path, 1, "the file starts with U+FEFF", severity=severity))
+    no_data = np.zeros(len(ids), np.bool_)
+    no_data[0] = is_header = _is_header(rows[0])
+    shown = repr(shorten(ids[0]))
+    if is_header and dialect.header == "none":
+        found.append(finding("R109", path, int(lines[0]), f"header {shown}"))
+    if dialect.header == "id_first" and not is_header:
+        wanted = "CUIs" if task == "concepts" else "Caption"
+        message = f"the first row starts with {shown}, expected the header ID,{wanted}"
+        found.append(finding("R107", path, int(lines[0]), message))
+    if is_header and "ID" not in ids[0] and dialect.header in ("optional", "id_anywhere"):
+        severity = "error" if dialect.header == "id_anywhere" else "warning"
+        found.append(
+            finding("R108", path, int(lines[0]), f"header {shown}, expected 'ID'", severity=severity)
+        )
+    if dialect.header == "id_anywhere":
+        skipped = np.fromiter(("ID" in image_id for image_id in ids), np.bool_, len(ids)) & ~no_data
+        no_data |= skipped
+        faults = ((int(lines[i]), f"{shorten(ids[i])!r} is skipped") for i in np.flatnonzero(skipped))
+        found += findings("R106", path, faults)
+    return no_data, found
+
+
+def _is_header(row: list[str]) -> bool:
+    return row[0].lower() == "id"
+
+
+def _cell_faults(
+    rows: list[list[str]], lines: IntArray, malformed: BoolArray, fewest: int, most: int
+) -> Iterable[tuple[int, str]]:
+    wanted = f"{fewest} or {most}" if fewest < most else str(fewest)
+    if most > _ID_AND_CELL:
+        wanted = f"{fewest} or more"
+    for i in np.flatnonzero(malformed):
+        shown = ", ".join(repr(shorten(cell, 25)) for cell in rows[i][:4])
+        yield int(lines[i]), f"{len(rows[i])} cells, expected {wanted}: {shown}"
+
+
+def _second_cells(rows: list[list[str]], counts: IntArray) -> list[Cell]:
+    if (counts > 1).all():
+        return list(map(itemgetter(1), rows))
+    return [row[1] if len(row) > 1 else None for row in rows]
+
+
+def _first_rows(source: Source, delimiter: str) -> list[list[str]]:
+    text = "\n".join(source.text[: 1 << 20].replace("\r", "\n").split("\n")[: 2 * _SNIFFED_ROWS])
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, quoting=csv.QUOTE_MINIMAL)
+    rows: list[list[str]] = []
+    try:
+        for row in reader:
+            rows += [row] if row else []
+            if len(rows) == _SNIFFED_ROWS:
+                break
+    except csv.Error:
+        return rows  # read_table reports it with its line
+    return rows

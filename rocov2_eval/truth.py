@@ -1,0 +1,231 @@
+"""Find the truth of a run: a ROCOv2 dataset folder, one of its CSV files, or an edition's own file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from rocov2_eval.align import align
+from rocov2_eval.concept_cells import Cell
+from rocov2_eval.editions import Dialect, Edition
+from rocov2_eval.errors import MissingResource, RejectedInput
+from rocov2_eval.findings import finding, findings, is_rejected, shorten
+from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Table, is_layout, load, read_table
+from rocov2_eval.records import Finding, Task
+
+SPLITS = ("test", "valid", "train")
+_FILE_NAME: dict[Task, str] = {"concepts": "concepts.csv", "captions": "captions.csv"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Truth:
+    """The truth of one task and split.
+
+    Attributes:
+        task: Concepts or captions.
+        split: `train`, `valid`, `test`, or None where the file's name does not say.
+        table: The rows; image ids in the order that every array of scores has.
+        manual: The cell of manual concepts of each image, None where there is no such file.
+        concepts: The cell of concepts of each image, None where there is no such file.
+        names: Canonical name by CUI, empty where there is no cui_mapping.csv.
+        inputs: Path and SHA-256 of every file read.
+        findings: Warnings about the truth itself.
+    """
+
+    task: Task
+    split: str | None
+    table: Table
+    manual: list[Cell] | None
+    concepts: list[Cell] | None
+    names: Mapping[str, str]
+    inputs: tuple[tuple[str, str], ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A place to look for the truth: where it is and who named it."""
+
+    path: Path
+    origin: str
+
+
+def sample_folder() -> Path:
+    """Return the dataset that comes with the package."""
+    with as_file(files("rocov2_eval") / "sample") as folder:
+        return folder
+
+
+def find_truth(
+    run: Table,
+    task: Task,
+    edition: Edition,
+    places: Sequence[Place],
+    *,
+    split: str | None = None,
+    facets: bool = False,
+) -> Truth:
+    """Return the truth at the first place that has it.
+
+    Args:
+        run: Its image ids tell the split.
+        task: Concepts or captions.
+        edition: Its dialect is taken for a file that is not in the ROCOv2 layout.
+        places: Where to look, in order.
+        split: Take this split instead of the one that the ids tell.
+        facets: Also read the concepts and manual concepts that only breakdowns need.
+
+    Raises:
+        MissingResource: No place has ids of the run.
+        RejectedInput: A truth file is broken.
+    """
+    wanted = set(run.image_ids)
+    for place in places:
+        tables = [(path, _read_truth(path, task, edition)) for path in _candidates(place.path, task, split)]
+        if not tables:
+            continue
+        if len(places) == len(tables) == 1:
+            return _complete(*tables[0], task, edition, facets=facets)
+        path, table = max(tables, key=lambda item: len(wanted.intersection(item[1].image_ids)))
+        if wanted.intersection(table.image_ids):
+            return _complete(path, table, task, edition, facets=facets)
+    raise MissingResource(_not_found(run, task, places, split))
+
+
+def _candidates(place: Path, task: Task, split: str | None) -> Iterator[Path]:
+    """Yield the truth files of a task in a folder, or the file itself."""
+    if place.is_file():
+        yield place
+        return
+    name = _FILE_NAME[task]
+    names = [f"{split}_{name}"] if split else [*(f"{known}_{name}" for known in SPLITS), name]
+    yield from (place / name for name in names if (place / name).is_file())
+
+
+def _read_truth(path: Path, task: Task, edition: Edition) -> Table:
+    source = load(path)
+    dialect = _dialect(edition, task)
+    if is_layout(source):
+        header = dialect.header if dialect.header == "id_anywhere" else LAYOUT.header
+        dialect = replace(LAYOUT, header=header)
+    elif dialect.header == "id_first":
+        dialect = replace(dialect, header="optional")
+    table = read_table(source, dialect, task, 2 if task == "concepts" else ANY_NUMBER)
+    cut = (
+        (int(table.lines[i]), f"a comma cuts the caption of {table.image_ids[i]!r}") for i in table.surplus
+    )
+    found = [_of_truth(item) for item in table.findings]
+    found += findings("R501", table.path, cut, severity="warning")
+    found += _broken_ids(table)
+    held = SECOND_CELL.get(table.header[1].lower(), task) if table.header and table.header[1:] else task
+    if held != task:
+        found.append(finding("R501", table.path, 1, f"the file holds {held}, the run {task}"))
+    if is_rejected(found):
+        raise RejectedInput(f"the truth {path} is broken", found)
+    return replace(table, findings=tuple(found))
+
+
+def _of_truth(item: Finding) -> Finding:
+    """Return a fault of a truth file under the rule whose fix speaks to organisers."""
+    if item.severity == "warning":
+        return item
+    return finding("R501", item.path, item.line, item.message)
+
+
+def _dialect(edition: Edition, task: Task) -> Dialect:
+    if task == "captions" and edition.captions is not None:
+        return edition.captions.dialect
+    return edition.concepts.dialect
+
+
+def _broken_ids(table: Table) -> Iterator[Finding]:
+    if not table.image_ids:
+        yield finding("R501", table.path, None, "no row with an image id")
+    if len(set(table.image_ids)) == len(table.image_ids):
+        return
+    seen: set[str] = set()
+    faults = []
+    for image_id, line in zip(table.image_ids, table.lines, strict=True):
+        if image_id in seen:
+            faults.append((int(line), f"{shorten(image_id)!r} stands in the truth twice"))
+        seen.add(image_id)
+    yield from findings("R501", table.path, faults)
+
+
+def _complete(path: Path, table: Table, task: Task, edition: Edition, *, facets: bool) -> Truth:
+    """Add what lies beside a truth file: concepts, manual concepts, names."""
+    name = _FILE_NAME[task]
+    prefix: str | None = None
+    concepts_path: Path | None = None
+    if path.name.endswith(name):
+        prefix = path.name.removesuffix(name)
+        concepts_path = path.with_name(f"{prefix}concepts.csv")
+        manual_path = path.with_name(f"{prefix}concepts_manual.csv")
+    else:  # a name of the organisers' own: gold.tsv goes with gold_manual.tsv, captions with no concepts
+        manual_path = path.with_name(f"{path.stem}_manual{path.suffix}")
+    concepts = table if task == "concepts" else None
+    if facets and concepts is None:
+        concepts = _beside(concepts_path, edition)
+    scored = task == "concepts" and bool(edition.concepts.manual_cuis)
+    manual = _beside(manual_path, edition) if scored or facets else None
+    found = [*table.findings, *_empty_truth(table, task)]
+    if manual and scored:
+        found += _lacking(manual, table)
+    names_path = path.with_name("cui_mapping.csv")
+    read = [item for item in (table, concepts, manual) if item is not None]
+    return Truth(
+        task=task,
+        split=next((known for known in SPLITS if prefix == f"{known}_"), None),
+        table=table,
+        manual=_cells(manual, table),
+        concepts=_cells(concepts, table),
+        names=_names(names_path) if names_path.is_file() else {},
+        inputs=tuple(dict.fromkeys((item.path, item.sha256) for item in read)),
+        findings=tuple(found),
+    )
+
+
+def _beside(path: Path | None, edition: Edition) -> Table | None:
+    return _read_truth(path, "concepts", edition) if path and path.is_file() else None
+
+
+def _cells(other: Table | None, table: Table) -> list[Cell] | None:
+    return align(other.image_ids, other.cells, table.image_ids).cells if other else None
+
+
+def _lacking(manual: Table, table: Table) -> list[Finding]:
+    given = set(manual.image_ids)
+    lacking = [image_id for image_id in table.image_ids if image_id not in given]
+    message = f"{len(lacking):,} images have no row: {shorten(lacking[0])!r}, …" if lacking else ""
+    return [finding("R503", manual.path, None, message)] if lacking else []
+
+
+def _empty_truth(table: Table, task: Task) -> list[Finding]:
+    empty = len([cell for cell in table.cells if not cell or cell.isspace()])
+    if not empty or task != "concepts":
+        return []
+    message = f"{empty:,} of {len(table.cells):,} images have no concept"
+    return [finding("R502", table.path, None, message)]
+
+
+def _names(path: Path) -> dict[str, str]:
+    source = load(path)
+    header = "CUI,Canonical name"
+    text = source.text if not source.text.startswith(header) else source.text.partition("\n")[2]
+    table = read_table(replace(source, text=text), replace(LAYOUT, header="none"), "concepts", ANY_NUMBER)
+    return {cui: name or "" for cui, name in zip(table.image_ids, table.cells, strict=True)}
+
+
+def _not_found(run: Table, task: Task, places: Sequence[Place], split: str | None) -> str:
+    name = _FILE_NAME[task]
+    files_looked_for = f"{split}_{name}" if split else f"{{{','.join(SPLITS)}}}_{name} or {name}"
+    looked = "\n".join(f"  {place.path}  ({place.origin})" for place in places)
+    example = shorten(run.image_ids[0], 40) if run.image_ids else "none"
+    return (
+        f"no truth found for the {task} run {run.path}, whose ids look like {example!r}.\n"
+        f"Looked for {files_looked_for} with those ids in\n{looked}\n"
+        f"Name the dataset folder: rocov2-eval score {run.path} --truth DIR\n"
+        f"or once for all:         export ROCOV2_DATA=DIR"
+    )

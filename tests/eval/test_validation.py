@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rocov2_eval.editions import EDITIONS
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.formats import Source
+from rocov2_eval.records import Finding, Task
+from rocov2_eval.validation import check_run, guess_dialect, read_run
+
+TRUTH = [("a", "C1;C2"), ("b", "C3")]
+CAPTIONS = [("a", "A chest radiograph."), ("b", "…")]
+Check = Callable[..., list[Finding]]
+
+
+def source_of(text: str) -> Source:
+    return Source(path="run.csv", sha256="0" * 64, text=text)
+
+
+def check(
+    text: str, edition: str = "rocov2", task: Task = "concepts", truth: list[tuple[str, str]] | None = None
+) -> list[Finding]:
+    """Check a run's text against a truth of two images."""
+    rows = truth or (TRUTH if task == "concepts" else CAPTIONS)
+    run = read_run(source_of(text), EDITIONS[edition], task)
+    return check_run(run, EDITIONS[edition], task, [row[0] for row in rows], [row[1] for row in rows])
+
+
+def codes(found: list[Finding]) -> list[tuple[str, str, int | None]]:
+    return [(item.code, item.severity, item.line) for item in found]
+
+
+@pytest.mark.parametrize(
+    ("edition", "text"),
+    [
+        ("rocov2", "ID,CUIs\na,C1\nb,C3\n"),
+        ("imageclef-2018", "a\tC1\nb\tC3\n"),
+        ("imageclef-2022", "b|C1\na|C3\n"),
+        ("imageclef-2023", "ID|CUIs\na|C1\nb|\n"),
+        ("imageclef-2024", "a,C1; C2\nb,C3\n"),
+        ("imageclef-2025", "ID,CUIs\na,C1\nb,C3\n"),
+        ("imageclef-2026", "ID,CUIs\nb,C3\na,C1\n"),
+    ],
+)
+def test_a_faultless_concept_run_has_no_finding(edition: str, text: str) -> None:
+    expected: list[Finding] = []
+
+    assert expected == check(text, edition)
+
+
+@pytest.mark.parametrize("edition", [name for name, row in EDITIONS.items() if row.captions])
+def test_a_faultless_caption_run_has_no_finding(edition: str) -> None:
+    delimiter = "|" if edition == "imageclef-2023" else ","
+    expected: list[Finding] = []
+
+    assert expected == check(f"ID{delimiter}Caption\na{delimiter}x\nb{delimiter}y\n", edition, "captions")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a,C1\n\nb,C3\n", [("R101", "error", 2)]),
+        ("a,C1,C2\nb,C3\n", [("R102", "error", 1), ("R105", "error", None)]),
+        ("a,C1\nb,C3\na,C2\n", [("R103", "error", 3)]),
+        ("a,C1\nb,C3\nc,C2\n", [("R104", "error", 3)]),
+        ("a,C1\n", [("R105", "error", None)]),
+        ("", [("R003", "error", None), ("R105", "error", None)]),
+        ("ID,CUIs\n", [("R003", "error", None), ("R105", "error", None)]),
+        ("a,C1;C1\nb,C3\n", [("R202", "error", 1)]),
+        ("a,C1; C1\nb,C3\n", [("R202", "error", 1)]),
+        ("a,C1;c1\nb,C3\n", [("R205", "warning", 1)]),
+        ("a,C1;\nb,C3\n", [("R203", "warning", 1)]),
+        ("a,C1;;C2\nb,C3\n", [("R203", "warning", 1)]),
+        ("a,C1\nb,X-ray\n", [("R204", "warning", 2)]),
+        ("a,C1\nb,C3 C4\n", [("R204", "warning", 2)]),
+        ("a,C1\nb\n", [("R206", "warning", 2)]),
+    ],
+)
+def test_each_fault_of_a_concept_run_has_its_code_and_line(
+    text: str, expected: list[tuple[str, str, int | None]]
+) -> None:
+    assert expected == codes(check(text))
+
+
+@pytest.mark.parametrize(
+    ("edition", "number", "expected"),
+    [
+        ("imageclef-2018", 1286, []),
+        ("imageclef-2018", 1287, ["R201"]),
+        ("imageclef-2022", 100, []),
+        ("imageclef-2022", 101, ["R201"]),
+        ("imageclef-2026", 101, ["R201"]),
+    ],
+)
+def test_the_most_concepts_allowed_depend_on_the_edition(
+    edition: str, number: int, expected: list[str]
+) -> None:
+    delimiter = EDITIONS[edition].concepts.dialect.delimiter
+    cell = ";".join(f"C{i}" for i in range(number))
+
+    found = check(f"a{delimiter}{cell}\n", edition, truth=[("a", "C1")])
+
+    assert expected == [item.code for item in found]
+
+
+def test_in_2018_blanks_are_part_of_a_concept_and_make_no_duplicate() -> None:
+    expected = [("R207", "warning", 1)]
+
+    assert expected == codes(check("a\tC1; C1\nb\tC3\n", "imageclef-2018"))
+
+
+def test_in_2018_an_id_alone_in_the_first_row_is_an_error() -> None:
+    expected = [("R206", "error", 1)]
+
+    assert expected == codes(check("a\nb\tC3\n", "imageclef-2018"))
+
+
+def test_in_2018_an_id_alone_in_a_later_row_is_a_warning() -> None:
+    expected = [("R206", "warning", 2)]
+
+    assert expected == codes(check("b\tC3\na\n", "imageclef-2018"))
+
+
+def test_an_empty_cell_is_no_fault() -> None:
+    expected: list[Finding] = []
+
+    assert expected == check("a,\nb,\n")
+
+
+def test_all_faults_are_told_at_once() -> None:
+    text = "a,C1;C1\na,C2;\nc,X\n\n"
+    expected = {"R101", "R103", "R104", "R105", "R202", "R203", "R204"}
+
+    assert expected == {item.code for item in check(text)}
+
+
+@pytest.mark.parametrize(
+    ("image_id", "hint"), [("a ", "without blanks it is 'a'"), ("a.jpg", "without a file ending it is 'a'")]
+)
+def test_an_unknown_id_that_is_nearly_known_gets_a_hint(image_id: str, hint: str) -> None:
+    (message,) = (item.message for item in check(f"{image_id},C1\na,C1\nb,C3\n"))
+
+    assert message.endswith(hint)
+
+
+def test_missing_images_are_counted_and_the_first_three_are_named() -> None:
+    truth = [(f"i{n}", "C1") for n in range(5)]
+    expected = "4 of 5 images have no row: i1, i2, i3, …"
+
+    (message,) = (item.message for item in check("i0,C1\n", truth=truth))
+
+    assert expected == message
+
+
+def test_the_line_of_the_first_of_two_equal_ids_is_told() -> None:
+    expected = "'a' stands on line 2 already"
+
+    (message,) = (item.message for item in check("ID,CUIs\na,C1\nb,C3\na,C2\n"))
+
+    assert expected == message
+
+
+@pytest.mark.parametrize(
+    ("edition", "expected"),
+    [
+        ("rocov2", []),
+        ("imageclef-2024", [("R303", "error", 3)]),
+        ("imageclef-2025", [("R303", "error", 3)]),
+        ("imageclef-2026", [("R303", "error", 3)]),
+    ],
+)
+def test_a_caption_empty_on_both_sides_is_an_error_where_the_evaluator_crashes(
+    edition: str, expected: list[tuple[str, str, int]]
+) -> None:
+    truth = [("a", "x"), ("b", "...")]
+
+    assert expected == codes(check("ID,Caption\na,x\nb,!\n", edition, "captions", truth))
+
+
+@pytest.mark.parametrize(
+    ("edition", "expected"),
+    [
+        ("rocov2", [("R304", "warning", 2)]),
+        ("imageclef-2024", [("R304", "warning", 2)]),
+        ("imageclef-2025", [("R301", "error", 2)]),
+        ("imageclef-2026", [("R301", "error", 2)]),
+    ],
+)
+def test_an_empty_caption_is_an_error_where_the_evaluator_crashes(
+    edition: str, expected: list[tuple[str, str, int]]
+) -> None:
+    assert expected == codes(check("ID,Caption\na,\nb,y\n", edition, "captions"))
+
+
+@pytest.mark.parametrize("edition", ["rocov2", "imageclef-2024", "imageclef-2026"])
+def test_a_caption_of_punctuation_alone_is_a_warning(edition: str) -> None:
+    expected = [("R304", "warning", 2)]
+
+    assert expected == codes(check("ID,Caption\na,!?\nb,y\n", edition, "captions"))
+
+
+def test_a_caption_cut_by_a_comma_is_a_warning_where_the_evaluator_ignores_the_rest() -> None:
+    expected = [("R302", "warning", 2)]
+
+    assert expected == codes(check("ID,Caption\na,x, y\nb,y\n", "imageclef-2025", "captions"))
+
+
+def test_a_caption_cut_by_a_comma_is_an_error_in_our_own_profile() -> None:
+    expected = [("R102", "error", 2), ("R105", "error", None)]
+
+    assert expected == codes(check("ID,Caption\na,x, y\nb,y\n", "rocov2", "captions"))
+
+
+def test_captions_of_2025_need_a_header() -> None:
+    expected = [("R107", "error", 1)]
+
+    assert expected == codes(check("a,x\nb,y\n", "imageclef-2025", "captions"))
+
+
+@pytest.mark.parametrize("edition", ["imageclef-2018", "imageclef-2022"])
+def test_captions_of_a_bleu_edition_are_refused(edition: str) -> None:
+    with pytest.raises(UsageFault, match="BLEU"):
+        read_run(source_of("a\tx\n"), EDITIONS[edition], "captions")
+
+
+@pytest.mark.parametrize(
+    ("edition", "text", "expected"),
+    [
+        ("rocov2", "a|C1\n", ["R008"]),
+        ("rocov2", "a\tC1\n", ["R008"]),
+        ("imageclef-2018", "a,C1\n", ["R008"]),
+        ("imageclef-2022", "a,C1\n", ["R008"]),
+        ("imageclef-2023", "a,C1\n", ["R008"]),
+        ("imageclef-2023", "a\tC1\n", []),
+        ("imageclef-2022", "a|C1,C2\n", []),
+        ("rocov2", "a\n", []),
+        ("rocov2", "", []),
+    ],
+)
+def test_the_separator_of_another_edition_is_told(edition: str, text: str, expected: list[str]) -> None:
+    found = guess_dialect(source_of(text), EDITIONS[edition].concepts.dialect)
+
+    assert expected == [item.code for item in found]
+
+
+def test_findings_name_the_file_as_the_user_did(
+    read: Callable[..., tuple[Source, object, object]], dataset: Callable[..., Path]
+) -> None:
+    source, run, _ = read("a,C1\n\n", dataset(concepts=TRUTH))
+
+    expected = {source.path}
+    assert expected == {item.path for item in run.findings}

@@ -1,0 +1,1 @@
+"""Radiology phantoms drawn with numpy: nothing here was ever photographed."""
