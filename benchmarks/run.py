@@ -7,7 +7,14 @@ import sys
 from pathlib import Path
 
 # The GPU comparison is a script of its own: python benchmarks/bench_bertscore_gpu.py
-BENCHMARKS = ("bench_concepts", "bench_rouge", "bench_bertscore", "bench_command")
+BENCHMARKS = (
+    "bench_concepts",
+    "bench_rouge",
+    "bench_bertscore",
+    "bench_command",
+    "bench_significance",
+    "bench_leaderboard",
+)
 
 
 def main() -> None:

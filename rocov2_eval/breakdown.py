@@ -47,6 +47,12 @@ def group_images(facet: str, truth: Truth) -> list[str]:
     return [group(cell) for cell in cells]
 
 
+def facets_of(truth: Truth) -> tuple[str, ...]:
+    """Return the facets whose groups the files of a truth tell."""
+    cells = {"manual": truth.manual, "concepts": truth.concepts}
+    return tuple(name for name, (needs, _) in FACETS.items() if cells[needs] is not None)
+
+
 def order_of(facet: str, groups: Sequence[str]) -> list[str]:
     """Return the groups that occur, in the order in which the facet lists them."""
     occurring = set(groups)

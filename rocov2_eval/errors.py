@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -56,3 +57,8 @@ class MissingResource(RocoError):
     """The machine lacks an extra, a model or the truth; the message names the command that brings it."""
 
     exit_code = ExitCode.MISSING_RESOURCE
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Tell whether the file system refused for want of room, which no option of ours can mend."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -125,6 +125,26 @@ RULES: Mapping[str, Rule] = {
         why="The evaluators of 2018 and 2022 take the header for an unknown image.",
         fix="Delete the first line.",
     ),
+    "R110": Rule(
+        title="a cell that a spreadsheet would run as a formula",
+        why="Whoever opens the file in a spreadsheet runs it. Here it is text like any other: it scores as it "
+        "stands and is written to no table without a mark in front.",
+        fix="Remove it, if it is not meant.",
+        severity="warning",
+    ),
+    "R111": Rule(
+        title="a cell that holds HTML",
+        why="Metrics take the tags for words. On our pages they are shown as text and never run.",
+        fix="Write the caption without tags.",
+        severity="warning",
+    ),
+    "R112": Rule(
+        title="NUL bytes",
+        why="The csv module of Python before 3.11 stops at such a byte; later ones take it for a character of the "
+        "cell, as we do. No text holds one: the file is damaged, or not what its name says.",
+        fix="Write the file again as plain UTF-8 text.",
+        severity="warning",
+    ),
     "R201": Rule(
         title="too many concepts for an image",
         why="The limit was 1286 in 2018 and is 100 since 2022; the evaluator refuses the file. The 2026 format check "
@@ -252,6 +272,32 @@ RULES: Mapping[str, Rule] = {
         title="the JSON file does not follow its schema",
         why="Leaderboards read submission.json and result.json by their schema.",
         fix="Compare with rocov2_eval/schema/ and docs/formats.md.",
+    ),
+    "R602": Rule(
+        title="the submission folder is not complete",
+        why="A leaderboard reads <team>/<run>/ with submission.json and either run.csv or run.zip in it; names are "
+        "letters, digits, '.', '_' and '-', at most 64.",
+        fix="Name the folders so and put the two files there.",
+    ),
+    "R603": Rule(
+        title="the metadata belongs to another submission",
+        why="A submission.json that names another team or run would let one team speak for another.",
+        fix="Let team and run name the two folders that the file lies in.",
+    ),
+    "R604": Rule(
+        title="not a plain file or folder",
+        why="A symbolic link, pipe or device could lead out of the submissions; none is followed or opened.",
+        fix="Put the file itself there.",
+    ),
+    "R605": Rule(
+        title="the run is not what it is handed in as",
+        why="The run holds another task than its submission.json or the competition says, or answers another split.",
+        fix="Hand in the right file, or correct task or split in submission.json.",
+    ),
+    "R606": Rule(
+        title="the submission is for another edition",
+        why="A board ranks the runs of one edition: others have another format, other limits and other scores.",
+        fix="Name this edition in submission.json if the run is meant for it, or make a board of the other edition.",
     ),
 }
 

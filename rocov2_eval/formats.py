@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import tempfile
 import zipfile
 import zlib
@@ -32,13 +33,18 @@ from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding, findings, shorten
 from rocov2_eval.records import BoolArray, Finding, IntArray, Severity, Task
 
-MOST_BYTES = 1 << 28  # a run of a million images has 70 MB
+# What a hostile file may cost at most: some 3 GB and 15 seconds. A run of a million images has 70 MB.
+MOST_BYTES = 1 << 28
+MOST_LINES = 5_000_000
+MOST_SEPARATORS = 32_000_000
+MOST_MEMBERS = 1000  # of an archive, whatever a Mac adds included
 BYTE_ORDER_MARK = "\ufeff"
 SECOND_CELL: dict[str, Task] = {"cuis": "concepts", "caption": "captions"}
 LAYOUT = Dialect(delimiter=",", quoted=True, header="optional")  # of the ROCOv2 release
 _CONCEPT_CELL = re.compile(r"\s*[Cc]\d+\s*(;\s*[Cc]\d+\s*)*;?\s*")
 Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
 _SNIFFED_ROWS = 200
+_CENTRAL_HEADER = b"PK\x01\x02"  # begins the entry of each file in an archive
 ANY_NUMBER = 1 << 62
 _ID_AND_CELL = 2
 
@@ -88,23 +94,29 @@ class Table:
         return ragged(self.cells)
 
 
-def load(path: Path) -> Source:
+def load(path: Path, *, shown: str | None = None) -> Source:
     """Read a CSV file, or the one CSV file of a zip archive.
+
+    Args:
+        path: The file.
+        shown: How findings and results name it, where its place on this machine is nobody's business.
 
     Raises:
         RejectedInput: It cannot be read, is too large, is not UTF-8, or the archive holds something else.
     """
-    content = _read(path)
+    name = shown or str(path)
+    content = _read(path, name)
     if content[:4] == b"PK\x03\x04" or path.suffix.lower() == ".zip":
-        content = _only_member(content, str(path))
+        content = _only_member(content, name)
+    _refuse_excess(content, name)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         before = content[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         line = before.count(b"\n") + 1
         message = f"byte 0x{content[error.start]:02x} at offset {error.start} is not UTF-8"
-        raise _rejected("R002", str(path), line, message) from None
-    return Source(path=str(path), sha256=hashlib.sha256(content).hexdigest(), text=text)
+        raise _rejected("R002", name, line, message) from None
+    return Source(path=name, sha256=hashlib.sha256(content).hexdigest(), text=text)
 
 
 def read_table(source: Source, dialect: Dialect, task: Task, most_cells: int = _ID_AND_CELL) -> Table:
@@ -240,21 +252,34 @@ def _rejected(code: str, path: str, line: int | None, message: str) -> RejectedI
     return RejectedInput(message, [finding(code, path, line, message)])
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, name: str) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise _rejected("R001", str(path), None, error.strerror or str(error)) from None
+        raise _rejected("R001", name, None, error.strerror or str(error)) from None
     except ValueError as error:  # a NUL byte in the name
-        raise _rejected("R001", str(path), None, str(error)) from None
+        raise _rejected("R001", name, None, str(error)) from None
     if len(content) > MOST_BYTES:
-        raise _rejected("R001", str(path), None, f"more than {MOST_BYTES:,} bytes")
+        raise _rejected("R001", name, None, f"more than {MOST_BYTES:,} bytes")
     return content
+
+
+def _refuse_excess(content: bytes, path: str) -> None:
+    """Refuse a file that would become too many rows or cells: each costs far more memory than its bytes."""
+    lines = content.count(b"\n") + content.count(b"\r")
+    if lines > MOST_LINES:
+        raise _rejected("R001", path, None, f"{lines:,} lines, more than {MOST_LINES:,}")
+    separators = max(content.count(separator) for separator in (b",", b";", b"\t", b"|"))
+    if separators > MOST_SEPARATORS:
+        raise _rejected("R001", path, None, f"{separators:,} separators, more than {MOST_SEPARATORS:,}")
 
 
 def _only_member(content: bytes, path: str) -> bytes:
     """Return the bytes of the one CSV file of an archive, read in memory and never beyond `MOST_BYTES`."""
+    # Counted before the archive is opened, which keeps half a kilobyte of each.
+    if content.count(_CENTRAL_HEADER) > MOST_MEMBERS:
+        raise _rejected("R004", path, None, f"more than {MOST_MEMBERS:,} files in the archive")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             files = (item for item in archive.infolist() if not item.filename.endswith("/"))
@@ -266,6 +291,7 @@ def _only_member(content: bytes, path: str) -> bytes:
             if names[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 message = f"{shorten(names[0].filename, 40)} is neither stored nor deflated"
                 raise _rejected("R004", path, None, message)
+            _refuse_trickery(names[0], path)
             with archive.open(names[0]) as member:
                 inside = member.read(MOST_BYTES + 1)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
@@ -275,6 +301,18 @@ def _only_member(content: bytes, path: str) -> bytes:
     if len(inside) > MOST_BYTES:
         raise _rejected("R004", path, None, f"unpacks to more than {MOST_BYTES:,} bytes")
     return inside
+
+
+def _refuse_trickery(member: zipfile.ZipInfo, path: str) -> None:
+    """Refuse a member that would mean harm to whoever unpacks the archive to a disk, as we do not."""
+    name = member.filename.replace("\\", "/")
+    if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
+        message = f"the name {shorten(member.filename, 40)!r} leads out of the archive"
+        raise _rejected("R004", path, None, message)
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise _rejected("R004", path, None, f"{shorten(member.filename, 40)!r} is a symbolic link")
+    if member.file_size > MOST_BYTES:
+        raise _rejected("R004", path, None, f"unpacks to more than {MOST_BYTES:,} bytes")
 
 
 @contextmanager

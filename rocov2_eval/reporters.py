@@ -19,7 +19,7 @@ from rocov2_eval.concept_errors import ConceptCount
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.findings import RULES, shorten
 from rocov2_eval.formats import write_bytes, write_text
-from rocov2_eval.metrics import METRICS
+from rocov2_eval.metrics import main_outputs
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.scoring import Group, Report
 
@@ -85,20 +85,20 @@ def report_text(report: Report, verification: Mapping[str, float] | None = None)
     split = f"{report.split} split, " if report.split else ""
     path = _path(report.run[0])
     lines = [f"{path}: {report.task}, {report.edition}, {split}{len(report.image_ids):,} images", ""]
-    lines += _columns([["", "mean", "95 % interval", "images", ""], *_metric_rows(report.metrics)], indent=2)
+    lines += columns([["", "mean", "95 % interval", "images", ""], *_metric_rows(report.metrics)], indent=2)
     if report.concept_errors:
-        micro, macro = (_number(v) for v in (report.concept_errors.micro_f1, report.concept_errors.macro_f1))
+        micro, macro = (number(v) for v in (report.concept_errors.micro_f1, report.concept_errors.macro_f1))
         lines += ["", f"  label-wise: micro F1 {micro}, macro F1 {macro}"]
         lines += _worst("Most often missed (images, of those that have it)", report.concept_errors.missed)
         lines += _worst("Most often invented (images, of those given it)", report.concept_errors.invented)
     for facet, groups in report.breakdowns.items():
-        lines += ["", f"By {facet}", *_columns(_breakdown_rows(groups), indent=2)]
+        lines += ["", f"By {facet}", *columns(_breakdown_rows(groups), indent=2)]
     if verification is not None:
         lines += ["", "Largest difference from the reference libraries"]
         rows = [[name, f"{value:.1e}"] for name, value in verification.items()]
-        lines += _columns(rows or [[_NOT_COMPARED]], indent=2)
+        lines += columns(rows or [[_NOT_COMPARED]], indent=2)
     if report.not_computed:
-        lines += ["", f"Not computed: {'; '.join(_reasons(report.not_computed))}"]
+        lines += ["", f"Not computed: {'; '.join(reasons(report.not_computed))}"]
     lines += ["", *(f"NOT OFFICIAL: {note}" for note in report.notes)] if report.notes else []
     lines += ["", *dict.fromkeys(result.signature for result in report.metrics.values())]
     return "\n".join(lines) + "\n"
@@ -106,25 +106,26 @@ def report_text(report: Report, verification: Mapping[str, float] | None = None)
 
 def report_markdown(report: Report, verification: Mapping[str, float] | None = None) -> str:
     """Return a report as Markdown tables."""
-    parts = [f"**{_cell(report.run[0])}**: {report.task}, {report.edition}, {len(report.image_ids):,} images"]
+    path = markdown_cell(report.run[0])
+    parts = [f"**{path}**: {report.task}, {report.edition}, {len(report.image_ids):,} images"]
     parts.append(
-        _markdown_table(["metric", "mean", "95 % interval", "images", ""], _metric_rows(report.metrics))
+        markdown_table(["metric", "mean", "95 % interval", "images", ""], _metric_rows(report.metrics))
     )
     if report.concept_errors:
         errors = report.concept_errors
-        parts.append(f"Micro F1 {_number(errors.micro_f1)}, macro F1 {_number(errors.macro_f1)}.")
+        parts.append(f"Micro F1 {number(errors.micro_f1)}, macro F1 {number(errors.macro_f1)}.")
         for title, counts in (("missed", errors.missed), ("invented", errors.invented)):
             rows = [[shorten(c.cui), c.name or "", str(c.images), str(c.of)] for c in counts]
-            parts.append(_markdown_table([f"most {title}", "name", "images", "of"], rows))
+            parts.append(markdown_table([f"most {title}", "name", "images", "of"], rows))
     for facet, groups in report.breakdowns.items():
         header, *rows = _breakdown_rows(groups)
-        parts.append(_markdown_table([facet, *header[1:]], rows))
+        parts.append(markdown_table([facet, *header[1:]], rows))
     if verification is not None:
         rows = [[name, f"{value:.1e}"] for name, value in verification.items()] or [[_NOT_COMPARED, ""]]
-        parts.append(_markdown_table(["metric", "largest difference from the reference library"], rows))
+        parts.append(markdown_table(["metric", "largest difference from the reference library"], rows))
     if report.not_computed:
-        parts.append(f"Not computed: {'; '.join(_reasons(report.not_computed))}.")
-    parts += [f"**Not official**: {_cell(note)}." for note in report.notes]
+        parts.append(f"Not computed: {'; '.join(reasons(report.not_computed))}.")
+    parts += [f"**Not official**: {markdown_cell(note)}." for note in report.notes]
     signatures = dict.fromkeys(result.signature for result in report.metrics.values())
     parts.append("\n".join(f"- `{text}`" for text in signatures))
     return "\n\n".join(parts) + "\n"
@@ -132,7 +133,7 @@ def report_markdown(report: Report, verification: Mapping[str, float] | None = N
 
 def report_github(report: Report, verification: Mapping[str, float] | None = None) -> str:
     """Return a report as one GitHub notice, warnings of the run as annotations."""
-    scores = ", ".join(f"{name} {_number(result.mean)}" for name, result in report.metrics.items())
+    scores = ", ".join(f"{name} {number(result.mean)}" for name, result in report.metrics.items())
     message = "; ".join(
         [scores, *report.notes, *(f"{k} differs {v:.1e}" for k, v in (verification or {}).items())]
     )
@@ -172,7 +173,7 @@ def findings_markdown(found: Iterable[Finding]) -> str:
         [item.path, str(item.line or ""), item.code, item.severity, item.message, RULES[item.code].fix]
         for item in found
     ]
-    return _markdown_table(["file", "line", "code", "severity", "found", "fix"], rows) + "\n" if rows else ""
+    return markdown_table(["file", "line", "code", "severity", "found", "fix"], rows) + "\n" if rows else ""
 
 
 def summary(path: str, found: Sequence[Finding]) -> str:
@@ -219,6 +220,36 @@ def write_per_image(path: Path, report: Report) -> None:
         write_bytes(path, _parquet(columns))
 
 
+def columns(rows: Sequence[Sequence[str]], indent: int) -> list[str]:
+    """Return rows with their cells padded to columns, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [" " * indent + "  ".join(map(_pad, row, widths)).rstrip() for row in rows]
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table in which no cell can break out of its place."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(markdown_cell, line)) + " |" for line in lines)
+
+
+def markdown_cell(text: str) -> str:
+    """Return text that cannot break out of its cell or paragraph."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def number(value: float | None) -> str:
+    """Return a score with four decimals."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def reasons(not_computed: Mapping[str, str]) -> list[str]:
+    """Return the names with a common reason joined."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in not_computed.items():
+        by_reason.setdefault(reason, []).append(name)
+    return [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
+
+
 REPORTERS: Mapping[str, Callable[[Report, Mapping[str, float] | None], str]] = {
     "text": report_text,
     "json": lambda report, verification: to_json(result_document(report, verification)),
@@ -258,19 +289,18 @@ def _aggregate(result: MetricResult) -> dict[str, Any]:
 
 def _metric_rows(metrics: Mapping[str, MetricResult]) -> list[list[str]]:
     return [
-        [name, _number(result.mean), _interval(result), f"{result.n:,}", _unscored(result)]
+        [name, number(result.mean), _interval(result), f"{result.n:,}", _unscored(result)]
         for name, result in metrics.items()
     ]
 
 
 def _breakdown_rows(groups: Sequence[Group]) -> list[list[str]]:
     """Return a table of the main score of each metric; JSON has them all."""
-    main = [metric.outputs[0] for metric in METRICS.values()]
-    names = [name for name in groups[0].metrics if name in main] or list(groups[0].metrics)
+    names = main_outputs(groups[0].metrics)
     rows = [["", "images", *(cell for name in names for cell in (name, ""))]]
     for group in groups:
         results = [group.metrics[name] for name in names]
-        cells = [cell for result in results for cell in (_number(result.mean), _interval(result))]
+        cells = [cell for result in results for cell in (number(result.mean), _interval(result))]
         rows.append([group.name, f"{group.images:,}", *cells])
     return rows
 
@@ -279,19 +309,7 @@ def _worst(title: str, counts: Sequence[ConceptCount]) -> list[str]:
     if not counts:
         return []
     rows = [[shorten(c.cui), c.name or "", f"{c.images:,}", f"of {c.of:,}"] for c in counts]
-    return ["", title, *_columns(rows, indent=2)]
-
-
-def _reasons(not_computed: Mapping[str, str]) -> list[str]:
-    """Return the names with a common reason joined."""
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in not_computed.items():
-        by_reason.setdefault(reason, []).append(name)
-    return [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return ["", title, *columns(rows, indent=2)]
 
 
 def _interval(result: MetricResult) -> str:
@@ -306,23 +324,8 @@ def _count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def _columns(rows: Sequence[Sequence[str]], indent: int) -> list[str]:
-    """Return rows with their cells padded to columns, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [" " * indent + "  ".join(map(_pad, row, widths)).rstrip() for row in rows]
-
-
 def _pad(cell: str, width: int) -> str:
     return cell.rjust(width) if cell[:1].isdigit() or cell == "mean" else cell.ljust(width)
-
-
-def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
 def _data(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Confidence intervals of means by the percentile bootstrap (Efron 1979), seeded."""
+"""Means of resampled images and their percentile intervals (Efron 1979), seeded."""
 
 from __future__ import annotations
 
@@ -60,4 +60,25 @@ def resampled_means(values: FloatArray, options: Bootstrap) -> FloatArray:
     for start in range(0, options.resamples, rows):
         stop = min(start + rows, options.resamples)
         means[start:stop] = values[generator.integers(0, n, (stop - start, n))].mean(axis=1)
+    return means
+
+
+def resampled_columns(scores: FloatArray, options: Bootstrap) -> FloatArray:
+    """Return the mean of each column in each resample of the rows, shape (resamples, k).
+
+    All columns see the same resample: differences of two of them are those of a paired bootstrap.
+
+    Args:
+        scores: Shape (n, k), n at least 1.
+        options: Number of resamples and seed.
+    """
+    n, k = scores.shape
+    generator = np.random.default_rng(options.seed)
+    means = np.empty((options.resamples, k))
+    rows = max(_CHUNK // n, 1)
+    for start in range(0, options.resamples, rows):
+        stop = min(start + rows, options.resamples)
+        drawn = generator.integers(0, n, (stop - start, n)) + n * np.arange(stop - start)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=n * (stop - start)).reshape(-1, n)
+        means[start:stop] = counts.astype(np.float64) @ scores / n
     return means

@@ -1,17 +1,21 @@
-"""The JSON Schemas of the package: rows of a run, submission.json, result.json."""
+"""The JSON Schemas of the package: rows of a run, and every JSON document that it reads or writes."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding, findings, shorten
 from rocov2_eval.records import Finding, Task
 
-SchemaName = Literal["concept_row", "caption_row", "submission", "result"]
+SchemaName = Literal["concept_row", "caption_row", "submission", "result", "comparison", "leaderboard"]
 _MOST_JSON_BYTES = 1 << 24
+_TOLD_BY: Mapping[str, SchemaName] = {"metrics": "result", "pairs": "comparison", "boards": "leaderboard"}
+_MOST_LEVELS = 32  # a result.json has eight
 
 
 @cache
@@ -37,16 +41,51 @@ def check_document(path: str, document: object, name: SchemaName) -> list[Findin
 
 
 def check_json_file(path: str, text: str) -> list[Finding]:
-    """Return the findings of a submission.json or result.json; a document with `metrics` is a result."""
-    if len(text) > _MOST_JSON_BYTES:
-        return [finding("R601", path, None, f"more than {_MOST_JSON_BYTES:,} characters")]
+    """Return the findings of a JSON document of ours, told from a submission.json by a key of its own."""
     try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        return [finding("R601", path, error.lineno, f"not JSON: {error.msg} (column {error.colno})")]
-    except ValueError:  # Python converts no integer of more than 4,300 digits
-        return [finding("R601", path, None, "a number of too many digits")]
-    except RecursionError:
-        return [finding("R601", path, None, "nested too deeply")]
-    name: SchemaName = "result" if isinstance(document, dict) and "metrics" in document else "submission"
+        document = parse_json(path, text)
+    except RejectedInput as error:
+        return list(error.findings)
+    held = document if isinstance(document, dict) else {}
+    name: SchemaName = next((name for key, name in _TOLD_BY.items() if key in held), "submission")
     return check_document(path, document, name)
+
+
+def parse_json(path: str, text: str) -> object:
+    """Return the document in a text.
+
+    Raises:
+        RejectedInput: The text is no JSON, or more than a document of ours ever needs.
+    """
+    if len(text) > _MOST_JSON_BYTES:
+        raise _rejected(path, None, f"more than {_MOST_JSON_BYTES:,} characters")
+    try:
+        document: object = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _rejected(path, error.lineno, f"not JSON: {error.msg} (column {error.colno})") from None
+    except ValueError:  # Python converts no integer of more than 4,300 digits
+        raise _rejected(path, None, "a number of too many digits") from None
+    except RecursionError:
+        raise _rejected(path, None, "nested too deeply") from None
+    if not _is_shallow(document):  # else the validator runs out of stack on it
+        raise _rejected(path, None, f"nested more than {_MOST_LEVELS} levels deep")
+    return document
+
+
+def _is_shallow(document: object) -> bool:
+    level = [document]
+    for _ in range(_MOST_LEVELS):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return True
+    return False
+
+
+def _children(node: object) -> Iterable[object]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+def _rejected(path: str, line: int | None, message: str) -> RejectedInput:
+    return RejectedInput(message, [finding("R601", path, line, message)])

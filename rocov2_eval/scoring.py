@@ -185,6 +185,15 @@ def evaluate(source: Source, run: Table, truth: Truth, settings: Settings, open_
     )
 
 
+def planned_signatures(settings: Settings, truth: Truth) -> tuple[str, ...]:
+    """Return the signature of each metric to compute; an encoder by the name that was asked for.
+
+    Raises:
+        UsageFault: A metric that the task or truth does not have.
+    """
+    return tuple(signature(item.metric, item.options) for item in _plan(settings, truth))
+
+
 def available(edition: Edition, task: Task) -> tuple[str, ...]:
     """Return the names of the metrics that an edition has for a task."""
     names = [name for name, metric in METRICS.items() if metric.needs == task]

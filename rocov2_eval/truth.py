@@ -10,7 +10,7 @@ from pathlib import Path
 from rocov2_eval.align import align
 from rocov2_eval.concept_cells import Cell
 from rocov2_eval.editions import Dialect, Edition
-from rocov2_eval.errors import MissingResource, RejectedInput
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import finding, findings, is_rejected, shorten
 from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Table, is_layout, load, read_table
 from rocov2_eval.records import Finding, Task
@@ -92,6 +92,33 @@ def find_truth(
         if wanted.intersection(table.image_ids):
             return _complete(path, table, task, edition, facets=facets)
     raise MissingResource(_not_found(run, task, places, split))
+
+
+def read_truth(
+    place: Place, task: Task, edition: Edition, *, split: str | None = None, facets: bool = False
+) -> Truth:
+    """Return the truth at a place without a run to tell the split.
+
+    Args:
+        place: A dataset folder or a truth file.
+        task: Concepts or captions.
+        edition: Its dialect is taken for a file that is not in the ROCOv2 layout.
+        split: Take this split; needed where a folder has several.
+        facets: Also read the concepts and manual concepts that only breakdowns need.
+
+    Raises:
+        MissingResource: The place has no truth of the task.
+        UsageFault: It has several splits and none is asked for.
+        RejectedInput: A truth file is broken.
+    """
+    paths = list(_candidates(place.path, task, split))
+    if not paths:
+        wanted = f"{split}_{_FILE_NAME[task]}" if split else _FILE_NAME[task]
+        raise MissingResource(f"no {wanted} in {place.path} ({place.origin})")
+    if len(paths) > 1:
+        names = ", ".join(path.name for path in paths)
+        raise UsageFault(f"{place.path} has {names}: name one with --split")
+    return _complete(paths[0], _read_truth(paths[0], task, edition), task, edition, facets=facets)
 
 
 def _candidates(place: Path, task: Task, split: str | None) -> Iterator[Path]:

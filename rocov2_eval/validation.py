@@ -17,6 +17,9 @@ from rocov2_eval.schemas import row_schema
 from rocov2_eval.textnorm import normalise
 
 _SHOWN_IDS = 3
+# A sign begins a formula where a function or an exchange of data (cmd|'…'!A0) follows, else maybe a sentence.
+_FORMULA = re.compile(r"\s*(?:[=@]|[+-](?:\s*[A-Za-z_]+\s*\(|[^|]*\|[^!]*!))")
+_TAG = re.compile(r"<[A-Za-z/!][^<>]*>")
 _DELIMITERS = {",": "commas", "\t": "tabs", "|": "vertical bars"}
 
 
@@ -41,6 +44,8 @@ def check_run(
     found = list(run.findings)
     if not run.image_ids:
         found.append(finding("R003", run.path, None, "no row with an image id"))
+    damaged = [i for i, cell in enumerate(run.cells) if cell and "\0" in cell]
+    found += _at(run, "R112", damaged, lambda i: f"NUL in {_shown(run, i)}")
     found += _check_ids(run, truth_ids)
     if task == "concepts":
         found += _check_concepts(run, edition)
@@ -125,6 +130,12 @@ def _check_concepts(run: Table, edition: Edition) -> Iterator[Finding]:
         yield from _at(run, "R207", blanks, lambda i: f"blanks around a concept in {_shown(run, i)}")
     is_cui = re.compile(row_schema("concepts")["properties"]["cuis"]["items"]["pattern"]).search
     strange = _holding(seen, lambda text: bool(text.strip()) and not is_cui(text.strip().upper()))
+    formulas = _holding(seen, lambda text: bool(_FORMULA.match(text)))
+    yield from _at(
+        run, "R110", formulas, lambda i: f"{shorten(seen.vocabulary[formulas[i]])!r} is like a formula"
+    )
+    tags = [i for i in strange if _TAG.search(run.cells[i] or "")]
+    yield from _at(run, "R111", tags, lambda i: f"HTML in {_shown(run, i)}")
     yield from _at(run, "R204", strange, lambda i: f"{shorten(seen.vocabulary[strange[i]])!r} is no CUI")
 
 
@@ -133,12 +144,17 @@ def _check_captions(
 ) -> Iterator[Finding]:
     surplus = run.surplus.tolist()
     yield from _at(run, "R302", surplus, lambda i: f"the caption ends at a comma: {_shown(run, i)}")
+    formulas = [i for i, cell in enumerate(run.cells) if cell and _FORMULA.match(cell)]
+    yield from _at(run, "R110", formulas, lambda i: f"{_shown(run, i)} is like a formula")
+    tags = [i for i, cell in enumerate(run.cells) if cell and "<" in cell and _TAG.search(cell)]
+    yield from _at(run, "R111", tags, lambda i: f"HTML in {_shown(run, i)}")
     kept = normalise([cell or "" for cell in run.cells], rules.norm)
     truth = align(truth_ids, truth_cells, run.image_ids)
+    present = truth.present
     both = {
         i
         for i, reference in enumerate(truth.cells)
-        if truth.present[i] and not kept[i] and not normalise([reference or ""], rules.norm)[0]
+        if present[i] and not kept[i] and not normalise([reference or ""], rules.norm)[0]
     }
     if rules.both_empty_crashes:
         yield from _at(run, "R303", sorted(both), lambda i: f"{_shown(run, i)} against an empty caption")

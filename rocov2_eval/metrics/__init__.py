@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rocov2_eval.metric import Metric
 from rocov2_eval.metrics import bertscore, concept_f1, concept_f1_manual, rouge
@@ -25,3 +25,10 @@ def metric_of(name: str) -> Metric:
         if name == metric.name or name in metric.outputs:
             return metric
     raise KeyError(name)
+
+
+def main_outputs(computed: Iterable[str]) -> tuple[str, ...]:
+    """Return the main score of each metric among outputs, or all of them where only others were computed."""
+    main = {metric.outputs[0] for metric in METRICS.values()}
+    names = tuple(computed)
+    return tuple(name for name in names if name in main) or names

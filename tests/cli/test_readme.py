@@ -48,6 +48,7 @@ def table(heading: str) -> list[list[str]]:
 def reader(sample: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand where a reader of README stands: in the repository, with a dataset and a run."""
     shutil.copytree(sample, "rocov2", ignore=shutil.ignore_patterns("*.jpg"))
+    shutil.copy(runs / "most-frequent/run.csv", "baseline.csv")
     shutil.copytree(runs, "submissions/example-team")
     shutil.copy(runs / "nearest-picture/run.csv", "run.csv")
     shutil.copy(runs / "nearest-picture/submission.json", "submission.json")

@@ -285,6 +285,68 @@ def test_a_file_of_too_many_bytes_is_rejected(tmp_path: Path, monkeypatch: pytes
     assert expected == [item.code for item in caught.value.findings]
 
 
+def test_a_line_without_an_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    with path.open("wb") as file:
+        file.truncate(5 << 30)  # 5 GiB that take no room on the disk
+    expected = "more than 268,435,456 bytes"
+
+    with pytest.raises(RejectedInput) as caught:
+        load(path)
+
+    assert expected == str(caught.value)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r"])
+def test_a_file_of_too_many_lines_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes
+) -> None:
+    monkeypatch.setattr(formats, "MOST_LINES", 10)
+    expected = "11 lines, more than 10"
+
+    with pytest.raises(RejectedInput) as caught:
+        load_bytes(tmp_path, end * 11)
+
+    assert expected == str(caught.value)
+
+
+@pytest.mark.parametrize("separator", [b",", b";", b"\t", b"|"])
+def test_a_file_of_too_many_cells_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, separator: bytes
+) -> None:
+    monkeypatch.setattr(formats, "MOST_SEPARATORS", 10)
+    expected = "11 separators, more than 10"
+
+    with pytest.raises(RejectedInput) as caught:
+        load_bytes(tmp_path, b"a" + separator * 11)
+
+    assert expected == str(caught.value)
+
+
+def test_a_file_at_every_bound_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, bound in (("MOST_BYTES", 20), ("MOST_LINES", 3), ("MOST_SEPARATORS", 4)):
+        monkeypatch.setattr(formats, name, bound)
+    text = "abcdefghijklm\n\r\n;;;;"
+
+    assert text == load_bytes(tmp_path, text.encode()).text
+
+
+def test_a_file_is_named_as_asked_and_never_by_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    path.write_bytes(b"a,\xff\n")
+    expected = ["team/run.csv"]
+
+    with pytest.raises(RejectedInput) as caught:
+        load(path, shown="team/run.csv")
+    with pytest.raises(RejectedInput) as absent:
+        load(tmp_path / "absent.zip", shown="team/run.csv")
+    path.write_bytes(b"a,C1\n")
+
+    assert expected == [item.path for item in caught.value.findings]
+    assert expected == [item.path for item in absent.value.findings]
+    assert expected == [load(path, shown="team/run.csv").path]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -8,7 +8,7 @@ import pytest
 
 from rocov2_eval import resampling
 from rocov2_eval.records import FloatArray, SampleScores
-from rocov2_eval.resampling import Bootstrap, interval, resampled_means
+from rocov2_eval.resampling import Bootstrap, interval, resampled_columns, resampled_means
 
 Draw = Callable[[int], FloatArray]
 
@@ -141,6 +141,54 @@ def test_fewer_than_two_scored_images_have_no_interval(number: int) -> None:
     scored = np.arange(3) < number
 
     assert interval(SampleScores(values=np.zeros(3), scored=scored), MANY) is None
+
+
+def test_columns_are_resampled_as_one_draw_after_the_other_would() -> None:
+    scores = np.column_stack([distinct(30), repeated(30), distinct(30, seed=2)])
+    generator = np.random.default_rng(5)
+    expected = [scores[generator.integers(0, 30, 30)].mean(axis=0) for _ in range(40)]
+
+    found = resampled_columns(scores, Bootstrap(resamples=40, seed=5))
+
+    assert pytest.approx(np.array(expected), abs=1e-12) == found
+
+
+def test_all_columns_see_the_same_resample() -> None:
+    column = repeated(200)[:, None]
+    means = resampled_means_of(np.hstack([column, 1 - column, column]))
+
+    assert means[:, 0].tolist() == means[:, 2].tolist()
+    assert pytest.approx(1, abs=1e-12) == means[:, 0] + means[:, 1]
+
+
+@pytest.mark.parametrize("draw", [distinct, repeated])
+def test_a_resampled_column_has_the_distribution_of_resampled_means(draw: Draw) -> None:
+    values = draw(300)
+    quantiles = [0.025, 0.25, 0.5, 0.75, 0.975]
+
+    expected = np.quantile(resampled_means(values, Bootstrap(resamples=8000)), quantiles)
+    found = np.quantile(resampled_columns(values[:, None], Bootstrap(resamples=8000)), quantiles)
+
+    assert pytest.approx(expected, abs=0.12 * values.std() / math.sqrt(len(values))) == found
+
+
+def test_columns_drawn_in_several_chunks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.round(np.column_stack([distinct(51), repeated(51)]) * 1024) / 1024  # sums are exact
+    expected = resampled_means_of(scores)
+    monkeypatch.setattr(resampling, "_CHUNK", 350)
+
+    assert expected.tolist() == resampled_means_of(scores).tolist()
+
+
+def test_equal_seeds_give_equal_columns_and_others_do_not() -> None:
+    scores = distinct(50)[:, None]
+
+    assert resampled_means_of(scores, 3).tolist() == resampled_means_of(scores, 3).tolist()
+    assert resampled_means_of(scores, 3).tolist() != resampled_means_of(scores, 4).tolist()
+
+
+def resampled_means_of(scores: FloatArray, seed: int = 1) -> FloatArray:
+    return resampled_columns(scores, Bootstrap(resamples=100, seed=seed))
 
 
 @pytest.mark.parametrize("options", [{"resamples": 0}, {"level": 0.0}, {"level": 1.0}, {"level": 95.0}])

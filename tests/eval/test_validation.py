@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.findings import is_rejected
 from rocov2_eval.formats import Source
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.validation import check_run, guess_dialect, read_run
@@ -212,6 +214,61 @@ def test_a_caption_cut_by_a_comma_is_an_error_in_our_own_profile() -> None:
     expected = [("R102", "error", 2), ("R105", "error", None)]
 
     assert expected == codes(check("ID,Caption\na,x, y\nb,y\n", "rocov2", "captions"))
+
+
+FORMULAS = ['=HYPERLINK("//x";"y")', " =1+1", "@SUM(A1)", "+SUM(A1)", "- sum (A1)", "+1+cmd|' /C calc'!A0"]
+
+
+@pytest.mark.parametrize("cell", FORMULAS)
+@pytest.mark.parametrize("task", ["concepts", "captions"])
+def test_a_cell_that_a_spreadsheet_would_run_is_a_warning(cell: str, task: Task) -> None:
+    quoted = cell.replace('"', '""')
+    found = check(f'ID,x\na,"{quoted}"\nb,C3\n', task=task)
+
+    assert ("R110", "warning", 2) in codes(found)
+    assert not is_rejected(found)
+
+
+@pytest.mark.parametrize("cell", ["-", "- a nodule", "+ 3 cm", "a = b", "-5", "x@y", "|!", "1-sum(x)"])
+def test_a_caption_that_is_no_formula_has_no_such_warning(cell: str) -> None:
+    assert "R110" not in {item.code for item in check(f"ID,x\na,{cell}\nb,y\n", task="captions")}
+
+
+def test_a_formula_between_concepts_is_found() -> None:
+    found = check("a,C1;=1+1;C2;X-ray\nb,C3\n")
+
+    assert [item.message for item in found if item.code == "R110"] == ["a: '=1+1' is like a formula"]
+
+
+@pytest.mark.parametrize("cell", ["<b>lung</b>", "x</td>", "<img src=x onerror=y>", "<!-- x -->"])
+def test_html_in_a_caption_is_a_warning(cell: str) -> None:
+    assert codes(check(f"ID,x\na,{cell}\nb,y\n", task="captions")) == [("R111", "warning", 2)]
+
+
+def test_html_in_a_concept_is_a_warning() -> None:
+    expected = [("R111", "warning", 1), ("R204", "warning", 1)]
+
+    assert expected == codes(check("a,C1;<b>C2</b>\nb,C3\n"))
+
+
+@pytest.mark.parametrize("cell", ["size < 3 cm and > 1 cm", "a <3> b", "a <> b", "x > y", "a << b", "a <i"])
+def test_a_caption_that_compares_is_no_html(cell: str) -> None:
+    assert codes(check(f"ID,x\na,{cell}\nb,y\n", task="captions")) == []
+
+
+def test_nul_bytes_in_a_cell_are_a_warning_and_a_text_without_them_has_none() -> None:
+    assert codes(check("a,x\0y\nb,z\n", task="captions")) == [("R112", "warning", 1)]
+    assert ("R112", "warning", 2) in codes(check("a,C1\nb,C3\0\n"))
+    assert codes(check("a,x y\nb,z\n", task="captions")) == []
+
+
+@pytest.mark.parametrize("cell", ["=", "+", "+ ", "+a", "<", "<a", "|", "+|", " "])
+def test_rules_for_hostile_cells_take_a_time_that_grows_with_the_cell(cell: str) -> None:
+    long = cell * (2_000_000 // len(cell))
+    start = time.process_time()
+    check(f"ID,x\na,{long}\nb,y\n", task="captions")
+
+    assert time.process_time() - start < 2  # squared it would be hours
 
 
 def test_captions_of_2025_need_a_header() -> None:

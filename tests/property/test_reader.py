@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import stat
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -238,6 +240,7 @@ def test_any_text_in_the_place_of_json_gives_findings_of_the_metadata_rule(text:
 # Archives.
 
 ARCHIVED = b"ID,CUIs\na,C1\n"
+BOMB = 20_000_000  # bytes, in 20 kB
 
 
 @pytest.fixture
@@ -260,6 +263,17 @@ def archive(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> 
         for name, content in members:
             file.writestr(name, content)
     return buffer.getvalue()
+
+
+def with_size(content: bytes, size: int, declared: int) -> bytes:
+    """Declare another size of the only member, in its local and in its central header."""
+    old, new = size.to_bytes(4, "little"), declared.to_bytes(4, "little")
+    changed = bytearray(content)
+    for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        start = content.index(signature) + offset
+        assert changed[start : start + 4] == old
+        changed[start : start + 4] = new
+    return bytes(changed)
 
 
 def with_flag(content: bytes, flag: int) -> bytes:
@@ -341,36 +355,84 @@ def test_an_archive_that_unpacks_to_too_much_is_rejected(
     assert expected == rejection(archive(("a.csv", b"0" * 1_000_000)))
 
 
-def test_no_more_than_the_bound_is_unpacked(
-    rejection: Callable[[bytes], tuple[list[str], str]], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("declared", [BOMB, 10_001, 10_000, 10, 0])
+def test_no_more_than_the_bound_is_unpacked_whatever_size_the_archive_declares(
+    rejection: Callable[[bytes], tuple[list[str], str]], monkeypatch: pytest.MonkeyPatch, declared: int
 ) -> None:
     monkeypatch.setattr(formats, "MOST_BYTES", 10_000)
-    sizes: list[int] = []
-    read = zipfile.ZipExtFile.read
+    content = with_size(archive(("a.csv", b"0" * BOMB)), BOMB, declared)
+    # The archive itself would be refused for its size.
+    monkeypatch.setattr(formats, "_read", lambda _path, _name: content)
+    tracemalloc.start()
+    try:
+        codes, _ = rejection(content)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
 
-    def spy(member: zipfile.ZipExtFile, number: int = -1) -> bytes:
-        content = read(member, number)
-        sizes.append(len(content))
-        return content
-
-    monkeypatch.setattr(zipfile.ZipExtFile, "read", spy)
-    rejection(archive(("a.csv", b"0" * 1_000_000)))
-
-    expected = [10_001]
-    assert expected == sizes
+    assert codes == ["R004"]
+    assert peak < BOMB / 20
 
 
-def test_an_archive_that_lies_about_its_size_is_rejected(
+def test_an_archive_may_declare_more_than_it_holds_but_not_be_read_for_it(
+    rejection: Callable[[bytes], tuple[list[str], str]],
+) -> None:
+    content = with_size(archive(("a.csv", ARCHIVED)), len(ARCHIVED), formats.MOST_BYTES + 1)
+    expected = ["R004"], "unpacks to more than 268,435,456 bytes"
+
+    assert expected == rejection(content)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../a.csv", "runs/../../a.csv", "/etc/a.csv", "\\\\host\\a.csv", "..\\a.csv", "C:\\a.csv", "c:a.csv"],
+)
+def test_a_name_that_leads_out_of_the_archive_is_rejected(
+    rejection: Callable[[bytes], tuple[list[str], str]], name: str
+) -> None:
+    codes, message = rejection(archive((name, ARCHIVED)))
+
+    assert codes == ["R004"]
+    assert message.endswith("leads out of the archive")
+
+
+@pytest.mark.parametrize("name", ["a..csv", "..a.csv", "runs/team.1/a.csv", ".../a.csv"])
+def test_dots_within_a_name_are_no_fault(tmp_path: Path, name: str) -> None:
+    (tmp_path / "run.zip").write_bytes(archive((name, ARCHIVED)))
+
+    assert ARCHIVED.decode() == load(tmp_path / "run.zip").text
+
+
+def test_a_symbolic_link_in_an_archive_is_rejected(
+    rejection: Callable[[bytes], tuple[list[str], str]],
+) -> None:
+    link = zipfile.ZipInfo("a.csv")
+    link.create_system = 3  # Unix
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(link, "/etc/passwd")
+    expected = ["R004"], "'a.csv' is a symbolic link"
+
+    assert expected == rejection(buffer.getvalue())
+
+
+def test_an_archive_of_too_many_files_is_rejected_before_it_is_opened(
     rejection: Callable[[bytes], tuple[list[str], str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(formats, "MOST_BYTES", 10_000)
-    content = archive(("a.csv", b"0" * 1_000_000))
-    expected = ["R004"]
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    entry = b"PK\x01\x02" + b"\0" * 43
+    expected = ["R004"], "more than 1,000 files in the archive"
 
-    assert (
-        expected
-        == rejection(content.replace((1_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))[0]
-    )
+    assert expected == rejection(entry * 1001)
+
+
+@pytest.mark.parametrize("number", [1, 2, 900])
+def test_an_archive_of_one_run_and_what_a_mac_adds_is_read(tmp_path: Path, number: int) -> None:
+    beside = [(f"__MACOSX/._{i}", b"") for i in range(number)]
+    (tmp_path / "run.zip").write_bytes(archive(("a.csv", ARCHIVED), *beside))
+
+    assert ARCHIVED.decode() == load(tmp_path / "run.zip").text
 
 
 @settings(max_examples=120, deadline=None)

@@ -1,0 +1,214 @@
+"""Commands about one run: score, validate, explain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rocov2_eval.cli.options import (
+    FACETS,
+    answer,
+    edition_option,
+    format_option,
+    model_opener,
+    model_options,
+    note,
+    output_option,
+    read_with_options,
+    split_option,
+    task_option,
+    truth_option,
+    writing,
+)
+from rocov2_eval.editions import EDITIONS
+from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
+
+if TYPE_CHECKING:
+    from rocov2_eval.records import Finding
+    from rocov2_eval.scoring import Settings
+
+
+@click.command(epilog="Example: rocov2-eval score run.csv --truth data/ --by modality --per-image scores.csv")
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+@truth_option
+@edition_option
+@split_option
+@task_option
+@click.option("--metric", "metrics", multiple=True, help="Only this metric or score; may be repeated.")
+@click.option(
+    "--per-image",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write each image's scores: .csv, .parquet.",
+)
+@click.option("--by", multiple=True, type=click.Choice(FACETS), help="Break down by; may be repeated.")
+@click.option("--ci/--no-ci", default=True, show_default=True, help="95 % percentile bootstrap intervals.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=20260101,
+    show_default=True,
+    help="Seed of the bootstrap and of --verify.",
+)
+@format_option
+@output_option
+@model_options
+@click.option("--lenient", is_flag=True, help="Score what can be scored, a missing image as 0; not official.")
+@click.option(
+    "--verify", type=click.IntRange(min=1), help="Score N random images with the reference libraries too."
+)
+@click.option(
+    "--codabench",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="INPUT OUTPUT",
+    help="Score INPUT/res against INPUT/ref, write scores.json and detailed_results.html to OUTPUT: what "
+    "the scoring programs of `bundle codabench` call.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
+def score(run: Path | None, **options: Any) -> None:
+    """Score a run: a CSV file, or a zip archive with one in it.
+
+    Task, split and truth are found by themselves where they can be. The answer goes to stdout; findings,
+    progress and notes go to stderr.
+    """
+    if (run is None) == (options["codabench"] is None):
+        raise UsageFault("name either a run, or the folders of the platform with --codabench INPUT OUTPUT")
+    if run is None:
+        _score_for_codabench(options)
+        return
+    from rocov2_eval.reporters import (
+        REPORTERS,
+        check_per_image,
+        findings_github,
+        findings_text,
+        write_per_image,
+    )
+    from rocov2_eval.scoring import evaluate
+    from rocov2_eval.verification import choose, require_libraries, verify
+
+    settings = _settings(options)
+    opener = model_opener(options["device"], use_cache=options["use_cache"], quiet=options["quiet"])
+    if options["per_image"]:
+        check_per_image(options["per_image"])
+    source, table, truth = read_with_options(run, options)
+    if options["verify"]:
+        require_libraries(truth.task)
+    try:
+        report = evaluate(source, table, truth, settings, opener)
+    except RejectedInput as error:
+        if options["style"] == "github":  # annotations are read from stdout
+            click.echo(findings_github(error.findings), nl=False)
+        raise
+    if report.findings and not options["quiet"] and options["style"] != "github":
+        click.echo(findings_text(report.findings), err=True, nl=False)
+    differences = None
+    if options["verify"]:
+        images = choose(report, options["verify"], options["seed"])
+        device = "cpu" if options["device"] == "auto" else options["device"]
+        differences = verify(report, images, run=table, truth=truth, settings=settings, device=device)
+    if options["per_image"]:
+        with writing(options["per_image"]):
+            write_per_image(options["per_image"], report)
+    answer(REPORTERS[options["style"]](report, differences), options["output"])
+
+
+@click.command(epilog="Example: rocov2-eval validate run.csv --edition imageclef-2026 --strict")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@truth_option
+@edition_option
+@split_option
+@task_option
+@click.option("--strict", is_flag=True, help="Apply the platform's 2026 format check too.")
+@format_option
+@output_option
+def validate(files: Sequence[Path], **options: Any) -> int:
+    """Report every fault of runs and of metadata at once.
+
+    Files that end in .json are documents of this program. One SUMMARY line a file comes last, on stderr
+    unless the answer is text on stdout. Exit code 1 if any file is rejected.
+    """
+    from rocov2_eval.findings import is_rejected
+    from rocov2_eval.reporters import FINDING_REPORTERS, summary
+
+    found = {path: _findings(path, options) for path in files}
+    together = [item for items in found.values() for item in items]
+    answer(FINDING_REPORTERS[options["style"]](together), options["output"])
+    for path, items in found.items():
+        click.echo(summary(str(path), items), err=options["style"] != "text" or bool(options["output"]))
+    return ExitCode.INPUT_REJECTED if is_rejected(together) else ExitCode.OK
+
+
+@click.command(epilog="Example: rocov2-eval explain R301")
+@click.argument("code", required=False)
+def explain(code: str | None) -> None:
+    """Say why a finding matters and how to fix it; alone, list all."""
+    from rocov2_eval import findings
+
+    if code is None:
+        for name, rule in findings.RULES.items():
+            click.echo(f"{name}  {rule.title}")
+        return
+    try:
+        click.echo(findings.explain(code), nl=False)
+    except KeyError:
+        raise UsageFault(f"no rule {code!r}; `rocov2-eval explain` lists them") from None
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    from rocov2_eval.resampling import Bootstrap
+    from rocov2_eval.scoring import Settings
+
+    return Settings(
+        edition=EDITIONS[options["edition"]],
+        metrics=options["metrics"],
+        by=tuple(dict.fromkeys(options["by"])),
+        bootstrap=Bootstrap(seed=options["seed"]) if options["ci"] else None,
+        lenient=options["lenient"],
+        encoder=options["encoder"],
+        layer=options["layer"],
+        precision=options["precision"],
+    )
+
+
+def _score_for_codabench(options: dict[str, Any]) -> None:
+    """Score what the platform hands over, and say what was scored."""
+    from rocov2_eval.codabench import score_submission
+    from rocov2_eval.metrics import main_outputs
+
+    for name in ("truth", "per_image", "verify", "output"):
+        if options[name] is not None:
+            raise UsageFault(f"--{name.replace('_', '-')} does not go with --codabench INPUT OUTPUT")
+    if options["style"] != "text":
+        raise UsageFault("--format does not go with --codabench INPUT OUTPUT")
+    source, target = options["codabench"]
+    with writing(target):
+        report = score_submission(
+            source,
+            target,
+            _settings(options),
+            model_opener(options["device"], use_cache=options["use_cache"], quiet=options["quiet"]),
+            task=options["task"],
+            split=options["split"],
+        )
+    for name in main_outputs(report.metrics):
+        click.echo(f"{name} {report.metrics[name].mean:.4f}")
+    for text in report.notes:
+        note(text)
+
+
+def _findings(path: Path, options: dict[str, Any]) -> Sequence[Finding]:
+    """Return the findings of one file, those that stop its reading included."""
+    from rocov2_eval.formats import load
+    from rocov2_eval.schemas import check_json_file
+    from rocov2_eval.scoring import check
+
+    try:
+        if path.suffix == ".json":
+            return check_json_file(str(path), load(path).text)
+        source, table, truth = read_with_options(path, options)
+    except RejectedInput as error:
+        return error.findings
+    return check(source, table, truth, EDITIONS[options["edition"]], strict=options["strict"])

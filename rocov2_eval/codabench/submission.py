@@ -1,0 +1,214 @@
+"""Score what the platform hands over: `INPUT/{ref,res}` in, `scores.json` and `detailed_results.html` out.
+
+Page and log of a submission are shown to the participant who made it, so that neither may tell the truth.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rocov2_eval.breakdown import facets_of
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.findings import RULES, finding, is_rejected, shorten
+from rocov2_eval.formats import Source, load, sniff_task, write_text
+from rocov2_eval.metrics import main_outputs
+from rocov2_eval.pages import findings_page, run_page
+from rocov2_eval.pages.disclosure import public_findings
+from rocov2_eval.records import Finding, Task
+from rocov2_eval.reporters import to_json
+from rocov2_eval.scoring import Opener, Report, Settings, evaluate
+from rocov2_eval.truth import Place, Truth, read_truth
+from rocov2_eval.validation import read_run
+
+SCORES = "scores.json"
+PAGE = "detailed_results.html"
+_SUFFIXES = (".csv", ".tsv", ".txt", ".zip")
+_ADDED = ("metadata", "__MACOSX")  # by the platform and by macOS, beside names that start with a dot
+# What a submission may hold before it is refused unread: a run for each task and some notes.
+_MOST_ENTRIES = 1000
+_MOST_CANDIDATES = 8
+_SHOWN_NAMES = 5
+_TITLE = "Detailed results"
+_UNFINISHED = (
+    "The evaluation did not come to its end. Most often it took longer than this competition allows."
+)
+_INVALID = "This submission is not valid. It has no score."
+_BROKEN = "The truth of this competition has a fault, which only its organisers can mend. There is no score."
+_INCOMPLETE = "This competition is not set up completely, which only its organisers can mend"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """A file of a submission that may be the run, and the name by which it is called."""
+
+    path: Path
+    shown: str
+
+
+def score_submission(
+    input_folder: Path,
+    output_folder: Path,
+    settings: Settings,
+    open_resource: Opener,
+    *,
+    task: Task | None = None,
+    split: str | None = None,
+) -> Report:
+    """Score a submission and write what the platform reads.
+
+    `scores.json` is written last, and for a valid run alone: the platform takes its absence for a failure.
+
+    Args:
+        input_folder: With `ref`, the truth, and `res`, the submission unpacked.
+        output_folder: Gets `detailed_results.html` in any case.
+        settings: What to compute; without facets, those that the truth tells.
+        open_resource: Opens the model of a metric that has one.
+        task: Else the one that the truth is of.
+        split: Else the one that the truth is of.
+
+    Raises:
+        RejectedInput: The run is not valid, or the truth is not; its findings do not tell the truth.
+        MissingResource: There is no truth, or a model is missing.
+        UsageFault: Settings and truth do not go together.
+    """
+    output_folder.mkdir(parents=True, exist_ok=True)
+    (output_folder / SCORES).unlink(missing_ok=True)
+    page = output_folder / PAGE
+    write_text(page, findings_page(_TITLE, [], message=_UNFINISHED))  # until there is another
+    try:
+        truth = _read_truth(input_folder / "ref", settings, task, split)
+        report = _evaluate(input_folder / "res", truth, settings, open_resource)
+        scores = {name: _mean(report, name) for name in main_outputs(report.metrics)}
+    except RejectedInput as error:
+        shown = public_findings(error.findings)
+        message = _INVALID if is_rejected(shown) else _BROKEN
+        write_text(page, findings_page(_TITLE, error.findings, message=message))
+        raise RejectedInput(message, [*shown, *_untold(error.findings, shown)]) from None
+    except (MissingResource, UsageFault) as error:
+        write_text(page, findings_page(_TITLE, [], message=f"{_INCOMPLETE}: {error}"))
+        raise
+    write_text(page, run_page(report, title=_TITLE, private=False))
+    write_text(output_folder / SCORES, to_json(scores))
+    return report
+
+
+def _read_truth(folder: Path, settings: Settings, task: Task | None, split: str | None) -> Truth:
+    place = Place(path=folder, origin="reference data")
+    return read_truth(place, task or _task_of(folder), settings.edition, split=split, facets=True)
+
+
+def _task_of(folder: Path) -> Task:
+    """Return the one task that a folder has truth of."""
+    tasks: tuple[Task, ...] = ("concepts", "captions")
+    found = [task for task in tasks if any(folder.glob(f"*{task}.csv"))]
+    if len(found) > 1:
+        raise UsageFault(f"{folder} has truth of {' and '.join(found)}: name one with --task")
+    if not found:
+        raise MissingResource(f"{folder} has no concepts.csv and no captions.csv")
+    return found[0]
+
+
+def _evaluate(folder: Path, truth: Truth, settings: Settings, open_resource: Opener) -> Report:
+    source = _find_run(folder, truth, settings)
+    table = read_run(source, settings.edition, truth.task)
+    by = settings.by or facets_of(truth)
+    return evaluate(source, table, truth, replace(settings, by=by), open_resource)
+
+
+def _mean(report: Report, name: str) -> float:
+    """Return a score; a column of the leaderboard without a number would be shown as n/a."""
+    mean = report.metrics[name].mean
+    if mean is None:
+        raise MissingResource(f"the truth has no image that {name} is computed for")
+    return mean
+
+
+def _untold(found: Sequence[Finding], shown: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that were not shown, their messages replaced by what the rule says.
+
+    A place in the truth tells its organisers where to look; a place in the run would tell its author where
+    the truth is empty.
+    """
+    told = set(shown)
+    hidden = (item for item in found if item not in told)
+    bare = (replace(item, message=RULES[item.code].title) for item in hidden)
+    return list(
+        dict.fromkeys(item if item.code.startswith("R5") else replace(item, line=None) for item in bare)
+    )
+
+
+def _find_run(folder: Path, truth: Truth, settings: Settings) -> Source:
+    """Return the one file of a submission that answers the task.
+
+    Raises:
+        RejectedInput: There is none, or several might be meant.
+    """
+    fitting: list[_Candidate] = []
+    others: list[_Candidate] = []
+    faults: list[Finding] = []
+    for candidate in _candidates(folder):
+        try:
+            told = sniff_task(load(candidate.path, shown=candidate.shown))
+            (fitting if told in (truth.task, None) else others).append(candidate)
+        except RejectedInput as error:
+            faults += error.findings
+    if len(fitting) > 1:  # notes that come with a run have no image of the truth
+        fitting = [item for item in fitting if _shares_image(item, truth, settings)] or fitting
+    if len(fitting) > 1:
+        names = ", ".join(item.shown for item in fitting[:_SHOWN_NAMES])
+        raise _rejected("R004", f"expected one file of {truth.task}, found {len(fitting)}: {names}")
+    if fitting:
+        return load(fitting[0].path, shown=fitting[0].shown)
+    if faults:
+        raise RejectedInput(faults[0].message, faults)
+    held = "captions" if truth.task == "concepts" else "concepts"
+    message = f"{others[0].shown} holds {held}, this task wants {truth.task}: tick only the tasks you answer"
+    raise _rejected("R605", message)
+
+
+def _candidates(folder: Path) -> list[_Candidate]:
+    """Return the files of a submission that may be the run, by name."""
+    paths = sorted(_files(folder))
+    shown = {path: shorten(path.relative_to(folder).as_posix(), 100) for path in paths}
+    found = [_Candidate(path=path, shown=shown[path]) for path in paths if path.suffix.lower() in _SUFFIXES]
+    if not found:
+        names = ", ".join(list(shown.values())[:_SHOWN_NAMES])
+        dots = ", …" if len(paths) > _SHOWN_NAMES else ""
+        raise _rejected("R004", f"expected a CSV file, found {names or 'nothing'}{dots}")
+    if len(found) > _MOST_CANDIDATES:
+        raise _rejected("R004", f"expected a CSV file a task, found {len(found)} files that may be one")
+    return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a submission but those that platform and system add; follow and open no link."""
+    entries = 0
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_added(name)]
+        kept = [name for name in names if not _is_added(name)]
+        entries += len(folders) + len(kept)
+        if entries > _MOST_ENTRIES:
+            raise _rejected("R004", f"more than {_MOST_ENTRIES:,} files and folders")
+        for path in (Path(parent, name) for name in (*folders, *kept)):
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                shown = shorten(path.relative_to(folder).as_posix(), 100)
+                raise _rejected("R604", f"{shown!r} is a symbolic link or a device")
+        yield from (Path(parent, name) for name in kept)
+
+
+def _is_added(name: str) -> bool:
+    return name.startswith(".") or name in _ADDED
+
+
+def _shares_image(candidate: _Candidate, truth: Truth, settings: Settings) -> bool:
+    """Tell whether a file has an image of the truth."""
+    source = load(candidate.path, shown=candidate.shown)
+    table = read_run(source, settings.edition, truth.task)
+    return not set(truth.table.image_ids).isdisjoint(table.image_ids)
+
+
+def _rejected(code: str, message: str) -> RejectedInput:
+    return RejectedInput(message, [finding(code, "submission", None, message)])

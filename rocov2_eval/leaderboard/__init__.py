@@ -1,0 +1,1 @@
+"""Leaderboards: submissions in, rankings and a site out."""

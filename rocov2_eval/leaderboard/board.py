@@ -1,0 +1,267 @@
+"""Make a leaderboard: find the submissions, score what is new, rank what is scored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rocov2_eval import models
+from rocov2_eval.breakdown import facets_of
+from rocov2_eval.editions import EDITIONS, Edition
+from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.findings import finding
+from rocov2_eval.formats import Source
+from rocov2_eval.leaderboard.store import Key, ScoreStore, truth_digest
+from rocov2_eval.leaderboard.submissions import METADATA, Submission, load_run
+from rocov2_eval.metric import Metric, Options
+from rocov2_eval.metrics import METRICS
+from rocov2_eval.ranking import Board, Entry, Rejection, rank
+from rocov2_eval.records import Finding, Task
+from rocov2_eval.scoring import Opener, Report, Settings, evaluate, planned_signatures
+from rocov2_eval.significance import PairOptions, trials_needed
+from rocov2_eval.truth import Place, Truth, read_truth
+from rocov2_eval.validation import read_run
+
+TASKS: tuple[Task, ...] = ("concepts", "captions")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardOptions:
+    """What a leaderboard is made of.
+
+    Attributes:
+        settings: How runs are scored; `metrics` counts for the tasks that have them, `by` is set here.
+        split: That of the truth, None where submissions or the truth tell.
+        tasks: To rank.
+        rank_by: Output to rank by, None for the primary score of the edition.
+        pairs: How runs are tested against each other.
+    """
+
+    settings: Settings
+    split: str | None = None
+    tasks: tuple[Task, ...] = TASKS
+    rank_by: str | None = None
+    pairs: PairOptions = field(default_factory=PairOptions)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Leaderboard:
+    """The rankings of a folder of submissions.
+
+    Attributes:
+        edition: Whose rules.
+        boards: One a task that has a scored run.
+        rejections: Every submission that was not scored, by name.
+        truths: By task.
+        submissions: Every one that could be read, by `team/run`.
+        scored: How many runs were scored this time.
+        known: How many had been before.
+    """
+
+    edition: Edition
+    boards: tuple[Board, ...]
+    rejections: tuple[Rejection, ...]
+    truths: Mapping[Task, Truth]
+    submissions: Mapping[str, Submission]
+    scored: int
+    known: int
+
+
+def edition_of(submissions: Sequence[Submission]) -> Edition:
+    """Return the one edition that the submissions name.
+
+    Raises:
+        UsageFault: They name several, or there is none.
+    """
+    named = Counter(submission.metadata["edition"] for submission in submissions)
+    if len(named) == 1:
+        return EDITIONS[next(iter(named))]
+    if not named:
+        raise UsageFault("no submission names an edition: name one with --edition")
+    held = ", ".join(f"{name} ({count})" for name, count in named.most_common())
+    raise UsageFault(f"the submissions are for several editions, {held}: name one with --edition")
+
+
+def make_leaderboard(
+    submissions: Sequence[Submission],
+    rejections: Sequence[Rejection],
+    *,
+    place: Place,
+    store: ScoreStore,
+    options: BoardOptions,
+    open_resource: Opener,
+    progress: Progress,
+) -> Leaderboard:
+    """Score what is new and rank everything.
+
+    Args:
+        submissions: Of all tasks and editions.
+        rejections: What could not even be read.
+        place: Where the truth lies.
+        store: Known scores; what is new is added.
+        options: What to make.
+        open_resource: Opens the model of a metric that has one; each is opened once.
+        progress: Called with the runs done so far and in all.
+
+    Raises:
+        UsageFault: The options do not fit the truth or the submissions.
+        MissingResource: The truth or a model is missing.
+        RejectedInput: The truth is broken.
+    """
+    fitting, refused = _of_edition(submissions, options)
+    truths = {task: _truth(task, found, place, options) for task, found in _by_task(fitting).items()}
+    entries: dict[Task, list[Entry]] = {task: [] for task in truths}
+    scored = 0
+    with ExitStack() as held:
+        kept_open = _kept_open(open_resource, held)
+        judges = {task: _judge(truth, store, options, kept_open) for task, truth in truths.items()}
+        for done, submission in enumerate(fitting):
+            progress(done, len(fitting))
+            task: Task = submission.metadata["task"]
+            outcome, is_new = judges[task].outcome(submission)
+            scored += is_new
+            if isinstance(outcome, Report):
+                entries[task].append(_entry(submission, outcome))
+            else:
+                refused.append(Rejection(team=submission.team, run=submission.run, findings=outcome))
+        progress(len(fitting), len(fitting))
+    boards = [_ranked(entries[task], options, task) for task in truths if entries[task]]
+    return Leaderboard(
+        edition=options.settings.edition,
+        boards=tuple(boards),
+        rejections=tuple(sorted([*rejections, *refused], key=lambda item: (item.team, item.run))),
+        truths=truths,
+        submissions={f"{submission.team}/{submission.run}": submission for submission in fitting},
+        scored=scored,
+        known=len(fitting) - scored,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judge:
+    """Knows or finds out what the runs of one task score."""
+
+    truth: Truth
+    settings: Settings
+    key: Key
+    store: ScoreStore
+    open_resource: Opener
+
+    def outcome(self, submission: Submission) -> tuple[Report | tuple[Finding, ...], bool]:
+        """Return the report of a submission or the findings that reject it, and whether it is new."""
+        try:
+            source = load_run(submission, split=self.truth.split)
+        except RejectedInput as error:
+            return error.findings, False
+        key = replace(self.key, run=source.sha256)
+        known = self.store.read(key, place=submission.place, truth=self.truth)
+        if known is not None:
+            return known, False
+        outcome = self._scored(source)
+        self.store.write(key, outcome, place=submission.place)
+        return outcome, True
+
+    def _scored(self, source: Source) -> Report | tuple[Finding, ...]:
+        table = read_run(source, self.settings.edition, self.truth.task)
+        try:
+            return evaluate(source, table, self.truth, self.settings, self.open_resource)
+        except RejectedInput as error:
+            return error.findings
+
+
+def _judge(truth: Truth, store: ScoreStore, options: BoardOptions, open_resource: Opener) -> _Judge:
+    settings = _settings(options, truth)
+    key = Key(
+        run="",
+        truth=truth_digest(truth),
+        edition=settings.edition.name,
+        signature=_signature(settings, truth),
+    )
+    return _Judge(truth=truth, settings=settings, key=key, store=store, open_resource=open_resource)
+
+
+def _of_edition(
+    submissions: Sequence[Submission], options: BoardOptions
+) -> tuple[list[Submission], list[Rejection]]:
+    """Return the submissions of the board's tasks that are for its edition, and a rejection of each other."""
+    fitting, refused = [], []
+    edition = options.settings.edition.name
+    for submission in submissions:
+        if submission.metadata["task"] not in options.tasks:
+            continue
+        said = submission.metadata["edition"]
+        if said == edition:
+            fitting.append(submission)
+            continue
+        place = f"{submission.team}/{submission.run}/{METADATA}"
+        message = f"it is for {said}, the board ranks {edition}"
+        refused.append(
+            Rejection(
+                team=submission.team, run=submission.run, findings=(finding("R606", place, None, message),)
+            )
+        )
+    return fitting, refused
+
+
+def _by_task(submissions: Sequence[Submission]) -> dict[Task, list[Submission]]:
+    found = {task: [item for item in submissions if item.metadata["task"] == task] for task in TASKS}
+    return {task: items for task, items in found.items() if items}
+
+
+def _truth(task: Task, submissions: Sequence[Submission], place: Place, options: BoardOptions) -> Truth:
+    """Read the truth of a task once for all runs, with whatever breakdowns need."""
+    said = {submission.metadata.get("split") for submission in submissions}
+    split = options.split or (said.pop() if len(said) == 1 else None)
+    return read_truth(place, task, options.settings.edition, split=split, facets=True)
+
+
+def _settings(options: BoardOptions, truth: Truth) -> Settings:
+    """Return how the runs of a task are scored: with every breakdown that its truth allows."""
+    wanted = tuple(name for name in options.settings.metrics if _needs(name) in (truth.task, None))
+    return replace(options.settings, metrics=wanted, by=facets_of(truth))
+
+
+def _needs(name: str) -> Task | None:
+    return next((m.needs for m in METRICS.values() if name == m.name or name in m.outputs), None)
+
+
+def _ranked(entries: Sequence[Entry], options: BoardOptions, task: Task) -> Board:
+    """Rank the runs of a task, with trials enough for their number."""
+    trials = max(options.pairs.trials, 2 * trials_needed(len(entries), options.pairs.alpha))
+    return rank(entries, replace(options.pairs, trials=trials), _rank_by(options, task))
+
+
+def _rank_by(options: BoardOptions, task: Task) -> str | None:
+    """Return the output to rank a task by, where the one asked for belongs to it."""
+    return options.rank_by if options.rank_by and _needs(options.rank_by) in (task, None) else None
+
+
+def _signature(settings: Settings, truth: Truth) -> str:
+    """Return one text for everything but the files that can move what is kept of a run."""
+    lines = list(planned_signatures(settings, truth))
+    if any(line.startswith("bertscore|") for line in lines):
+        folder = models.require(settings.encoder)
+        lines.append(f"weights:{models.weights_digest(folder)}")
+    lines.append(f"by:{'+'.join(settings.by)}")
+    lines.append(f"intervals:{settings.bootstrap}")
+    return "\n".join(lines)
+
+
+def _entry(submission: Submission, report: Report) -> Entry:
+    return Entry(team=submission.team, run=submission.run, metadata=submission.metadata, report=report)
+
+
+def _kept_open(open_resource: Opener, held: ExitStack) -> Opener:
+    """Return an opener that loads each model once and leaves it open until the stack is left."""
+    opened: dict[Options, Any] = {}
+
+    def open_once(metric: Metric, options: Options) -> AbstractContextManager[Any]:
+        if options not in opened:
+            opened[options] = held.enter_context(open_resource(metric, options))
+        return nullcontext(opened[options])
+
+    return open_once

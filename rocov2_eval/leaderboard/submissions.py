@@ -1,0 +1,151 @@
+"""Find the submissions of a folder, `<team>/<run>/{submission.json, run.csv|run.zip}`, and read them.
+
+Hostile until read: names are checked before they are used, nothing but plain files is opened, links are never
+followed, and what a submission says of itself has to agree with where it lies.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rocov2_eval.errors import RejectedInput
+from rocov2_eval.findings import finding, is_rejected, shorten
+from rocov2_eval.formats import Source, load, sniff_task
+from rocov2_eval.ranking import Rejection
+from rocov2_eval.schemas import check_document, parse_json, schema
+
+METADATA = "submission.json"
+RUN_FILES = ("run.csv", "run.zip")
+_MOST_METADATA_BYTES = 1 << 20  # the longest that its schema allows has some 60 kB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A submission whose metadata was read and whose run was not yet.
+
+    Attributes:
+        team, run: Names of its folders, fit for any file name.
+        metadata: Its submission.json, checked against the schema.
+        folder: Where it lies.
+        file_name: Name of the run's file in it.
+    """
+
+    team: str
+    run: str
+    metadata: Mapping[str, Any]
+    folder: Path
+    file_name: str
+
+    @property
+    def place(self) -> str:
+        """Its run's file below the folder of submissions, as findings and pages name it."""
+        return f"{self.team}/{self.run}/{self.file_name}"
+
+
+def find_submissions(root: Path) -> tuple[list[Submission], list[Rejection]]:
+    """Return the submissions below a folder, ordered by name, and what cannot be one with the reason.
+
+    Files beside the folders (a README, the board's own store) and hidden entries are passed over.
+    """
+    submissions, rejections = [], []
+    for team in _entries(root):
+        try:
+            _require_folder(team, team.name)
+        except RejectedInput as error:
+            rejections.append(Rejection(team=team.name, run="", findings=error.findings))
+            continue
+        for run in _entries(Path(team.path)):
+            try:
+                _require_folder(run, f"{team.name}/{run.name}")
+                submissions.append(_submission(team.name, run.name, Path(run.path)))
+            except RejectedInput as error:
+                rejections.append(Rejection(team=team.name, run=run.name, findings=error.findings))
+    return submissions, rejections
+
+
+def load_run(submission: Submission, *, split: str | None) -> Source:
+    """Read the run of a submission.
+
+    Args:
+        submission: Whose run.
+        split: That of the board, None where it is unknown.
+
+    Raises:
+        RejectedInput: The file cannot be read, or is not what its metadata says.
+    """
+    source = load(submission.folder / submission.file_name, shown=submission.place)
+    task = sniff_task(source)
+    if task is not None and task != submission.metadata["task"]:
+        message = f"the file holds {task}, {METADATA} says {submission.metadata['task']}"
+        raise _rejected("R605", submission.place, message)
+    said = submission.metadata.get("split")
+    if None not in (said, split) and said != split:
+        raise _rejected("R605", submission.place, f"{METADATA} says split {said}, the board ranks {split}")
+    return source
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield what a folder holds, by name; plain files and hidden entries are nobody's submission."""
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda item: item.name):
+            if not entry.name.startswith(".") and not entry.is_file(follow_symlinks=False):
+                yield entry
+
+
+def _require_folder(entry: os.DirEntry[str], place: str) -> None:
+    if not entry.is_dir(follow_symlinks=False):
+        kind = "a symbolic link" if entry.is_symlink() else "a device, pipe or socket"
+        raise _rejected("R604", place, f"{kind} where a folder is expected")
+
+
+def _submission(team: str, run: str, folder: Path) -> Submission:
+    place = f"{team}/{run}"
+    _check_names(team, run, place)
+    found = []
+    files = {name: folder / name for name in (METADATA, *RUN_FILES) if os.path.lexists(folder / name)}
+    for name, path in files.items():
+        if not stat.S_ISREG(path.lstat().st_mode):
+            found.append(finding("R604", f"{place}/{name}", None, "a symbolic link, folder or device"))
+    runs = [name for name in RUN_FILES if name in files]
+    if METADATA not in files:
+        found.append(finding("R602", place, None, f"no {METADATA}"))
+    if len(runs) != 1:
+        held = " and ".join(runs) or "neither"
+        found.append(finding("R602", place, None, f"expected run.csv or run.zip, found {held}"))
+    if found:
+        raise RejectedInput(found[0].message, found)
+    metadata = _metadata(files[METADATA], f"{place}/{METADATA}", team, run)
+    return Submission(team=team, run=run, metadata=metadata, folder=folder, file_name=runs[0])
+
+
+def _check_names(team: str, run: str, place: str) -> None:
+    rule = schema("submission")["$defs"]["name"]
+    for name in (team, run):
+        if len(name) > rule["maxLength"] or not re.search(rule["pattern"], name):
+            message = f"{shorten(name)!r} is no name for a team or a run"
+            raise _rejected("R602", place, message)
+
+
+def _metadata(path: Path, place: str, team: str, run: str) -> Mapping[str, Any]:
+    if path.stat().st_size > _MOST_METADATA_BYTES:
+        raise _rejected("R601", place, f"more than {_MOST_METADATA_BYTES:,} bytes")
+    document = parse_json(place, load(path, shown=place).text)
+    found = check_document(place, document, "submission")
+    if is_rejected(found):
+        raise RejectedInput(f"{place} does not follow its schema", found)
+    assert isinstance(document, dict)
+    said = document["team"], document["run"]
+    if said != (team, run):
+        message = f"it names {said[0]}/{said[1]}, its folders are {team}/{run}"
+        raise _rejected("R603", place, message)
+    return document
+
+
+def _rejected(code: str, place: str, message: str) -> RejectedInput:
+    return RejectedInput(message, [finding(code, place, None, message)])

@@ -1,0 +1,6 @@
+"""Pages of HTML that need nothing but themselves: of a leaderboard, of a run, of what was found in a file."""
+
+from rocov2_eval.pages.front_page import index_page
+from rocov2_eval.pages.run_page import findings_page, run_page
+
+__all__ = ["findings_page", "index_page", "run_page"]

@@ -1,0 +1,55 @@
+"""What a public page or file may tell: decided here, for pages, JSON, CSV and Markdown alike.
+
+Public artefacts hold no truth, no score of a single image and no picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rocov2_eval.records import Finding
+from rocov2_eval.scoring import Group
+
+# The mean of one image is its score, and of two or three it is nearly so: who knows the rest can subtract it.
+FEWEST_IN_PUBLIC_MEAN = 5
+# In a histogram of few images each bar is an image; more bins tell single scores more precisely.
+FEWEST_IN_PUBLIC_HISTOGRAM = 20
+PUBLIC_BINS = 10
+PRIVATE_BINS = 20
+
+
+def public_findings(found: Sequence[Finding], truth: Sequence[tuple[str, str]] = ()) -> list[Finding]:
+    """Return the findings that participants may see, in the order given.
+
+    Args:
+        found: Any findings.
+        truth: Path and SHA-256 of the truth files, whose findings are the organisers' alone.
+    """
+    hidden = {path for path, _ in truth}
+    return [item for item in found if not _tells_truth(item) and item.path not in hidden]
+
+
+def is_withheld(images: int, private: bool) -> bool:  # noqa: FBT001  reads as a sentence where it is called
+    """Tell whether the mean of so many images may not be shown, because it is nearly the score of one."""
+    return not private and 0 < images < FEWEST_IN_PUBLIC_MEAN
+
+
+def withheld_groups(groups: Sequence[Group], output: str, *, private: bool) -> frozenset[str]:
+    """Return the groups of a breakdown whose mean may not be shown.
+
+    The groups of a facet add up to the whole run: a small group that is withheld alone could be told by
+    subtraction, so that the next smallest one goes with it until enough images are behind the difference.
+    """
+    images = {group.name: group.metrics[output].n for group in groups}
+    by_size = sorted((name for name, count in images.items() if count), key=images.__getitem__)
+    hidden = [name for name in by_size if is_withheld(images[name], private)]
+    for name in by_size[len(hidden) :]:
+        if not hidden or sum(images[other] for other in hidden) >= FEWEST_IN_PUBLIC_MEAN:
+            break
+        hidden.append(name)
+    return frozenset(hidden)
+
+
+def _tells_truth(item: Finding) -> bool:
+    """Tell whether a finding is about the truth; R303 says for which images the truth is empty."""
+    return item.code.startswith("R5") or item.code == "R303"

@@ -1,0 +1,81 @@
+"""Turn values into HTML that needs nothing but itself.
+
+Whatever comes from a team is text: escaped by the templates, rid of control characters by `findings.shorten`,
+set apart in `<bdi>`; the policy in the head of each page lets no script run but our own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from rocov2_eval import __version__
+from rocov2_eval.findings import shorten
+from rocov2_eval.pages.charts import score_text
+from rocov2_eval.pages.disclosure import FEWEST_IN_PUBLIC_HISTOGRAM, FEWEST_IN_PUBLIC_MEAN
+from rocov2_eval.pages.tables import title_of
+from rocov2_eval.ranking import Standing
+
+
+def render(template: str, **values: Any) -> str:  # noqa: ANN401  what a template shows is of any type
+    """Return a template filled with values, the style of all pages among them."""
+    style = Markup(resource("style.css"))  # noqa: S704  our own file
+    values = {"script": None, "home": None, **values}
+    return _environment().get_template(template).render(style=style, version=__version__, **values)
+
+
+def policy_of(*, script: str | None = None) -> str:
+    """Return a content security policy: our own style and script, pictures beside the page, nothing else."""
+    rules = {
+        "default-src": "'none'",
+        "style-src": _hash(resource("style.css")),
+        "img-src": "'self' data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    if script is not None:
+        rules["script-src"] = _hash(script)
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+@cache
+def resource(name: str) -> str:
+    """Return the text of a file beside the templates."""
+    return (files("rocov2_eval.pages") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("rocov2_eval.pages", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        clean=shorten,
+        number=score_text,
+        count=lambda value, noun: f"{value:,} {noun}{'' if value == 1 else 's'}",
+        score_title=title_of,
+        run_address=_run_address,
+    )
+    environment.globals.update(fewest=FEWEST_IN_PUBLIC_MEAN, fewest_bars=FEWEST_IN_PUBLIC_HISTOGRAM)
+    return environment
+
+
+def _run_address(standing: Standing) -> str:
+    team, run = (quote(name, safe="") for name in (standing.entry.team, standing.entry.run))
+    return f"runs/{team}/{run}.html"

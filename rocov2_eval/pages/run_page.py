@@ -1,0 +1,214 @@
+"""The page of one run, and the page of a run that was rejected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from markupsafe import Markup
+
+from rocov2_eval.metrics import main_outputs
+from rocov2_eval.pages.charts import histogram
+from rocov2_eval.pages.disclosure import (
+    FEWEST_IN_PUBLIC_HISTOGRAM,
+    PRIVATE_BINS,
+    PUBLIC_BINS,
+    public_findings,
+)
+from rocov2_eval.pages.rendering import policy_of, render
+from rocov2_eval.pages.tables import (
+    FACET_TITLES,
+    TASK_TITLES,
+    Row,
+    Table,
+    cells_of,
+    faults_of,
+    file_name,
+    marked,
+    signatures_of,
+    title_of,
+)
+from rocov2_eval.ranking import Board, Standing
+from rocov2_eval.records import Finding
+from rocov2_eval.scoring import Report
+from rocov2_eval.worst_images import WorstImage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One of the worst images with its picture, if there is one, and what both sides say.
+
+    Attributes:
+        image: The image, its score and texts.
+        picture: Address of the picture, None where there is none.
+        matched, missed, invented: Concepts of both, of the truth alone, of the run alone; empty for captions.
+    """
+
+    image: WorstImage
+    picture: str | None
+    matched: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    invented: tuple[str, ...] = ()
+
+
+def run_page(
+    report: Report,
+    *,
+    title: str,
+    private: bool,
+    board: Board | None = None,
+    standing: Standing | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    worst: Sequence[WorstImage] = (),
+    picture: Callable[[str], str | None] | None = None,
+    home: str | None = None,
+) -> str:
+    """Return the page of one run.
+
+    Args:
+        report: Its scores.
+        title: Heading of the page.
+        private: For the organisers: with the truth, the worst images and the contact.
+        board: Its ranking, if it has one.
+        standing: Its place there.
+        metadata: Its submission.json, else that of the standing.
+        worst: The images that it does worst on; left out of a public page.
+        picture: Returns a relative or `data:` address for an image id, None where there is no picture.
+        home: Address of the front page.
+    """
+    about = metadata if metadata is not None else standing.entry.metadata if standing else {}
+    found = list(report.findings) if private else public_findings(report.findings, report.truth)
+    return render(
+        "run.html",
+        title=title,
+        private=private,
+        policy=policy_of(),
+        report=report,
+        task=TASK_TITLES[report.task],
+        board=board,
+        standing=standing,
+        about=_about(about, private=private),
+        outputs=main_outputs(report.metrics),
+        not_computed=_not_computed(report, private=private),
+        distributions=_distributions(report, private=private),
+        breakdowns=_run_breakdowns(report, private=private),
+        errors=report.concept_errors if private else None,
+        worst=[_shown(item, report, picture) for item in worst] if private else [],
+        faults=faults_of(found, private=private),
+        kept_back=len(report.findings) - len(found),
+        signatures=signatures_of(report),
+        inputs=[report.run, *report.truth] if private else [(file_name(report.run[0]), report.run[1])],
+        home=home,
+    )
+
+
+def findings_page(title: str, found: Sequence[Finding], *, message: str | None = None) -> str:
+    """Return a page of findings for participants; what speaks of the truth is left out and counted."""
+    shown = public_findings(found)
+    return render(
+        "findings.html",
+        title=title,
+        private=False,
+        policy=policy_of(),
+        faults=faults_of(shown, private=False),
+        kept_back=len(found) - len(shown),
+        message=message,
+    )
+
+
+def _run_breakdowns(report: Report, *, private: bool) -> list[Table]:
+    """Return a table for each facet: groups by main scores, with intervals."""
+    outputs = main_outputs(report.metrics)
+    tables = []
+    for facet, groups in report.breakdowns.items():
+        columns = [marked(cells_of(groups, output, private)) for output in outputs]
+        rows = tuple(
+            Row(name=group.name, images=group.images, cells=tuple(column[group.name] for column in columns))
+            for group in groups
+        )
+        tables.append(Table(title=FACET_TITLES.get(facet, facet), header=outputs, rows=rows))
+    return tables
+
+
+def _distributions(report: Report, *, private: bool) -> dict[str, Markup | None]:
+    """Return a histogram of each main score, None where too few images would tell their scores."""
+    pictures: dict[str, Markup | None] = {}
+    for name in main_outputs(report.metrics):
+        scores = report.samples[name]
+        values = scores.values[scores.scored]
+        if not len(values):
+            continue
+        if not private and len(values) < FEWEST_IN_PUBLIC_HISTOGRAM:
+            pictures[name] = None
+            continue
+        # Fixed ends: those of the scores themselves would be the scores of two images.
+        ends = (-1.0 if values.min() < 0 else 0.0, 1.0)
+        bins = PRIVATE_BINS if private else PUBLIC_BINS
+        counts, _ = np.histogram(np.clip(values, *ends), bins=bins, range=ends)
+        title = f"Images by {title_of(name)}"
+        pictures[name] = histogram(counts.tolist(), ends, title=title, key=f"histogram-{name}")
+    return pictures
+
+
+def _not_computed(report: Report, *, private: bool) -> dict[str, str]:
+    """Return the reasons why scores are missing, without the place of the truth on a public page."""
+    if private:
+        return dict(report.not_computed)
+    reasons = {}
+    for name, reason in report.not_computed.items():
+        tells_path = any(path in reason for path, _ in report.truth)
+        reasons[name] = "not computed by the organisers" if tells_path else reason
+    return reasons
+
+
+def _about(metadata: Mapping[str, Any], *, private: bool) -> dict[str, Any]:
+    """Return what a submission.json says that a page may show."""
+    links = {name: _link(metadata.get(name)) for name in ("paper", "code")}
+    external = metadata.get("external_data")
+    return {
+        "method": [line for line in str(metadata.get("method") or "").splitlines() if line.strip()],
+        "external_data": [str(item) for item in external] if isinstance(external, list | tuple) else None,
+        "links": {name: address for name, address in links.items() if address},
+        "contact": str(metadata.get("contact") or "") if private else "",
+    }
+
+
+def _link(address: object) -> str | None:
+    """Return an address that leads to a web page and does nothing else, None for any other."""
+    text = str(address or "")
+    if not text.isprintable() or " " in text:
+        return None
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    return text if parts.scheme in {"http", "https"} and parts.hostname else None
+
+
+def _shown(item: WorstImage, report: Report, picture: Callable[[str], str | None] | None) -> Shown:
+    address = _own_picture(picture(item.image_id)) if picture else None
+    if report.task == "captions":
+        return Shown(image=item, picture=address)
+    given, wanted = (
+        {cui.strip().upper(): None for cui in cell.split(";") if cui.strip()}
+        for cell in (item.candidate, item.reference)
+    )
+    return Shown(
+        image=item,
+        picture=address,
+        matched=tuple(cui for cui in wanted if cui in given),
+        missed=tuple(cui for cui in wanted if cui not in given),
+        invented=tuple(cui for cui in given if cui not in wanted),
+    )
+
+
+def _own_picture(address: str | None) -> str | None:
+    """Return an address that stays with the page: relative, or the picture itself."""
+    if not address or address.startswith(("/", "\\")):
+        return None
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address)
+    return None if scheme and not address.startswith("data:image/") else address

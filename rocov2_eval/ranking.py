@@ -1,0 +1,235 @@
+"""Rank the runs of one task: by the primary score, with what the order is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.records import BoolArray, Finding, FloatArray, IntArray, MetricResult, Task
+from rocov2_eval.scoring import Report
+from rocov2_eval.signature import comparable
+from rocov2_eval.significance import PairedTests, PairOptions, competition_ranks, letters, paired_tests
+
+# What every edition ranks by; 2025 and 2026 rank captions by Overall, a mean over scores that need models
+# which this toolkit does not run, with BERTScore among them.
+PRIMARY: Mapping[Task, str] = {"concepts": "concept_f1", "captions": "bertscore_f1"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Entry:
+    """A submission that was scored.
+
+    Attributes:
+        team: Name of its team, fit for a file name.
+        run: Name of the run, fit for a file name.
+        metadata: Its submission.json.
+        report: Its scores.
+    """
+
+    team: str
+    run: str
+    metadata: Mapping[str, Any]
+    report: Report
+
+    @property
+    def name(self) -> str:
+        """`team/run`."""
+        return f"{self.team}/{self.run}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """A submission that was not scored, and why.
+
+    Attributes:
+        team: Name of the team's folder, which may be anything.
+        run: Name of the run's folder, which may be anything.
+        findings: At least one of them an error.
+    """
+
+    team: str
+    run: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Standing:
+    """The place of one run.
+
+    Attributes:
+        entry: The run.
+        rank: By the primary score, 1 is best; equal scores share a rank.
+        is_best_of_team: It is the first run of its team.
+        result: Its primary score.
+        letters: Runs that share a letter do not differ significantly.
+        low_rank, high_rank: Ends of the interval of its rank over the resamples.
+        shares: Shape (k,), share of the resamples in which it has rank 1, 2, …, k.
+    """
+
+    entry: Entry
+    rank: int
+    is_best_of_team: bool
+    result: MetricResult
+    letters: str
+    low_rank: int
+    high_rank: int
+    shares: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Board:
+    """The ranking of one task.
+
+    Attributes:
+        edition: Whose rules.
+        task: Concepts or captions.
+        split: Of the truth, None where unknown.
+        images: In the truth.
+        primary: Output by which the runs are ranked.
+        outputs: All outputs of the runs, the primary one first.
+        notes: What a reader must know of the ranking as a whole.
+        standings: By rank, at least one.
+        tests: Of all pairs, rows and columns in the order of `standings`.
+        options: How the pairs were tested.
+    """
+
+    edition: str
+    task: Task
+    split: str | None
+    images: int
+    primary: str
+    outputs: tuple[str, ...]
+    notes: tuple[str, ...]
+    standings: tuple[Standing, ...]
+    tests: PairedTests
+    options: PairOptions
+
+
+def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = None) -> Board:
+    """Rank the runs of one task, scored against the same truth.
+
+    Args:
+        entries: At least one.
+        options: How intervals and tests are made.
+        rank_by: Output to rank by, else the primary one of the edition.
+
+    Raises:
+        UsageFault: The runs were scored differently, or not by that output.
+    """
+    first = entries[0].report
+    primary = rank_by or PRIMARY[first.task]
+    if primary not in first.metrics:
+        offered = ", ".join(first.metrics)
+        raise UsageFault(f"--rank-by {primary}: the {first.task} runs were scored by {offered}")
+    for entry in entries[1:]:
+        require_same_truth(first, entry.report)
+    ranks = competition_ranks(np.array([[_mean(entry, primary) for entry in entries]]))[0]
+    order = sorted(range(len(entries)), key=lambda i: (ranks[i], entries[i].name.casefold(), entries[i].name))
+    ordered = [entries[i] for i in order]
+    scores, left_out = common_scores([entry.report for entry in ordered], primary)
+    tests = paired_tests(scores, options)
+    return Board(
+        edition=first.edition,
+        task=first.task,
+        split=first.split,
+        images=len(first.image_ids),
+        primary=primary,
+        outputs=(primary, *(name for name in first.metrics if name != primary)),
+        notes=tuple(_notes([entry.report for entry in ordered], primary, left_out, given=rank_by)),
+        standings=tuple(_standings(ordered, ranks[order], primary, tests, options)),
+        tests=tests,
+        options=options,
+    )
+
+
+def common_scores(reports: Sequence[Report], output: str) -> tuple[FloatArray, BoolArray]:
+    """Return the scores of the images that every run is scored on, shape (n, k), and a mask of the others.
+
+    Raises:
+        UsageFault: There is no such image.
+    """
+    scored = np.logical_and.reduce([report.samples[output].scored for report in reports])
+    if not scored.any():
+        raise UsageFault(f"no image has a {output} in every run: there is nothing to compare")
+    columns = [report.samples[output].values[scored] for report in reports]
+    left_out: BoolArray = (
+        np.logical_or.reduce([report.samples[output].scored for report in reports]) & ~scored
+    )
+    return np.column_stack(columns), left_out
+
+
+def require_same_truth(first: Report, second: Report) -> None:
+    """Refuse two reports that do not belong into one table.
+
+    Raises:
+        UsageFault: They differ in task, edition, truth or signature.
+    """
+    names = f"{first.run[0]} and {second.run[0]}"
+    if (first.task, first.edition) != (second.task, second.edition):
+        held = " and ".join(f"{report.task} of {report.edition}" for report in (first, second))
+        raise UsageFault(f"{names} cannot be compared: {held}")
+    if [sha256 for _, sha256 in first.truth] != [sha256 for _, sha256 in second.truth]:
+        raise UsageFault(f"{names} cannot be compared: they were scored against different truths")
+    for name in first.metrics:
+        pair = [
+            report.metrics[name].signature if name in report.metrics else "" for report in (first, second)
+        ]
+        if not pair[1] or not comparable(*pair):
+            raise UsageFault(
+                f"{names} cannot be compared: {name} was computed differently\n  {pair[0]}\n  {pair[1]}"
+            )
+
+
+def _mean(entry: Entry, output: str) -> float:
+    mean = entry.report.metrics[output].mean
+    if mean is None:
+        raise UsageFault(f"{entry.name}: no image has a {output}; rank by another score with --rank-by")
+    return mean
+
+
+def _standings(
+    entries: Sequence[Entry], ranks: IntArray, primary: str, tests: PairedTests, options: PairOptions
+) -> list[Standing]:
+    """Return the standings of entries in rank order."""
+    names = letters(tests.p_holm < options.alpha)
+    drawn = competition_ranks(tests.resampled)
+    tail = (1 - options.bootstrap.level) / 2
+    ends = np.quantile(drawn, [tail, 1 - tail], axis=0, method="inverted_cdf")
+    k = len(entries)
+    seen: set[str] = set()
+    standings = []
+    for i, entry in enumerate(entries):
+        shares = np.bincount(drawn[:, i] - 1, minlength=k) / len(drawn)
+        standings.append(
+            Standing(
+                entry=entry,
+                rank=int(ranks[i]),
+                is_best_of_team=entry.team not in seen,
+                result=entry.report.metrics[primary],
+                letters=names[i],
+                low_rank=int(ends[0, i]),
+                high_rank=int(ends[1, i]),
+                shares=shares,
+            )
+        )
+        seen.add(entry.team)
+    return standings
+
+
+def _notes(reports: Sequence[Report], primary: str, left_out: BoolArray, *, given: str | None) -> list[str]:
+    notes = list(dict.fromkeys(note for report in reports for note in report.notes))
+    report = reports[0]
+    if given and given != PRIMARY[report.task]:
+        notes.append(f"ranked by {given}, not by {PRIMARY[report.task]} as the edition does")
+    elif "Overall" in report.not_computed:
+        notes.append(
+            f"ranked by {primary}: {report.edition} ranks by Overall, a mean of scores of which this toolkit "
+            f"does not compute {', '.join(name for name in report.not_computed if name != 'Overall')}"
+        )
+    if left_out.any():
+        notes.append(f"tests leave out {int(left_out.sum()):,} images that not every run is scored on")
+    return notes

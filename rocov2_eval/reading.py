@@ -1,0 +1,75 @@
+"""Read a run together with the truth that goes with it: the way in that all commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rocov2_eval.editions import Edition, caption_rules
+from rocov2_eval.errors import MissingResource, RejectedInput
+from rocov2_eval.findings import finding, is_rejected
+from rocov2_eval.formats import Source, Table, load, sniff_task
+from rocov2_eval.records import Finding, Task
+from rocov2_eval.truth import Place, Truth, find_truth
+from rocov2_eval.validation import guess_dialect, read_run
+
+
+def read(
+    path: Path,
+    edition: Edition,
+    places: Sequence[Place],
+    *,
+    task: Task | None = None,
+    split: str | None = None,
+    facets: bool = False,
+) -> tuple[Source, Table, Truth]:
+    """Read a run and the truth that goes with it.
+
+    Args:
+        path: A CSV file, or a zip archive with one in it.
+        edition: Whose dialect the run is in.
+        places: Where to look for the truth, in order.
+        task: Else the header or the cells tell.
+        split: Else the ids tell.
+        facets: Also read what only breakdowns need.
+
+    Raises:
+        RejectedInput: Run or truth cannot be read, or neither header nor cells tell the task.
+        MissingResource: No place has ids of the run.
+        UsageFault: The edition does not score captions by metrics of this toolkit.
+    """
+    source = load(path)
+    told = task or task_of(source)
+    table = read_run(source, edition, told)
+    try:
+        return source, table, find_truth(table, told, edition, places, split=split, facets=facets)
+    except MissingResource:
+        found = _faults_of_reading(source, table, edition, told)
+        if not is_rejected(found):
+            raise
+        raise RejectedInput(f"{path} cannot be read", found) from None
+
+
+def task_of(source: Source) -> Task:
+    """Return the task that the header or the cells of a run tell.
+
+    Raises:
+        RejectedInput: Neither does.
+    """
+    task = sniff_task(source)
+    if task is None:
+        empty = not source.text.strip()
+        code, message = (
+            ("R003", "the file is empty") if empty else ("R007", "neither header nor cells tell the task")
+        )
+        raise RejectedInput(message, [finding(code, source.path, None, message)])
+    return task
+
+
+def _faults_of_reading(source: Source, table: Table, edition: Edition, task: Task) -> list[Finding]:
+    """Return what may be the reason that no truth has the ids of a run."""
+    dialect = caption_rules(edition).dialect if task == "captions" else edition.concepts.dialect
+    found = [*guess_dialect(source, dialect), *table.findings]
+    if not table.image_ids:
+        found.append(finding("R003", table.path, None, "no row with an image id"))
+    return found

@@ -1,0 +1,746 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from rocov2_eval.codabench import BundleOptions, make_bundle, score_submission
+from rocov2_eval.codabench.submission import PAGE, SCORES
+from rocov2_eval.codabench.wheels import own_wheel, pins, wheel_files
+from rocov2_eval.editions import EDITIONS
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.formats import load, write_csv
+from rocov2_eval.metrics import METRICS
+from rocov2_eval.records import Task
+from rocov2_eval.schemas import check_json_file
+from rocov2_eval.scoring import Report, Settings, available
+from rocov2_eval.truth import Place
+from rocov2_eval.validation import read_run
+
+IDS = [f"image_{i:03d}" for i in range(30)]
+CONCEPTS = [f"C13{i:05d};C0024485" if i % 3 else f"C13{i:05d}" for i in range(30)]
+MANUAL = ["C0024485" if i % 3 else "" for i in range(30)]
+CAPTIONS = [f"Nodule number {chr(97 + i % 26)}{i} of the lung, with a rim" for i in range(30)]
+IMAGE = "example.org/rocov2-eval:1"
+START = "2026-03-01 00:00:00"
+REQUIRED = ("version", "title", "image", "terms", "pages", "tasks", "phases", "leaderboards")
+# Names that the platform reads; anything else would be dropped without a word.
+KNOWN = {
+    *(*REQUIRED, "description", "docker_image", "queue", "registration_auto_approve", "contact_email"),
+    *("make_programs_available", "make_input_data_available", "enable_detailed_results"),
+    *("show_detailed_results_in_submission_panel", "show_detailed_results_in_leaderboard"),
+    *("auto_run_submissions", "can_participants_make_submissions_public", "forum_enabled"),
+}
+RULES = {
+    *("Add", "Add_And_Delete", "Add_And_Delete_Multiple"),
+    *("Force_Last", "Force_Latest_Multiple", "Force_Best"),
+}
+
+Files = dict[str, bytes]
+
+
+class Addresses(HTMLParser):
+    """Collects what a page would load or follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [f"{tag} {value}" for name, value in attrs if name in {"src", "href"} and value]
+
+
+@pytest.fixture(autouse=True)
+def _no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rocov2_eval.codabench.trial.locate", lambda _: None)
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    """Return a dataset folder with a test split, and with files that no competition needs."""
+    return write_truth(tmp_path / "dataset", "test_")
+
+
+def write_truth(folder: Path, prefix: str) -> Path:
+    tables = {"concepts": CONCEPTS, "concepts_manual": MANUAL, "captions": CAPTIONS}
+    for name, cells in tables.items():
+        header = ["ID", "Caption" if name == "captions" else "CUIs"]
+        write_csv(folder / f"{prefix}{name}.csv", header, list(zip(IDS, cells, strict=True)))
+    (folder / "test").mkdir(exist_ok=True)
+    (folder / "test/image_000.jpg").write_bytes(b"a picture")
+    (folder / "cui_mapping.csv").write_text("CUI,Canonical name\nC0024485,MRI\n", encoding="utf-8")
+    return folder
+
+
+def made(truth: Path, notes: list[str] | None = None, **options: Any) -> Files:
+    """Return the files of a competition by name."""
+    chosen = {"edition": "rocov2", "image": IMAGE, "start": START} | options
+    told = [] if notes is None else notes
+    archive = make_bundle(Place(path=truth, origin="--truth"), BundleOptions(**chosen), no_model, told.append)
+    return unzipped(archive)
+
+
+def unzipped(archive: bytes) -> Files:
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def document(files: Mapping[str, bytes]) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(files["competition.yaml"])
+    return loaded
+
+
+def columns(files: Mapping[str, bytes]) -> list[str]:
+    (leaderboard,) = document(files)["leaderboards"]
+    return [column["key"] for column in leaderboard["columns"]]
+
+
+def faults(files: Mapping[str, bytes]) -> list[str]:
+    """Return what the platform's reader of archives would stop at, or pass over without a word."""
+    described = document(files)
+    found = [f"no {key}" for key in REQUIRED if not described.get(key)]
+    found += [f"unknown {key}" for key in described if key not in KNOWN]
+    named = [described["image"], described["terms"], *(page["file"] for page in described["pages"])]
+    found += [f"no {name}" for name in named if not files.get(name)]
+    indices = [task["index"] for task in described["tasks"]]
+    found += ["a task index twice"] if len(set(indices)) != len(indices) else []
+    for task in described["tasks"]:
+        for key in ("scoring_program", "reference_data"):
+            found += [] if below(files, task[key]) else [f"no {task[key]}"]
+        found += [] if f"{task['scoring_program']}/metadata.yaml" in files else ["a program without command"]
+    (phase,) = described["phases"]
+    found += [f"no task {index}" for index in phase["tasks"] if index not in indices]
+    found += [] if below(files, phase["starting_kit"]) else ["no starting kit"]
+    found += [key for key in ("start", "end") if not is_date(phase.get(key))]
+    (leaderboard,) = described["leaderboards"]
+    found += [] if leaderboard["submission_rule"] in RULES else ["an unknown rule"]
+    for i, column in enumerate(leaderboard["columns"]):
+        found += [] if column["index"] == i else ["columns out of order"]
+        found += [] if max(len(column["title"]), len(column["key"])) <= 36 else ["too long a name"]
+        found += [] if (column["sorting"], column["precision"]) == ("desc", 4) else ["another precision"]
+    return found
+
+
+def is_date(text: str | None) -> bool:
+    return text is None or re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", text) is not None
+
+
+def below(files: Mapping[str, bytes], folder: str) -> Files:
+    prefix = f"{folder}/"
+    return {name.removeprefix(prefix): data for name, data in files.items() if name.startswith(prefix)}
+
+
+def texts(files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+    """Yield name and text of every file, those inside archives too."""
+    for name, data in files.items():
+        if data.startswith(b"PK"):
+            yield from ((f"{name}/{inner}", text) for inner, text in texts(unzipped(data)))
+        else:
+            yield name, data.decode("utf-8", "replace")
+
+
+@pytest.fixture
+def place(tmp_path: Path, truth: Path) -> Callable[..., tuple[Path, Path]]:
+    """Return a writer of the platform's folders: INPUT with truth and submission, and OUTPUT."""
+
+    def write(task: Task | None = "concepts", **files: str | bytes) -> tuple[Path, Path]:
+        source = tmp_path / "app/input"
+        for path in truth.glob("test_*.csv"):
+            if task is None or path.stem in {f"test_{task}", "test_concepts_manual"}:
+                store(source / "ref" / path.name, path.read_bytes())
+        store(source / "res/metadata", b"exitCode: null\n")
+        for name, content in files.items():
+            store(source / "res" / name, content if isinstance(content, bytes) else content.encode())
+        return source, tmp_path / "app/output"
+
+    return write
+
+
+def store(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def run_of(cells: list[str] = CONCEPTS, header: str = "ID,CUIs") -> str:
+    rows = [f'{image_id},"{cell}"' for image_id, cell in zip(IDS, cells, strict=True)]
+    return "\n".join([header, *rows]) + "\n"
+
+
+CAPTION_RUN = run_of(CAPTIONS, "ID,Caption")
+
+
+def scored(folders: tuple[Path, Path], task: Task | None = "concepts", **settings: Any) -> Report:
+    if task == "captions":
+        settings.setdefault("metrics", ("rouge",))
+    return score_submission(*folders, Settings(bootstrap=None, **settings), no_model, task=task)
+
+
+def scores(folders: tuple[Path, Path]) -> dict[str, float]:
+    loaded: dict[str, float] = json.loads((folders[1] / SCORES).read_text(encoding="utf-8"))
+    return loaded
+
+
+def page(folders: tuple[Path, Path]) -> str:
+    return (folders[1] / PAGE).read_text(encoding="utf-8")
+
+
+def codes(error: pytest.ExceptionInfo[RejectedInput]) -> set[str]:
+    return {item.code for item in error.value.findings}
+
+
+def no_model(*_: object) -> Any:
+    raise AssertionError("this test has no model")
+
+
+def zip_of(**files: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+# ---- scoring what the platform hands over
+
+
+def test_a_valid_run_gets_the_scores_of_the_columns(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place(**{"run.csv": run_of()})
+    scored(folders)
+    assert scores(folders) == {"concept_f1": 1.0, "concept_f1_manual": 1.0}
+
+
+def test_scores_are_not_rounded(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place(**{"run.csv": run_of([CONCEPTS[0], *["C0000001"] * 29])})
+    scored(folders)
+    assert scores(folders)["concept_f1"] == pytest.approx(1 / 30, abs=1e-15)
+
+
+def test_captions_are_scored_by_the_metrics_asked_for(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place("captions", **{"run.csv": CAPTION_RUN})
+    scored(folders, "captions")
+    assert scores(folders) == {"rouge1": 1.0}
+
+
+@pytest.mark.parametrize("task", ["concepts", "captions"])
+def test_the_page_of_a_valid_run_does_not_tell_the_truth(
+    task: Task, place: Callable[..., tuple[Path, Path]]
+) -> None:
+    answer = "C0000001" if task == "concepts" else "Nothing to see"
+    folders = place(task, **{"run.csv": run_of([answer] * 30, "ID,X")})
+    scored(folders, task)
+    shown = page(folders)
+    truth_cells = [*CAPTIONS, *(cui for cell in CONCEPTS for cui in cell.split(";"))]
+    assert [cell for cell in truth_cells if cell in shown.replace(signature_text(shown), "")] == []
+    assert "modality" in shown
+
+
+def signature_text(shown: str) -> str:
+    """Return the signature that lists the manual concepts of the edition, which are no secret."""
+    found = re.search(r"concept_f1_manual\|[^<]*", shown)
+    return found[0] if found else "\0"
+
+
+def test_the_page_loads_nothing(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place(**{"run.csv": run_of()})
+    scored(folders)
+    reader = Addresses()
+    reader.feed(page(folders))
+    assert [address for address in reader.found if not address.startswith(("a #", "link data:"))] == []
+
+
+def test_nothing_but_scores_and_page_is_written(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place(**{"run.csv": run_of()})
+    scored(folders)
+    assert sorted(path.name for path in folders[1].iterdir()) == [PAGE, SCORES]
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "words"),
+    [
+        ({}, "R004", "found nothing"),
+        ({"notes.docx": "x"}, "R004", "found notes.docx"),
+        ({"run.csv": ""}, "R003", "no row"),
+        ({"run.csv": run_of().replace("image_003", "image_3")}, "R104", "&#39;image_3&#39; is not an image"),
+        ({"run.csv": CAPTION_RUN}, "R605", "run.csv holds captions, this task wants concepts"),
+        ({"run.csv": b"ID,CUIs\nimage_000,\xff\n"}, "R002", "not UTF-8"),
+        ({"run.zip": zip_of(a="x", b="y")}, "R004", "expected one CSV file in the archive"),
+        ({"a.csv": run_of(), "b.csv": run_of()}, "R004", "found 2: a.csv, b.csv"),
+        ({f"{i}.csv": run_of() for i in range(9)}, "R004", "found 9 files"),
+    ],
+    ids=["nothing", "no table", "empty", "bad id", "other task", "not text", "bad zip", "two", "many"],
+)
+def test_an_invalid_submission_has_findings_on_its_page_and_no_scores(
+    files: dict[str, str], code: str, words: str, place: Callable[..., tuple[Path, Path]]
+) -> None:
+    folders = place(**files)
+    with pytest.raises(RejectedInput) as error:
+        scored(folders)
+    assert code in codes(error)
+    assert words in page(folders)
+    assert "This submission is not valid" in page(folders)
+    assert not (folders[1] / SCORES).exists()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"deep/er/Run.CSV": run_of()},
+        {"run.tsv.zip": zip_of(**{"run.csv": run_of(), "__MACOSX/._run.csv": "x"})},
+        {
+            "run.csv": run_of(),
+            "__MACOSX/._run.csv": "ID,CUIs\n",
+            "._run.csv": "ID,CUIs\n",
+            ".x/run.csv": "a,b",
+        },
+        {"run.csv": run_of(), "other/run.csv": CAPTION_RUN},
+        {"run.csv": run_of(), "README.txt": "Made by trees,\nC0024485,C0024485\n"},
+        {"run.csv": run_of(), "README.txt": "No table at all"},
+        {"run.csv": run_of(), "latin.txt": b"caf\xe9"},
+        {"submission.json": "{}", "run.csv": run_of()},
+    ],
+    ids=["folder", "zip", "macOS", "both tasks", "table of notes", "notes", "not text", "metadata"],
+)
+def test_the_run_is_found_among_what_else_was_handed_in(
+    files: dict[str, str], place: Callable[..., tuple[Path, Path]]
+) -> None:
+    folders = place(**files)
+    scored(folders)
+    assert scores(folders)["concept_f1"] == 1.0
+
+
+def test_each_task_finds_its_run_in_a_submission_to_both(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place("captions", **{"concepts/run.csv": run_of(), "captions/run.csv": CAPTION_RUN})
+    assert scored(folders, "captions").run[0] == "captions/run.csv"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "pipe"])
+def test_links_and_pipes_are_refused_unopened(
+    kind: str, tmp_path: Path, place: Callable[..., tuple[Path, Path]]
+) -> None:
+    folders = place(**{"run.csv": run_of()})
+    target = folders[0] / "res/more.csv"
+    if kind == "pipe":
+        os.mkfifo(target)
+    else:
+        outside = tmp_path / "outside"
+        store(outside / "secret.csv", run_of().encode())
+        target.symlink_to(outside / "secret.csv" if kind == "file" else outside)
+    with pytest.raises(RejectedInput) as error:
+        scored(folders)
+    assert codes(error) == {"R604"}
+    assert "more.csv" in page(folders)
+
+
+def test_a_flood_of_files_is_refused(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place(**{f"{i}/{j}.md": "x" for i in range(11) for j in range(100)})
+    with pytest.raises(RejectedInput):
+        scored(folders)
+    assert "more than 1,000 files" in page(folders)
+
+
+def test_markup_in_a_file_name_stays_text(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place(**{"<script>x()<\u202e.md": "x"})
+    with pytest.raises(RejectedInput):
+        scored(folders)
+    assert "<script" not in page(folders)
+    assert "\u202e" not in page(folders)
+
+
+def test_a_file_name_that_is_no_text_is_taken(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place(**{os.fsdecode(b"\xff.csv"): run_of()})
+    scored(folders)
+    assert scores(folders)["concept_f1"] == 1.0
+    assert "udcff.csv" in page(folders)
+
+
+def test_scores_of_an_earlier_run_are_removed(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place(**{"run.csv": ""})
+    store(folders[1] / SCORES, b'{"concept_f1": 1.0}')
+    with pytest.raises(RejectedInput):
+        scored(folders)
+    assert not (folders[1] / SCORES).exists()
+
+
+def test_a_bug_leaves_a_page_and_no_scores(
+    place: Callable[..., tuple[Path, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    folders = place(**{"run.csv": run_of()})
+    store(folders[1] / SCORES, b'{"concept_f1": 1.0}')
+    monkeypatch.setattr("rocov2_eval.codabench.submission.evaluate", fail)
+    with pytest.raises(ZeroDivisionError):
+        scored(folders)
+    assert [path.name for path in folders[1].iterdir()] == [PAGE]
+    assert "did not come to its end" in page(folders)
+
+
+def test_a_missing_model_is_told_on_the_page(place: Callable[..., tuple[Path, Path]]) -> None:
+    def missing(*_: object) -> Any:
+        raise MissingResource("the weights are not here")
+
+    folders = place("captions", **{"run.csv": CAPTION_RUN})
+    with pytest.raises(MissingResource):
+        score_submission(*folders, Settings(bootstrap=None), missing)
+    assert "not set up completely" in page(folders)
+    assert "the weights are not here" in page(folders)
+    assert not (folders[1] / SCORES).exists()
+
+
+def test_the_task_is_that_of_the_reference_data(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place("captions", **{"run.csv": CAPTION_RUN})
+    assert scored(folders, None, metrics=("rouge",)).task == "captions"
+
+
+def test_reference_data_of_both_tasks_need_a_task(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place(None, **{"run.csv": run_of()})
+    with pytest.raises(UsageFault, match="name one with --task"):
+        scored(folders, None)
+
+
+def test_no_reference_data_is_told(tmp_path: Path) -> None:
+    with pytest.raises(MissingResource, match=r"no concepts\.csv and no captions\.csv"):
+        scored((tmp_path / "input", tmp_path / "output"), None)
+
+
+def test_a_broken_truth_is_not_the_participants_fault(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place(**{"run.csv": run_of()})
+    store(folders[0] / "ref/test_concepts.csv", b"ID,CUIs\nimage_000,C7777777,surplus\n")
+    with pytest.raises(RejectedInput) as error:
+        scored(folders)
+    assert "only its organisers can mend" in page(folders)
+    assert "C7777777" not in page(folders)
+    told = {(item.code, item.line, item.message) for item in error.value.findings}
+    assert told == {("R501", line, "the truth cannot be used") for line in (2, None)}
+
+
+def test_which_truth_is_empty_is_told_to_nobody(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place("captions", **{"run.csv": run_of(["", *CAPTIONS[1:]], "ID,Caption")})
+    emptied = (folders[0] / "ref/test_captions.csv").read_text(encoding="utf-8").replace(CAPTIONS[0], "")
+    store(folders[0] / "ref/test_captions.csv", emptied.encode())
+    with pytest.raises(RejectedInput) as error:
+        scored(folders, "captions", edition=EDITIONS["imageclef-2024"])
+    assert "image_000" not in page(folders)
+    (told,) = error.value.findings
+    assert (told.code, told.line) == ("R303", None)
+    assert "image_000" not in told.message
+
+
+def test_a_score_that_no_image_has_is_no_score(place: Callable[..., tuple[Path, Path]]) -> None:
+    folders = place(**{"run.csv": run_of()})
+    store(
+        folders[0] / "ref/test_concepts_manual.csv", "\n".join(["ID,CUIs", *map("{},".format, IDS)]).encode()
+    )
+    with pytest.raises(MissingResource, match="no image that concept_f1_manual is computed for"):
+        scored(folders)
+    assert not (folders[1] / SCORES).exists()
+
+
+# ---- the archive
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_the_platform_can_read_the_archive_of_each_edition(edition: str, truth: Path) -> None:
+    assert faults(made(truth, edition=edition, contact="a@example.org", end="2026-04-01 00:00:00")) == []
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_the_columns_are_the_scores_of_the_edition_the_primary_first(edition: str, truth: Path) -> None:
+    tasks: list[Task] = ["concepts", *(["captions"] if EDITIONS[edition].captions else [])]
+    names = [name for task in tasks for name in available(EDITIONS[edition], task)]
+    assert columns(made(truth, edition=edition)) == [METRICS[name].outputs[0] for name in names]
+
+
+def test_an_edition_with_bleu_has_no_task_of_captions(truth: Path) -> None:
+    notes: list[str] = []
+    described = document(made(truth, notes, edition="imageclef-2022"))
+    assert [task["name"] for task in described["tasks"]] == ["Concept detection"]
+    assert notes == ["no task of captions: imageclef-2022 scores them by BLEU, which is not computed here"]
+    for options in ({"tasks": ("captions",)}, {"tasks": None}):
+        with pytest.raises(UsageFault, match="BLEU"):
+            made(truth / "test_captions.csv", edition="imageclef-2022", **options)
+
+
+def test_a_file_holds_one_task(truth: Path) -> None:
+    with pytest.raises(UsageFault, match="holds one task"):
+        made(truth / "test_captions.csv", tasks=("captions", "concepts"))
+
+
+def test_two_runs_give_the_same_bytes(truth: Path) -> None:
+    options = BundleOptions(edition="rocov2", image=IMAGE, start=START)
+    archives = [make_bundle(Place(path=truth, origin="--truth"), options, no_model, print) for _ in range(2)]
+    assert archives[0] == archives[1]
+
+
+def test_truth_is_in_the_reference_data_alone(truth: Path) -> None:
+    files = made(truth)
+    public = {name: data for name, data in files.items() if not name.startswith("reference_data_")}
+    held = dict(texts(public))
+    cuis = {cui for cell in (*CONCEPTS, *MANUAL) for cui in cell.split(";")} - {"", "C0040405"}
+    assert [name for name, text in held.items() for caption in CAPTIONS if caption in text] == []
+    lines = [line for text in held.values() for line in text.splitlines() if "image_0" in line]
+    assert [line for line in lines if any(cui in line for cui in cuis)] == []
+    assert len(lines) > len(IDS)
+    described = document(files)
+    assert not described["make_input_data_available"]
+    assert not described["make_programs_available"]
+    assert not any(task["is_public"] for task in described["tasks"])
+
+
+def test_the_reference_data_hold_the_truth_of_their_task_and_nothing_else(truth: Path) -> None:
+    files = made(truth)
+    for task in ("concepts", "captions"):
+        held = below(files, f"reference_data_{task}")
+        expected = {
+            name: (truth / name).read_bytes() for name in (f"test_{task}.csv", "test_concepts_manual.csv")
+        }
+        assert held == expected
+
+
+def test_the_starting_kit_tells_nothing_but_the_ids(truth: Path) -> None:
+    kit = below(made(truth), "starting_kit")
+    for task in ("concepts", "captions"):
+        rows = [line.split(",") for line in kit[f"{task}/run.csv"].decode().splitlines()[1:]]
+        assert [row[0] for row in rows] == IDS
+        assert len({row[1] for row in rows}) == 1
+        assert check_json_file("submission.json", kit[f"{task}/submission.json"].decode()) == []
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_the_starting_kit_is_in_the_dialect_of_the_edition(edition: str, truth: Path, tmp_path: Path) -> None:
+    files = made(truth, edition=edition, tasks=("concepts",))
+    store(tmp_path / "run.csv", files["starting_kit/concepts/run.csv"])
+    table = read_run(load(tmp_path / "run.csv"), EDITIONS[edition], "concepts")
+    assert (table.image_ids, set(table.cells), table.findings) == (IDS, {"C0040405"}, ())
+
+
+def test_the_command_says_all_that_the_scores_depend_on(truth: Path) -> None:
+    files = made(truth, edition="imageclef-2025", encoder="minilm")
+    commands = [
+        yaml.safe_load(files[f"scoring_program_{task}/metadata.yaml"])["command"]
+        for task in ("concepts", "captions")
+    ]
+    start = "rocov2-eval score --codabench /app/input /app/output --edition imageclef-2025 --task"
+    assert commands == [
+        f"{start} concepts --split test --metric concept_f1 --metric concept_f1_manual",
+        f"{start} captions --split test --metric bertscore --metric rouge --encoder minilm",
+    ]
+
+
+def test_pages_name_rules_limits_and_signatures(truth: Path) -> None:
+    files = made(truth, edition="imageclef-2018", max_per_day=3)
+    evaluation = files["pages/evaluation.md"].decode()
+    assert "At most 1286 concepts" in evaluation
+    assert "left out of the mean" in evaluation
+    assert "concept_f1|rev:1|empty_reference:unscored|" in evaluation
+    assert "Between the two cells stands a tab" in files["pages/format.md"].decode()
+    assert "At most 3 submissions a day" in files["pages/overview.md"].decode()
+
+
+def test_pages_are_plain_ascii(truth: Path) -> None:
+    files = made(truth, edition="imageclef-2025")
+    assert [name for name, data in files.items() if name.endswith(".md") and not data.isascii()] == []
+
+
+def test_a_stand_in_is_named_where_scores_are_explained(truth: Path) -> None:
+    files = made(truth, encoder="minilm")
+    for name in ("pages/evaluation.md", "README.md"):
+        assert "may not stand beside official ones" in files[name].decode()
+
+
+def test_the_official_encoder_needs_no_warning(truth: Path) -> None:
+    files = made(truth)
+    assert "may not stand beside" not in files["pages/evaluation.md"].decode()
+
+
+def test_the_readme_has_the_scores_of_the_starting_kit(truth: Path) -> None:
+    readme = made(truth, tasks=("concepts",))["README.md"].decode()
+    assert "   - F1: 0.0000\n   - F1 manual: 0.0000\n" in readme
+
+
+def test_weights_that_are_not_here_are_told(truth: Path) -> None:
+    notes: list[str] = []
+    files = made(truth, notes, tasks=("captions",), encoder="/models/of/the/image")
+    assert any("BERTScore was not tried: the weights" in note for note in notes)
+    assert "BERTScore F1: a number; it was not computed" in files["README.md"].decode()
+    assert columns(files) == ["bertscore_f1", "rouge1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"tasks": ("concepts",)}, 660),
+        ({"tasks": ("captions",)}, 660),
+        ({"time_limit": 7200}, 7200),
+    ],
+)
+def test_the_time_limit_follows_the_images(options: dict[str, Any], expected: int, truth: Path) -> None:
+    (phase,) = document(made(truth, **options))["phases"]
+    assert phase["execution_time_limit"] == expected
+
+
+def test_a_limit_that_the_platforms_workers_do_not_grant_is_told(truth: Path) -> None:
+    notes: list[str] = []
+    made(truth, notes, time_limit=7200)
+    assert any("name a queue of your own with --queue" in note for note in notes)
+    notes.clear()
+    described = document(made(truth, notes, time_limit=7200, queue="0a1b"))
+    assert described["queue"] == "0a1b"
+    assert not any("--queue" in note for note in notes)
+
+
+def test_one_task_shows_the_best_submission_and_two_let_participants_choose(truth: Path) -> None:
+    notes: list[str] = []
+    (one,) = document(made(truth, notes, tasks=("concepts",)))["leaderboards"]
+    assert (one["submission_rule"], notes) == ("Force_Best", [])
+    (two,) = document(made(truth, notes))["leaderboards"]
+    assert two["submission_rule"] == "Add_And_Delete_Multiple"
+    assert any("make two competitions" in note for note in notes)
+
+
+def test_of_several_splits_the_test_split_is_taken_and_told(truth: Path) -> None:
+    write_truth(truth, "valid_")
+    notes: list[str] = []
+    files = made(truth, notes, tasks=("concepts",))
+    assert set(below(files, "reference_data_concepts")) == {"test_concepts.csv", "test_concepts_manual.csv"}
+    assert notes == [f"scored on the test split; {truth} also has valid"]
+
+
+def test_several_splits_without_a_test_split_need_a_choice(tmp_path: Path) -> None:
+    folder = write_truth(tmp_path / "t", "valid_")
+    write_truth(folder, "train_")
+    with pytest.raises(UsageFault, match="has the splits valid, train: name one with --split"):
+        made(folder)
+    files = made(folder, split="train", tasks=("concepts",))
+    assert "reference_data_concepts/train_concepts.csv" in files
+
+
+def test_names_without_a_split_are_kept(tmp_path: Path) -> None:
+    files = made(write_truth(tmp_path / "t", ""), tasks=("concepts",))
+    assert set(below(files, "reference_data_concepts")) == {"concepts.csv", "concepts_manual.csv"}
+    assert b"--split" not in files["scoring_program_concepts/metadata.yaml"]
+
+
+def test_a_truth_file_of_the_organisers_own_is_taken(truth: Path) -> None:
+    (truth / "test_concepts.csv").rename(truth / "gold.csv")
+    (truth / "test_concepts_manual.csv").rename(truth / "gold_manual.csv")
+    files = made(truth / "gold.csv")
+    assert set(below(files, "reference_data_concepts")) == {"concepts.csv", "concepts_manual.csv"}
+    assert columns(files) == ["concept_f1", "concept_f1_manual"]
+
+
+def test_without_manual_concepts_there_is_no_column_for_them(truth: Path) -> None:
+    (truth / "test_concepts_manual.csv").unlink()
+    notes: list[str] = []
+    assert columns(made(truth, notes, tasks=("concepts",))) == ["concept_f1"]
+    assert any("no concept_f1_manual" in note for note in notes)
+
+
+def test_a_task_without_truth_is_left_out_and_told(truth: Path) -> None:
+    (truth / "test_captions.csv").unlink()
+    notes: list[str] = []
+    described = document(made(truth, notes))
+    assert [task["name"] for task in described["tasks"]] == ["Concept detection"]
+    assert any("no task of captions" in note for note in notes)
+
+
+def test_a_task_asked_for_needs_its_truth(truth: Path) -> None:
+    (truth / "test_captions.csv").unlink()
+    with pytest.raises(MissingResource, match=r"no captions\.csv"):
+        made(truth, tasks=("captions",))
+
+
+def test_a_folder_without_truth_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingResource, match="holds no truth of concepts or captions"):
+        made(tmp_path)
+
+
+def test_a_broken_truth_makes_no_archive(truth: Path) -> None:
+    store(truth / "test_concepts.csv", b"ID,CUIs\na,C0000001\na,C0000001\n")
+    with pytest.raises(RejectedInput) as error:
+        made(truth)
+    assert codes(error) == {"R501"}
+
+
+def test_faults_of_the_truth_that_do_not_matter_are_told(truth: Path) -> None:
+    rows = [f"{image_id}," for image_id in IDS]
+    store(truth / "test_concepts.csv", "\n".join(["ID,CUIs", *rows[:-1], f"{IDS[-1]},C0000001"]).encode())
+    notes: list[str] = []
+    made(truth, notes, tasks=("concepts",))
+    assert any("R502" in note for note in notes)
+
+
+def test_the_logo_is_a_picture(truth: Path) -> None:
+    logo = made(truth)["logo.png"]
+    assert logo[:16] == b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+    width, height = struct.unpack(">II", logo[16:24])
+    start = logo.index(b"IDAT")
+    (length,) = struct.unpack(">I", logo[start - 4 : start])
+    assert len(zlib.decompress(logo[start + 4 : start + 4 + length])) == height * (width + 1)
+
+
+# ---- wheels
+
+
+def test_our_own_wheel_holds_this_package_alone() -> None:
+    name, content = own_wheel()
+    names = set(unzipped(content))
+    assert re.fullmatch(r"rocov2_eval-[\w.]+-py3-none-any\.whl", name)
+    assert {path.partition("/")[0] for path in names} == {
+        "rocov2_eval",
+        f"{name.removesuffix('-py3-none-any.whl')}.dist-info",
+    }
+    assert "rocov2_eval/codabench/templates/evaluation.md" in names
+    assert not [path for path in names if "__pycache__" in path]
+
+
+def test_our_own_wheel_records_every_file_with_its_digest() -> None:
+    _, content = own_wheel()
+    files = unzipped(content)
+    (record,) = (name for name in files if name.endswith("/RECORD"))
+    rows = [line.rsplit(",", 2) for line in files[record].decode().splitlines()]
+    for name, digest, size in rows:
+        if name != record:
+            expected = base64.urlsafe_b64encode(hashlib.sha256(files[name]).digest()).decode().rstrip("=")
+            assert (digest, size) == (f"sha256={expected}", str(len(files[name])))
+    assert {row[0] for row in rows} == set(files)
+
+
+def test_the_base_install_is_pinned_to_what_scores_here() -> None:
+    assert pins()["numpy"] == np.__version__
+    assert {"click", "jsonschema", "attrs", "rapidfuzz"} <= set(pins())
+    assert "torch" not in pins()
+
+
+def test_a_wheel_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingResource, match=r"no wheel of .*numpy.*--wheels.*--image"):
+        wheel_files(tmp_path)
+
+
+def test_another_wheel_of_this_package_is_left_behind(tmp_path: Path) -> None:
+    for name in pins():
+        store(tmp_path / f"{name.replace('-', '_')}-1-py3-none-any.whl", b"")
+    store(tmp_path / "rocov2_eval-0.0.1-py3-none-any.whl", b"")
+    names = [name for name in wheel_files(tmp_path) if name.startswith("rocov2_eval-")]
+    assert names == [own_wheel()[0]]
+
+
+def test_wheels_that_cannot_be_fetched_are_told_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rocov2_eval.codabench.wheels.find_spec", lambda _: None)
+    with pytest.raises(MissingResource, match=r"no pip .*--wheels.*--image"):
+        wheel_files(None)

@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rocov2_eval.findings import finding
+from rocov2_eval.pages import findings_page, index_page, run_page
+from rocov2_eval.pages.disclosure import (
+    FEWEST_IN_PUBLIC_HISTOGRAM,
+    PUBLIC_BINS,
+    is_withheld,
+    public_findings,
+    withheld_groups,
+)
+from rocov2_eval.ranking import Board, Entry, Rejection, rank
+from rocov2_eval.records import MetricResult
+from rocov2_eval.resampling import Bootstrap
+from rocov2_eval.scoring import Group, Report
+from rocov2_eval.significance import PairOptions
+from rocov2_eval.worst_images import WorstImage
+
+HOSTILE = "'\"><script>window.hacked=1</script><img src=x onerror=hack()>\u202e\x07"
+OPTIONS = PairOptions(trials=200, bootstrap=Bootstrap(resamples=50))
+METADATA = {
+    "method": f"Trees.\n{HOSTILE}",
+    "external_data": [HOSTILE],
+    "contact": "someone@example.org",
+    "paper": "https://example.org/a?b=1&c=2",
+    "code": "javascript:alert(1)",
+}
+# Four images of CT and one of PET are too few each; together they are enough to leave X-ray its mean.
+CELLS = ["C0040405;C0000001"] * 4 + ["C0032743;C0000002"] + ["C1306645;C0000003"] * 30
+WORST = WorstImage(
+    image_id=HOSTILE, score=0.0123, candidate="C0000009;C0040405", reference="C0040405;C0000777"
+)
+Score = Callable[..., Report]
+
+
+class Reader(HTMLParser):
+    """Collects the elements of a page with their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+
+def elements(page: str, *tags: str) -> list[tuple[str, dict[str, str | None]]]:
+    reader = Reader()
+    reader.feed(page)
+    return [item for item in reader.elements if not tags or item[0] in tags]
+
+
+@pytest.fixture
+def report(scored: Score, dataset: Callable[..., Path]) -> Report:
+    """Return the scores of a run over 34 images, broken down by modality."""
+    rows = [(f"image_{i:02}", cell) for i, cell in enumerate(CELLS)]
+    folder = dataset("test_", concepts=rows, concepts_manual=rows)
+    text = "".join(f"{i},{cell.split(';')[0]}\n" for i, cell in rows)
+    return scored(text, folder, bootstrap=OPTIONS.bootstrap, by=("modality",))
+
+
+@pytest.fixture
+def board(report: Report) -> Board:
+    """Return a ranking of two runs, one of them of a hostile team."""
+    entries = [Entry(team=team, run="r", metadata=METADATA, report=report) for team in ("alpha", HOSTILE)]
+    return rank(entries, OPTIONS)
+
+
+@pytest.fixture(params=["index", "run", "findings"])
+def page(request: pytest.FixtureRequest, board: Board, report: Report) -> str:
+    """Return each kind of page, with hostile text wherever a team can put it."""
+    found = (finding("R103", f"/srv/{HOSTILE}.csv", 3, HOSTILE),)
+    if request.param == "index":
+        return index_page(
+            [board], [Rejection(team=HOSTILE, run=HOSTILE, findings=found)], title=HOSTILE, private=True
+        )
+    if request.param == "findings":
+        return findings_page(HOSTILE, found, message=HOSTILE)
+    return run_page(
+        replace(report, findings=found, notes=(HOSTILE,)),
+        title=HOSTILE,
+        private=True,
+        metadata=METADATA,
+        worst=[WORST],
+        home="../../index.html",
+    )
+
+
+def test_what_a_team_writes_is_text(page: str) -> None:
+    own = len(elements(page, "script"))
+    assert own <= 1
+    assert "<script>window.hacked" not in page
+    assert elements(page, "img", "iframe", "object", "form", "base") == []
+    assert [name for _, attributes in elements(page) for name in attributes if name.startswith("on")] == []
+    assert not {"\u202e", "\x07"} & set(page)
+
+
+def test_a_page_asks_for_nothing(page: str) -> None:
+    sources = [
+        value
+        for tag, attributes in elements(page)
+        for name, value in attributes.items()
+        if name in {"src", "srcset", "data", "action", "poster"} or (name == "href" and tag != "a")
+    ]
+    assert sources == ["data:,"]
+    assert not re.search(r"@import|url\(", page)
+
+
+def test_the_policy_admits_our_own_script_and_style_alone(page: str) -> None:
+    policy = next(
+        a["content"] for _, a in elements(page, "meta") if a.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy is not None
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    for tag, rule in (("style", "style-src"), ("script", "script-src")):
+        texts = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+        admitted = [rules[rule]] if rule in rules else []
+        assert admitted == [f"'sha256-{text}'" for text in hashes]
+    assert [attributes for _, attributes in elements(page) if "style" in attributes] == []
+
+
+def test_links_of_teams_lead_to_web_pages_alone(report: Report) -> None:
+    text = run_page(report, title="a", private=False, metadata=METADATA)
+    links = [attributes for _, attributes in elements(text, "a") if attributes.get("rel")]
+    assert [(link["href"], link["rel"]) for link in links] == [
+        ("https://example.org/a?b=1&c=2", "noopener noreferrer nofollow")
+    ]
+    assert "javascript:" not in text
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "data:text/html,x", "https://", "http://[", "https://a b", 7]
+)
+def test_anything_else_is_no_link(report: Report, address: object) -> None:
+    text = run_page(report, title="a", private=False, metadata={"paper": address})
+    assert [attributes for _, attributes in elements(text, "a") if attributes.get("rel")] == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://example.org/a.png",
+        "//example.org/a.png",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "/etc/a.png",
+    ],
+)
+def test_a_picture_from_elsewhere_is_not_shown(report: Report, address: str) -> None:
+    text = run_page(report, title="a", private=True, worst=[WORST], picture=lambda _: address)
+    assert elements(text, "img") == []
+
+
+@pytest.mark.parametrize("address", ["../../images/a.jpg", "data:image/png;base64,AAAA"])
+def test_a_picture_beside_the_page_is_shown_to_organisers(report: Report, address: str) -> None:
+    text = run_page(report, title="a", private=True, worst=[WORST], picture=lambda _: address)
+    assert [address] == [attributes["src"] for _, attributes in elements(text, "img")]
+
+
+def test_a_public_page_tells_nothing_of_the_truth(report: Report) -> None:
+    truth = report.truth[0][0]
+    found = (
+        finding("R502", truth, None, "3 images have no concept"),
+        finding("R303", "run.csv", 4, "both-are-empty"),
+        finding("R106", truth, 2, "an-id-of-the-truth"),
+        finding("R204", "/srv/organisers/run.csv", 5, "/srv/organisers/run.csv: 'x' is no CUI"),
+    )
+    told = replace(
+        report, findings=found, not_computed={"concept_f1_manual": f"no manual.csv beside {truth}"}
+    )
+    values: dict[str, Any] = {
+        "title": "a",
+        "metadata": METADATA,
+        "worst": [WORST],
+        "picture": lambda _: "a.jpg",
+    }
+    secrets = [
+        "someone@example.org", "0.0123", "C0000777", "both-are-empty", "an-id-of-the-truth", "R502", "R303",
+        str(Path(truth).parent), "/srv/organisers", "a.jpg", "Most often missed",
+    ]  # fmt: skip
+    public = run_page(told, private=False, **values)
+    private = run_page(told, private=True, **values)
+    assert [secret for secret in secrets if secret in public] == []
+    assert [secret for secret in secrets if secret not in private] == []
+    assert "3 findings about the organisers" in public
+    assert "run.csv:5" in public
+
+
+def test_a_rejection_names_the_file_and_what_to_do(board: Board) -> None:
+    found = (
+        finding("R103", "/srv/a/run.csv", 3, "'x' stands on line 2 already"),
+        finding("R501", "t", None, "truth"),
+    )
+    text = index_page([board], [Rejection(team="delta", run="r9", findings=found)], title="a", private=False)
+    for words in (
+        "delta",
+        "r9",
+        "R103",
+        "run.csv:3",
+        "stands on line 2 already",
+        "Keep one row for each image.",
+    ):
+        assert words in text
+    assert "/srv/a" not in text
+    assert "R501" not in text
+
+
+def test_a_page_of_findings_leaves_the_truth_out_and_says_so() -> None:
+    text = findings_page("a", [finding("R501", "truth.csv", 1, "secret")], message="not scored")
+    assert "secret" not in text
+    assert "1 finding about the organisers\N{RIGHT SINGLE QUOTATION MARK} files is not shown here." in text
+    assert "not scored" in text
+
+
+def test_findings_beyond_a_bound_are_counted() -> None:
+    text = findings_page("a", [finding("R103", "run.csv", i, f"fault-{i}.") for i in range(1, 2001)])
+    assert "fault-20." in text
+    assert "fault-21." not in text
+    assert "and 1,980 more" in text
+
+
+def test_public_findings_leave_out_the_rules_and_the_files_of_the_truth() -> None:
+    found = [
+        finding("R103", "run.csv", 1, "a"),
+        finding("R303", "run.csv", 1, "b"),
+        finding("R502", "truth.csv", 1, "c"),
+        finding("R106", "truth.csv", 1, "d"),
+    ]
+    assert found[:1] == public_findings(found, [("truth.csv", "0" * 64)])
+
+
+@pytest.mark.parametrize(
+    ("images", "private", "expected"),
+    [(0, False, False), (1, False, True), (4, False, True), (5, False, False), (1, True, False)],
+)
+def test_a_mean_of_few_images_is_withheld_from_the_public(images: int, private: bool, expected: bool) -> None:  # noqa: FBT001
+    assert expected == is_withheld(images, private)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ({"a": 10, "b": 20}, set()),
+        ({"a": 1, "b": 7, "c": 30}, {"a", "b"}),
+        ({"a": 2, "b": 3, "c": 30}, {"a", "b"}),
+        ({"a": 0, "b": 7}, set()),
+        ({"a": 3}, {"a"}),
+    ],
+)
+def test_a_small_group_is_not_left_alone_to_be_told_by_subtraction(
+    sizes: dict[str, int], expected: set[str]
+) -> None:
+    groups = [
+        Group(
+            name=name,
+            images=n,
+            metrics={"f1": MetricResult(mean=0.5, interval=None, n=n, unscored=0, signature="f1")},
+        )
+        for name, n in sizes.items()
+    ]
+    assert expected == withheld_groups(groups, "f1", private=False)
+    assert set() == withheld_groups(groups, "f1", private=True)
+
+
+def test_withheld_groups_keep_their_row_and_count(board: Board, report: Report) -> None:
+    for private, times in ((False, 2), (True, 0)):
+        text = run_page(report, title="a", private=private, board=board, standing=board.standings[0])
+        assert 2 * times == text.count('class="muted">withheld')  # F1 and F1 manual
+        assert all(f'<th scope="row">{name}</th>' in text for name in ("CT", "X-ray", "PET"))
+
+
+def test_a_histogram_of_few_images_is_withheld_and_a_public_one_is_coarse(report: Report) -> None:
+    text = run_page(report, title="a", private=False)
+    assert text.count('class="bar"') == PUBLIC_BINS * 2
+    few = {
+        name: replace(scores, scored=np.arange(len(scores)) < FEWEST_IN_PUBLIC_HISTOGRAM - 1)
+        for name, scores in report.samples.items()
+    }
+    text = run_page(replace(report, samples=few), title="a", private=False)
+    assert 'class="bar"' not in text
+    assert "fewer than 20 images are scored" in text
+    assert 'class="bar"' in run_page(replace(report, samples=few), title="a", private=True)
+
+
+def test_too_few_trials_for_the_correction_are_said(report: Report) -> None:
+    entries = [Entry(team=f"t{i}", run="r", metadata={}, report=report) for i in range(6)]
+    few, enough = (rank(entries, replace(OPTIONS, trials=trials)) for trials in (299, 300))
+    assert "300 are needed" in index_page([few], [], title="a", private=False)
+    assert "are needed" not in index_page([enough], [], title="a", private=False)
+
+
+def test_each_run_links_to_its_page(board: Board) -> None:
+    text = index_page([board], [], title="a", private=False)
+    links = [attributes["href"] or "" for _, attributes in elements(text, "a")]
+    assert "runs/alpha/r.html" in links
+    assert all(link.startswith(("#", "runs/")) for link in links)
+
+
+def test_a_single_run_has_no_pictures_of_comparisons(report: Report) -> None:
+    board = rank([Entry(team="alpha", run="r", metadata={}, report=report)], OPTIONS)
+    text = index_page([board], [], title="a", private=False)
+    assert "How stable" not in text
+    assert "Which run beats which" not in text
+
+
+def test_a_site_without_runs_says_so() -> None:
+    assert "No run has been scored." in index_page([], [], title="a", private=False)
+
+
+def test_an_unofficial_score_says_so(report: Report) -> None:
+    text = run_page(replace(report, notes=("--lenient in spite of 2 errors",)), title="a", private=False)
+    assert "Not official." in text
+    assert "--lenient in spite of 2 errors" in text
+
+
+def test_concepts_of_a_worst_image_are_told_apart_by_more_than_colour(report: Report) -> None:
+    text = run_page(report, title="a", private=True, worst=[WORST])
+    kinds = re.findall(r'class="cui (\w+)"><span aria-hidden="true">(.)</span> <bdi>(\w+)</bdi>', text)
+    assert kinds == [
+        ("matched", "✓", "C0040405"),
+        ("missed", "\N{MINUS SIGN}", "C0000777"),
+        ("invented", "+", "C0000009"),
+    ]
+
+
+def test_a_private_page_says_that_it_is(board: Board) -> None:
+    assert "Organisers only." in index_page([board], [], title="a", private=True)
+    assert "Organisers only." not in index_page([board], [], title="a", private=False)

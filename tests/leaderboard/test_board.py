@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.leaderboard import board as board_module
+from rocov2_eval.leaderboard.board import Leaderboard, edition_of
+from rocov2_eval.leaderboard.submissions import find_submissions
+
+Submit = Callable[..., Path]
+Make = Callable[..., Leaderboard]
+
+
+def names(made: Leaderboard) -> list[tuple[int, str]]:
+    return [(item.rank, item.entry.name) for item in made.boards[0].standings]
+
+
+def rejected(made: Leaderboard) -> dict[str, list[str]]:
+    return {f"{item.team}/{item.run}": [found.code for found in item.findings] for item in made.rejections}
+
+
+def captions(text: str) -> str:
+    return "ID,Caption\n" + "".join(f"picture_{i:03},{text}\n" for i in range(30))
+
+
+def test_runs_are_ranked_by_the_primary_score(submit: Submit, board: Make) -> None:
+    submit("alpha", "weak", right=5)
+    submit("alpha", "strong", right=25)
+    submit("beta", "middle", right=15)
+    made = board()
+    assert names(made) == [(1, "alpha/strong"), (2, "beta/middle"), (3, "alpha/weak")]
+    assert [item.is_best_of_team for item in made.boards[0].standings] == [True, True, False]
+
+
+def test_a_rejected_run_is_listed_and_neither_missing_nor_zero(submit: Submit, board: Make) -> None:
+    submit("alpha", "good")
+    submit("beta", "short", "ID,CUIs\npicture_000,C0040405\n")
+    made = board()
+    assert (names(made), rejected(made)) == ([(1, "alpha/good")], {"beta/short": ["R105"]})
+
+
+def test_both_tasks_have_a_board_of_their_own(submit: Submit, board: Make) -> None:
+    submit("alpha", "one")
+    submit("alpha", "two", captions("the secret caption"), task="captions")
+    made = board(rank_by="rouge1")
+    assert [(item.task, item.primary) for item in made.boards] == [
+        ("concepts", "concept_f1"),
+        ("captions", "rouge1"),
+    ]
+
+
+def test_a_task_that_is_not_asked_for_is_left_out(submit: Submit, board: Make) -> None:
+    submit("alpha", "one")
+    submit("alpha", "two", captions("the secret caption"), task="captions")
+    made = board(tasks=("concepts",))
+    assert ([item.task for item in made.boards], made.rejections) == (["concepts"], ())
+
+
+def test_a_submission_for_another_edition_is_rejected(submit: Submit, board: Make) -> None:
+    submit("alpha", "one")
+    submit("beta", "old", edition="imageclef-2024")
+    assert rejected(board()) == {"beta/old": ["R606"]}
+
+
+def test_the_edition_is_the_one_that_all_name(root: Path, submit: Submit) -> None:
+    submit("alpha", "one", edition="imageclef-2024")
+    assert edition_of(find_submissions(root)[0]).name == "imageclef-2024"
+    submit("beta", "one")
+    with pytest.raises(UsageFault, match=r"imageclef-2024 \(1\), rocov2 \(1\)"):
+        edition_of(find_submissions(root)[0])
+    with pytest.raises(UsageFault, match="no submission"):
+        edition_of([])
+
+
+def test_a_second_time_nothing_is_scored_and_the_board_is_the_same(submit: Submit, board: Make) -> None:
+    submit("alpha", "one", right=10)
+    submit("beta", "bad", "ID,CUIs\nx,y\n")
+    first, second = board(), board()
+    assert [(made.scored, made.known) for made in (first, second)] == [(2, 0), (0, 2)]
+    assert (names(first), rejected(first)) == (names(second), rejected(second))
+
+
+def test_a_changed_run_is_scored_again_and_a_moved_one_is_not(
+    root: Path, submit: Submit, board: Make
+) -> None:
+    submit("alpha", "one", right=10)
+    board()
+    submit("alpha", "one", right=20)
+    assert board().scored == 1
+    (root / "alpha").rename(root / "old")
+    submit("beta", "same", right=20)
+    assert board().scored == 0
+
+
+def test_a_changed_truth_scores_everything_again(submit: Submit, board: Make, truth: Path) -> None:
+    submit("alpha", "one")
+    board()
+    path = truth / "test_concepts.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("C0000001", "C0000099"), encoding="utf-8")
+    assert board().scored == 1
+
+
+def test_other_metrics_are_other_scores(submit: Submit, board: Make) -> None:
+    submit("alpha", "one")
+    board()
+    assert board(metrics=("concept_f1",)).scored == 1
+
+
+def test_the_rare_modality_has_a_row_of_its_own(submit: Submit, board: Make) -> None:
+    submit("alpha", "one")
+    report = board().boards[0].standings[0].entry.report
+    assert [group.name for group in report.breakdowns["modality"]] == ["CT", "X-ray", "PET"]
+
+
+def test_a_truth_without_manual_concepts_has_no_modalities(submit: Submit, board: Make, truth: Path) -> None:
+    (truth / "test_concepts_manual.csv").unlink()
+    submit("alpha", "one")
+    report = board(metrics=()).boards[0].standings[0].entry.report
+    assert list(report.breakdowns) == ["concepts"]
+
+
+def test_of_several_splits_the_submissions_name_one(submit: Submit, board: Make, truth: Path) -> None:
+    (truth / "valid_concepts.csv").write_text("ID,CUIs\nother,C1\n", encoding="utf-8")
+    submit("alpha", "one", split="test")
+    assert board().boards[0].split == "test"
+    submit("beta", "one")
+    with pytest.raises(UsageFault, match="--split"):
+        board()
+    assert len(board(split="test").boards[0].standings) == 2
+
+
+def test_a_truth_that_is_not_there_says_so(submit: Submit, board: Make, truth: Path) -> None:
+    (truth / "test_concepts.csv").unlink()
+    submit("alpha", "one")
+    with pytest.raises(MissingResource, match=r"no concepts\.csv in"):
+        board()
+
+
+def test_many_runs_get_the_trials_that_they_need(submit: Submit, board: Make) -> None:
+    for i in range(8):
+        submit("alpha", f"run-{i}", right=2 * i)
+    assert board().boards[0].options.trials == 2 * 28 * 20
+
+
+def test_a_killed_run_keeps_what_it_had_scored(
+    submit: Submit, board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(4):
+        submit("alpha", f"run-{i}", right=5 * i)
+    evaluate, calls = board_module.evaluate, []
+
+    def dies(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(board_module, "evaluate", dies)
+    with pytest.raises(KeyboardInterrupt):
+        board()
+    monkeypatch.setattr(board_module, "evaluate", evaluate)
+    made = board()
+    assert (made.scored, made.known) == (2, 2)
