@@ -390,6 +390,13 @@ def test_images_come_by_the_size_of_their_difference_ties_in_truth_order() -> No
     assert expected == [(image.image_id, pytest.approx(image.difference)) for image in pair.images]
 
 
+def test_many_equal_differences_come_in_truth_order() -> None:
+    pair = only_pair(compared([0.0] * 100, [1.0, 0.5] * 50, images=100))
+
+    expected = [*range(0, 100, 2), *range(1, 100, 2)]
+    assert expected == [int(image.image_id.removeprefix("image_")) for image in pair.images]
+
+
 def test_differences_that_only_rounding_tells_apart_are_ties() -> None:
     assert 1 - 2 / 3 > 1 / 3
     pair = only_pair(compared([0.0, 2 / 3], [1 / 3, 1.0]))

@@ -338,5 +338,5 @@ def test_concepts_of_a_worst_image_are_told_apart_by_more_than_colour(report: Re
 
 
 def test_a_private_page_says_that_it_is(board: Board) -> None:
-    assert "Organisers only." in index_page([board], [], title="a", private=True)
-    assert "Organisers only." not in index_page([board], [], title="a", private=False)
+    assert "Holds the truth." in index_page([board], [], title="a", private=True)
+    assert "Holds the truth." not in index_page([board], [], title="a", private=False)
