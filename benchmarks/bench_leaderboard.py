@@ -1,7 +1,7 @@
 """Wall time of `rocov2-eval leaderboard` on 50 concept runs over real concepts, cold and again.
 
-The limit is reading and hashing the bytes of runs and truth; the peer is `rocov2-eval score` once a run, which
-is what an organiser without a store does each time.
+The limit is reading and hashing the bytes of runs and truth; the peer is `rocov2-eval score` once a run,
+as an organiser without a store calls it each time.
 """
 
 from __future__ import annotations
