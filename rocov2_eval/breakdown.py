@@ -48,9 +48,10 @@ def group_images(facet: str, truth: Truth) -> list[str]:
 
 
 def facets_of(truth: Truth) -> tuple[str, ...]:
-    """Return the facets whose groups the files of a truth tell."""
+    """Return the facets that tell the images of a truth apart: those with two groups or more."""
     cells = {"manual": truth.manual, "concepts": truth.concepts}
-    return tuple(name for name, (needs, _) in FACETS.items() if cells[needs] is not None)
+    told = [name for name, (needs, _) in FACETS.items() if cells[needs] is not None]
+    return tuple(name for name in told if len(set(group_images(name, truth))) > 1)
 
 
 def order_of(facet: str, groups: Sequence[str]) -> list[str]:
@@ -63,14 +64,14 @@ def _labels(facet: str) -> list[str]:
     if facet == "concepts":
         return [_bin_label(low, high) for low, high in _COUNT_BINS]
     cuis = {"modality": MODALITY_CUIS, "region": REGION_CUIS, "direction": DIRECTION_CUIS}[facet]
-    return [*(_LABELS[cui] for cui in cuis), "several", _NONE[facet]]
+    return [*(_LABELS[cui] for cui in cuis), _SEVERAL.get(facet, "several"), _NONE[facet]]
 
 
 def _by_cuis(facet: str, cuis: Mapping[str, str]) -> Callable[[Cell], str]:
     def group(cell: Cell) -> str:
         held = {text.strip().upper() for text in (cell or "").split(";")} & cuis.keys()
         if len(held) > 1:
-            return "several"
+            return _SEVERAL.get(facet, "several")
         return _LABELS[held.pop()] if held else _NONE[facet]
 
     return group
@@ -87,6 +88,8 @@ def _bin_label(low: int, high: int) -> str:
     return f"{low} or more" if high == _COUNT_BINS[-1][1] else f"{low}-{high}"
 
 
+# Two modalities in one cell are a combined one, such as PET/CT. ROCOv2 leaves the cell empty instead.
+_SEVERAL: Mapping[str, str] = {"modality": "combined"}
 # In ROCOv2 an image without a manual modality shows combined modalities such as PET/CT, or none of the six.
 _NONE: Mapping[str, str] = {"modality": "combined or none", "region": "none", "direction": "none"}
 

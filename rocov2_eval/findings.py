@@ -50,7 +50,7 @@ RULES: Mapping[str, Rule] = {
     "R004": Rule(
         title="the zip archive is not a submission",
         why="The platform takes a zip archive with one CSV file in it.",
-        fix="Zip the CSV file alone: zip submission.zip submission.csv",
+        fix="Zip the CSV file alone: zip run.zip run.csv",
     ),
     "R005": Rule(
         title="the CSV cannot be parsed to its end",
@@ -97,9 +97,9 @@ RULES: Mapping[str, Rule] = {
     ),
     "R105": Rule(
         title="images of the truth are missing",
-        why="Every evaluator wants as many ids as the truth has.",
-        fix="Add a row for each missing image (an empty concept cell is allowed), or score with --lenient, "
-        "which counts a missing image as 0 and marks the result as unofficial.",
+        why="Every evaluator wants as many ids as the truth has. `score --lenient` counts a missing image as 0 and "
+        "marks the result as unofficial.",
+        fix="Add a row for each missing image; an empty concept cell is allowed.",
     ),
     "R106": Rule(
         title="an image id holds the capitals ID",

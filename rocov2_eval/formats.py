@@ -35,7 +35,7 @@ from rocov2_eval.records import BoolArray, Finding, IntArray, Severity, Task
 
 # What a hostile file may cost at most: some 3 GB and 15 seconds. A run of a million images has 70 MB.
 MOST_BYTES = 1 << 28
-MOST_LINES = 5_000_000
+MOST_LINES = 2_000_000
 MOST_SEPARATORS = 32_000_000
 MOST_MEMBERS = 1000  # of an archive, whatever a Mac adds included
 BYTE_ORDER_MARK = "\ufeff"

@@ -13,6 +13,7 @@ as a clique cover). docs/statistics.md tells what they mean.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,7 +88,7 @@ def paired_tests(scores: FloatArray, options: PairOptions) -> PairedTests:
     exact, step = on_grid(scores)
     slack = 4 * step  # the grid moves either difference by at most a step; the rest covers the divisions
     observed = exact.mean(axis=0)
-    signed = signed_means(exact, options.trials, options.bootstrap.seed)
+    extremes = _extremes(exact, observed, slack, options)
     resampled = resampled_columns(exact, options.bootstrap)
     p_value, p_bootstrap = np.ones((k, k)), np.ones((k, k))
     low, high = np.zeros((k, k)), np.zeros((k, k))
@@ -96,7 +97,7 @@ def paired_tests(scores: FloatArray, options: PairOptions) -> PairedTests:
         rest = slice(a + 1, k)
         centre = observed[rest] - observed[a]
         bound = np.abs(centre) - slack
-        p_value[a, rest] = _share(np.abs(signed[:, rest] - signed[:, [a]]) >= bound)
+        p_value[a, rest] = (extremes[a, rest] + 1) / (options.trials + 1)
         drawn = resampled[:, rest] - resampled[:, [a]]
         p_bootstrap[a, rest] = _share(np.abs(drawn - centre) >= bound)
         low[a, rest], high[a, rest] = np.quantile(drawn, [tail, 1 - tail], axis=0)
@@ -140,18 +141,7 @@ def signed_means(scores: FloatArray, trials: int, seed: int) -> FloatArray:
         trials: Number of draws.
         seed: Of the generator; equal seeds give equal signs on every machine.
     """
-    n, k = scores.shape
-    generator = np.random.default_rng(seed)
-    total = scores.sum(axis=0)
-    means = np.empty((trials, k))
-    rows = max(_CHUNK // n, 1)
-    width = 4 * -(-n // 32)  # in whole words of the generator, so that chunks join without a gap
-    for start in range(0, trials, rows):
-        stop = min(start + rows, trials)
-        octets = np.frombuffer(generator.bytes((stop - start) * width), np.uint8).reshape(-1, width)
-        bits = np.unpackbits(octets, axis=1, count=n).astype(np.float64)
-        means[start:stop] = (2 * (bits @ scores) - total) / n
-    return means
+    return np.concatenate(list(_signed_chunks(scores, trials, seed)))
 
 
 def holm(p_values: FloatArray) -> FloatArray:
@@ -212,6 +202,35 @@ def competition_ranks(means: FloatArray) -> IntArray:
     ranks: IntArray = np.empty(means.shape, np.int64)
     np.put_along_axis(ranks, order, np.maximum.accumulate(places, axis=1), axis=1)
     return ranks
+
+
+def _extremes(scores: FloatArray, observed: FloatArray, slack: float, options: PairOptions) -> IntArray:
+    """Count, for each pair, the trials whose difference is as large as the observed one, shape (k, k).
+
+    Trials are counted as they are drawn: all of them at once would take memory for trials x runs.
+    """
+    k = scores.shape[1]
+    bound = np.abs(observed[None, :] - observed[:, None]) - slack
+    counts: IntArray = np.zeros((k, k), np.int64)
+    for means in _signed_chunks(scores, options.trials, options.bootstrap.seed):
+        for a in range(k - 1):
+            rest = slice(a + 1, k)
+            counts[a, rest] += (np.abs(means[:, rest] - means[:, [a]]) >= bound[a, rest]).sum(axis=0)
+    return counts
+
+
+def _signed_chunks(scores: FloatArray, trials: int, seed: int) -> Iterator[FloatArray]:
+    """Yield the means under random signs, some trials at a time."""
+    n = len(scores)
+    generator = np.random.default_rng(seed)
+    total = scores.sum(axis=0)
+    rows = max(_CHUNK // n, 1)
+    width = 4 * -(-n // 32)  # in whole words of the generator, so that chunks join without a gap
+    for start in range(0, trials, rows):
+        stop = min(start + rows, trials)
+        octets = np.frombuffer(generator.bytes((stop - start) * width), np.uint8).reshape(-1, width)
+        bits = np.unpackbits(octets, axis=1, count=n).astype(np.float64)
+        yield (2 * (bits @ scores) - total) / n
 
 
 def _share(is_extreme: BoolArray) -> FloatArray:

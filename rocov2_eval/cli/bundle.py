@@ -36,6 +36,8 @@ def bundle() -> None:
 @edition_option
 @click.option(
     "--out",
+    "--output",
+    "out",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
     help="The archive to upload. It holds the truth: keep it secret.",
@@ -65,7 +67,7 @@ def bundle() -> None:
     help="Folder of wheels to send along; else they are fetched with pip.",
 )
 @click.option("--encoder", help="Text encoder of BERTScore in the image.  [default: deberta-xlarge-mnli]")
-@click.option("--title", default="ROCOv2 captions", show_default=True, help="Of the competition.")
+@click.option("--title", help="Of the competition; else it names the tasks.")
 @click.option("--start", type=_date, help="When it opens, in UTC; else today.")
 @click.option("--end", type=_date, help="When it closes, in UTC; else never.")
 @click.option("--contact", metavar="ADDRESS", help="E-mail address of the organisers.")
@@ -101,8 +103,9 @@ def codabench(**options: Any) -> None:
     from rocov2_eval.truth import Place
 
     out: Path = options["out"]
-    if out.exists() and not options["force"]:
-        raise UsageFault(f"{out} exists already: add --force to replace it")
+    with writing(out):
+        if out.exists() and not options["force"]:
+            raise UsageFault(f"{out} exists already: add --force to replace it")
     made = _bundle_options(options)
     place = Place(path=options["truth"], origin="--truth")
     archive = make_bundle(place, made, model_opener("auto", use_cache=True, quiet=False), note)
@@ -126,7 +129,7 @@ def _bundle_options(options: dict[str, Any]) -> BundleOptions:
         image=options["image"],
         wheels=options["wheels"],
         encoder=options["encoder"] or BundleOptions.encoder,
-        title=options["title"],
+        title=options["title"] or "",
         start=start.strftime(_DATE),
         end=options["end"].strftime(_DATE) if options["end"] else None,
         contact=options["contact"],
@@ -151,7 +154,7 @@ def _check(options: dict[str, Any]) -> None:
             raise UsageFault(
                 f"--{name} {options[name]!r} holds a blank, at which the platform splits commands"
             )
-    if not 0 < len(options["title"].strip()) <= _LONGEST_TITLE:
+    if options["title"] is not None and not 0 < len(options["title"].strip()) <= _LONGEST_TITLE:
         raise UsageFault(f"--title: expected 1 to {_LONGEST_TITLE} characters, found {len(options['title'])}")
     if options["contact"] and not re.fullmatch(r"[^@\s]+@[^@\s]+", options["contact"]):
         raise UsageFault(f"--contact {options['contact']!r} is no e-mail address")

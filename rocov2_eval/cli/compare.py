@@ -78,7 +78,7 @@ def _share(_context: click.Context, _parameter: click.Parameter, value: float) -
 )
 @click.option(
     "--resamples",
-    type=click.IntRange(1, 1_000_000),
+    type=click.IntRange(1, 100_000),
     default=1000,
     show_default=True,
     help="Of the bootstrap: sets of images drawn for the intervals.",

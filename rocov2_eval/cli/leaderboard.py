@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rocov2_eval.leaderboard.board import Leaderboard
     from rocov2_eval.scoring import Settings
 
+_PICTURES_ARE_PRIVATE = "--images is for --private: a public page shows no picture"
 _metrics = click.option("--metric", "metrics", multiple=True, help="Only this metric; may be repeated.")
 _images = click.option(
     "--images",
@@ -41,6 +42,7 @@ _images = click.option(
 @truth_option
 @click.option(
     "--out",
+    "--output",
     "site",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
@@ -96,7 +98,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     from rocov2_eval.significance import PairOptions
 
     if options["images"] and options["public"]:
-        raise UsageFault("--images is for --private: a public site shows no picture")
+        raise UsageFault(_PICTURES_ARE_PRIVATE)
     site: Path = options["site"]
     with writing(site):
         require_site_folder(site, submissions)
@@ -138,6 +140,8 @@ def leaderboard(submissions: Path, **options: Any) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--out",
+    "--output",
+    "out",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
     help="The page, one file that needs nothing else.",
@@ -149,7 +153,12 @@ def leaderboard(submissions: Path, **options: Any) -> None:
 @_metrics
 @_images
 @click.option("--title", help="Heading; else the path of the run.")
-@click.option("--public", is_flag=True, help="Leave out the truth, single images and their pictures.")
+@click.option(
+    "--public/--private",
+    default=False,
+    show_default=True,
+    help="Private shows the truth, the worst images and their pictures; public does not.",
+)
 @model_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
 def report(run: Path, **options: Any) -> None:
@@ -164,6 +173,8 @@ def report(run: Path, **options: Any) -> None:
     from rocov2_eval.resampling import Bootstrap
     from rocov2_eval.scoring import evaluate
 
+    if options["images"] and options["public"]:
+        raise UsageFault(_PICTURES_ARE_PRIVATE)
     source, table, truth = read_with_options(run, options | {"by": True})
     opener = model_opener(options["device"], use_cache=options["use_cache"], quiet=options["quiet"])
     settings = _settings(options | {"by": facets_of(truth)}, Bootstrap())

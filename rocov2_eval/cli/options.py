@@ -54,6 +54,7 @@ format_option = click.option(
 )
 output_option = click.option(
     "--output",
+    "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the answer to this file, not to stdout.",
 )

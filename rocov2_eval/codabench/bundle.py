@@ -12,6 +12,7 @@ starting_kit/                 README.md, a wheel of this package; <task>/run.csv
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ def make_bundle(place: Place, options: BundleOptions, open_resource: Opener, not
         RejectedInput: The truth is broken.
     """
     tasks = read_tasks(place, options, notify)
+    named = " and ".join(task.title for task in tasks)
+    options = replace(options, title=options.title or f"ROCOv2: {named}")
     content = _content(tasks, options)
     scores: dict[str, Mapping[str, float | None]] = {}
     for task in tasks:

@@ -19,7 +19,7 @@ class BundleOptions:
         image: Docker image that holds rocov2-eval and, for captions, the weights; None to send wheels along.
         wheels: Folder of wheels to send along, None to fetch them.
         encoder: Of BERTScore; without an image there is none.
-        title: Of the competition.
+        title: Of the competition, empty for one that names its tasks.
         start, end: `YYYY-MM-DD HH:MM:SS` in UTC; it never ends where None.
         contact: E-mail address of the organisers, None for none.
         queue: Vhost of the organisers' own queue of compute workers, None for the platform's.
@@ -33,7 +33,7 @@ class BundleOptions:
     image: str | None = None
     wheels: Path | None = None
     encoder: str = "deberta-xlarge-mnli"
-    title: str = "ROCOv2 captions"
+    title: str = ""
     start: str
     end: str | None = None
     contact: str | None = None

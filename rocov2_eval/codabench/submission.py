@@ -16,7 +16,7 @@ from rocov2_eval.findings import RULES, finding, is_rejected, shorten
 from rocov2_eval.formats import Source, load, sniff_task, write_text
 from rocov2_eval.metrics import main_outputs
 from rocov2_eval.pages import findings_page, run_page
-from rocov2_eval.pages.disclosure import public_findings
+from rocov2_eval.pages.disclosure import PUBLIC_DECIMALS, public_findings
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.reporters import to_json
 from rocov2_eval.scoring import Opener, Report, Settings, evaluate
@@ -123,7 +123,7 @@ def _mean(report: Report, name: str) -> float:
     mean = report.metrics[name].mean
     if mean is None:
         raise MissingResource(f"the truth has no image that {name} is computed for")
-    return mean
+    return round(mean, PUBLIC_DECIMALS)  # participants may read the file
 
 
 def _untold(found: Sequence[Finding], shown: Sequence[Finding]) -> list[Finding]:

@@ -11,7 +11,7 @@ from typing import Any
 from rocov2_eval import models
 from rocov2_eval.breakdown import facets_of
 from rocov2_eval.editions import EDITIONS, Edition
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import finding
 from rocov2_eval.formats import Source
 from rocov2_eval.leaderboard.store import Key, ScoreStore, truth_digest
@@ -27,6 +27,8 @@ from rocov2_eval.validation import read_run
 
 TASKS: tuple[Task, ...] = ("concepts", "captions")
 Progress = Callable[[int, int], None]
+# Of our own choice: seconds for a hundred runs. Where it is too few, the page says so.
+_MOST_TRIALS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,8 @@ def make_leaderboard(
         RejectedInput: The truth is broken.
     """
     fitting, refused = _of_edition(submissions, options)
+    if submissions and not fitting:  # an option is wrong, and must not empty a site
+        raise UsageFault(_nothing_fits(submissions, options))
     truths = {task: _truth(task, found, place, options) for task, found in _by_task(fitting).items()}
     entries: dict[Task, list[Entry]] = {task: [] for task in truths}
     scored = 0
@@ -207,6 +211,13 @@ def _of_edition(
     return fitting, refused
 
 
+def _nothing_fits(submissions: Sequence[Submission], options: BoardOptions) -> str:
+    held = Counter(f"{item.metadata['task']} of {item.metadata['edition']}" for item in submissions)
+    wanted = f"{' or '.join(options.tasks)} of {options.settings.edition.name}"
+    found = ", ".join(f"{name} ({count})" for name, count in held.most_common())
+    return f"no submission is for {wanted}; found {found}"
+
+
 def _by_task(submissions: Sequence[Submission]) -> dict[Task, list[Submission]]:
     found = {task: [item for item in submissions if item.metadata["task"] == task] for task in TASKS}
     return {task: items for task, items in found.items() if items}
@@ -231,7 +242,8 @@ def _needs(name: str) -> Task | None:
 
 def _ranked(entries: Sequence[Entry], options: BoardOptions, task: Task) -> Board:
     """Rank the runs of a task, with trials enough for their number."""
-    trials = max(options.pairs.trials, 2 * trials_needed(len(entries), options.pairs.alpha))
+    enough = 2 * trials_needed(len(entries), options.pairs.alpha)
+    trials = max(options.pairs.trials, min(enough, _MOST_TRIALS))
     return rank(entries, replace(options.pairs, trials=trials), _rank_by(options, task))
 
 
@@ -244,11 +256,20 @@ def _signature(settings: Settings, truth: Truth) -> str:
     """Return one text for everything but the files that can move what is kept of a run."""
     lines = list(planned_signatures(settings, truth))
     if any(line.startswith("bertscore|") for line in lines):
-        folder = models.require(settings.encoder)
+        folder = _weights(settings)
         lines.append(f"weights:{models.weights_digest(folder)}")
     lines.append(f"by:{'+'.join(settings.by)}")
     lines.append(f"intervals:{settings.bootstrap}")
     return "\n".join(lines)
+
+
+def _weights(settings: Settings) -> models.ModelFolder:
+    try:
+        return models.require(settings.encoder)
+    except MissingResource as error:
+        raise MissingResource(
+            f"{error}\nWithout it: --task concepts, or --metric rouge --rank-by rouge1 for captions."
+        ) from None
 
 
 def _entry(submission: Submission, report: Report) -> Entry:

@@ -15,19 +15,19 @@ from typing import Any
 from rocov2_eval import __version__
 from rocov2_eval.findings import shorten
 from rocov2_eval.leaderboard.board import Leaderboard
-from rocov2_eval.pages.disclosure import public_findings, withheld_groups
+from rocov2_eval.pages.disclosure import public_findings, told, withheld_groups
 from rocov2_eval.ranking import Board, Rejection, Standing
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.scoring import Group
 
 SCHEMA_VERSION = 1
 _MOST_FINDINGS = 100  # of one submission; `validate` lists them all
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")  # the last four are full-width
 _CSV_HEADER = ("task", "status", "rank", "team", "run", "best_of_team", "group", "rank_low", "rank_high")
 
 
 def board_document(leaderboard: Leaderboard, *, title: str, private: bool) -> dict[str, Any]:
-    """Return a leaderboard as the object that `schema/leaderboard.json` describes; nothing is rounded."""
+    """Return a leaderboard as the object that `schema/leaderboard.json` describes; rounded for the public."""
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "rocov2-eval", "version": __version__},
@@ -39,14 +39,16 @@ def board_document(leaderboard: Leaderboard, *, title: str, private: bool) -> di
 
 
 def board_csv(leaderboard: Leaderboard, *, private: bool) -> str:
-    """Return one row a submission, scores unrounded; a spreadsheet takes no cell of it for a formula."""
+    """Return one row a submission; a spreadsheet takes no cell of it for a formula."""
     outputs = list(dict.fromkeys(name for board in leaderboard.boards for name in board.outputs))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*_CSV_HEADER, *_score_columns(outputs), "findings"])
     for board in leaderboard.boards:
         for standing in board.standings:
-            writer.writerow([*_standing_cells(board, standing), *_scores(standing, outputs), ""])
+            writer.writerow(
+                [*_standing_cells(board, standing), *_scores(standing, outputs, private=private), ""]
+            )
     for item in leaderboard.rejections:
         codes = " ".join(dict.fromkeys(found.code for found in _shown(item, private=private)))
         names = [_harmless(item.team), _harmless(item.run)]
@@ -75,7 +77,7 @@ def board_markdown(leaderboard: Leaderboard, *, title: str, private: bool) -> st
         rows = [["team", "run", "findings"]]
         for item in leaderboard.rejections:
             found = dict.fromkeys(found.code for found in _shown(item, private=private))
-            rows.append([_code(item.team), _code(item.run), " ".join(found)])
+            rows.append([_code(item.team), _code(item.run) or "-", " ".join(found)])
         parts += ["## Rejected", _markdown(rows)]
     return "\n\n".join(parts) + "\n"
 
@@ -103,11 +105,16 @@ def _board(board: Board, *, private: bool) -> dict[str, Any]:
             {
                 "a": names[a],
                 "b": names[b],
-                "difference": float(board.tests.difference[a, b]),
-                "low": float(board.tests.low[a, b]),
-                "high": float(board.tests.high[a, b]),
-                "p_value": float(board.tests.p_value[a, b]),
-                "p_holm": float(board.tests.p_holm[a, b]),
+                **{
+                    name: told(float(table[a, b]), private=private)
+                    for name, table in (
+                        ("difference", board.tests.difference),
+                        ("low", board.tests.low),
+                        ("high", board.tests.high),
+                    )
+                },
+                "p_value": float(f"{board.tests.p_value[a, b]:.2g}"),
+                "p_holm": float(f"{board.tests.p_holm[a, b]:.2g}"),
             }
             for a in range(len(names))
             for b in range(a + 1, len(names))
@@ -127,7 +134,7 @@ def _standing(standing: Standing, outputs: Sequence[str], *, private: bool) -> d
         "rank_high": standing.high_rank,
         "rank_shares": standing.shares.tolist(),
         "run_sha256": report.run[1],
-        "metrics": {name: _metric(report.metrics[name]) for name in outputs},
+        "metrics": {name: _metric(report.metrics[name], private=private) for name in outputs},
         "breakdowns": {
             facet: _groups(groups, outputs, private=private) for facet, groups in report.breakdowns.items()
         },
@@ -141,16 +148,19 @@ def _groups(groups: Sequence[Group], outputs: Sequence[str], *, private: bool) -
             "group": group.name,
             "images": group.images,
             "metrics": {
-                name: None if group.name in hidden[name] else _metric(group.metrics[name]) for name in outputs
+                name: None if group.name in hidden[name] else _metric(group.metrics[name], private=private)
+                for name in outputs
             },
         }
         for group in groups
     ]
 
 
-def _metric(result: MetricResult) -> dict[str, Any]:
+def _metric(result: MetricResult, *, private: bool) -> dict[str, Any]:
     low, high = (result.interval.low, result.interval.high) if result.interval else (None, None)
-    return {"mean": result.mean, "low": low, "high": high, "n": result.n, "unscored": result.unscored}
+    values = {"mean": result.mean, "low": low, "high": high}
+    shown = {key: told(value, private=private) for key, value in values.items()}
+    return {**shown, "n": result.n, "unscored": result.unscored}
 
 
 def _rejection(item: Rejection, *, private: bool) -> dict[str, Any]:
@@ -188,10 +198,10 @@ def _standing_cells(board: Board, standing: Standing) -> list[str]:
     return [board.task, "scored", str(standing.rank), *names, best, standing.letters, *ranks]
 
 
-def _scores(standing: Standing, outputs: Iterable[str]) -> Iterator[str]:
+def _scores(standing: Standing, outputs: Iterable[str], *, private: bool) -> Iterator[str]:
     for name in outputs:
         result = standing.entry.report.metrics.get(name)
-        entry = _metric(result) if result else {}
+        entry = _metric(result, private=private) if result else {}
         for key in ("mean", "low", "high"):
             value = entry.get(key)
             yield "" if value is None else repr(value)

@@ -30,9 +30,9 @@ from rocov2_eval.scoring import Group, Report
 from rocov2_eval.truth import Truth
 
 FILE_NAME = "scores.sqlite3"
+_OWNER = 0x526F4376  # "RoCv": by this number a store of ours is told from another program's database
 _LAYOUT = 1  # raised when a row changes its meaning: older rows are then dropped
 _BUSY_SECONDS = 120.0
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _UNREADABLE = (ValueError, KeyError, TypeError, EOFError, OSError, zlib.error, zipfile.BadZipFile)
 _TABLE = """
 CREATE TABLE IF NOT EXISTS scores (
@@ -141,19 +141,24 @@ class ScoreStore:
             document, samples = {"place": place, "findings": [asdict(item) for item in known]}, None
         text = json.dumps(document, allow_nan=False)
         try:
-            with self._connection:
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)",
-                    (key.run, key.truth, key.edition, key.signature, text, samples),
-                )
+            self._connection.execute(
+                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)",
+                (key.run, key.truth, key.edition, key.signature, text, samples),
+            )
         except sqlite3.DatabaseError as error:
             raise self._unusable(error) from None
 
     def _unusable(self, error: Exception) -> MissingResource:
-        is_damaged = getattr(error, "sqlite_errorcode", None) in {*_CORRUPT, None}
-        remedy = "delete it, and every run is scored again, or" if is_damaged else "mend that, or"
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_NOTADB:  # perhaps a precious file that was named by mistake
+            return MissingResource(f"{self._path} is no store of scores: name another file with --store")
+        remedy = (
+            "mend that"
+            if code not in {sqlite3.SQLITE_CORRUPT, None}
+            else "delete it: its runs are scored again"
+        )
         return MissingResource(
-            f"{self._path} cannot be used ({error}): {remedy} name another file with --store"
+            f"{self._path} cannot be used ({error}): {remedy}, or name another file with --store"
         )
 
 
@@ -243,15 +248,30 @@ def _scores(values: Any) -> SampleScores:  # noqa: ANN401  an array out of a fil
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
+    """Open the file and see that its table is there, in one transaction: others may open it at the same time.
+
+    Raises:
+        MissingResource: It is the database of another program.
+    """
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode = WAL").fetchall()
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("BEGIN IMMEDIATE")
+        _require_ours(connection, path)
         (layout,) = connection.execute("PRAGMA user_version").fetchone()
         if layout not in {0, _LAYOUT}:
-            connection.execute("DROP TABLE IF EXISTS scores")
-        connection.executescript(f"{_TABLE} PRAGMA user_version = {_LAYOUT};")
+            connection.execute("DROP TABLE scores")
+        connection.execute(_TABLE)
+        connection.execute(f"PRAGMA application_id = {_OWNER}")
+        connection.execute(f"PRAGMA user_version = {_LAYOUT}")
+        connection.execute("COMMIT")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _require_ours(connection: sqlite3.Connection, path: Path) -> None:
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if owner != _OWNER and tables:
+        raise MissingResource(f"{path} is no store of scores: name another file with --store")

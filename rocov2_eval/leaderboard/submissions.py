@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from rocov2_eval.schemas import check_document, parse_json, schema
 
 METADATA = "submission.json"
 RUN_FILES = ("run.csv", "run.zip")
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{i}" for name in ("com", "lpt") for i in range(1, 10))}
 _MOST_METADATA_BYTES = 1 << 20  # the longest that its schema allows has some 60 kB
 
 
@@ -53,16 +53,22 @@ def find_submissions(root: Path) -> tuple[list[Submission], list[Rejection]]:
 
     Files beside the folders (a README, the board's own store) and hidden entries are passed over.
     """
-    submissions, rejections = [], []
+    submissions: list[Submission] = []
+    rejections = [_misplaced(name) for name in _loose_files(root)]
+    taken: set[str] = set()
     for team in _entries(root):
         try:
             _require_folder(team, team.name)
+            runs = list(_entries(Path(team.path), team.name))
+            _require_runs(team, runs)
         except RejectedInput as error:
             rejections.append(Rejection(team=team.name, run="", findings=error.findings))
             continue
-        for run in _entries(Path(team.path)):
+        for run in runs:
+            place = f"{team.name}/{run.name}"
             try:
-                _require_folder(run, f"{team.name}/{run.name}")
+                _require_folder(run, place)
+                _require_own_page(place, taken)
                 submissions.append(_submission(team.name, run.name, Path(run.path)))
             except RejectedInput as error:
                 rejections.append(Rejection(team=team.name, run=run.name, findings=error.findings))
@@ -90,12 +96,47 @@ def load_run(submission: Submission, *, split: str | None) -> Source:
     return source
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _loose_files(root: Path) -> list[str]:
+    """Return the files beside the teams' folders that look like runs: somebody misses them on the board."""
+    files = (path.name for path in root.iterdir() if path.suffix.lower() in {".csv", ".zip"})
+    return sorted(name for name in files if not name.startswith((".", "leaderboard.")))
+
+
+def _misplaced(name: str) -> Rejection:
+    found = finding("R602", name, None, "a file where the folder of a team is expected")
+    return Rejection(team=name, run="", findings=(found,))
+
+
+def _entries(folder: Path, place: str = "") -> Iterator[os.DirEntry[str]]:
     """Yield what a folder holds, by name; plain files and hidden entries are nobody's submission."""
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda item: item.name):
-            if not entry.name.startswith(".") and not entry.is_file(follow_symlinks=False):
-                yield entry
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda item: item.name)
+    except OSError as error:
+        raise _rejected("R001", place or str(folder), error.strerror or str(error)) from None
+    for entry in found:
+        if not entry.name.startswith(".") and not entry.is_file(follow_symlinks=False):
+            yield entry
+
+
+def _require_runs(team: os.DirEntry[str], runs: Sequence[os.DirEntry[str]]) -> None:
+    """Refuse a team's folder that is a run's, or holds none: nobody shall miss a run without a word."""
+    loose = [name for name in (METADATA, *RUN_FILES) if Path(team.path, name).is_file()]
+    if loose:
+        message = f"{' and '.join(loose)} in the folder of the team: put them into {team.name}/<run>/"
+        raise _rejected("R602", team.name, message)
+    if not runs:
+        raise _rejected("R602", team.name, "the folder of the team holds no run")
+
+
+def _require_own_page(place: str, taken: set[str]) -> None:
+    """Refuse a name that a file system which ignores case, or Windows, would take for another's page."""
+    names = place.casefold().split("/")
+    if any(name.endswith(".") or name.partition(".")[0] in _RESERVED for name in names):
+        raise _rejected("R602", place, "not every system can have a file of this name")
+    if place.casefold() in taken:
+        raise _rejected("R602", place, "another run has this name but for upper and lower case")
+    taken.add(place.casefold())
 
 
 def _require_folder(entry: os.DirEntry[str], place: str) -> None:
@@ -108,9 +149,9 @@ def _submission(team: str, run: str, folder: Path) -> Submission:
     place = f"{team}/{run}"
     _check_names(team, run, place)
     found = []
-    files = {name: folder / name for name in (METADATA, *RUN_FILES) if os.path.lexists(folder / name)}
-    for name, path in files.items():
-        if not stat.S_ISREG(path.lstat().st_mode):
+    files = _kinds(folder, place)
+    for name, is_plain in files.items():
+        if not is_plain:
             found.append(finding("R604", f"{place}/{name}", None, "a symbolic link, folder or device"))
     runs = [name for name in RUN_FILES if name in files]
     if METADATA not in files:
@@ -120,8 +161,18 @@ def _submission(team: str, run: str, folder: Path) -> Submission:
         found.append(finding("R602", place, None, f"expected run.csv or run.zip, found {held}"))
     if found:
         raise RejectedInput(found[0].message, found)
-    metadata = _metadata(files[METADATA], f"{place}/{METADATA}", team, run)
+    metadata = _metadata(folder / METADATA, f"{place}/{METADATA}", team, run)
     return Submission(team=team, run=run, metadata=metadata, folder=folder, file_name=runs[0])
+
+
+def _kinds(folder: Path, place: str) -> dict[str, bool]:
+    """Return which of a submission's files are there, and whether each is a plain file."""
+    try:
+        with os.scandir(folder) as entries:
+            held = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
+    except OSError as error:
+        raise _rejected("R001", place, error.strerror or str(error)) from None
+    return {name: held[name] for name in (METADATA, *RUN_FILES) if name in held}
 
 
 def _check_names(team: str, run: str, place: str) -> None:

@@ -14,6 +14,7 @@ from rocov2_eval.scoring import Group
 FEWEST_IN_PUBLIC_MEAN = 5
 # In a histogram of few images each bar is an image; more bins tell single scores more precisely.
 FEWEST_IN_PUBLIC_HISTOGRAM = 20
+PUBLIC_DECIMALS = 4
 PUBLIC_BINS = 10
 PRIVATE_BINS = 20
 
@@ -27,6 +28,15 @@ def public_findings(found: Sequence[Finding], truth: Sequence[tuple[str, str]] =
     """
     hidden = {path for path, _ in truth}
     return [item for item in found if not _tells_truth(item) and item.path not in hidden]
+
+
+def told(value: float | None, *, private: bool) -> float | None:
+    """Return a score as it may be told: to four decimals in public.
+
+    From an unrounded mean, whoever chooses sets of concepts of distinct prime sizes can compute which single
+    images they are right for.
+    """
+    return value if private or value is None else round(value, PUBLIC_DECIMALS)
 
 
 def is_withheld(images: int, private: bool) -> bool:  # noqa: FBT001  reads as a sentence where it is called

@@ -37,6 +37,7 @@ from rocov2_eval.pages.tables import (
 from rocov2_eval.ranking import Board, Rejection
 from rocov2_eval.significance import trials_needed
 
+RUNS_IN_MATRIX = 60  # rows and columns that can be told apart, and no page of megabytes
 _RUNS_IN_BREAKDOWN = 10  # columns that stand beside each other; the others are on the pages of the runs
 
 
@@ -101,6 +102,7 @@ def index_page(boards: Sequence[Board], rejections: Sequence[Rejection], *, titl
         sections=sections,
         failed=failed,
         runs_in_breakdown=_RUNS_IN_BREAKDOWN,
+        runs_in_matrix=RUNS_IN_MATRIX,
     )
 
 
@@ -132,17 +134,19 @@ def _pictures(board: Board, ranges: Sequence[Range], key: str) -> dict[str, Mark
         "narrow": narrow_interval_plot(ranges, title=each, key=f"{key}-narrow"),
     }
     if len(labels) > 1:
+        first = board.standings[:RUNS_IN_MATRIX]
+        k = len(first)
         pictures["stability"] = rank_stability(
-            labels,
-            np.array([standing.shares for standing in board.standings]),
-            [(standing.low_rank, standing.high_rank) for standing in board.standings],
+            labels[:k],
+            np.array([standing.shares[:k] for standing in first]),
+            [(min(standing.low_rank, k), min(standing.high_rank, k)) for standing in first],
             title=f"Share of the resamples in which a run takes a rank by {score}",
             key=f"{key}-stability",
         )
         pictures["significance"] = significance_matrix(
-            labels,
-            board.tests.difference,
-            board.tests.p_holm,
+            labels[:k],
+            board.tests.difference[:k, :k],
+            board.tests.p_holm[:k, :k],
             board.options.alpha,
             title=f"Which run is significantly better than which by {score}",
             key=f"{key}-significance",

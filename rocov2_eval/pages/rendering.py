@@ -19,7 +19,7 @@ from markupsafe import Markup
 from rocov2_eval import __version__
 from rocov2_eval.findings import shorten
 from rocov2_eval.pages.charts import score_text
-from rocov2_eval.pages.disclosure import FEWEST_IN_PUBLIC_HISTOGRAM, FEWEST_IN_PUBLIC_MEAN
+from rocov2_eval.pages.disclosure import FEWEST_IN_PUBLIC_HISTOGRAM, FEWEST_IN_PUBLIC_MEAN, told
 from rocov2_eval.pages.tables import title_of
 from rocov2_eval.ranking import Standing
 
@@ -68,6 +68,7 @@ def _environment() -> Environment:
     environment.filters.update(
         clean=shorten,
         number=score_text,
+        told=lambda value, private: told(value, private=private),
         count=lambda value, noun: f"{value:,} {noun}{'' if value == 1 else 's'}",
         score_title=title_of,
         run_address=_run_address,

@@ -118,9 +118,16 @@ def test_the_rare_modality_has_a_row_of_its_own(submit: Submit, board: Make) -> 
 
 def test_a_truth_without_manual_concepts_has_no_modalities(submit: Submit, board: Make, truth: Path) -> None:
     (truth / "test_concepts_manual.csv").unlink()
+    path = truth / "test_concepts.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(";C0000001", ""), encoding="utf-8")
     submit("alpha", "one")
     report = board(metrics=()).boards[0].standings[0].entry.report
     assert list(report.breakdowns) == ["concepts"]
+
+
+def test_a_facet_that_puts_all_images_into_one_group_is_left_out(submit: Submit, board: Make) -> None:
+    submit("alpha", "one")
+    assert list(board().boards[0].standings[0].entry.report.breakdowns) == ["modality"]
 
 
 def test_of_several_splits_the_submissions_name_one(submit: Submit, board: Make, truth: Path) -> None:

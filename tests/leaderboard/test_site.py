@@ -80,7 +80,7 @@ def test_json_follows_its_schema_and_tells_what_the_command_tells(submit: Submit
     assert [item["findings"][0]["code"] for item in document["rejected"]] == ["R104"]
 
 
-def test_csv_has_a_row_a_submission_with_unrounded_scores(submit: Submit, publish: Publish) -> None:
+def test_csv_has_a_row_a_submission_rounded_for_the_public_alone(submit: Submit, publish: Publish) -> None:
     submit("alpha", "one", right=20)
     submit("beta", "bad", "ID,CUIs\nx,y\n")
     text = (publish()[3] / "leaderboard.csv").read_text(encoding="utf-8")
@@ -89,20 +89,22 @@ def test_csv_has_a_row_a_submission_with_unrounded_scores(submit: Submit, publis
         ("alpha", "scored", "1"),
         ("beta", "rejected", ""),
     ]
-    assert (float(rows[0]["concept_f1"]), rows[1]["concept_f1"]) == (20 / 30, "")
+    assert (rows[0]["concept_f1"], rows[1]["concept_f1"]) == ("0.6667", "")
+    text = (publish("--private")[3] / "leaderboard.csv").read_text(encoding="utf-8")
+    assert float(next(csv.DictReader(io.StringIO(text)))["concept_f1"]) == 20 / 30
     assert rows[1]["findings"] == "R104 R204 R105"
 
 
 def test_no_name_becomes_a_formula_or_a_mention(root: Path, submit: Submit, publish: Publish) -> None:
     submit("alpha", "one")
-    for name in ("=HYPERLINK(1)", "@everyone", "a|b", "`tick`"):
+    for name in ("=HYPERLINK(1)", "@everyone", "a|b", "`tick`", "\uff1d1"):
         (root / name / "run").mkdir(parents=True)
     site = publish()[3]
     rows = list(csv.reader(io.StringIO((site / "leaderboard.csv").read_text(encoding="utf-8"))))
-    assert [row[3] for row in rows[2:]] == ["'=HYPERLINK(1)", "'@everyone", "`tick`", "a|b"]
+    assert [row[3] for row in rows[2:]] == ["'=HYPERLINK(1)", "'@everyone", "`tick`", "a|b", "'\uff1d1"]
     lines = (site / "leaderboard.md").read_text(encoding="utf-8").splitlines()
     names = [line.split(" | ")[0] for line in lines if line.startswith("| `")]
-    assert names == ["| `=HYPERLINK(1)`", "| `@everyone`", "| `?tick?`", "| `a?b`"]
+    assert names == ["| `=HYPERLINK(1)`", "| `@everyone`", "| `?tick?`", "| `a?b`", "| `\uff1d1`"]
 
 
 def test_a_site_among_the_submissions_is_refused(
@@ -195,6 +197,28 @@ def test_without_the_official_weights_captions_name_the_commands(submit: Submit,
     assert "models fetch deberta-xlarge-mnli" in err or "pip install" in err
 
 
+@pytest.mark.parametrize(
+    "words", [("--task", "captions", "--metric", "rouge"), ("--edition", "imageclef-2025")]
+)
+def test_an_option_that_fits_no_submission_leaves_the_site_as_it_was(
+    submit: Submit, publish: Publish, words: tuple[str, ...]
+) -> None:
+    submit("alpha", "one")
+    before = hashes(publish()[3])
+    code, _, err, site = publish(*words)
+    assert (code, hashes(site)) == (ExitCode.USAGE, before)
+    assert "found concepts of rocov2 (1)" in err
+
+
+def test_two_hundred_runs_of_one_team_make_a_board(submit: Submit, publish: Publish) -> None:
+    for i in range(200):
+        submit("alpha", f"run-{i:03}", right=i % 30)
+    code, _, _, site = publish()
+    text = (site / "index.html").read_text(encoding="utf-8")
+    assert (code, "The two pictures below show the first 60 runs" in text) == (ExitCode.OK, True)
+    assert len(text) < 3_000_000
+
+
 class TestSecrecy:
     """No public file tells what the organisers alone may know."""
 
@@ -237,14 +261,36 @@ class TestSecrecy:
         # Signatures and the methods of teams may name CUIs; those of single images nobody but the truth has.
         assert not {cui for cui in named if cui.startswith("C00000")}
 
-    def test_no_score_of_an_image_is_in_a_public_file(self, told: Callable[[str], str], root: Path) -> None:
+    def test_no_image_is_named_but_where_a_run_lacks_it(self, told: Callable[[str], str]) -> None:
         public = told("--public")
         ids = set(re.findall(r"picture_\d{3}", public))
-        allowed = {"picture_000", "picture_001", "picture_002", "picture_003"}  # a rejected run lacks them
-        assert ids <= allowed
-        assert "Worst images" not in public
-        assert "Worst images" in told("--private")
-        assert root.exists()
+        assert ids <= {"picture_000", "picture_001", "picture_002", "picture_003"}
+        assert ("Worst images" in public, "Worst images" in told("--private")) == (False, True)
+
+    def test_the_mean_of_a_rare_modality_is_the_score_of_an_image_and_is_withheld(
+        self, told: Callable[[str], str], truth: Path
+    ) -> None:
+        path = truth / "test_concepts_manual.csv"
+        lines = path.read_text(encoding="utf-8").splitlines()
+        # One image of ultrasound, whose score no other group has: right in one concept of seven.
+        lines[8] = "picture_007,C0041618"
+        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        concepts = truth / "test_concepts.csv"
+        rare = ";".join(["C0000007", *(f"C01000{i:02}" for i in range(11))])
+        text = concepts.read_text(encoding="utf-8").replace("C1306645;C0000007", rare)
+        concepts.write_text(text, encoding="utf-8")
+        score = 2 / 14  # of alpha/one on it
+        shown = f"{score:.4f}"
+        assert shown in told("--private")
+        assert shown not in told("--public")
+
+    def test_public_scores_are_too_coarse_to_tell_which_images_a_run_is_right_for(
+        self, told: Callable[[str], str]
+    ) -> None:
+        """Unrounded, a mean of reciprocals of distinct primes has one solution only."""
+        public = re.sub(r"sha256[^,<]*|\|[a-z_]+:[^ ]*|sha256-[^']*'", "", told("--public"))
+        assert re.findall(r"\d\.\d{5,}", re.sub(r'"rank_shares": \[[^\]]*\]', "", public)) == []
+        assert re.findall(r"\d\.\d{5,}", told("--private"))
 
     def test_no_path_of_the_organisers_machine_is_in_a_public_file(
         self, told: Callable[[str], str], tmp_path: Path

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -109,8 +111,33 @@ def test_a_truth_is_known_by_its_content_and_not_by_its_place(known: tuple[Repor
 
 def test_a_file_that_is_no_store_says_what_to_do(path: Path) -> None:
     path.write_bytes(b"this is no database, and long enough to be looked at as one" * 20)
-    with pytest.raises(MissingResource, match="delete it"):
+    content = path.read_bytes()
+    with pytest.raises(MissingResource, match="name another file with --store"):
         ScoreStore(path)
+    assert path.read_bytes() == content
+
+
+def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE scores (mine)")
+        connection.execute("PRAGMA user_version = 7")
+    with pytest.raises(MissingResource, match="no store of scores"):
+        ScoreStore(path)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM scores").fetchone() == (0,)
+
+
+def test_a_fresh_store_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    """Where setting up and looking were two steps, one in ten openings met a locked file."""
+    start = (
+        "import sys; from pathlib import Path; from rocov2_eval.leaderboard.store import ScoreStore\n"
+        "for i in range(60):\n    ScoreStore(Path(sys.argv[1], f'{i}.sqlite3')).__exit__(None, None, None)"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", start, str(tmp_path)], stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [process.communicate(timeout=60)[1] for process in processes] == [""] * 4
 
 
 def test_a_damaged_row_says_what_to_do(path: Path, known: tuple[Report, Truth]) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,3 +156,46 @@ def test_a_run_that_says_nothing_of_its_split_is_read(root: Path, submit: Submit
     submit("alpha", "one")
     submissions, _ = find_submissions(root)
     assert load_run(submissions[0], split="test").path == "alpha/one/run.csv"
+
+
+def test_a_run_one_level_too_high_is_rejected_and_not_passed_over(root: Path, submit: Submit) -> None:
+    for path in submit("flat", "run").iterdir():
+        path.rename(root / "flat" / path.name)
+    (root / "flat/run").rmdir()
+    (root / "empty").mkdir()
+    (root / "team.zip").write_bytes(b"PK")
+    assert codes(root) == {"empty/": ["R602"], "flat/": ["R602"], "team.zip/": ["R602"]}
+
+
+def test_names_that_differ_in_case_alone_cannot_share_a_page(root: Path, submit: Submit) -> None:
+    submit("Alpha", "one")
+    submit("alpha", "ONE")
+    assert codes(root) == {"alpha/ONE": ["R602"]}
+
+
+@pytest.mark.parametrize("name", ["con", "NUL.txt", "lpt1", "dot."])
+def test_a_name_that_windows_has_not_is_refused(root: Path, submit: Submit, name: str) -> None:
+    submit("alpha", name)
+    assert codes(root) == {f"alpha/{name}": ["R602"]}
+
+
+@pytest.mark.parametrize("place", ["alpha", "alpha/one", "alpha/one/run.csv", "alpha/one/submission.json"])
+def test_what_may_not_be_read_is_rejected(root: Path, submit: Submit, place: str) -> None:
+    submit("alpha", "one")
+    submit("beta", "two")
+    (root / place).chmod(0)
+    program = (
+        "import sys; from pathlib import Path; from rocov2_eval.leaderboard import submissions as s\n"
+        "found, rejections = s.find_submissions(Path(sys.argv[1]))\n"
+        "for item in found:\n"
+        "    try:\n        s.load_run(item, split=None); print(item.place)\n"
+        "    except s.RejectedInput as error:\n        print([f.code for f in error.findings])\n"
+        "print([[f.code for f in r.findings] for r in rejections])"
+    )
+    rights = "-dac_override,-dac_read_search"  # else root may read everything
+    without = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"] if os.geteuid() == 0 else []
+    done = subprocess.run([*without, sys.executable, "-c", program, root], capture_output=True, text=True)
+    (root / place).chmod(0o755)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "beta/two/run.csv" in done.stdout
+    assert done.stdout.count("R001") == 1
