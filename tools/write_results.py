@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rocov2_eval.cli import _run
+from rocov2_eval.cli import invoke
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBMISSIONS = Path("submissions")
@@ -62,7 +62,7 @@ def leaderboard() -> str:
 
 
 def _done(words: list[str]) -> None:
-    code = _run(words)
+    code = invoke(words)
     if code:
         raise SystemExit(int(code))
 

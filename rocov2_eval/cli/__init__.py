@@ -49,7 +49,7 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and end the process with the exit code that README.md lists."""
-    code = _run(arguments)
+    code = invoke(arguments)
     try:
         sys.stdout.flush()
     except OSError as error:  # a full disk: unless the rest is dropped, Python tries again and ends with 120
@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def invoke(arguments: Sequence[str] | None) -> int:
+    """Run the command in this process and return its exit code."""
     stdout = sys.stdout
     try:
         return app.main(arguments, prog_name="rocov2-eval", standalone_mode=False) or ExitCode.OK

@@ -17,7 +17,7 @@ from rocov2_eval.formats import Source
 from rocov2_eval.leaderboard.store import Key, ScoreStore, truth_digest
 from rocov2_eval.leaderboard.submissions import METADATA, Submission, load_run
 from rocov2_eval.metric import Metric, Options
-from rocov2_eval.metrics import METRICS
+from rocov2_eval.metrics import metric_of
 from rocov2_eval.ranking import Board, Entry, Rejection, rank
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.scoring import Opener, Report, Settings, evaluate, planned_signatures
@@ -237,7 +237,11 @@ def _settings(options: BoardOptions, truth: Truth) -> Settings:
 
 
 def _needs(name: str) -> Task | None:
-    return next((m.needs for m in METRICS.values() if name == m.name or name in m.outputs), None)
+    """Return the task of a metric or of one of its outputs, None for an unknown name."""
+    try:
+        return metric_of(name).needs
+    except KeyError:
+        return None
 
 
 def _ranked(entries: Sequence[Entry], options: BoardOptions, task: Task) -> Board:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rocov2_eval.cli import _run
+from rocov2_eval.cli import invoke
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sysconfig.get_path("scripts")) / "rocov2-eval"
@@ -52,7 +52,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
 
     def run(*arguments: object) -> Answer:
         capsys.readouterr()
-        code = _run([str(argument) for argument in arguments])
+        code = invoke([str(argument) for argument in arguments])
         captured = capsys.readouterr()
         return Answer(code=int(code), out=captured.out, err=captured.err)
 

@@ -208,17 +208,17 @@ def test_the_command_imports_nothing_heavy_before_it_knows_what_to_do() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    assert modules_after("from rocov2_eval.cli import _run; _run(['score', '--help'])") == set()
+    assert modules_after("from rocov2_eval.cli import invoke; invoke(['score', '--help'])") == set()
 
 
 def test_scoring_concepts_imports_neither_torch_nor_transformers(concept_run: Path) -> None:
     held = modules_after(
-        f"from rocov2_eval.cli import _run; assert _run({['score', str(concept_run)]!r}) == 0"
+        f"from rocov2_eval.cli import invoke; assert invoke({['score', str(concept_run)]!r}) == 0"
     )
     assert held <= {"numpy", "rapidfuzz"}
 
 
 def test_scoring_captions_by_rouge_imports_no_torch(caption_run: Path) -> None:
     words = ["score", str(caption_run), "--metric", "rouge"]
-    held = modules_after(f"from rocov2_eval.cli import _run; assert _run({words!r}) == 0")
+    held = modules_after(f"from rocov2_eval.cli import invoke; assert invoke({words!r}) == 0")
     assert {"torch", "transformers"} & held == set()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rocov2_eval.cli import _run
+from rocov2_eval.cli import invoke
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.leaderboard.board import BoardOptions, Leaderboard, make_leaderboard
 from rocov2_eval.leaderboard.store import ScoreStore
@@ -126,7 +126,7 @@ def publish(
 
     def run(*arguments: object, site: str = "site") -> tuple[int, str, str, Path]:
         words = ["leaderboard", root, "--truth", truth, "--out", tmp_path / site, "--trials", 200]
-        code = _run([str(word) for word in [*words, *arguments]])
+        code = invoke([str(word) for word in [*words, *arguments]])
         captured = capsys.readouterr()
         return int(code), captured.out, captured.err, tmp_path / site
 
