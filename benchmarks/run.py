@@ -14,6 +14,7 @@ BENCHMARKS = (
     "bench_command",
     "bench_significance",
     "bench_leaderboard",
+    "bench_split",
 )
 
 

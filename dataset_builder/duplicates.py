@@ -1,0 +1,317 @@
+"""Find images that show the same picture, and keep the first of each.
+
+Three degrees: the same bytes, the same pixels, and a perceptual hash that differs in few bits. The hash is
+made with integers alone, so that every machine gives the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import struct
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from dataset_builder.records import Drop
+from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.findings import shorten
+from rocov2_eval.records import IntArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+HashArray = npt.NDArray[np.uint64]
+
+STAGE = "duplicates"
+SAME_BYTES = "same bytes as a kept image"
+SAME_PIXELS = "same pixels as a kept image"
+NEAR_DUPLICATE = "near duplicate of a kept image"
+UNREADABLE = "image cannot be read"
+
+BITS = 64
+# Half the size and JPEG quality 40 moves the hash of a chest X-ray by 4 bits at most, and other chest X-rays
+# come as near as 6; a crop moves it further and is not found. benchmarks/bench_split.py measures it.
+DEFAULT_DISTANCE = 4
+MOST_DISTANCE = 12  # beyond it most hashes share a band with most others
+MOST_PIXELS = 89_478_485  # a quarter of a gigabyte as RGB; more is taken for a decompression bomb
+FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP")  # none that starts another program, as EPS does
+_SIDE = 32
+_FREQUENCIES = 8  # each way: 64 together
+_SCALE = 1 << 12
+_FLATTEST = 8  # grey levels between the darkest and the brightest of the 32x32 picture
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    IndexError,
+    KeyError,
+    TypeError,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """What an image is recognised by.
+
+    Attributes:
+        sha256: Of the file's bytes.
+        pixels: SHA-256 of the decoded picture with its size, the same whatever the file format.
+        perceptual: 64 bits; None for a picture too flat to be told from others.
+    """
+
+    sha256: str
+    pixels: str
+    perceptual: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """An image that cannot be decoded.
+
+    Attributes:
+        detail: What is wrong with it.
+    """
+
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which images stay.
+
+    Attributes:
+        kept: Image ids, in the order given.
+        drops: One for each other image, in the order given.
+        shown_by: The kept image that shows what a dropped one does, by dropped id: a split keeps their
+            articles together. An image that cannot be read is not in it.
+    """
+
+    kept: tuple[str, ...]
+    drops: tuple[Drop, ...]
+    shown_by: Mapping[str, str]
+
+
+def fingerprint(content: bytes) -> Fingerprint | Unreadable:
+    """Return what an image file is recognised by.
+
+    Truncated files, files that are no image and images of more than `MOST_PIXELS` are unreadable.
+
+    Raises:
+        MissingResource: Pillow is not installed.
+    """
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        message = 'images cannot be read without Pillow: pip install "rocov2-eval[builder]"'
+        raise MissingResource(message) from None
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, about sizes that are checked here and about odd metadata
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    return Unreadable(
+                        detail=f"{image.width}x{image.height} is more than {MOST_PIXELS:,} pixels"
+                    )
+                image.load()
+                return _of_picture(hashlib.sha256(content).hexdigest(), image)
+        except Image.DecompressionBombError:
+            return Unreadable(detail=f"more than {MOST_PIXELS:,} pixels")
+        except _DAMAGED as error:
+            # Pillow names the buffer that we made, which says nothing to anybody.
+            text = "no image of a known format" if isinstance(error, UnidentifiedImageError) else str(error)
+            return Unreadable(detail=shorten(text or type(error).__name__, 100))
+
+
+def select(
+    figures: Iterable[tuple[str, Fingerprint | Unreadable]], distance: int = DEFAULT_DISTANCE
+) -> Selection:
+    """Keep the first image of each cluster.
+
+    Args:
+        figures: Image ids and what the images are recognised by, in the order of preference.
+        distance: Most bits in which the perceptual hashes of two neighbours of a cluster differ.
+    """
+    figures = list(figures)
+    readable = [(image_id, found) for image_id, found in figures if isinstance(found, Fingerprint)]
+    firsts = enumerate(clusters([found for _, found in readable], distance).tolist())
+    kept: list[str] = []
+    drops: list[Drop] = []
+    shown_by: dict[str, str] = {}
+    for image_id, found in figures:
+        if isinstance(found, Unreadable):
+            drops.append(Drop(stage=STAGE, key=image_id, reason=UNREADABLE, detail=found.detail))
+            continue
+        i, first = next(firsts)
+        if i == first:
+            kept.append(image_id)
+        else:
+            shown_by[image_id], model = readable[first]
+            drops.append(_drop(image_id, found, shown_by[image_id], model))
+    return Selection(kept=tuple(kept), drops=tuple(drops), shown_by=shown_by)
+
+
+def clusters(fingerprints: Sequence[Fingerprint], distance: int = DEFAULT_DISTANCE) -> IntArray:
+    """Return for each image the index of the first image of its cluster, shape (n,).
+
+    Images with the same bytes, the same pixels or hashes at most `distance` bits apart are neighbours; a
+    cluster is all that neighbours lead to.
+    """
+    n = len(fingerprints)
+    hashed = np.array([i for i, found in enumerate(fingerprints) if found.perceptual is not None], np.int64)
+    hashes = np.array([fingerprints[i].perceptual for i in hashed], np.uint64)
+    pairs = [
+        _equal_pairs([found.sha256 for found in fingerprints]),
+        _equal_pairs([found.pixels for found in fingerprints]),
+        hashed[near_pairs(hashes, distance)],
+    ]
+    return first_of_each(n, np.concatenate(pairs))
+
+
+def near_pairs(hashes: HashArray, distance: int) -> IntArray:
+    """Return pairs of indices whose hashes differ in at most `distance` bits: shape (pairs, 2), ascending.
+
+    Equal hashes are paired with their first alone, and only that first with others: the pairs lead to the
+    same clusters as all of them would.
+
+    Two hashes at most d bits apart are equal in at least one of d + 1 bands of bits, so only hashes that
+    share a band are compared.
+    """
+    if not 0 <= distance <= MOST_DISTANCE:
+        raise UsageFault(f"distance: {distance}, expected 0 to {MOST_DISTANCE} bits of {BITS}")
+    distinct, firsts, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    repeated = np.flatnonzero(firsts[inverse] != np.arange(len(hashes)))
+    found = [np.stack([firsts[inverse[repeated]], repeated], axis=1)]
+    edges = np.linspace(0, BITS, distance + 2).round().astype(np.uint64)
+    for low, high in pairwise(edges):
+        if distance == 0:
+            break
+        band = (distinct >> low) & np.uint64((1 << int(high - low)) - 1)
+        for left, right in _pairs_of_equal(band):
+            near = np.bitwise_count(distinct[left] ^ distinct[right]) <= distance
+            found.append(np.sort(np.stack([firsts[left[near]], firsts[right[near]]], axis=1), axis=1))
+    return np.unique(np.concatenate(found), axis=0).astype(np.int64)
+
+
+def first_of_each(n: int, pairs: IntArray) -> IntArray:
+    """Return for each of n things the smallest index that pairs connect it with, shape (n,).
+
+    Args:
+        n: How many things there are.
+        pairs: Shape (pairs, 2), indices of things that belong together.
+    """
+    firsts = np.arange(n)
+    left, right = pairs[:, 0], pairs[:, 1]
+    while True:
+        ends = np.sort(np.stack([firsts[left], firsts[right]]), axis=0)
+        apart = ends[0] < ends[1]
+        if not apart.any():
+            return firsts
+        np.minimum.at(firsts, ends[1, apart], ends[0, apart])
+        while not np.array_equal(firsts, firsts[firsts]):
+            firsts = firsts[firsts]
+
+
+def _of_picture(sha256: str, image: Picture) -> Fingerprint:
+    grey = _grey(image)
+    is_flat = int(grey.max()) - int(grey.min()) < _FLATTEST
+    return Fingerprint(
+        sha256=sha256,
+        pixels=_pixel_digest(image),
+        perceptual=None if is_flat else _perceptual_hash(grey),
+    )
+
+
+def _pixel_digest(image: Picture) -> str:
+    """Return the SHA-256 of size and colours: grey, palette and RGB files of one picture give the same."""
+    if _is_deep(image):
+        colours, mode = image, image.mode
+    else:
+        mode = "RGBA" if image.has_transparency_data else "RGB"
+        colours = image.convert(mode)
+    digest = hashlib.sha256(f"{mode} {image.width}x{image.height} ".encode())
+    digest.update(colours.tobytes())
+    return digest.hexdigest()
+
+
+def _grey(image: Picture) -> IntArray:
+    """Return the picture as grey levels 0 to 255, shape (32, 32); what is transparent counts as white."""
+    from PIL import Image
+
+    picture = image
+    if _is_deep(image):
+        levels = np.nan_to_num(np.asarray(image, np.float64), posinf=0.0, neginf=0.0)
+        low, high = float(levels.min()), float(levels.max())
+        picture = Image.fromarray(((levels - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
+    elif image.has_transparency_data:
+        colours = image.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours)
+    small = picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    return np.asarray(small, np.int64)
+
+
+def _is_deep(image: Picture) -> bool:
+    """Tell whether the pixels have more than 8 bits, which a conversion to RGB would cut off."""
+    return image.mode.startswith(("I", "F"))
+
+
+def _perceptual_hash(grey: IntArray) -> int:
+    """Return one bit for each of the 8 x 8 lowest frequencies: above their median or not."""
+    cosines = _cosines()
+    spectrum = (cosines @ grey @ cosines.T).ravel()
+    twice_median = np.sort(spectrum)[BITS // 2 - 1 : BITS // 2 + 1].sum()
+    return int.from_bytes(np.packbits(2 * spectrum > twice_median).tobytes())
+
+
+@lru_cache(maxsize=1)
+def _cosines() -> IntArray:
+    """Return the cosines of the transform as integers, shape (frequencies, 32)."""
+    return np.array(
+        [
+            [round(_SCALE * math.cos(math.pi * u * (2 * x + 1) / (2 * _SIDE))) for x in range(_SIDE)]
+            for u in range(_FREQUENCIES)
+        ],
+        np.int64,
+    )
+
+
+def _drop(image_id: str, found: Fingerprint, kept_id: str, kept: Fingerprint) -> Drop:
+    reason, difference = NEAR_DUPLICATE, "by way of others between them"
+    if found.sha256 == kept.sha256:
+        reason, difference = SAME_BYTES, f"SHA-256 {found.sha256}"
+    elif found.pixels == kept.pixels:
+        reason, difference = SAME_PIXELS, f"SHA-256 of the pixels {found.pixels}"
+    elif found.perceptual is not None and kept.perceptual is not None:
+        difference = f"{(found.perceptual ^ kept.perceptual).bit_count()} of {BITS} bits differ"
+    return Drop(stage=STAGE, key=image_id, reason=reason, detail=f"kept {kept_id}: {difference}")
+
+
+def _equal_pairs(keys: Sequence[str]) -> IntArray:
+    first: dict[str, int] = {}
+    pairs = [(first.setdefault(key, i), i) for i, key in enumerate(keys)]
+    return np.array([pair for pair in pairs if pair[0] != pair[1]], np.int64).reshape(-1, 2)
+
+
+def _pairs_of_equal(band: HashArray) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield all pairs of indices with equal values, at most n pairs at a time."""
+    order = np.argsort(band, kind="stable")
+    ordered = band[order]
+    starts = np.arange(len(band))
+    for step in range(1, len(band)):
+        starts = starts[: np.searchsorted(starts, len(band) - step)]
+        starts = starts[ordered[starts] == ordered[starts + step]]
+        if not len(starts):
+            return
+        yield order[starts], order[starts + step]

@@ -1,0 +1,196 @@
+"""Find what crosses the splits of a dataset: articles, near-duplicate images, identical captions."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from dataset_builder.dataset_tables import Dataset, Kind, Row
+from dataset_builder.duplicates import DEFAULT_DISTANCE, Fingerprint, Unreadable, clusters, fingerprint
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.findings import shorten
+
+_MOST_BYTES = 1 << 28
+_NO_WORD = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leak:
+    """One thing that several splits hold.
+
+    Attributes:
+        key: The article, the normalised caption, or split/id of the first image of a cluster.
+        images: Image ids by split, splits ascending, ids in the order of the dataset.
+    """
+
+    key: str
+    images: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What was found of one kind.
+
+    Attributes:
+        kind: Articles, images or captions.
+        looked_at: Images that have an article, a readable picture or a caption.
+        without: Images that have none.
+        distinct: How many different articles, pictures or captions there are.
+        leaks: Those in more than one split, in the order of the dataset.
+        not_checked: Why nothing was looked at, None where something was.
+    """
+
+    kind: Kind
+    looked_at: int
+    without: int
+    distinct: int
+    leaks: tuple[Leak, ...]
+    not_checked: str | None = None
+
+    def between(self) -> dict[tuple[str, str], int]:
+        """Return how many cross from each split to each other."""
+        return dict(
+            sorted(Counter(pair for leak in self.leaks for pair in combinations(leak.images, 2)).items())
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakReport:
+    """What crosses the splits of a dataset.
+
+    Attributes:
+        dataset: Its path.
+        columns: Which column holds what, empty for a folder.
+        splits: Images by split.
+        checks: Articles, images, captions, in this order.
+    """
+
+    dataset: str
+    columns: Mapping[str, str]
+    splits: Mapping[str, int]
+    checks: tuple[Check, ...]
+
+    @property
+    def has_leaks(self) -> bool:
+        """Tell whether anything crosses."""
+        return any(check.leaks for check in self.checks)
+
+
+def find_leaks(
+    dataset: Dataset,
+    *,
+    distance: int = DEFAULT_DISTANCE,
+    with_images: bool = True,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> LeakReport:
+    """Look for articles, near-duplicate images and identical captions in more than one split.
+
+    Args:
+        dataset: The rows.
+        distance: Most bits in which the perceptual hashes of near duplicates differ.
+        with_images: Read the images, where there are any.
+        jobs: Processes that read images.
+        progress: Told how many of how many images are read.
+
+    Raises:
+        UsageFault: The dataset has a single split, or nothing that could be looked at.
+    """
+    splits = Counter(row.split for row in dataset.rows)
+    if len(splits) < 2:  # noqa: PLR2004  something crosses from one to another
+        found = ", ".join(splits) or "none"
+        raise UsageFault(f"{dataset.path}: expected at least two splits, found {shorten(found)}")
+    absent = dict(dataset.absent)
+    if not with_images:
+        absent["images"] = "not asked for"
+    checks = (
+        _check("articles", dataset.rows, [row.article for row in dataset.rows], absent),
+        _check("images", dataset.rows, _image_keys(dataset.rows, absent, distance, jobs, progress), absent),
+        _check("captions", dataset.rows, [normalised(row.caption) for row in dataset.rows], absent),
+    )
+    if all(check.not_checked for check in checks):
+        reasons = "; ".join(f"{check.kind}: {check.not_checked}" for check in checks)
+        raise UsageFault(f"{dataset.path}: there is nothing to look at ({reasons})")
+    return LeakReport(
+        dataset=dataset.path, columns=dataset.columns, splits=dict(sorted(splits.items())), checks=checks
+    )
+
+
+def normalised(caption: str) -> str:
+    """Return a caption without what does not make it another: case, punctuation, blanks, Unicode forms."""
+    return _NO_WORD.sub(" ", unicodedata.normalize("NFKC", caption).casefold()).strip()
+
+
+def _image_keys(
+    rows: Sequence[Row],
+    absent: dict[Kind, str],
+    distance: int,
+    jobs: int,
+    progress: Callable[[int, int], None] | None,
+) -> list[str]:
+    """Return for each row the first image of its cluster, empty where there is no readable image."""
+    keys = [""] * len(rows)
+    if "images" in absent:
+        return keys
+    held = [(i, row.image) for i, row in enumerate(rows) if row.image]
+    if not held:
+        absent["images"] = "none of the files that the dataset names is there"
+        return keys
+    found: list[tuple[int, Fingerprint]] = []
+    results = _fingerprints([path for _, path in held], jobs)
+    for done, ((i, _), result) in enumerate(zip(held, results, strict=True), start=1):
+        if isinstance(result, Fingerprint):
+            found.append((i, result))
+        if progress:
+            progress(done, len(held))
+    firsts = clusters([each for _, each in found], distance).tolist()
+    for (i, _), first in zip(found, firsts, strict=True):
+        shown = rows[found[first][0]]
+        keys[i] = f"{shown.split}/{shown.image_id}"
+    return keys
+
+
+def _fingerprints(paths: Sequence[Path], jobs: int) -> Iterable[Fingerprint | Unreadable]:
+    if jobs == 1:
+        yield from map(_fingerprint_of, paths)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(_fingerprint_of, paths, chunksize=32)
+
+
+def _fingerprint_of(path: Path) -> Fingerprint | Unreadable:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return Unreadable(detail=f"more than {_MOST_BYTES:,} bytes")
+        return fingerprint(path.read_bytes())
+    except OSError as error:
+        return Unreadable(detail=error.strerror or str(error))
+
+
+def _check(kind: Kind, rows: Sequence[Row], keys: Sequence[str], absent: Mapping[Kind, str]) -> Check:
+    if kind in absent:
+        return Check(
+            kind=kind, looked_at=0, without=len(rows), distinct=0, leaks=(), not_checked=absent[kind]
+        )
+    holders: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for row, key in zip(rows, keys, strict=True):
+        if key:
+            holders[key][row.split].append(row.image_id)
+    looked_at = sum(map(bool, keys))
+    return Check(
+        kind=kind,
+        looked_at=looked_at,
+        without=len(rows) - looked_at,
+        distinct=len(holders),
+        leaks=tuple(
+            Leak(key=key, images={split: tuple(by_split[split]) for split in sorted(by_split)})
+            for key, by_split in holders.items()
+            if len(by_split) > 1
+        ),
+    )

@@ -1,0 +1,1 @@
+"""PMC Open Access: how its articles are distributed, and what their XML says."""

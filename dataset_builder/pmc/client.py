@@ -1,0 +1,262 @@
+"""Fetch from PMC's open data on S3: plain unsigned HTTPS, politely, checked, and on from where it stopped.
+
+The only module of the builder that opens connections.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from dataset_builder.pmc.layout import (
+    BASE_URL,
+    LISTING_NAMESPACE,
+    ArticleMetadata,
+    LayoutChanged,
+    Media,
+    metadata_key,
+    newest_version,
+    object_path,
+    read_metadata,
+    versions_query,
+)
+from rocov2_eval.errors import MissingResource
+
+_RETRIED = (429, 500, 502, 503, 504)
+_MOST_BYTES = 1 << 30  # of one object; a figure has some 60 kB
+_BLOCK = 1 << 14  # what is kept of an answer that breaks off is whole blocks
+_OK, _PARTIAL, _FORBIDDEN, _NOT_FOUND, _BEYOND = 200, 206, 403, 404, 416
+
+
+class FetchFailed(MissingResource):
+    """An object could not be had in spite of every retry; the message says what was tried."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientOptions:
+    """How the service is asked.
+
+    Attributes:
+        base_url: Where the bucket is; another one for a mirror.
+        per_second: Most requests a second.
+        retries: Of one request after the first try.
+        backoff: Seconds before the first retry, doubled each time.
+        timeout: Seconds without a byte after which a connection is given up.
+    """
+
+    base_url: str = BASE_URL
+    per_second: float = 5.0
+    retries: int = 6
+    backoff: float = 1.0
+    timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.per_second <= 0:
+            raise ValueError(f"per_second: {self.per_second} is not positive")
+        if self.retries < 0:
+            raise ValueError(f"retries: {self.retries} is negative")
+
+
+class PmcClient:
+    """An open connection pool, a context manager; safe to use from several threads."""
+
+    def __init__(
+        self, options: ClientOptions | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        import urllib3
+
+        self._options = options or ClientOptions()
+        self._sleep = sleep
+        self._pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=self._options.timeout, read=self._options.timeout),
+            retries=False,  # ours below also cover bodies that break off and sums that do not agree
+            headers={"User-Agent": "rocov2-build"},
+        )
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.clear()
+
+    def newest(self, pmcid: str) -> ArticleMetadata | None:
+        """Return the metadata of the newest version of an article, None if PMC does not have it.
+
+        Raises:
+            FetchFailed: The service does not answer as it should.
+            LayoutChanged: It answers something that this program does not know.
+        """
+        version = newest_version(self._keys(pmcid), pmcid)
+        if version is None:
+            return None
+        key = metadata_key(pmcid, version)
+        content = self.read(key)
+        if content is None:
+            raise FetchFailed(f"{key} is listed and cannot be had")
+        return read_metadata(content, key)
+
+    def read(self, key: str) -> bytes | None:
+        """Return a small object, None if there is none.
+
+        Raises:
+            FetchFailed: The service does not answer as it should.
+        """
+        content: bytes | None = self._with_retries(key, lambda: self._read(object_path(key)))
+        return content
+
+    def fetch(self, media: Media, target: Path) -> bool:
+        """Write an object to a file and check its sum; return False if there is none.
+
+        What has arrived is kept beside the target as `<name>.part`, and the next try goes on from there. The
+        target appears only when it is whole.
+
+        Raises:
+            FetchFailed: The service does not answer as it should, or the sum never agrees.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f"{target.name}.part")
+        found = self._with_retries(media.key, lambda: self._fetch(media, part))
+        if found:
+            part.replace(target)
+        return bool(found)
+
+    def _keys(self, pmcid: str) -> Iterator[str]:
+        from lxml import etree
+
+        token: str | None = None
+        while True:
+            query = versions_query(pmcid, token)
+            content = self._with_retries(query, lambda query=query: self._read(query))  # type: ignore[misc]
+            if content is None:
+                raise FetchFailed(f"{self._options.base_url} has no listing of {pmcid}")
+            parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+            try:
+                root = etree.fromstring(content, parser)
+            except etree.XMLSyntaxError as error:
+                raise LayoutChanged(f"the listing of {pmcid} is no XML ({error})") from None
+            if root.tag != f"{LISTING_NAMESPACE}ListBucketResult":
+                raise LayoutChanged(f"the listing of {pmcid} is a {root.tag}")
+            yield from (element.text or "" for element in root.iter(f"{LISTING_NAMESPACE}Key"))
+            token = root.findtext(f"{LISTING_NAMESPACE}NextContinuationToken")
+            if not token:
+                return
+
+    def _with_retries(self, what: str, attempt: Callable[[], Any]) -> Any:  # noqa: ANN401  passed through
+        """Return what an attempt returns; wait and try again where it met something that may pass."""
+        wait = self._options.backoff
+        for left in range(self._options.retries, -1, -1):
+            try:
+                return attempt()
+            except _Passing as fault:
+                if not left:
+                    raise FetchFailed(f"{what}: {fault}, after {self._options.retries} retries") from None
+                self._sleep(max(wait, fault.wait))
+                wait *= 2
+        raise AssertionError("unreachable")
+
+    def _read(self, path: str) -> bytes | None:
+        with _Answer(self, path, {}) as answer:
+            if answer.status == _NOT_FOUND:
+                return None
+            answer.require(_OK)
+            return b"".join(answer.blocks())
+
+    def _fetch(self, media: Media, part: Path) -> bool:
+        """Fetch what is lacking of an object; raise `_Passing` if it is not whole or not sound then."""
+        have = part.stat().st_size if part.exists() else 0
+        with _Answer(self, object_path(media.key), {"Range": f"bytes={have}-"} if have else {}) as answer:
+            if answer.status in {_NOT_FOUND, _FORBIDDEN}:
+                return False
+            if answer.status == _BEYOND:  # all was there, and something more or something else
+                part.unlink()
+                raise _Passing("the part on the disk is longer than the object")
+            answer.require(_OK, _PARTIAL)
+            with part.open("ab" if answer.status == _PARTIAL else "wb") as file:
+                for block in answer.blocks():
+                    file.write(block)
+        if media.md5 and _md5(part) != media.md5:
+            part.unlink()
+            raise _Passing(f"its MD5 sum is not {media.md5}")
+        return True
+
+    def open(self, path: str, headers: dict[str, str]) -> Any:  # noqa: ANN401  of an untyped library
+        """Send one request when its turn has come."""
+        import urllib3
+
+        with self._lock:
+            now = time.monotonic()
+            start = max(now, self._next)
+            self._next = start + 1 / self._options.per_second
+        if start > now:
+            self._sleep(start - now)
+        try:
+            return self._pool.request(
+                "GET", self._options.base_url + path, headers=headers, preload_content=False, redirect=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise _Passing(str(error)) from None
+
+
+class _Passing(Exception):
+    """Something that may be gone at the next try."""
+
+    def __init__(self, message: str, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class _Answer:
+    """One answer of the service, given back to the pool at the end."""
+
+    def __init__(self, client: PmcClient, path: str, headers: dict[str, str]) -> None:
+        self._response = client.open(path, headers)
+        self.status: int = self._response.status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._response.release_conn()
+        else:
+            self._response.close()
+
+    def require(self, *statuses: int) -> None:
+        """Refuse an answer of another status."""
+        if self.status in statuses:
+            return
+        if self.status in _RETRIED:
+            after = self._response.headers.get("Retry-After", "")
+            raise _Passing(f"status {self.status}", wait=float(after) if after.isdigit() else 0.0)
+        raise FetchFailed(f"status {self.status}")
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the body; a body that breaks off is a passing fault."""
+        import urllib3
+
+        total = 0
+        try:
+            for block in self._response.stream(_BLOCK):
+                total += len(block)
+                if total > _MOST_BYTES:
+                    raise FetchFailed(f"more than {_MOST_BYTES:,} bytes")
+                yield block
+        except urllib3.exceptions.HTTPError as error:
+            raise _Passing(f"the answer broke off ({error})") from None
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,0 +1,196 @@
+"""Elements of JATS into plain text: no word glued to the next, no bibliography mark left behind."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from dataset_builder.pmc.xml_input import Element
+from rocov2_eval.errors import RejectedInput
+
+MATHML = "{http://www.w3.org/1998/Math/MathML}"
+MAX_DEPTH = 200  # elements within one text; real captions have about ten
+
+_WORD = 4  # letters that make a word rather than a unit or an element
+_LONGEST_ABBREVIATION = 10
+
+# What stands inside a word or a sentence; every other element begins and ends one.
+_INLINE = frozenset(
+    [
+        "abbrev",
+        "bold",
+        "email",
+        "ext-link",
+        "fixed-case",
+        "inline-formula",
+        "italic",
+        "milestone-end",
+        "milestone-start",
+        "monospace",
+        "named-content",
+        "overline",
+        "roman",
+        "sans-serif",
+        "sc",
+        "strike",
+        "styled-content",
+        "sub",
+        "sup",
+        "target",
+        "underline",
+        "uri",
+        "x",
+        "xref",
+    ]
+)
+_SKIPPED = frozenset(
+    [
+        "alt-text",
+        "fig",
+        "fig-group",
+        "graphic",
+        "index-term",
+        "inline-graphic",
+        "long-desc",
+        "media",
+        "object-id",
+        "permissions",
+        "supplementary-material",
+        "table-wrap",
+    ]
+)
+_SKIPPED_MATHS = frozenset({"annotation", "annotation-xml"})
+_BETWEEN_PARTS = {"msup": "^", "mfrac": "/"}  # 10 to the 6 must not become 106
+
+# Neither character is allowed in XML, so no text has them of its own.
+_DROPPED = "\x00"
+_CITED, _CITED_END = "\x01", "\x02"
+
+_HYPHENS = re.compile("[\u2010\u2011]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u200b\u2060\ufeff]"
+)  # soft hyphen, zero-width space, word joiner, byte order mark
+_EMPTY_BRACKETS = re.compile(r" ?[\[(][\s,;\u2013\u2014-]*\x00[\x00\s,;\u2013\u2014-]*[\])]")
+_LEFT_BEHIND = re.compile(r" ?\x00(?:[\s,;\u2013\u2014-]*\x00)*")
+_ONLY_PUNCTUATION = re.compile(r"[\x00\s,;\u2013\u2014-]*\Z")
+_EXPONENT = re.compile(r"\s*[-\u2212\u2013+]?\d")
+_TEX = re.compile(r"\$+(.*?)\$+", re.DOTALL)
+_CITATION = re.compile(f"{_CITED}([^{_CITED_END}]*){_CITED_END}")
+_SENTENCE_END = re.compile(r"(?<=[.!?])[)\]]?\s+(?=[^\w\s]*[A-Z0-9])")
+_ABBREVIATION = re.compile(
+    r"\b(?:al|approx|ca|cf|Dr|e\.g|Eq|Eqs|Fig|Figs|i\.e|No|Nos|Ref|Refs|vs)\.[)\]]?\s*\Z", re.IGNORECASE
+)
+
+
+def plain_text(element: Element | None) -> str:
+    """Return the text of an element, empty for None.
+
+    Superscripts become `10^6` after a number, `word 6` after a word, and stay `cm2` after a unit. References
+    to the bibliography go, with the brackets and commas around them. The text is in NFC, with plain hyphens
+    and single spaces. A reference to an entity stays as it is written, such as `&alpha;`.
+
+    Raises:
+        RejectedInput: The elements are nested deeper than `MAX_DEPTH`.
+    """
+    if element is None:
+        return ""
+    return _clean(_raw(element) if len(element) else element.text or "")
+
+
+def citing_passages(paragraph: Element, *, sentences: bool) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the sentences, or the whole paragraph, that cite figures, with the ids that they cite."""
+    text = _clean(_raw(paragraph, cites=True))
+    for passage in _sentences(text) if sentences else [text]:
+        cited = frozenset(name for ids in _CITATION.findall(passage) for name in ids.split())
+        if cited:
+            yield _CITATION.sub("", passage), cited
+
+
+def _raw(element: Element, *, cites: bool = False) -> str:
+    """Return the text with the marks of what was dropped and, where asked for, of the figures cited."""
+    parts: list[str] = []
+    _collect(element, parts, cites, MAX_DEPTH)
+    return "".join(parts)
+
+
+def _collect(element: Element, parts: list[str], cites: bool, depth: int) -> None:  # noqa: FBT001 - private
+    """Append the text between the tags of an element."""
+    if not depth:
+        raise RejectedInput(f"a text has elements nested deeper than {MAX_DEPTH}")
+    if element.text:
+        parts.append(element.text)
+    between = _BETWEEN_PARTS.get(element.tag.removeprefix(MATHML), "")
+    for i, child in enumerate(element):
+        if between and i:
+            parts.append(between)
+        _append(child, parts, cites, depth)
+        if child.tail:
+            parts.append(child.tail)
+
+
+def _append(child: Element, parts: list[str], cites: bool, depth: int) -> None:  # noqa: FBT001 - private
+    """Append what a child says, without what follows it."""
+    tag = child.tag
+    if not isinstance(tag, str):  # a comment, a processing instruction or a reference to an entity
+        if tag.__name__ == "Entity":
+            parts.append(child.text)
+    elif tag == "sup":
+        inner: list[str] = []
+        _collect(child, inner, cites, depth - 1)
+        parts.append(_superscript(parts[-1] if parts else "", "".join(inner), child.tail or ""))
+    elif tag == "xref" and child.get("ref-type") == "bibr":
+        parts.append(_DROPPED)
+    elif tag == "tex-math":
+        parts.append(_tex(child))
+    elif tag in _INLINE or tag.startswith(MATHML):
+        if tag.removeprefix(MATHML) not in _SKIPPED_MATHS:
+            _collect(child, parts, cites, depth - 1)
+        if cites and tag == "xref" and child.get("ref-type") == "fig":
+            parts.append(f"{_CITED}{child.get('rid', '')}{_CITED_END}")
+    elif tag not in _SKIPPED:
+        parts.append(" ")
+        _collect(child, parts, cites, depth - 1)
+        parts.append(" ")
+
+
+def _superscript(before: str, inner: str, after: str) -> str:
+    """Return a superscript so that it can be told from what it stands on."""
+    if _ONLY_PUNCTUATION.match(inner):
+        return inner
+    if before[-1:].isdigit() and _EXPONENT.match(inner):
+        raised = f"^{inner.strip()}"
+    elif len(before) >= _WORD and before[-_WORD:].isalpha():
+        raised = f" {inner}"
+    else:
+        return inner
+    return f"{raised} " if after[:1].isalnum() else raised
+
+
+def _tex(element: Element) -> str:
+    """Return the formula without its LaTeX preamble; empty where MathML beside it says the same."""
+    if element.getparent().find(f"{MATHML}math") is not None:
+        return ""
+    text = "".join(element.itertext())
+    formulas = _TEX.findall(text)
+    return " ".join(formulas) if formulas else text
+
+
+def _clean(text: str) -> str:
+    """Return normalised text, without what the dropped marks leave behind."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", _INVISIBLE.sub("", _HYPHENS.sub("-", text)))
+    text = " ".join(text.split())
+    if _DROPPED in text:
+        text = _LEFT_BEHIND.sub("", _EMPTY_BRACKETS.sub("", text)).strip()
+    return text
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of a paragraph; an abbreviation ends none."""
+    start = 0
+    for end in _SENTENCE_END.finditer(text):
+        if not _ABBREVIATION.search(text, max(start, end.start() - _LONGEST_ABBREVIATION), end.start() + 1):
+            yield text[start : end.end()].strip()
+            start = end.end()
+    yield text[start:]

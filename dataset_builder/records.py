@@ -1,0 +1,155 @@
+"""Values that travel between the stages: frozen, keyword-only, without the XML they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+LicenceSource = Literal[
+    "metadata", "pmc-license-ref", "license_ref", "license-href", "license-link", "license-text"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LicenceStatement:
+    """What one place says about a licence, word for word.
+
+    Attributes:
+        source: `metadata` is the licence code that PMC itself publishes for the article; the others are
+            places in the XML: the custom-meta `pmc-license-ref`, then within `<license>` the element
+            `ali:license_ref`, the attribute `xlink:href`, the links of the text, and the text.
+        text: A code, a URL or sentences.
+    """
+
+    source: LicenceSource
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graphic:
+    """One picture of a figure.
+
+    Attributes:
+        name: Its file as the XML names it; old packages leave the extension away.
+        index: Its place among the pictures of the figure, from 1.
+        alternatives: Other files of the same picture, such as thumbnails and print versions.
+        width: Pixels, where the XML tells them.
+        height: Pixels, where the XML tells them.
+    """
+
+    name: str
+    index: int = 1
+    alternatives: tuple[str, ...] = ()
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One graphic of a figure with all that later stages ask about it; an article is not needed any more.
+
+    A figure with several graphics is several of these records, which share everything but `graphic`.
+
+    Attributes:
+        pmcid: `PMC` and digits; empty where neither the XML nor the caller tells it.
+        number: Place of the figure in the article, from 1, in document order.
+        figure_id: The `id` attribute; empty where there is none.
+        label: Such as `Figure 1`; empty where there is none.
+        caption: Plain text without bibliography marks, and the attribution line; empty where there is none.
+        graphic: The picture.
+        n_graphics: Pictures of the figure.
+        references: Sentences or paragraphs of the article that cite the figure, where they were asked for.
+        attribution: The figure's own attribution line.
+        permissions: Text of the figure's own permissions.
+        own_licences: What the figure's own permissions say about its licence.
+        article_licences: What is said about the licence of the article.
+        licence: The exact code, such as `CC BY`; empty until the licence gate has decided it.
+        doi: Of the article.
+        title: Of the article.
+        authors: Of the article, as `Surname, Given names`.
+        article_type: Of the article, such as `case-report`.
+        year: Of the article.
+    """
+
+    pmcid: str
+    number: int
+    graphic: Graphic
+    figure_id: str = ""
+    label: str = ""
+    caption: str = ""
+    n_graphics: int = 1
+    references: tuple[str, ...] = ()
+    attribution: str = ""
+    permissions: str = ""
+    own_licences: tuple[LicenceStatement, ...] = ()
+    article_licences: tuple[LicenceStatement, ...] = ()
+    licence: str = ""
+    doi: str = ""
+    title: str = ""
+    authors: tuple[str, ...] = ()
+    article_type: str = ""
+    year: int | None = None
+
+    @property
+    def key(self) -> str:
+        """PMCID and file name: what `Drop.key` names."""
+        return f"{self.pmcid}/{self.graphic.name}"
+
+    @property
+    def multi_graphic(self) -> bool:
+        """Whether the figure consists of several pictures."""
+        return self.n_graphics > 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """Something that a stage left out.
+
+    Attributes:
+        stage: The stage that left it out.
+        key: PMCID and file name, or what is known of them.
+        reason: One word or a few, the same for all drops of a kind, so that they can be counted.
+        detail: What was found in this one.
+    """
+
+    stage: str
+    key: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Article:
+    """One article of PMC.
+
+    Attributes:
+        path: The file as the user named it.
+        pmcid: `PMC` and digits; empty where neither the XML nor the caller tells it.
+        version: Of the article in PMC, from 1; None where the XML does not tell it.
+        pmid: Digits; empty where there is none.
+        doi: Without resolver; empty where there is none.
+        title: Plain text.
+        authors: `Surname, Given names`; groups under their name.
+        article_type: Such as `case-report`; empty where the XML does not tell it.
+        year: Of the earliest publication date.
+        copyright: The copyright statement.
+        licences: What is said about its licence, the strongest source first.
+        has_body: False where only the front matter was handed out, as happens with closed articles.
+        figures: One record a graphic, in document order.
+        drops: Figures and graphics that make no record.
+    """
+
+    path: str
+    pmcid: str
+    version: int | None
+    pmid: str
+    doi: str
+    title: str
+    authors: tuple[str, ...]
+    article_type: str
+    year: int | None
+    copyright: str
+    licences: tuple[LicenceStatement, ...]
+    has_body: bool
+    figures: tuple[Figure, ...]
+    drops: tuple[Drop, ...]

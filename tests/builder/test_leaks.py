@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dataset_builder.dataset_tables import Dataset, Row, read_dataset
+from dataset_builder.leak_reporters import leaks_document, leaks_json, leaks_markdown, leaks_text
+from dataset_builder.leaks import Check, LeakReport, find_leaks, normalised
+from rocov2_eval.errors import RejectedInput, UsageFault
+
+
+@pytest.fixture
+def write_table(tmp_path: Path) -> Callable[..., Path]:
+    """Return a writer of a CSV file, one line a row."""
+
+    def write(*lines: str, name: str = "table.csv") -> Path:
+        path = tmp_path / name
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        return path
+
+    return write
+
+
+def noise(seed: int, quality: int = 95, side: int = 96) -> bytes:
+    """Return a JPEG file of coarse noise; another quality shows the same."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8)).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC).save(
+        buffer, "JPEG", quality=quality
+    )
+    return buffer.getvalue()
+
+
+def check(report: LeakReport, kind: str) -> Check:
+    return next(each for each in report.checks if each.kind == kind)
+
+
+def rows_of(*rows: tuple[str, str, str, str]) -> Dataset:
+    return Dataset(
+        path="made",
+        rows=tuple(
+            Row(image_id=image_id, split=split, article=article, caption=caption)
+            for image_id, split, article, caption in rows
+        ),
+    )
+
+
+def rocov2_folder(folder: Path) -> Path:
+    """Write three splits: PMC1 is in train and test, one picture in valid and test, no caption twice."""
+    folder.mkdir()
+    table: Sequence[tuple[str, str, str, str, bytes]] = (
+        ("t1", "train", "PMC1", "Chest.", noise(1)),
+        ("t2", "train", "PMC2", "Pelvis.", noise(2)),
+        ("v1", "valid", "PMC3", "Skull.", noise(3)),
+        ("e1", "test", "PMC1", "Heart.", noise(4)),
+        ("e2", "test", "PMC4", "Knee.", noise(3, quality=60)),
+    )
+    for split in ("train", "valid", "test"):
+        (folder / split).mkdir()
+        mine = [row for row in table if row[1] == split]
+        lines = ["ID,Caption", *(f"{row[0]},{row[3]}" for row in mine)]
+        (folder / f"{split}_captions.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        for row in mine:
+            (folder / split / f"{row[0]}.jpg").write_bytes(row[4])
+    lines = ["ID,PMCID,Attribution,Link", *(f"{row[0]},{row[2]},,https://example.org" for row in table)]
+    (folder / "license_information.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_roco_has_the_articles_of_1195_in_both_test_and_validation(shared: Path) -> None:
+    where = [("kind", "radiology"), ("split", "test"), ("split", "validation")]
+    report = find_leaks(read_dataset(shared / "data/roco/figures.csv", where=where))
+    articles = check(report, "articles")
+    assert report.splits == {"test": 8179, "validation": 8180}
+    assert (len(articles.leaks), articles.distinct, articles.looked_at) == (1195, 13_626, 16_359)
+    assert articles.between() == {("test", "validation"): 1195}
+
+
+def test_articles_of_several_splits_are_found_in_a_folder(tmp_path: Path) -> None:
+    (leak,) = check(find_leaks(read_dataset(rocov2_folder(tmp_path / "data"))), "articles").leaks
+    assert leak.key == "PMC1"
+    assert leak.images == {"test": ("e1",), "train": ("t1",)}
+
+
+def test_near_duplicate_pictures_of_several_splits_are_found_in_a_folder(tmp_path: Path) -> None:
+    images = check(find_leaks(read_dataset(rocov2_folder(tmp_path / "data"))), "images")
+    assert [leak.images for leak in images.leaks] == [{"test": ("e2",), "valid": ("v1",)}]
+    assert (images.looked_at, images.distinct) == (5, 4)
+
+
+def test_processes_find_what_one_process_finds(tmp_path: Path) -> None:
+    dataset = read_dataset(rocov2_folder(tmp_path / "data"))
+    assert find_leaks(dataset) == find_leaks(dataset, jobs=2)
+
+
+def test_pictures_may_lie_in_the_folders_that_the_archives_unpack_to(tmp_path: Path) -> None:
+    folder = rocov2_folder(tmp_path / "data")
+    for split in ("train", "valid", "test"):
+        (folder / split).rename(folder / f"{split}_images")
+    assert len(check(find_leaks(read_dataset(folder)), "images").leaks) == 1
+
+
+def test_a_picture_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
+    folder = rocov2_folder(tmp_path / "data")
+    (folder / "train/t1.jpg").write_bytes(noise(1)[:500])
+    images = check(find_leaks(read_dataset(folder)), "images")
+    assert (images.looked_at, images.without) == (4, 1)
+
+
+def test_the_progress_reaches_the_number_of_pictures(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    dataset = read_dataset(rocov2_folder(tmp_path / "data"))
+    find_leaks(dataset, progress=lambda done, total: told.append((done, total)))
+    assert [(i, 5) for i in range(1, 6)] == told
+
+
+def test_a_folder_without_licences_and_pictures_says_what_was_not_checked(tmp_path: Path) -> None:
+    folder = rocov2_folder(tmp_path / "data")
+    (folder / "license_information.csv").unlink()
+    for split in ("train", "valid", "test"):
+        (folder / split).rename(tmp_path / split)
+    report = find_leaks(read_dataset(folder))
+    assert check(report, "articles").not_checked == "license_information.csv is absent or names no article"
+    assert str(check(report, "images").not_checked).startswith("there is no folder of images")
+    assert check(report, "captions").not_checked is None
+    assert "No leaks found (articles and images not checked)." in leaks_text(report, 5)
+
+
+def test_a_folder_of_concepts_alone_still_tells_the_ids(tmp_path: Path) -> None:
+    folder = rocov2_folder(tmp_path / "data")
+    for split in ("train", "valid", "test"):
+        (folder / f"{split}_captions.csv").rename(folder / f"{split}_concepts.csv")
+    report = find_leaks(read_dataset(folder))
+    assert check(report, "captions").not_checked == "there is no table of captions"
+    assert len(check(report, "articles").leaks) == 1
+
+
+def test_pictures_are_left_alone_on_request(tmp_path: Path) -> None:
+    report = find_leaks(read_dataset(rocov2_folder(tmp_path / "data")), with_images=False)
+    assert check(report, "images").not_checked == "not asked for"
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "Chest X-ray, PA view.",
+        "chest x-ray pa view",
+        "  CHEST\u00a0X\u2010RAY (PA view) ",
+        "Chest X_ray; PA view",
+    ],
+)
+def test_captions_are_identical_but_for_case_punctuation_and_blanks(caption: str) -> None:
+    assert normalised(caption) == "chest x ray pa view"
+
+
+@pytest.mark.parametrize(
+    "caption", ["Chest X-ray, AP view.", "Chest X-ray, PA view 2.", "Chest Xray, PA view"]
+)
+def test_captions_of_other_words_are_not_identical(caption: str) -> None:
+    assert normalised(caption) != "chest x ray pa view"
+
+
+def test_identical_captions_of_several_splits_are_found() -> None:
+    report = find_leaks(
+        rows_of(
+            ("a", "train", "", "CT of the chest."),
+            ("b", "train", "", "CT of the chest"),
+            ("c", "test", "", "ct of the CHEST"),
+            ("d", "test", "", "MRI"),
+            ("e", "test", "", "—"),
+        )
+    )
+    captions = check(report, "captions")
+    assert [leak.images for leak in captions.leaks] == [{"test": ("c",), "train": ("a", "b")}]
+    assert (captions.distinct, captions.looked_at, captions.without) == (2, 4, 1)
+
+
+def test_an_article_in_three_splits_counts_between_each_two() -> None:
+    report = find_leaks(rows_of(("a", "x", "P", ""), ("b", "y", "P", ""), ("c", "z", "P", "")))
+    assert check(report, "articles").between() == {("x", "y"): 1, ("x", "z"): 1, ("y", "z"): 1}
+
+
+def test_images_of_unknown_article_leak_nothing() -> None:
+    report = find_leaks(rows_of(("a", "x", "", "one"), ("b", "y", "", "two")))
+    assert not report.has_leaks
+    assert check(report, "articles").without == 2
+
+
+def test_equal_ids_of_two_splits_are_two_images(write_table: Callable[..., Path]) -> None:
+    path = write_table("id,split,article", "1,a,P1", "1,b,P2")
+    assert not find_leaks(read_dataset(path)).has_leaks
+
+
+def test_columns_are_guessed_whatever_their_case(write_table: Callable[..., Path]) -> None:
+    path = write_table("Image ID,Subset,PMCID,Caption", "i,a,P1,one", "j,b,P1,two")
+    dataset = read_dataset(path)
+    assert dataset.columns == {"id": "Image ID", "split": "Subset", "article": "PMCID", "caption": "Caption"}
+
+
+def test_columns_may_be_named(write_table: Callable[..., Path]) -> None:
+    path = write_table("id,split,pmcid,patient", "i,a,P1,x", "j,b,P2,x")
+    assert not find_leaks(read_dataset(path)).has_leaks
+    assert find_leaks(read_dataset(path, {"article": "patient"})).has_leaks
+
+
+def test_pictures_named_by_a_column_are_read_from_the_folder_of_the_table(
+    tmp_path: Path, write_table: Callable[..., Path]
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(noise(1))
+    (tmp_path / "b.jpg").write_bytes(noise(1, quality=50))
+    path = write_table("id,split,file_name", "i,train,a.jpg", "j,test,b.jpg", "k,test,absent.jpg")
+    images = check(find_leaks(read_dataset(path)), "images")
+    assert sorted(images.leaks[0].images.values()) == [("i",), ("j",)]
+    assert images.without == 1
+
+
+def test_a_file_with_tabs_is_read(write_table: Callable[..., Path]) -> None:
+    path = write_table("id\tsplit\tcaption", "i\ta\tone, two", "j\tb\tone two", name="table.tsv")
+    assert find_leaks(read_dataset(path)).has_leaks
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["name,split,doi"], "expected a header and rows below it"),
+        ([], "expected a header and rows below it"),
+        (["id,split", "i,a", "j"], ":3: 1 cells, expected 2"),
+        (["id,split,doi", "i,a,1", "i,a,2"], "'i' stands 2 times in a"),
+        (["id,split,doi", "i,a,1", "j,,2"], "1 rows have no id or no split"),
+        (["id,split,doi", "i,a,1", '"' + "j" * 200_000 + '",a,1'], ":3: field larger than field limit"),
+    ],
+)
+def test_a_broken_table_is_refused(
+    write_table: Callable[..., Path], lines: Sequence[str], message: str
+) -> None:
+    with pytest.raises(RejectedInput, match=message):
+        read_dataset(write_table(*lines))
+
+
+@pytest.mark.parametrize(
+    ("lines", "columns", "where", "message"),
+    [
+        (["figure,split", "i,a"], {}, (), "no column of ids among figure, split; name it with --id"),
+        (["id,part", "i,a"], {}, (), "no column of splits among id, part"),
+        (["id,split", "i,a"], {"article": "pmid"}, (), "--article pmid: no such column among id, split"),
+        (["id,split", "i,a"], {}, [("kind", "x")], "--where kind: no such column"),
+        (["id,split", "i,a"], {}, [("id", "x")], "no row is left with --where id=x"),
+    ],
+)
+def test_a_column_that_is_not_there_is_named(
+    write_table: Callable[..., Path],
+    lines: Sequence[str],
+    columns: dict[str, str],
+    where: Sequence[tuple[str, str]],
+    message: str,
+) -> None:
+    with pytest.raises(UsageFault, match=message):
+        read_dataset(write_table(*lines), columns, where)  # type: ignore[arg-type]
+
+
+def test_a_single_split_is_refused(write_table: Callable[..., Path]) -> None:
+    path = write_table("id,split,doi", "i,a,1", "j,a,1")
+    with pytest.raises(UsageFault, match="expected at least two splits, found a"):
+        find_leaks(read_dataset(path))
+
+
+def test_a_table_with_nothing_to_look_at_is_refused(write_table: Callable[..., Path]) -> None:
+    with pytest.raises(UsageFault, match=r"there is nothing to look at \(articles: no column of articles"):
+        find_leaks(read_dataset(write_table("id,split", "i,a", "j,b")))
+
+
+def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageFault, match=r"expected train_captions\.csv"):
+        read_dataset(tmp_path)
+
+
+def test_columns_do_not_go_with_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageFault, match="columns and --where go with a CSV file"):
+        read_dataset(tmp_path, where=[("kind", "radiology")])
+
+
+def test_the_document_holds_every_leak() -> None:
+    report = find_leaks(rows_of(*((f"{s}{i}", s, f"P{i}", "") for i in range(9) for s in "ab")))
+    document = json.loads(leaks_json(report, 2))
+    assert leaks_document(report) == document
+    assert (
+        9
+        == document["checks"]["articles"]["in_several_splits"]
+        == len(document["checks"]["articles"]["leaks"])
+    )
+    assert document["checks"]["articles"]["between"] == [{"splits": ["a", "b"], "count": 9}]
+
+
+def test_the_text_shows_as_many_examples_as_asked_for() -> None:
+    report = find_leaks(rows_of(*((f"{s}{i}", s, f"P{i}", "") for i in range(9) for s in "ab")))
+    text = leaks_text(report, 2)
+    assert "articles: 9 of 9 are in several splits\n  a and b: 9\n    P0: a: a0; b: b0\n" in text
+    assert "… and 7 more; --format json has all" in text
+
+
+def test_markdown_keeps_what_a_caption_holds_inside_its_cell() -> None:
+    report = find_leaks(rows_of(("a|<b>", "x", "P|1", ""), ("c", "y", "P|1", "")))
+    assert "| P\\|1 | x: a\\|&lt;b>; y: c |" in leaks_markdown(report, 5)

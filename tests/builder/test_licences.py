@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import csv
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset_builder import licences
+from dataset_builder.licences import (
+    CODES,
+    LicenceOptions,
+    codes_in,
+    decide,
+    normalise,
+    select,
+    third_party_words,
+)
+from dataset_builder.records import Drop, Figure, Graphic, LicenceSource, LicenceStatement
+from rocov2_eval.errors import UsageFault
+
+DEFAULT = LicenceOptions()
+
+
+def says(text: str, source: LicenceSource = "metadata") -> LicenceStatement:
+    return LicenceStatement(source=source, text=text)
+
+
+def figure(*article_licences: LicenceStatement, **fields: Any) -> Figure:
+    graphic = Graphic(name="a.jpg")
+    return Figure(pmcid="PMC7", number=1, graphic=graphic, article_licences=article_licences, **fields)
+
+
+def outcome(one: Figure, options: LicenceOptions = DEFAULT) -> str:
+    """Return the licence of a figure that passes, the reason for one that does not."""
+    kept, drops = select([one], options)
+    return [*(each.licence for each in kept), *(drop.reason for drop in drops)][0]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("CC BY", "CC BY"),
+        ("cc-by", "CC BY"),
+        (" CC  BY 4.0 ", "CC BY"),
+        ("CC BY-NC-SA 3.0 IGO", "CC BY-NC-SA"),
+        ("CC-BY-NC-ND 4.0", "CC BY-NC-ND"),
+        ("CC BY NC ND", "CC BY-NC-ND"),
+        ("CC BY-ND", "CC BY-ND"),
+        ("CC0", "CC0"),
+        ("CC 0 1.0", "CC0"),
+        ("NO-CC CODE", "NO-CC CODE"),
+        ("TDM", "TDM"),
+        ("http://creativecommons.org/licenses/by/4.0/", "CC BY"),
+        ("https://www.creativecommons.org/licences/by-nc/3.0/igo/legalcode", "CC BY-NC"),
+        ("http://creativecommons.org/licenses/by-nd-nc/1.0/", "CC BY-NC-ND"),
+        ("https://creativecommons.org/licenses/by-sa/4.0/deed.en", "CC BY-SA"),
+        ("https://creativecommons.org/publicdomain/zero/1.0/", "CC0"),
+        ("https://creativecommons.org/publicdomain/mark/1.0/", "PUBLIC DOMAIN"),
+        (
+            "an article under the terms of the Creative Commons Attribution License, which permits any use",
+            "CC BY",
+        ),
+        ("licença Creative Commons Attribution, que permite uso", "CC BY"),
+        ("Creative Commons Attribution 4.0 International License (CC BY 4.0)", "CC BY"),
+        ("the Creative Commons Attribution-NonCommercial-NoDerivs License", "CC BY-NC-ND"),
+        ("Creative Commons Attribution \u2013 Non Commercial (unported, v3.0) License", "CC BY-NC"),
+        ("Creative Commons Attribution Noncommercial Share Alike 3.0", "CC BY-NC-SA"),
+        ("Creative Commons Attribution 3.0 No Derivative Works", "CC BY-ND"),
+        ("Creative Commons Attribution License for commercial and non-commercial use", "CC BY"),
+        ("under the CC BY-NC-ND license (http://creativecommons.org/licenses/by-nc-nd/4.0/).", "CC BY-NC-ND"),
+        ("the Creative Commons CC0 public domain dedication", "CC0"),
+        ("the Creative Commons Public Domain declaration", "CC0"),
+    ],
+)
+def test_spellings_of_a_licence_come_to_one_code(text: str, code: str) -> None:
+    assert code == normalise(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "open-access",
+        "Creative Commons",
+        "Published by the authors with proper attribution",
+        "CC BY-NC-XX",
+        "CC BYX",
+        "CC BY-NoDerivs",
+        "CC BY NonCommercial",
+        "CC BY; no derivatives",
+        "https://creativecommons.org/licenses/by-foo/4.0/",
+        "https://creativecommons.org/licenses/",
+        "https://www.elsevier.com/open-access/userlicense/1.0/",
+    ],
+)
+def test_what_is_not_understood_is_no_licence(text: str | None) -> None:
+    assert frozenset() == codes_in(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("Creative Commons Attribution License, which permits non-commercial use", {"CC BY", "CC BY-NC"}),
+        ("Creative Commons Attribution License; no derivatives", {"CC BY", "CC BY-ND"}),
+        ("CC BY or CC BY-NC", {"CC BY", "CC BY-NC"}),
+    ],
+)
+def test_a_text_that_says_two_things_names_both(text: str, codes: set[str]) -> None:
+    assert (codes, None) == (codes_in(text), normalise(text))
+
+
+@given(code=st.sampled_from([code for code in CODES if code.startswith("CC BY")]), data=st.data())
+def test_case_hyphens_and_versions_never_change_a_code(code: str, data: st.DataObject) -> None:
+    separator = data.draw(st.sampled_from(["-", " ", " - "]))
+    version = data.draw(st.sampled_from(["", " 2.0", " 4.0", " 3.0 IGO", " 4.0 International"]))
+    spelled = (
+        code.replace("-", separator).replace("CC ", data.draw(st.sampled_from(["CC ", "CC-"]))) + version
+    )
+    assert code == normalise(data.draw(st.sampled_from([spelled, spelled.lower(), f"({spelled})"])))
+
+
+@pytest.mark.parametrize("run", [" ", "a", "a ", "cc-by-", "Creative Commons ", "shown ", "with my ", "(c) "])
+def test_a_long_run_of_anything_is_judged_in_no_time(run: str) -> None:
+    start = time.perf_counter()
+    codes_in(run * 20_000)
+    third_party_words(run * 20_000)
+    assert time.perf_counter() - start < 2.0  # quadratic would be minutes
+
+
+@given(st.text())
+def test_any_text_names_known_codes_only(text: str) -> None:
+    assert codes_in(f"CC BY {text}") <= set(CODES)
+
+
+# One article
+
+
+def test_sources_that_agree_settle_it() -> None:
+    verdict = decide([says("http://creativecommons.org/licenses/by/3.0/", "license-href"), says("CC BY 4.0")])
+    assert (verdict.code, verdict.detail) == ("CC BY", "metadata: CC BY; license-href: CC BY")
+
+
+def test_sources_that_say_nothing_are_passed_over() -> None:
+    assert decide([says("see the publisher's site", "license-text"), says("CC BY-NC")]).code == "CC BY-NC"
+
+
+def test_sources_that_disagree_settle_nothing() -> None:
+    verdict = decide([says("CC BY"), says("CC BY-NC", "license-text")])
+    assert (verdict.code, verdict.reason) == (None, licences.SOURCES_DISAGREE)
+    assert verdict.detail == "metadata: CC BY; license-text: CC BY-NC"
+
+
+def test_pmc_finding_no_licence_disagrees_with_an_article_that_states_one() -> None:
+    assert outcome(figure(says("NO-CC CODE"), says("CC BY", "license-text"))) == licences.SOURCES_DISAGREE
+
+
+def test_a_waiver_for_the_data_does_not_disagree_with_the_licence_of_the_text() -> None:
+    text = (
+        "Distributed under the Creative Commons Attribution 4.0 International License. "
+        "The Creative Commons Public Domain Dedication waiver "
+        "(http://creativecommons.org/publicdomain/zero/1.0/) applies to the data."
+    )
+    link = says("http://creativecommons.org/publicdomain/zero/1.0/", "license-link")
+    assert decide([link, says(text, "license-text")]).code == "CC BY"
+
+
+def test_cc0_in_the_metadata_disagrees_with_cc_by() -> None:
+    assert None is decide([says("CC0"), says("CC BY", "license-text")]).code
+
+
+# The gate
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_passes_only_where_it_is_allowed_itself(code: str) -> None:
+    assert [code] == [outcome(figure(says(code)), LicenceOptions(allow=(code,)))]
+    others = tuple(other for other in CODES if other != code)
+    assert outcome(figure(says(code)), LicenceOptions(allow=others)) == licences.NOT_ALLOWED
+
+
+def test_cc_by_and_cc_by_nc_pass_by_default() -> None:
+    assert {"CC BY", "CC BY-NC"} == {code for code in CODES if code == outcome(figure(says(code)))}
+
+
+def test_a_figure_without_licence_is_dropped() -> None:
+    _, drops = select([figure(says("open-access", "license-text"))], DEFAULT)
+    detail = "license-text: open-access"
+    assert [Drop(stage="licence", key="PMC7/a.jpg", reason=licences.NO_LICENCE, detail=detail)] == drops
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "CT scan. Reproduced with permission.",
+        "CT scan. Reprinted with kind permission from Example Press.",
+        "CT scan, adapted, with the permission of the publisher.",
+        "CT scan (adapted from Example et al.).",
+        "CT scan. Reproduced from Example et al. [3], with permission.",
+        "With permission from Example Press.",
+        "CT scan. Used by permission.",
+        "CT scan © 2010 Example Press",
+        "CT scan. (c) 2010 Example Press",
+        "CT scan. Copyright 2010 by Example Press.",
+        "CT scan. All rights reserved.",
+        "CT scan, courtesy of E. Muster.",
+        "CT scan. Image credit: E. Muster.",
+    ],
+)
+def test_captions_that_credit_somebody_else_drop_the_figure(caption: str) -> None:
+    assert outcome(figure(says("CC BY"), caption=caption)) == licences.THIRD_PARTY
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "Images reproduced the earlier finding; the reader had permission.",
+        "Photograph used with permission of the patient.",
+        "Photograph shown with written permission from her parents.",
+        "Tissue taken from the liver, with a modified technique.",
+        "Phases (a), (b) and (c) of the scan.",
+        "Coronal image, permissioned access.",
+    ],
+)
+def test_captions_that_only_sound_like_it_pass(caption: str) -> None:
+    assert outcome(figure(says("CC BY"), caption=caption)) == "CC BY"
+
+
+@pytest.mark.parametrize("field", ["attribution", "permissions"])
+def test_an_attribution_or_permissions_of_its_own_drop_the_figure(field: str) -> None:
+    _, drops = select([figure(says("CC BY"), **{field: "Example Press"})], DEFAULT)
+    assert [drop.reason for drop in drops] == [licences.THIRD_PARTY]
+    assert "Example Press" in drops[0].detail
+
+
+def test_third_party_content_can_be_kept() -> None:
+    options = LicenceOptions(third_party="keep")
+    assert outcome(figure(says("CC BY"), caption="Courtesy of E. Muster."), options) == "CC BY"
+
+
+def own(text: str) -> dict[str, Any]:
+    return {"own_licences": (says(text, "license-text"),), "permissions": f"© E. Muster. {text}"}
+
+
+def test_a_licence_of_its_own_takes_the_place_of_the_articles() -> None:
+    assert outcome(figure(says("CC BY-NC-ND"), **own("CC BY 3.0"))) == "CC BY"
+    assert outcome(figure(says("CC BY"), **own("CC BY-SA 3.0"))) == licences.NOT_ALLOWED
+
+
+def test_a_licence_of_its_own_does_not_cover_what_is_reproduced_with_permission() -> None:
+    one = figure(says("CC BY"), caption="Reproduced with permission.", **own("CC BY 3.0"))
+    assert outcome(one) == licences.THIRD_PARTY
+
+
+def test_a_figure_whose_own_licences_disagree_is_dropped_even_where_third_parties_pass() -> None:
+    one = figure(
+        says("CC BY"), own_licences=(says("CC BY", "license-href"), says("CC BY-ND", "license-text"))
+    )
+    assert outcome(one, LicenceOptions(third_party="keep")) == licences.SOURCES_DISAGREE
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"allow": ("CC-BY",)}, "allow: 'CC-BY' is no licence code, expected some of CC BY, "),
+        ({"allow": ()}, "allow: no licence passes"),
+        ({"third_party": "maybe"}, "third_party: 'maybe', expected 'drop' or 'keep'"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageFault, match=message):
+        LicenceOptions(**options)
+
+
+@given(st.lists(st.builds(figure, st.builds(says, st.sampled_from([*CODES, "", "?"])))))
+def test_every_figure_is_kept_or_dropped(figures: list[Figure]) -> None:
+    kept, drops = select(figures, DEFAULT)
+    assert len(figures) == len(kept) + len(drops)
+
+
+def test_the_gate_keeps_what_was_counted_among_the_figures_of_roco(shared: Path) -> None:
+    with (shared / "data" / "roco" / "figures.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    figures = [
+        Figure(
+            pmcid=row["pmcid"],
+            number=number,
+            graphic=Graphic(name=row["graphic"]),
+            article_licences=(says(row["licence"]),),
+        )
+        for number, row in enumerate(rows, start=1)
+    ]
+    kept, drops = select(figures, DEFAULT)
+    assert (len(figures), len(kept)) == (22_477, 12_974)
+    assert Counter(each.licence for each in kept) == {"CC BY": 9_627, "CC BY-NC": 3_347}
+    assert Counter(drop.reason for drop in drops) == {licences.NOT_ALLOWED: 9_503}

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dataset_builder.pmc.client import ClientOptions, FetchFailed, PmcClient
+from dataset_builder.pmc.layout import (
+    LayoutChanged,
+    Media,
+    find_media,
+    media_of,
+    newest_version,
+    normal_pmcid,
+    read_metadata,
+)
+from dataset_builder.rehydrate import Wanted, read_list, rehydrate
+from rocov2_eval.errors import RejectedInput
+
+sys.path.insert(0, str(Path(__file__).parent))
+from s3_server import Bucket, serving
+
+PICTURE = bytes(range(256)) * 400
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    """Return a served bucket with one article of two versions."""
+    held = Bucket()
+    held.add_article("PMC12", 2, {"old.jpg": b"old"})
+    held.add_article("PMC12", 10, {"a b%1.jpg": PICTURE, "a b%1.gif": b"small", "table.xlsx": b"x"})
+    held.add_article("PMC123", 99, {"other.jpg": b"other"})
+    with serving(held):
+        yield held
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def client(bucket: Bucket, waits: list[float]) -> Iterator[PmcClient]:
+    options = ClientOptions(base_url=bucket.url, per_second=1e6, retries=3, timeout=5)
+    with PmcClient(options, sleep=waits.append) as opened:
+        yield opened
+
+
+def media(bucket: Bucket, key: str) -> Media:
+    content = bucket.objects[key]
+    return Media(
+        key=key, name=key.rpartition("/")[2], md5=hashlib.md5(content, usedforsecurity=False).hexdigest()
+    )
+
+
+def test_the_newest_version_is_so_by_number(client: PmcClient) -> None:
+    found = client.newest("PMC12")
+    assert found is not None
+    assert (found.version, [item.name for item in found.media][:1]) == (10, ["a b%1.jpg"])
+
+
+def test_an_article_that_pmc_does_not_have_is_none(client: PmcClient) -> None:
+    assert client.newest("PMC1") is None
+
+
+def test_a_listing_of_several_pages_is_read_to_its_end(client: PmcClient, bucket: Bucket) -> None:
+    bucket.page = 1
+    found = client.newest("PMC12")
+    assert found is not None
+    assert found.version == 10
+
+
+def test_a_file_is_fetched_whole_under_its_name(client: PmcClient, bucket: Bucket, tmp_path: Path) -> None:
+    target = tmp_path / "x/a.jpg"
+    assert client.fetch(media(bucket, "PMC12.10/a b%1.jpg"), target)
+    assert (target.read_bytes(), [path.name for path in target.parent.iterdir()]) == (PICTURE, ["a.jpg"])
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_status_that_passes_is_tried_again_after_a_wait(
+    client: PmcClient, bucket: Bucket, waits: list[float], tmp_path: Path, status: int
+) -> None:
+    key = "PMC12.10/a b%1.jpg"
+    bucket.faults[key] = [status, status]
+    assert client.fetch(media(bucket, key), tmp_path / "a.jpg")
+    assert [wait for wait in waits if wait >= 1] == ([3.0, 3.0] if status == 429 else [1.0, 2.0])
+
+
+def test_a_body_that_breaks_off_goes_on_from_there(client: PmcClient, bucket: Bucket, tmp_path: Path) -> None:
+    key = "PMC12.10/a b%1.jpg"
+    bucket.faults[key] = ["cut"]
+    assert client.fetch(media(bucket, key), tmp_path / "a.jpg")
+    assert (tmp_path / "a.jpg").read_bytes() == PICTURE
+    ranges = [wanted for what, wanted in bucket.requests if what == key]
+    assert (ranges[0], ranges[1] is not None and ranges[1] != "bytes=0-") == (None, True)
+
+
+def test_a_part_left_by_a_killed_process_is_used(client: PmcClient, bucket: Bucket, tmp_path: Path) -> None:
+    key = "PMC12.10/a b%1.jpg"
+    (tmp_path / "a.jpg.part").write_bytes(PICTURE[:1000])
+    assert client.fetch(media(bucket, key), tmp_path / "a.jpg")
+    assert ((tmp_path / "a.jpg").read_bytes(), bucket.requests[-1][1]) == (PICTURE, "bytes=1000-")
+
+
+@pytest.mark.parametrize("left", [b"something else" * 100, PICTURE + b"more"])
+def test_a_part_of_something_else_is_thrown_away(
+    client: PmcClient, bucket: Bucket, tmp_path: Path, left: bytes
+) -> None:
+    (tmp_path / "a.jpg.part").write_bytes(left)
+    assert client.fetch(media(bucket, "PMC12.10/a b%1.jpg"), tmp_path / "a.jpg")
+    assert (tmp_path / "a.jpg").read_bytes() == PICTURE
+
+
+def test_a_file_that_changes_midway_is_fetched_again(
+    client: PmcClient, bucket: Bucket, tmp_path: Path
+) -> None:
+    key = "PMC12.10/a b%1.jpg"
+    bucket.faults[key] = [b"other content"]
+    assert client.fetch(media(bucket, key), tmp_path / "a.jpg")
+    assert (tmp_path / "a.jpg").read_bytes() == PICTURE
+
+
+def test_a_sum_that_never_agrees_leaves_nothing(client: PmcClient, bucket: Bucket, tmp_path: Path) -> None:
+    wrong = Media(key="PMC12.10/a b%1.jpg", name="a", md5="0" * 32)
+    with pytest.raises(FetchFailed, match="MD5 sum is not 000"):
+        client.fetch(wrong, tmp_path / "a.jpg")
+    assert list(tmp_path.iterdir()) == []
+    assert len(bucket.requests) == 4
+
+
+def test_an_object_that_is_not_there_is_told_apart_from_a_failure(client: PmcClient, tmp_path: Path) -> None:
+    assert not client.fetch(Media(key="PMC12.10/none.jpg", name="none.jpg", md5=None), tmp_path / "a.jpg")
+
+
+def test_a_service_that_never_answers_well_is_given_up(
+    client: PmcClient, bucket: Bucket, tmp_path: Path
+) -> None:
+    key = "PMC12.10/a b%1.jpg"
+    bucket.faults[key] = [503] * 9
+    with pytest.raises(FetchFailed, match="status 503, after 3 retries"):
+        client.fetch(media(bucket, key), tmp_path / "a.jpg")
+    assert not (tmp_path / "a.jpg").exists()
+
+
+def test_requests_keep_to_their_rate(bucket: Bucket, waits: list[float]) -> None:
+    options = ClientOptions(base_url=bucket.url, per_second=0.5)
+    with PmcClient(options, sleep=waits.append) as opened:
+        opened.newest("PMC12")
+    assert len(waits) == 1
+    assert 1.9 < waits[0] <= 2.0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"{}", b"[" * 10_000, b'{"pmcid": "PMC1", "version": "1"}'],
+)
+def test_metadata_of_another_shape_stop_everything(content: bytes) -> None:
+    with pytest.raises(LayoutChanged):
+        read_metadata(content, "metadata/PMC1.1.json")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://other-bucket/PMC1.1/a.jpg",
+        "https://evil.example.org/PMC1.1/a.jpg",
+        "s3://pmc-oa-opendata/../../etc/passwd",
+        "s3://pmc-oa-opendata/",
+        "s3://pmc-oa-opendata/PMC1.1/a.jpg?md5=xyz",
+    ],
+)
+def test_an_address_that_leads_elsewhere_is_refused(url: str) -> None:
+    with pytest.raises(LayoutChanged):
+        media_of(url, "k")
+
+
+def test_versions_of_a_longer_number_are_not_mixed_in() -> None:
+    keys = ["metadata/PMC12.1.json", "metadata/PMC12.319.json", "metadata/PMC123.400.json", "metadata/x"]
+    assert newest_version(keys, "PMC12") == 319
+
+
+@pytest.mark.parametrize(("text", "expected"), [("123", "PMC123"), (" pmc0123 ", "PMC123"), ("PMC5", "PMC5")])
+def test_a_pmcid_is_written_in_one_way(text: str, expected: str) -> None:
+    assert normal_pmcid(text) == expected
+
+
+def test_a_file_is_found_by_its_stem_the_large_picture_first(client: PmcClient) -> None:
+    found = client.newest("PMC12")
+    assert found is not None
+    names = [
+        getattr(find_media(found, name), "name", None) for name in ("a b%1.tif", "a b%1", "table", "zzz")
+    ]
+    assert names == ["a b%1.jpg", "a b%1.jpg", None, None]
+
+
+class TestRehydrate:
+    @pytest.fixture
+    def outcomes(self, client: PmcClient, bucket: Bucket, tmp_path: Path) -> Callable[..., dict[str, str]]:
+        bucket.add_article("PMC7", 1, {"a.jpg": b"7"}, is_retracted=True)
+        bucket.add_article("PMC8", 1, {"a.jpg": b"8"}, is_pmc_openaccess=False)
+
+        def run() -> dict[str, str]:
+            wanted = [
+                Wanted(pmcid="PMC12", file="a b%1.jpg"),
+                Wanted(pmcid="PMC12", file="absent.jpg"),
+                Wanted(pmcid="PMC7", file="a.jpg"),
+                Wanted(pmcid="PMC8", file="a.jpg"),
+                Wanted(pmcid="PMC404", file="a.jpg"),
+            ]
+            found = rehydrate(wanted, tmp_path / "out", client, lambda *_: None)
+            return {f"{item.wanted.pmcid}/{item.wanted.file}": item.outcome for item in found}
+
+        return run
+
+    def test_every_row_has_its_outcome(self, outcomes: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+        assert outcomes() == {
+            "PMC12/a b%1.jpg": "fetched",
+            "PMC12/absent.jpg": "no such file",
+            "PMC7/a.jpg": "retracted",
+            "PMC8/a.jpg": "not open access",
+            "PMC404/a.jpg": "no article",
+        }
+        assert (tmp_path / "out/PMC12/a b%1.jpg").read_bytes() == PICTURE
+        assert (tmp_path / "out/rehydrated.csv").read_text(encoding="utf-8").count("\n") == 6
+
+    def test_a_second_time_nothing_is_fetched(
+        self, outcomes: Callable[..., dict[str, str]], bucket: Bucket
+    ) -> None:
+        outcomes()
+        bucket.requests.clear()
+        assert outcomes()["PMC12/a b%1.jpg"] == "was here"
+        assert not [what for what, _ in bucket.requests if what.endswith(".jpg")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a,b\n1,2\n", "pmcid,graphic\nPMCx,a.jpg\n", "pmcid,graphic\nPMC1,../a.jpg\n", "pmcid,graphic\nPMC1,\n"],
+)
+def test_a_list_that_is_none_says_what_is_wrong(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RejectedInput) as caught:
+        read_list(path, "pmcid", "graphic")
+    assert caught.value.findings[0].line in {1, 2}
+
+
+def test_the_list_of_roco_is_read_as_it_is(shared: Path) -> None:
+    wanted = read_list(shared / "data/roco/figures.csv", "pmcid", "graphic")
+    assert (len(wanted), wanted[0]) == (22_463, Wanted(pmcid="PMC4608653", file="cro-0008-0385-g01.jpg"))
