@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dataset_builder.pmc.client import FetchFailed, PmcClient
-from dataset_builder.pmc.layout import ArticleMetadata, LayoutChanged, find_media, normal_pmcid
+from dataset_builder.pmc.layout import ArticleMetadata, find_media, normal_pmcid
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding
 from rocov2_eval.formats import load, write_text
@@ -166,6 +166,3 @@ def _file_name(text: str) -> str:
     if not name or PurePosixPath(name).name != name or name.startswith("."):
         raise ValueError(f"{text!r} is no file name")
     return name
-
-
-__all__ = ["LayoutChanged", "Outcome", "Wanted", "read_list", "rehydrate", "report_csv"]

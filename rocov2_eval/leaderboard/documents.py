@@ -214,8 +214,8 @@ def _harmless(text: str) -> str:
 
 
 def _markdown_rows(board: Board) -> list[list[str]]:
-    rows = [["rank", "team", "run", board.primary, "95 % interval", *board.outputs[1:], "group", "ranks"]]
-    rows[0][4] = f"{100 * board.options.bootstrap.level:g} % interval"
+    interval = f"{100 * board.options.bootstrap.level:g} % interval"
+    rows = [["rank", "team", "run", board.primary, interval, *board.outputs[1:], "group", "ranks"]]
     for standing in board.standings:
         results = [standing.entry.report.metrics[name] for name in board.outputs]
         ends = results[0].interval
