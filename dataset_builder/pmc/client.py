@@ -19,13 +19,13 @@ from dataset_builder.pmc.layout import (
     LISTING_NAMESPACE,
     ArticleMetadata,
     LayoutChanged,
-    Media,
     metadata_key,
     newest_version,
     object_path,
     read_metadata,
     versions_query,
 )
+from dataset_builder.records import Media
 from rocov2_eval.errors import MissingResource
 
 _RETRIED = (429, 500, 502, 503, 504)

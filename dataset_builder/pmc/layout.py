@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from dataset_builder.records import Media
 from rocov2_eval.errors import MissingResource
 
 BASE_URL = "https://pmc-oa-opendata.s3.amazonaws.com"
@@ -26,21 +27,6 @@ LISTING_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 _METADATA_KEY = re.compile(r"metadata/(PMC\d+)\.(\d+)\.json")
 _PMCID = re.compile(r"(?:PMC)?(\d+)", re.IGNORECASE)
 _MD5 = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Media:
-    """A file of an article.
-
-    Attributes:
-        key: Below the bucket.
-        name: Last part of the key.
-        md5: In hexadecimal, None where the service does not say.
-    """
-
-    key: str
-    name: str
-    md5: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,15 +142,18 @@ def media_of(url: str, key: str) -> Media:
     return Media(key=path, name=path.rpartition("/")[2], md5=md5)
 
 
-def find_media(metadata: ArticleMetadata, name: str) -> Media | None:
+def find_media(media: Iterable[Media], name: str) -> Media | None:
     """Return the file of a name: exactly, else by its stem, the largest kind of picture first."""
-    exact = [item for item in metadata.media if item.name == name]
+    media = tuple(media)
+    exact = [item for item in media if item.name == name]
     if exact:
         return exact[0]
-    stem = name.rpartition(".")[0] or name
-    alike = [item for item in metadata.media if (item.name.rpartition(".")[0] or item.name) == stem]
-    alike.sort(key=lambda item: (_rank(item.name), item.name))
-    return alike[0] if alike and _rank(alike[0].name) < len(_PICTURES) else None
+    # Old names have no suffix and may hold dots: what follows the last dot goes only if it is a suffix.
+    for stem in (name, _stem(name)):
+        alike = [item for item in media if _rank(item.name) < len(_PICTURES) and _stem(item.name) == stem]
+        if alike:
+            return min(alike, key=lambda item: (_rank(item.name), item.name))
+    return None
 
 
 def object_path(key: str) -> str:
@@ -174,6 +163,12 @@ def object_path(key: str) -> str:
 
 _FLAGS = ("is_pmc_openaccess", "is_retracted", "is_manuscript", "is_historical_ocr")
 _PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "gif")
+
+
+def _stem(name: str) -> str:
+    """Return a name without the suffix of a picture."""
+    stem, _, suffix = name.rpartition(".")
+    return stem if suffix.lower() in (*_PICTURES, "eps") else name
 
 
 def _rank(name: str) -> int:

@@ -10,13 +10,13 @@ import pytest
 from dataset_builder.pmc.client import ClientOptions, FetchFailed, PmcClient
 from dataset_builder.pmc.layout import (
     LayoutChanged,
-    Media,
     find_media,
     media_of,
     newest_version,
     normal_pmcid,
     read_metadata,
 )
+from dataset_builder.records import Media
 from dataset_builder.rehydrate import Wanted, read_list, rehydrate
 from rocov2_eval.errors import RejectedInput
 
@@ -191,7 +191,8 @@ def test_a_file_is_found_by_its_stem_the_large_picture_first(client: PmcClient) 
     found = client.newest("PMC12")
     assert found is not None
     names = [
-        getattr(find_media(found, name), "name", None) for name in ("a b%1.tif", "a b%1", "table", "zzz")
+        getattr(find_media(found.media, name), "name", None)
+        for name in ("a b%1.tif", "a b%1", "table", "zzz")
     ]
     assert names == ["a b%1.jpg", "a b%1.jpg", None, None]
 

@@ -1,0 +1,34 @@
+"""Where articles come from: what every kind of source can be asked."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from dataset_builder.records import Drop, Entry, Media
+
+STAGE = "articles"
+
+
+class Source(Protocol):
+    """Articles and their files."""
+
+    def candidates(self) -> tuple[str, ...]:
+        """Return the PMCIDs to look at, ascending by number, each once.
+
+        Raises:
+            RocoError: The list, the folder or the service cannot be read.
+        """
+        ...
+
+    def entry(self, pmcid: str) -> Entry | Drop:
+        """Return what the source offers of an article, or why it is left out."""
+        ...
+
+    def read(self, media: Media) -> bytes | None:
+        """Return a file of an article, its sum checked; None if the source does not have it after all.
+
+        Raises:
+            FetchFailed: It could not be had in spite of every retry.
+            RejectedInput: It is damaged.
+        """
+        ...
