@@ -26,6 +26,7 @@ CLUSTER = ["fsspec>=2024.6", "ray>=2.40"]
 VERIFY = ["scikit-learn>=1.4", "rouge-score==0.1.2", "bert-score==0.3.13", "pandas>=2.2,<3"]
 TEST = [
     "hypothesis>=6.100",
+    "onnx>=1.16",  # writes small models
     "pillow>=10",
     "pytest>=8",
     "pytest-randomly>=3.15",
@@ -41,7 +42,7 @@ DEV = [
     *BROWSER,
     *BUILDER,
     *CLUSTER,
-    "onnx>=1.16",  # tests write small models
+    "mlcroissant>=1.1",
     "import-linter>=2.0",
     "mypy>=1.11",
     "ruff>=0.6",
@@ -67,7 +68,7 @@ setup(
             "sample/*/*.jpg",
             "schema/*.json",
         ],
-        "dataset_builder": ["py.typed"],
+        "dataset_builder": ["build.toml", "packaging/templates/*", "py.typed", "report/templates/*"],
         "baselines": ["py.typed"],
     },
     install_requires=[

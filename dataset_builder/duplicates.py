@@ -7,11 +7,7 @@ made with integers alone, so that every machine gives the same one.
 from __future__ import annotations
 
 import hashlib
-import io
 import math
-import struct
-import warnings
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dataset_builder.records import Drop
-from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.findings import shorten
+from dataset_builder.pictures import UNREADABLE, Unreadable, is_deep, look, opaque
+from dataset_builder.records import Drop, ImageFacts
+from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import IntArray
 
 if TYPE_CHECKING:
@@ -35,30 +31,16 @@ STAGE = "duplicates"
 SAME_BYTES = "same bytes as a kept image"
 SAME_PIXELS = "same pixels as a kept image"
 NEAR_DUPLICATE = "near duplicate of a kept image"
-UNREADABLE = "image cannot be read"
 
 BITS = 64
 # Half the size and JPEG quality 40 moves the hash of a chest X-ray by 4 bits at most, and other chest X-rays
 # come as near as 6; a crop moves it further and is not found. benchmarks/bench_split.py measures it.
 DEFAULT_DISTANCE = 4
 MOST_DISTANCE = 12  # beyond it most hashes share a band with most others
-MOST_PIXELS = 89_478_485  # a quarter of a gigabyte as RGB; more is taken for a decompression bomb
-FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP")  # none that starts another program, as EPS does
 _SIDE = 32
 _FREQUENCIES = 8  # each way: 64 together
 _SCALE = 1 << 12
 _FLATTEST = 8  # grey levels between the darkest and the brightest of the 32x32 picture
-_DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    IndexError,
-    KeyError,
-    TypeError,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,17 +56,6 @@ class Fingerprint:
     sha256: str
     pixels: str
     perceptual: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unreadable:
-    """An image that cannot be decoded.
-
-    Attributes:
-        detail: What is wrong with it.
-    """
-
-    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,28 +82,23 @@ def fingerprint(content: bytes) -> Fingerprint | Unreadable:
     Raises:
         MissingResource: Pillow is not installed.
     """
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        message = 'images cannot be read without Pillow: pip install "rocov2-eval[builder]"'
-        raise MissingResource(message) from None
+    return look(content, lambda image: _of_picture(hashlib.sha256(content).hexdigest(), image))
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Pillow, about sizes that are checked here and about odd metadata
-        try:
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    return Unreadable(
-                        detail=f"{image.width}x{image.height} is more than {MOST_PIXELS:,} pixels"
-                    )
-                image.load()
-                return _of_picture(hashlib.sha256(content).hexdigest(), image)
-        except Image.DecompressionBombError:
-            return Unreadable(detail=f"more than {MOST_PIXELS:,} pixels")
-        except _DAMAGED as error:
-            # Pillow names the buffer that we made, which says nothing to anybody.
-            text = "no image of a known format" if isinstance(error, UnidentifiedImageError) else str(error)
-            return Unreadable(detail=shorten(text or type(error).__name__, 100))
+
+def examine(content: bytes) -> ImageFacts | Unreadable:
+    """Return the fingerprint of an image file with its size in pixels; see `fingerprint`."""
+
+    def see(image: Picture) -> ImageFacts:
+        found = _of_picture(hashlib.sha256(content).hexdigest(), image)
+        return ImageFacts(
+            sha256=found.sha256,
+            pixels=found.pixels,
+            perceptual=found.perceptual,
+            width=image.width,
+            height=image.height,
+        )
+
+    return look(content, see)
 
 
 def select(
@@ -236,7 +202,7 @@ def _of_picture(sha256: str, image: Picture) -> Fingerprint:
 
 def _pixel_digest(image: Picture) -> str:
     """Return the SHA-256 of size and colours: grey, palette and RGB files of one picture give the same."""
-    if _is_deep(image):
+    if is_deep(image):
         colours, mode = image, image.mode
     else:
         mode = "RGBA" if image.has_transparency_data else "RGB"
@@ -248,23 +214,10 @@ def _pixel_digest(image: Picture) -> str:
 
 def _grey(image: Picture) -> IntArray:
     """Return the picture as grey levels 0 to 255, shape (32, 32); what is transparent counts as white."""
-    from PIL import Image
+    from PIL.Image import Resampling
 
-    picture = image
-    if _is_deep(image):
-        levels = np.nan_to_num(np.asarray(image, np.float64), posinf=0.0, neginf=0.0)
-        low, high = float(levels.min()), float(levels.max())
-        picture = Image.fromarray(((levels - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
-    elif image.has_transparency_data:
-        colours = image.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours)
-    small = picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    small = opaque(image).convert("L").resize((_SIDE, _SIDE), Resampling.BOX)
     return np.asarray(small, np.int64)
-
-
-def _is_deep(image: Picture) -> bool:
-    """Tell whether the pixels have more than 8 bits, which a conversion to RGB would cut off."""
-    return image.mode.startswith(("I", "F"))
 
 
 def _perceptual_hash(grey: IntArray) -> int:

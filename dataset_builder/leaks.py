@@ -12,7 +12,8 @@ from itertools import combinations
 from pathlib import Path
 
 from dataset_builder.dataset_tables import Dataset, Kind, Row
-from dataset_builder.duplicates import DEFAULT_DISTANCE, Fingerprint, Unreadable, clusters, fingerprint
+from dataset_builder.duplicates import DEFAULT_DISTANCE, Fingerprint, clusters, fingerprint
+from dataset_builder.pictures import Unreadable
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.findings import shorten
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
@@ -22,6 +22,7 @@ from rocov2_eval.findings import shorten
 from rocov2_eval.records import BoolArray, FloatArray, IntArray
 
 Share = float | int | Literal["rest"]
+DEFAULT_SHARES: Mapping[str, Share] = {"train": "rest", "valid": 0.125, "test": 0.125}  # much as ROCOv2's
 NO_LABEL = ""  # stands for images without a manual concept, so that they stay in proportion too
 _FREE = -1
 _LEFT_OUT = -2
@@ -53,7 +54,7 @@ class SplitOptions:
         seed: Decides between groups and between splits that are alike.
     """
 
-    shares: Mapping[str, Share]
+    shares: Mapping[str, Share] = field(default_factory=lambda: dict(DEFAULT_SHARES))
     seed: int = 0
 
     def __post_init__(self) -> None:

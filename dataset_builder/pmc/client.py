@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -96,6 +97,16 @@ class PmcClient:
             FetchFailed: The service does not answer as it should.
             LayoutChanged: It answers something that this program does not know.
         """
+        found = self.newest_document(pmcid)
+        return None if found is None else read_metadata(found[1], found[0])
+
+    def newest_document(self, pmcid: str) -> tuple[str, bytes] | None:
+        """Return key and content of the metadata of the newest version, None without an article.
+
+        Raises:
+            FetchFailed: The service does not answer as it should.
+            LayoutChanged: It answers something that this program does not know.
+        """
         version = newest_version(self._keys(pmcid), pmcid)
         if version is None:
             return None
@@ -103,16 +114,21 @@ class PmcClient:
         content = self.read(key)
         if content is None:
             raise FetchFailed(f"{key} is listed and cannot be had")
-        return read_metadata(content, key)
+        return key, content
 
-    def read(self, key: str) -> bytes | None:
-        """Return a small object, None if there is none.
+    def read(self, key: str, md5: str | None = None) -> bytes | None:
+        """Return an object, None if there is none; with its sum, one that broke off goes on from there.
+
+        Args:
+            key: Of the object.
+            md5: Its sum in hexadecimal, None where nobody tells it: then it is whole, and not more is known.
 
         Raises:
-            FetchFailed: The service does not answer as it should.
+            FetchFailed: The service does not answer as it should, or the sum never agrees.
         """
-        content: bytes | None = self._with_retries(key, lambda: self._read(object_path(key)))
-        return content
+        arrived = bytearray()
+        found = self._with_retries(key, lambda: self._read(object_path(key), arrived, md5))
+        return bytes(arrived) if found else None
 
     def fetch(self, media: Media, target: Path) -> bool:
         """Write an object to a file and check its sum; return False if there is none.
@@ -136,12 +152,12 @@ class PmcClient:
         token: str | None = None
         while True:
             query = versions_query(pmcid, token)
-            content = self._with_retries(query, lambda query=query: self._read(query))  # type: ignore[misc]
-            if content is None:
+            content = bytearray()
+            if not self._with_retries(query, partial(self._read, query, content, None)):
                 raise FetchFailed(f"{self._options.base_url} has no listing of {pmcid}")
             parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
             try:
-                root = etree.fromstring(content, parser)
+                root = etree.fromstring(bytes(content), parser)
             except etree.XMLSyntaxError as error:
                 raise LayoutChanged(f"the listing of {pmcid} is no XML ({error})") from None
             if root.tag != f"{LISTING_NAMESPACE}ListBucketResult":
@@ -164,12 +180,29 @@ class PmcClient:
                 wait *= 2
         raise AssertionError("unreachable")
 
-    def _read(self, path: str) -> bytes | None:
-        with _Answer(self, path, {}) as answer:
+    def _read(self, path: str, arrived: bytearray, md5: str | None) -> bool:
+        """Add what is lacking of an object; raise `_Passing` if it is not whole or not sound then.
+
+        A refusal (403) is no absence here: it may well be all that the service has to say to this machine,
+        and then a whole build would be of articles without pictures.
+        """
+        if md5 is None:  # two halves of which nobody can tell whether they belong together
+            arrived.clear()
+        with _Answer(self, path, {"Range": f"bytes={len(arrived)}-"} if arrived else {}) as answer:
             if answer.status == _NOT_FOUND:
-                return None
-            answer.require(_OK)
-            return b"".join(answer.blocks())
+                return False
+            if answer.status == _BEYOND and arrived:
+                arrived.clear()
+                raise _Passing("the object has become shorter")
+            answer.require(_OK, _PARTIAL)
+            if answer.status == _OK:
+                arrived.clear()
+            for block in answer.blocks():
+                arrived += block
+        if md5 and hashlib.md5(arrived, usedforsecurity=False).hexdigest() != md5:
+            arrived.clear()
+            raise _Passing(f"its MD5 sum is not {md5}")
+        return True
 
     def _fetch(self, media: Media, part: Path) -> bool:
         """Fetch what is lacking of an object; raise `_Passing` if it is not whole or not sound then."""

@@ -6,7 +6,7 @@ None of it could be checked against the live service where this was written.
     PMC10009416.1/PMC10009416.1.json|.xml|.txt|.pdf     one prefix a version
     PMC10009416.1/<media>                               pictures and supplements under their own names
     metadata/PMC10009416.1.json                         the same JSON, flat
-    inventory-reports/pmc-oa-opendata/metadata/<date>T01-00Z/manifest.json
+    inventory-reports/pmc-oa-opendata/metadata/<date>T01-00Z/manifest.json     the keys of metadata/, daily
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -24,6 +25,7 @@ from rocov2_eval.errors import MissingResource
 BASE_URL = "https://pmc-oa-opendata.s3.amazonaws.com"
 BUCKET = "pmc-oa-opendata"
 LISTING_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+_INVENTORIES = "inventory-reports/pmc-oa-opendata/metadata"  # beside it `hive/` holds the same again
 _METADATA_KEY = re.compile(r"metadata/(PMC\d+)\.(\d+)\.json")
 _PMCID = re.compile(r"(?:PMC)?(\d+)", re.IGNORECASE)
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -55,6 +57,21 @@ class ArticleMetadata:
     doi: str | None
     xml: Media | None
     media: tuple[Media, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What the service says of one inventory, a list of all keys below `metadata/`.
+
+    Attributes:
+        files: The parts of the inventory, gzipped CSV without a header.
+        n_columns: Of each row.
+        key_column: Which of them holds the key, from 0.
+    """
+
+    files: tuple[Media, ...]
+    n_columns: int
+    key_column: int
 
 
 class LayoutChanged(MissingResource):
@@ -97,12 +114,7 @@ def read_metadata(content: bytes, key: str) -> ArticleMetadata:
     Raises:
         LayoutChanged: A field that decides whether a figure may be used is missing or of another type.
     """
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise LayoutChanged(f"{key}: not JSON ({error})") from None
-    if not isinstance(document, dict):
-        raise LayoutChanged(f"{key}: expected an object, found {type(document).__name__}")
+    document = _document(content, key)
     flags = {name: _flag(document, name, key) for name in _FLAGS}
     urls = document.get("media_urls") or []
     if not isinstance(urls, list):
@@ -123,6 +135,39 @@ def read_metadata(content: bytes, key: str) -> ArticleMetadata:
     )
 
 
+def article_and_version(key: str) -> tuple[int, int] | None:
+    """Return the number of the PMCID and the version whose metadata a key holds, None for another key."""
+    match = _METADATA_KEY.fullmatch(key)
+    return (int(match[1][3:]), int(match[2])) if match else None
+
+
+def manifest_key(day: date) -> str:
+    """Return the key of the manifest of the inventory of a day."""
+    return f"{_INVENTORIES}/{day.isoformat()}T01-00Z/manifest.json"
+
+
+def read_manifest(content: bytes, key: str) -> Manifest:
+    """Return where the parts of an inventory are, and how their rows are to be read.
+
+    Raises:
+        LayoutChanged: It is no manifest, or its rows have no key.
+    """
+    document = _document(content, key)
+    if document.get("fileFormat") != "CSV":
+        raise LayoutChanged(f"{key}: fileFormat is {document.get('fileFormat')!r}, expected 'CSV'")
+    columns = [name.strip() for name in str(document.get("fileSchema")).split(",")]
+    if columns.count("Key") != 1:
+        raise LayoutChanged(f"{key}: fileSchema is {document.get('fileSchema')!r}, expected a column Key")
+    files = document.get("files")
+    if not isinstance(files, list) or not files:
+        raise LayoutChanged(f"{key}: files is {files!r:.60}, expected a list")
+    return Manifest(
+        files=tuple(_part(item, key) for item in files),
+        n_columns=len(columns),
+        key_column=columns.index("Key"),
+    )
+
+
 def media_of(url: str, key: str) -> Media:
     """Return what an address of the service, `s3://pmc-oa-opendata/PMC1.1/a.jpg?md5=…`, stands for.
 
@@ -134,7 +179,7 @@ def media_of(url: str, key: str) -> Media:
         parts.scheme == "https" and parts.netloc.startswith(f"{BUCKET}.s3")
     )
     path = parts.path.lstrip("/")
-    if not is_ours or not path or ".." in path.split("/"):
+    if not is_ours or not path or ".." in path.split("/") or "\0" in path:
         raise LayoutChanged(f"{key}: {url!r} is no address in the bucket {BUCKET}")
     (md5, *_) = [*parse_qs(parts.query).get("md5", []), None]
     if md5 is not None and not _MD5.fullmatch(md5):
@@ -163,6 +208,27 @@ def object_path(key: str) -> str:
 
 _FLAGS = ("is_pmc_openaccess", "is_retracted", "is_manuscript", "is_historical_ocr")
 _PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "gif")
+
+
+def _document(content: bytes, key: str) -> dict[str, Any]:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise LayoutChanged(f"{key}: not JSON ({error})") from None
+    if not isinstance(document, dict):
+        raise LayoutChanged(f"{key}: expected an object, found {type(document).__name__}")
+    return document
+
+
+def _part(item: object, key: str) -> Media:
+    """Return one part of an inventory; without its sum nobody could tell that it is whole."""
+    place = item.get("key") if isinstance(item, dict) else None
+    md5 = item.get("MD5checksum") if isinstance(item, dict) else None
+    if not isinstance(place, str) or not place.endswith(".csv.gz") or ".." in place.split("/"):
+        raise LayoutChanged(f"{key}: files holds {item!r:.80}, expected a key that ends in .csv.gz")
+    if not isinstance(md5, str) or not _MD5.fullmatch(md5):
+        raise LayoutChanged(f"{key}: the MD5checksum of {place} is {md5!r:.60}")
+    return Media(key=place, name=place.rpartition("/")[2], md5=md5)
 
 
 def _stem(name: str) -> str:

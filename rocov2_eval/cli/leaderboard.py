@@ -13,7 +13,6 @@ from rocov2_eval.cli.options import (
     model_opener,
     model_options,
     note,
-    progress_bar,
     read_with_options,
     split_option,
     task_option,
@@ -21,6 +20,7 @@ from rocov2_eval.cli.options import (
     truth_places,
     writing,
 )
+from rocov2_eval.command import progress_bar, silent
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import UsageFault
 
@@ -125,7 +125,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
             open_resource=model_opener(
                 options["device"], use_cache=options["use_cache"], quiet=options["quiet"]
             ),
-            progress=progress_bar("runs") if shown else lambda *_: None,
+            progress=progress_bar("runs") if shown else silent,
         )
     with writing(site):
         write_site(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rocov2_eval.command import progress_bar, silent
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS
 from rocov2_eval.errors import UsageFault, is_disk_full
 
@@ -143,8 +144,8 @@ def model_opener(
             options,
             device=device,
             cache=cache_folder() if use_cache else None,
-            progress=progress_bar(metric.name) if shown else _silent,
-            notify=_silent if quiet else note,
+            progress=progress_bar(metric.name) if shown else silent,
+            notify=silent if quiet else note,
         )
 
     return opened
@@ -153,19 +154,6 @@ def model_opener(
 def note(text: str) -> None:
     """Tell the user something beside the answer."""
     click.echo(text, err=True)
-
-
-def progress_bar(name: str) -> Callable[[int, int], None]:
-    """Return what draws a bar on stderr when told how many of how many are done."""
-
-    def show(done: int, total: int) -> None:
-        filled = 30 * done // max(total, 1)
-        end = "\n" if done >= total else ""
-        click.echo(
-            f"\r{name} [{'#' * filled}{'.' * (30 - filled)}] {done:,}/{total:,}{end}", err=True, nl=False
-        )
-
-    return show
 
 
 def cache_folder() -> Path:
@@ -206,7 +194,3 @@ def _configured_data(config: Path) -> Path:
     if not isinstance(data, str):
         raise UsageFault(f'{config}: expected a line like data = "/path/of/the/dataset"')
     return Path(data).expanduser()
-
-
-def _silent(*_: object) -> None:
-    """Say nothing."""

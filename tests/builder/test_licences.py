@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder import licences
-from dataset_builder.licences import (
+from dataset_builder.filters import licences
+from dataset_builder.filters.licences import (
     CODES,
     LicenceOptions,
     codes_in,

@@ -104,6 +104,7 @@ def archive(name: str, content: bytes, *, link: bool = False) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_a_zip_bomb(submit: Submit, board_with: Callable[[], Outcome]) -> None:
     bomb = archive("run.csv", b"0" * (1 << 29))
     submit("evil", "bomb", bomb, file_name="run.zip")

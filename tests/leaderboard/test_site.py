@@ -210,6 +210,7 @@ def test_an_option_that_fits_no_submission_leaves_the_site_as_it_was(
     assert "found concepts of rocov2 (1)" in err
 
 
+@pytest.mark.slow
 def test_two_hundred_runs_of_one_team_make_a_board(submit: Submit, publish: Publish) -> None:
     for i in range(200):
         submit("alpha", f"run-{i:03}", right=i % 30)

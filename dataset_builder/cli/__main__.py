@@ -1,0 +1,5 @@
+"""Run the command with `python -m dataset_builder.cli`."""
+
+from dataset_builder.cli import main
+
+main()

@@ -1,0 +1,105 @@
+"""Commands that ask PMC's service: `rehydrate` and `doctor`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rocov2_eval import command as border
+from rocov2_eval.errors import ExitCode, UsageFault
+
+if TYPE_CHECKING:
+    from dataset_builder.pmc.client import PmcClient
+
+_DRAWN_EVERY = 50  # articles; a bar for each costs more than to read it
+
+
+def _service_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of commands that ask PMC's service."""
+    for option in (
+        click.option("--base-url", metavar="URL", help="A mirror of the service; else PMC's own."),
+        click.option(
+            "--per-second",
+            type=click.FloatRange(0, 50, min_open=True),
+            default=5.0,
+            show_default=True,
+            help="Most requests a second: be polite.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog="Example: rocov2-build rehydrate figures.csv --pmcid pmcid --file graphic --out images/"
+)
+@click.argument("figures", metavar="LIST.csv", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    "--output",
+    "target",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that gets <PMCID>/<file> and rehydrated.csv.",
+)
+@click.option("--pmcid", default="pmcid", show_default=True, metavar="COLUMN", help="Column of PMCIDs.")
+@click.option("--file", default="file", show_default=True, metavar="COLUMN", help="Column of file names.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Articles fetched at once."
+)
+@_service_options
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def rehydrate(figures: Path, target: Path, **options: Any) -> int:
+    """Fetch the figures of a list of PMCID and file name.
+
+    What is there already is not fetched again. The exit code is 3 if something failed that may succeed
+    later; rehydrated.csv says what became of each row.
+    """
+    from dataset_builder import rehydrate as work
+
+    wanted = work.read_list(figures, options["pmcid"], options["file"])
+    shown = sys.stderr.isatty() and not options["quiet"]
+    with _client(options) as client:
+        progress = border.progress_bar("articles", every=_DRAWN_EVERY) if shown else border.silent
+        outcomes = work.rehydrate(wanted, target, client, progress, workers=options["jobs"])
+    counts = Counter(outcome.outcome.partition(":")[0] for outcome in outcomes)
+    for name, count in counts.most_common():
+        click.echo(f"{name}: {count:,}")
+    click.echo(target / work.REPORT)
+    return ExitCode.MISSING_RESOURCE if counts["failed"] else ExitCode.OK
+
+
+@click.command(epilog="Example: rocov2-build doctor --article PMC10009416")
+@click.option("--article", metavar="PMCID", help="Article to look at; else one that PMC's own README names.")
+@_service_options
+def doctor(article: str | None, **options: Any) -> int:
+    """Check that PMC's service still looks as this program expects.
+
+    The exit code is 1 if anything does not.
+    """
+    from dataset_builder.doctor import KNOWN_ARTICLE, checks_text, examine
+    from dataset_builder.pmc.layout import normal_pmcid
+
+    try:
+        pmcid = normal_pmcid(article or KNOWN_ARTICLE)
+    except ValueError as error:
+        raise UsageFault(f"--article: {error}") from None
+    with _client(options) as client:
+        checks = list(examine(client, pmcid))
+    click.echo(checks_text(checks), nl=False)
+    return ExitCode.OK if all(check.is_fine for check in checks) else ExitCode.INPUT_REJECTED
+
+
+def _client(options: dict[str, Any]) -> PmcClient:
+    from dataset_builder.pmc.client import ClientOptions, PmcClient
+    from dataset_builder.pmc.layout import BASE_URL
+
+    base_url = (options["base_url"] or BASE_URL).rstrip("/")
+    if not base_url.startswith(("http://", "https://")):
+        raise UsageFault(f"--base-url {base_url}: expected an address that starts with https://")
+    return PmcClient(ClientOptions(base_url=base_url, per_second=options["per_second"]))

@@ -1,0 +1,126 @@
+"""Concepts of figures from a table, and names of concepts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from dataset_builder.records import Drop, Figure
+from rocov2_eval.errors import RejectedInput
+from rocov2_eval.findings import shorten
+from rocov2_eval.formats import BYTE_ORDER_MARK, load
+
+STAGE = "concepts"
+NO_CONCEPT = "no concept"
+
+_HEADER = ("PMCID", "file", "concepts", "concepts_manual")
+_CUI = re.compile(r"C\d{7}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConceptOptions:
+    """Where concepts come from.
+
+    Attributes:
+        table: CSV with the columns PMCID, file, concepts, concepts_manual; CUIs joined by `;`.
+        names: CSV with the columns CUI and Canonical name.
+        without: What becomes of figures without any concept. ROCOv2 has none.
+    """
+
+    table: Path
+    names: Path
+    without: Literal["drop", "keep"] = "drop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureConcepts:
+    """The concepts of one figure.
+
+    Attributes:
+        manual: Modality, X-ray body region and direction, in this order.
+        automatic: From the caption, in order of mention.
+    """
+
+    manual: tuple[str, ...]
+    automatic: tuple[str, ...]
+
+
+def read_table(path: Path) -> dict[str, FigureConcepts]:
+    """Return the concepts by key of the figure, `PMCID/file`.
+
+    Raises:
+        RejectedInput: A column is missing, a row stands twice or holds something that is no CUI.
+    """
+    found: dict[str, FigureConcepts] = {}
+    for line, row in _rows(path, _HEADER):
+        key = f"{row['PMCID'].strip()}/{row['file'].strip()}"
+        if key in found:
+            raise RejectedInput(f"{path}:{line}: {shorten(key)} stands twice, expected once")
+        found[key] = FigureConcepts(
+            manual=_cuis(row["concepts_manual"], path, line), automatic=_cuis(row["concepts"], path, line)
+        )
+    return found
+
+
+def read_names(path: Path) -> dict[str, str]:
+    """Return the canonical name of each CUI.
+
+    Raises:
+        RejectedInput: A column is missing, a CUI stands twice with two names, or is none.
+    """
+    names: dict[str, str] = {}
+    for line, row in _rows(path, ("CUI", "Canonical name")):
+        (cui,) = _cuis(row["CUI"], path, line) or ("",)
+        name = row["Canonical name"].strip()
+        if not cui or not name:
+            raise RejectedInput(f"{path}:{line}: a row without {'name' if cui else 'CUI'}")
+        if names.setdefault(cui, name) != name:
+            raise RejectedInput(f"{path}:{line}: {cui} is {shorten(name)!r} here, {names[cui]!r} above")
+    return names
+
+
+def select(
+    figures: Iterable[Figure], table: Mapping[str, FigureConcepts], options: ConceptOptions
+) -> tuple[list[Figure], list[Drop]]:
+    """Give every figure its concepts: the manual ones, then the automatic ones that are not among them."""
+    kept = []
+    drops = []
+    for figure in figures:
+        found = table.get(figure.key)
+        concepts = tuple(dict.fromkeys((*found.manual, *found.automatic))) if found else ()
+        if not concepts and options.without == "drop":
+            detail = "in the table without one" if found else "not in the table"
+            drops.append(Drop(stage=STAGE, key=figure.key, reason=NO_CONCEPT, detail=detail))
+            continue
+        manual = found.manual if found else ()
+        kept.append(replace(figure, concepts=concepts, manual_concepts=manual))
+    return kept, drops
+
+
+def _rows(path: Path, header: Sequence[str]) -> Iterable[tuple[int, dict[str, str]]]:
+    """Yield the rows of a CSV file with the line on which each ends."""
+    reader = csv.DictReader(io.StringIO(load(path).text.removeprefix(BYTE_ORDER_MARK), newline=""))
+    try:
+        names = reader.fieldnames or ()
+        lacking = [name for name in header if name not in names]
+        if lacking:
+            raise RejectedInput(f"{path}:1: no column {', '.join(lacking)} among {shorten(', '.join(names))}")
+        for row in reader:
+            if None in row or None in row.values():
+                raise RejectedInput(f"{path}:{reader.line_num}: expected {len(names)} cells as in the header")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise RejectedInput(f"{path}:{reader.line_num}: {error}") from None
+
+
+def _cuis(cell: str, path: Path, line: int) -> tuple[str, ...]:
+    cuis = tuple(part.strip() for part in cell.split(";") if part.strip())
+    for cui in cuis:
+        if not _CUI.fullmatch(cui):
+            raise RejectedInput(f"{path}:{line}: {shorten(cui)!r} is no CUI, expected C and seven digits")
+    return tuple(dict.fromkeys(cuis))

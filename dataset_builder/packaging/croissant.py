@@ -1,0 +1,172 @@
+"""Describe a dataset as Croissant 1.1: JSON-LD with its files, their sums and the columns of its tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dataset_builder.packaging.facts import Facts
+from dataset_builder.packaging.tables import ATTRIBUTION_HEADER
+
+_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "arrayShape": "cr:arrayShape",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataBiases": "cr:dataBiases",
+    "dataCollection": "cr:dataCollection",
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isArray": "cr:isArray",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "personalSensitiveInformation": "cr:personalSensitiveInformation",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+_CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
+_FORMATS = {".csv": "text/csv", ".parquet": "application/x-parquet", ".zip": "application/zip"}
+_LISTED = ("captions", "concepts", "concepts_manual")
+
+
+def croissant(facts: Facts, sums: Mapping[str, str]) -> str:
+    """Return the description as JSON-LD.
+
+    Args:
+        facts: What may be told.
+        sums: SHA-256 by name of the files that are there; tables, archives and Parquet files are described.
+    """
+    options = facts.options
+    described = {name: digest for name, digest in sums.items() if _media_type(name)}
+    document: dict[str, Any] = {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": _CONFORMS_TO,
+        "name": options.name,
+        "alternateName": options.title,
+        "description": options.description or options.title,
+        "version": options.version,
+        "license": facts.licence.url or "attribution.csv",
+        "inLanguage": "en",
+        "keywords": ["radiology", "image captioning", "UMLS"],
+        "citeAs": options.citation or f"{options.title}, version {options.version}",
+    }
+    if options.url:
+        document["url"] = options.url
+    if options.published:
+        document["datePublished"] = options.published
+    if options.creators:
+        document["creator"] = [{"@type": "sc:Organization", "name": name} for name in options.creators]
+    document["rai:dataCollection"] = "Figures of open access articles of PubMed Central with their captions."
+    document["rai:dataLimitations"] = (
+        "Published figures are no sample of clinical practice. Filters and automatic concepts make errors."
+    )
+    document["distribution"] = [*_file_objects(described), *_image_sets(described)]
+    document["recordSet"] = list(_record_sets(described))
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def _media_type(name: str) -> str:
+    return next((kind for suffix, kind in _FORMATS.items() if name.endswith(suffix)), "")
+
+
+def _file_objects(sums: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for name, digest in sorted(sums.items()):
+        yield {
+            "@type": "cr:FileObject",
+            "@id": name,
+            "name": name,
+            "contentUrl": name,
+            "encodingFormat": _media_type(name),
+            "sha256": digest,
+        }
+
+
+def _image_sets(sums: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for name in sorted(sums):
+        if name.endswith("_images.zip"):
+            split = name.removesuffix("_images.zip")
+            yield {
+                "@type": "cr:FileSet",
+                "@id": f"{split}-images",
+                "name": f"{split}-images",
+                "containedIn": {"@id": name},
+                "encodingFormat": "image/jpeg",
+                "includes": f"{split}/*.jpg",
+            }
+
+
+def _record_sets(sums: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for name in sorted(sums):
+        table = name.removesuffix(".csv").partition("_")[2]
+        if name.endswith(".parquet"):
+            yield _parquet_records(name)
+        elif name == "cui_mapping.csv":
+            yield _table_records(name, ("CUI", "Canonical name"))
+        elif name == "license_information.csv":
+            yield _table_records(name, ("ID", "PMCID", "Attribution", "Link"))
+        elif name == "attribution.csv":
+            yield _table_records(name, ATTRIBUTION_HEADER)
+        elif table in _LISTED:
+            yield _table_records(name, ("ID", "Caption" if table == "captions" else "CUIs"))
+        elif table == "images" and name.endswith(".csv"):
+            yield _table_records(name, ("ID",))
+
+
+def _table_records(name: str, columns: tuple[str, ...]) -> dict[str, Any]:
+    record_set = name.removesuffix(".csv")
+    return {
+        "@type": "cr:RecordSet",
+        "@id": record_set,
+        "name": record_set,
+        "key": {"@id": f"{record_set}/{columns[0]}"},
+        "field": [_field(record_set, name, column) for column in columns],
+    }
+
+
+def _parquet_records(name: str) -> dict[str, Any]:
+    record_set = name.removeprefix("data/").removesuffix(".parquet")
+    image = _field(record_set, name, "image", kind="sc:ImageObject")
+    image["source"]["transform"] = {"jsonPath": "bytes"}
+    fields = [image, _field(record_set, name, "image_id")]
+    return {"@type": "cr:RecordSet", "@id": record_set, "name": record_set, "field": fields}
+
+
+def _field(record_set: str, name: str, column: str, kind: str = "sc:Text") -> dict[str, Any]:
+    place = f"{record_set}/{column.replace(' ', '_')}"  # readers refuse blanks in an @id
+    return {
+        "@type": "cr:Field",
+        "@id": place,
+        "name": place,
+        "dataType": kind,
+        "source": {"fileObject": {"@id": name}, "extract": {"column": column}},
+    }

@@ -1,0 +1,190 @@
+"""Read a finished dataset, and the archive of its held-out truth."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from dataset_builder.packaging.numbering import SPLITS
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.findings import shorten
+from rocov2_eval.formats import load
+
+TRUTH_TABLES = ("captions", "concepts", "concepts_manual")
+_MOST_TRUTH_BYTES = 1 << 30  # of one file of the archive: far more than a truth of a million images
+_ROWS = 100  # of Parquet at a time
+
+Rows = list[dict[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFile:
+    """An image of the dataset.
+
+    Attributes:
+        split: By the place where it lies.
+        image_id: By its name.
+        read: Returns its bytes.
+    """
+
+    split: str
+    image_id: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """What the tables of a dataset say.
+
+    Attributes:
+        ids: Ids by name of the table and split, such as `captions` and `train`.
+        licences: Rows of `attribution.csv`, of the held-out archive too where that is at hand.
+        articles: PMCID by image id, as far as it is known.
+        held_out: The split whose truth is kept apart; empty for none.
+        secrets: PMCIDs and DOIs of held-out images.
+    """
+
+    ids: Mapping[tuple[str, str], list[str]]
+    licences: Rows
+    articles: Mapping[str, str]
+    held_out: str
+    secrets: frozenset[str]
+
+
+class ImageFiles:
+    """The images of a dataset, in folders or in archives, which stay open as long as it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._archives: list[zipfile.ZipFile] = []
+        self.found = [image for split in SPLITS for image in self._of_split(folder, split)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for archive in self._archives:
+            archive.close()
+
+    def _of_split(self, folder: Path, split: str) -> Iterator[ImageFile]:
+        for path in sorted((folder / split).glob("*")):
+            yield ImageFile(split=split, image_id=path.stem, read=path.read_bytes)
+        packed = folder / f"{split}_images.zip"
+        if packed.is_file():
+            try:
+                archive = zipfile.ZipFile(packed)
+            except zipfile.BadZipFile as error:
+                raise RejectedInput(f"{packed}: {error}; write the dataset again") from None
+            self._archives.append(archive)
+            for name in sorted(archive.namelist()):
+                yield ImageFile(split=split, image_id=Path(name).stem, read=partial(archive.read, name))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return what the manifest of a finished dataset says.
+
+    Raises:
+        UsageFault: There is none.
+        RejectedInput: It is broken.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise UsageFault(f"{folder}: no manifest.json, expected the folder of a finished dataset")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise RejectedInput(f"{path}: {error}") from None
+    if not isinstance(document, dict) or not isinstance(document.get("dataset"), dict):
+        raise RejectedInput(f"{path}: expected an object with an object `dataset`")
+    return document
+
+
+def read_truth(path: Path) -> dict[str, bytes]:
+    """Return the files of the archive of the held-out truth."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            large = [item.filename for item in archive.infolist() if item.file_size > _MOST_TRUTH_BYTES]
+            if large:
+                raise RejectedInput(f"{path}: {shorten(large[0])} has more than {_MOST_TRUTH_BYTES:,} bytes")
+            return {item.filename: archive.read(item) for item in archive.infolist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise RejectedInput(f"{path}: cannot be unpacked: {error}") from None
+
+
+def read_tables(folder: Path, held_out: str, secret: Mapping[str, bytes]) -> Tables:
+    """Read the tables of the folder, and of the archive as far as there is one."""
+    ids: dict[tuple[str, str], list[str]] = {}
+    for split in SPLITS:
+        wanted = ("images",) if split == held_out else TRUTH_TABLES
+        for name in wanted:
+            path = folder / f"{split}_{name}.csv"
+            if path.is_file():
+                ids[name, split] = ids_of(_rows(load(path).text, str(path)))
+    licences = []
+    public = folder / "attribution.csv"
+    if public.is_file():
+        licences += _rows(load(public).text, str(public))
+    hidden = truth_rows(secret, "attribution.csv")
+    return Tables(
+        ids=ids,
+        licences=licences + hidden,
+        articles={row["ID"]: row.get("PMCID", "") for row in licences + hidden},
+        held_out=held_out,
+        secrets=frozenset(row[name] for row in hidden for name in ("PMCID", "DOI") if row.get(name)),
+    )
+
+
+def ids_of(rows: Rows) -> list[str]:
+    """Return the image ids of a table."""
+    return [row["ID"] for row in rows]
+
+
+def truth_rows(secret: Mapping[str, bytes], name: str) -> Rows:
+    """Return the rows of a table of the archive, none where it is not there."""
+    if name not in secret:
+        return []
+    try:
+        return _rows(secret[name].decode(), f"truth/{name}")
+    except UnicodeDecodeError as error:
+        raise RejectedInput(f"truth/{name}: {error}") from None
+
+
+def shard_rows(shards: Sequence[Path]) -> tuple[list[tuple[str, str]], set[str]]:
+    """Return id and SHA-256 of the picture of each row, and the columns that there are."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        message = 'Parquet files cannot be read without pyarrow: pip install "rocov2-eval[builder]"'
+        raise MissingResource(message) from None
+    rows: list[tuple[str, str]] = []
+    columns: set[str] = set()
+    for shard in shards:
+        try:
+            with pq.ParquetFile(shard, pre_buffer=False) as file:
+                columns |= set(file.schema_arrow.names)
+                for batch in file.iter_batches(_ROWS, columns=["image", "image_id"]):
+                    rows += [
+                        (row["image_id"], hashlib.sha256(row["image"]["bytes"] or b"").hexdigest())
+                        for row in batch.to_pylist()
+                    ]
+        except (pa.ArrowException, KeyError, TypeError, OSError) as error:
+            raise RejectedInput(f"{shard}: cannot be read: {shorten(str(error), 100)}") from None
+    return rows, columns
+
+
+def _rows(text: str, shown: str) -> Rows:
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), restval=""))
+    except csv.Error as error:
+        raise RejectedInput(f"{shown}: {error}") from None
+    if rows and "ID" not in rows[0]:
+        raise RejectedInput(f"{shown}:1: no column ID among {shorten(', '.join(map(str, rows[0])))}")
+    return rows

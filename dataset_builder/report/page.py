@@ -1,0 +1,215 @@
+"""The page of a dataset: what became of its articles, and what is in it.
+
+Nothing of a public page is computed from held-out figures but their number: they are taken away before
+anything is counted, so that no table can tell them by subtraction. No page names an article.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import groupby
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dataset_builder.gates import Gate, share_text
+from dataset_builder.records import Figure, StageCount
+from dataset_builder.report import statistics
+from dataset_builder.report.charts import bar_mark, columns, fitting_scale, length_of
+from dataset_builder.report.statistics import Count, Distribution
+from rocov2_eval import __version__
+from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
+from rocov2_eval.findings import shorten
+from rocov2_eval.pages.rendering import resource
+
+_CONCEPTS_SHOWN = 25
+_MANUAL_NAMES = {**MODALITY_CUIS, **REGION_CUIS, **DIRECTION_CUIS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stage with its bar: kept in front of taken."""
+
+    count: StageCount
+    mark: Markup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Funnel:
+    """Stages in a row that count the same things, on one scale."""
+
+    unit: str
+    stages: tuple[Stage, ...]
+    is_log: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A distribution with its histogram, None where there is nothing to draw."""
+
+    title: str
+    unit: str
+    distribution: Distribution
+    chart: Markup | None
+    decimals: int = 0
+
+
+def report_page(
+    figures: Sequence[Figure],
+    counts: Sequence[StageCount],
+    gates: Sequence[Gate],
+    *,
+    title: str,
+    names: Mapping[str, str],
+    private: bool,
+    held_out: str = "test",
+) -> str:
+    """Return the report of a dataset as one page of HTML that needs nothing but itself.
+
+    Args:
+        figures: All that are in the dataset, with their split.
+        counts: What the stages took, kept and dropped, in their order.
+        gates: What the quality gates came to.
+        title: Heading of the page.
+        names: Canonical name by CUI.
+        private: For the organisers: the held-out figures are counted too.
+        held_out: The split whose truth is kept apart; empty where there is none.
+    """
+    hidden = 0 if private or not held_out else sum(figure.split == held_out for figure in figures)
+    shown = [figure for figure in figures if figure.split != held_out] if hidden else list(figures)
+    modalities = statistics.modalities_by_split(shown)
+    style = resource("style.css") + _own_style()
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=title,
+            private=private and bool(held_out),
+            policy=_policy(style),
+            style=Markup(style),  # noqa: S704  our own files
+            script=None,
+            home=None,
+            version=__version__,
+            held_out=held_out,
+            hidden=hidden,
+            images=len(figures),
+            shown=len(shown),
+            gates=[(gate, bool(hidden) and gate.tells_figures) for gate in gates],
+            funnels=_funnels(counts),
+            has_drops=any(count.dropped for count in counts),
+            splits=statistics.split_sizes(shown),
+            articles=len({figure.pmcid for figure in shown}),
+            concepts=len({cui for figure in shown for cui in figure.concepts}),
+            licences=statistics.licences(shown),
+            modalities=modalities,
+            largest_share=max(
+                (cell.share for cells in modalities.rows.values() for cell in cells), default=1.0
+            ),
+            rare=statistics.rare_modalities(shown),
+            rare_bound=statistics.RARE,
+            single=statistics.single_concept(shown),
+            frequent=statistics.frequent_concepts(shown, _CONCEPTS_SHOWN),
+            pictures=_pictures(shown),
+            names=names,
+        )
+    )
+
+
+def _funnels(counts: Sequence[StageCount]) -> tuple[Funnel, ...]:
+    """Return the stages, those in a row that count the same things together."""
+    funnels = []
+    for unit, group in groupby(counts, key=lambda count: count.unit):
+        stages = tuple(group)
+        most = max(count.taken for count in stages)
+        scale = fitting_scale([number for count in stages for number in (count.taken, count.kept)])
+        funnels.append(
+            Funnel(
+                unit=unit,
+                stages=tuple(
+                    Stage(
+                        count=count,
+                        mark=bar_mark(
+                            length_of(count.kept, most, scale), length_of(count.taken, most, scale)
+                        ),
+                    )
+                    for count in stages
+                ),
+                is_log=scale == "log",
+            )
+        )
+    return tuple(funnels)
+
+
+def _pictures(figures: Sequence[Figure]) -> tuple[Picture, ...]:
+    return (
+        _picture("Concepts per image", "concepts", statistics.concepts_per_image(figures), decimals=1),
+        _picture("Length of captions", "words", statistics.caption_words(figures), edges=True),
+        _picture("Size of images", "pixels", statistics.longer_sides(figures), edges=True),
+        _picture("Year of the article", "", statistics.years(figures)),
+    )
+
+
+def _picture(
+    title: str, unit: str, distribution: Distribution, *, edges: bool = False, decimals: int = 0
+) -> Picture:
+    key = title.lower().replace(" ", "-")
+    chart = columns(distribution.bins, title=title, key=key, edges=edges) if distribution.bins else None
+    return Picture(title=title, unit=unit, distribution=distribution, chart=chart, decimals=decimals)
+
+
+def _policy(style: str) -> str:
+    """Return a content security policy: our own style, the empty icon, nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _own_style() -> str:
+    return (files("dataset_builder.report") / "templates/report.css").read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    """Return the templates of this page, above those of all pages."""
+    environment = Environment(
+        loader=ChoiceLoader(
+            [
+                PackageLoader("dataset_builder.report", "templates"),
+                PackageLoader("rocov2_eval.pages", "templates"),
+            ]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        clean=shorten,
+        thousands=lambda value: f"{value:,}",
+        count=lambda value, noun: f"{value:,} {noun}{'' if value == 1 else 's'}",
+        share=share_text,
+        value=_value_text,
+        mark=_share_mark,
+    )
+    return environment
+
+
+def _value_text(gate: Gate) -> str:
+    """Return what a gate measured in its unit, a dash where it measured nothing."""
+    if gate.value is None:
+        return "\N{EN DASH}"
+    if gate.unit == "share":
+        return share_text(gate.value)
+    return f"{gate.value:.3f}" if gate.unit == "kappa" else f"{gate.value:,.0f}"
+
+
+def _share_mark(count: Count, largest: float = 1.0) -> Markup:
+    """Return the bar of a share, before a bar for the whole or beside others of which one is the largest."""
+    return bar_mark(length_of(count.share, largest, "linear"), 1.0)

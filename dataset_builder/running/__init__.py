@@ -1,0 +1,1 @@
+"""Run the stages of a build: what to do, what is done, where it is done."""

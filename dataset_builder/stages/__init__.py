@@ -1,0 +1,62 @@
+"""The stages from articles to a dataset, in order: what is cheap and drops much comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dataset_builder.concepts.table import ConceptOptions
+from dataset_builder.filters.captions import CaptionOptions
+from dataset_builder.filters.compound import CompoundOptions
+from dataset_builder.filters.licences import LicenceOptions
+from dataset_builder.filters.radiology import RadiologyOptions
+from dataset_builder.gates import GateOptions
+from dataset_builder.packaging import PackageOptions
+from dataset_builder.pmc.opening import SourceOptions
+from dataset_builder.split import SplitOptions
+from dataset_builder.stages import (
+    articles,
+    captions,
+    compound,
+    concepts,
+    duplicates,
+    figures,
+    images,
+    licence,
+    package,
+    radiology,
+    split,
+)
+from dataset_builder.stages.duplicates import DuplicateOptions
+from dataset_builder.stages.figures import FigureOptions
+from dataset_builder.stages.images import ImageOptions
+from dataset_builder.stages.stage import Stage
+
+STAGES: tuple[Stage, ...] = (
+    articles.STAGE,
+    figures.STAGE,
+    licence.STAGE,
+    captions.STAGE,
+    images.STAGE,
+    compound.STAGE,
+    radiology.STAGE,
+    concepts.STAGE,
+    duplicates.STAGE,
+    split.STAGE,
+    package.STAGE,
+)
+
+# What each table of build.toml may hold.
+TABLES: Mapping[str, type] = {
+    "source": SourceOptions,
+    "figures": FigureOptions,
+    "licence": LicenceOptions,
+    "captions": CaptionOptions,
+    "images": ImageOptions,
+    "compound": CompoundOptions,
+    "radiology": RadiologyOptions,
+    "concepts": ConceptOptions,
+    "duplicates": DuplicateOptions,
+    "split": SplitOptions,
+    "gates": GateOptions,
+    "package": PackageOptions,
+}

@@ -1,0 +1,31 @@
+"""Which articles may be used at all: what the source offers of each candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dataset_builder.records import Drop, Entry
+from dataset_builder.stages.stage import Candidate, Context, Result, Stage
+
+
+def run(candidates: Sequence[Candidate], context: Context) -> Result:
+    """Ask the source for every candidate."""
+    source = context.open_source()
+    found = []
+    for done, candidate in enumerate(candidates, start=1):
+        found.append(source.entry(candidate.pmcid))
+        context.progress(done, len(candidates))
+    return Result(
+        kept=[item for item in found if isinstance(item, Entry)],
+        drops=[item for item in found if isinstance(item, Drop)],
+    )
+
+
+STAGE = Stage(
+    name="articles",
+    title="open access, not retracted, with full text",
+    tables=("source",),
+    takes=Candidate,
+    gives=Entry,
+    run=run,
+)

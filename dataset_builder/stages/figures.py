@@ -1,0 +1,103 @@
+"""The figures of each article, one record a graphic, with the file that the source has of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dataset_builder.pmc.jats import STAGE as NAME
+from dataset_builder.pmc.jats import References, read_article
+from dataset_builder.pmc.layout import find_media
+from dataset_builder.records import Article, Drop, Entry, Figure
+from dataset_builder.stages.stage import Context, Result, Stage
+from rocov2_eval.errors import RejectedInput
+from rocov2_eval.findings import shorten
+
+NOT_THERE = "full text not at the source"
+UNREADABLE = "full text cannot be read"
+NO_BODY = "no body: a closed article"
+WRONG_TYPE = "article type left out"
+NO_FIGURE = "no figure"
+NO_FILE = "file not at the source"
+
+# Notices about other articles: their figures are those of the articles, or wrong.
+NOTICES = ("addendum", "correction", "erratum", "expression-of-concern", "retraction")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureOptions:
+    """What is read of an article.
+
+    Attributes:
+        references: Whether the sentences or paragraphs that cite a figure are kept with it.
+        leave_out: Article types whose figures are not used.
+    """
+
+    references: References = "none"
+    leave_out: tuple[str, ...] = NOTICES
+
+
+def run(entries: Sequence[Entry], context: Context) -> Result:
+    """Read every article."""
+    options: FigureOptions = context.tables["figures"]
+    kept: list[Figure] = []
+    drops: list[Drop] = []
+    for done, entry in enumerate(entries, start=1):
+        figures, lost = _figures(entry, context, options)
+        kept += figures
+        drops += lost
+        context.progress(done, len(entries))
+    return Result(kept=kept, drops=drops)
+
+
+def _figures(entry: Entry, context: Context, options: FigureOptions) -> tuple[list[Figure], list[Drop]]:
+    try:
+        content = context.open_source().read(entry.xml)
+        if content is None:
+            return [], [_drop(entry, NOT_THERE, entry.xml.key)]
+        article = read_article(
+            content,
+            entry.xml.key,
+            pmcid=entry.pmcid,
+            licence_code=entry.licence,
+            references=options.references,
+        )
+    except RejectedInput as error:
+        return [], [_drop(entry, UNREADABLE, str(error))]
+    if not article.has_body:
+        return [], [_drop(entry, NO_BODY)]
+    if article.article_type in options.leave_out:
+        return [], [_drop(entry, WRONG_TYPE, article.article_type)]
+    if not article.figures and not article.drops:
+        return [], [_drop(entry, NO_FIGURE)]
+    return _with_files(entry, article)
+
+
+def _with_files(entry: Entry, article: Article) -> tuple[list[Figure], list[Drop]]:
+    """Look up the file of every figure: under its own name, else under one of its alternatives."""
+    kept = []
+    drops = list(article.drops)
+    for figure in article.figures:
+        names = (figure.graphic.name, *figure.graphic.alternatives)
+        files = (find_media(entry.media, name.rpartition("/")[2]) for name in names)
+        media = next((file for file in files if file is not None), None)
+        if media is None:
+            drops.append(Drop(stage=NAME, key=figure.key, reason=NO_FILE, detail=shorten(", ".join(names))))
+        else:
+            kept.append(replace(figure, media=media, version=entry.version))
+    return kept, drops
+
+
+def _drop(entry: Entry, reason: str, detail: str = "") -> Drop:
+    return Drop(stage=NAME, key=entry.pmcid, reason=reason, detail=shorten(detail, 200))
+
+
+STAGE = Stage(
+    name=NAME,
+    title="figures of the articles, with their files",
+    tables=("source", "figures"),
+    takes=Entry,
+    gives=Figure,
+    run=run,
+    libraries=("lxml",),
+)

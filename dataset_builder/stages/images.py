@@ -1,0 +1,79 @@
+"""Fetch the file of every figure and decode it once: only whole pictures of a fair size go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dataset_builder.duplicates import examine
+from dataset_builder.pictures import UNREADABLE, Unreadable
+from dataset_builder.records import Drop, Figure, ImageFacts
+from dataset_builder.stages.stage import Context, Result, Stage
+from rocov2_eval.errors import RejectedInput, UsageFault
+
+NAME = "images"
+NOT_THERE = "file not at the source"
+DAMAGED = "file damaged at the source"
+TOO_SMALL = "image too small"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """Which pictures go on.
+
+    Attributes:
+        min_side: Pixels of the shorter side, at least. Ours: below it hardly anything can be seen.
+    """
+
+    min_side: int = 64
+
+    def __post_init__(self) -> None:
+        if self.min_side < 1:
+            raise UsageFault(f"min_side: {self.min_side}, expected 1 pixel or more")
+
+
+def run(figures: Sequence[Figure], context: Context) -> Result:
+    """Fetch and decode every file."""
+    options: ImageOptions = context.tables["images"]
+    kept = []
+    drops = []
+    for done, figure in enumerate(figures, start=1):
+        found = _examine(figure, context, options)
+        if isinstance(found, Drop):
+            drops.append(found)
+        else:
+            kept.append(replace(figure, image=found))
+        context.progress(done, len(figures))
+    return Result(kept=kept, drops=drops)
+
+
+def _examine(figure: Figure, context: Context, options: ImageOptions) -> ImageFacts | Drop:
+    assert figure.media is not None, "the figures stage has looked it up"
+    try:
+        content = context.open_source().read(figure.media)
+    except RejectedInput as error:
+        return Drop(stage=NAME, key=figure.key, reason=DAMAGED, detail=str(error))
+    if content is None:
+        return Drop(stage=NAME, key=figure.key, reason=NOT_THERE, detail=figure.media.key)
+    facts = examine(content)
+    if isinstance(facts, Unreadable):
+        return Drop(stage=NAME, key=figure.key, reason=UNREADABLE, detail=facts.detail)
+    if min(facts.width, facts.height) < options.min_side:
+        return Drop(
+            stage=NAME,
+            key=figure.key,
+            reason=TOO_SMALL,
+            detail=f"{facts.width}x{facts.height} pixels, expected {options.min_side} each way",
+        )
+    return facts
+
+
+STAGE = Stage(
+    name=NAME,
+    title="file at hand and a whole picture",
+    tables=("source", "images"),
+    takes=Figure,
+    gives=Figure,
+    run=run,
+    libraries=("pillow", "numpy"),
+)

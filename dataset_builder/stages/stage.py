@@ -1,0 +1,114 @@
+"""What a stage is: a pure function from records to records and drops, with what its result depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from dataset_builder.earlier import Earlier
+from dataset_builder.records import Drop, Figure, StageCount
+from dataset_builder.sources import Source
+from dataset_builder.store import Store
+from rocov2_eval.errors import RejectedInput
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """An article to look at."""
+
+    pmcid: str
+
+    @property
+    def key(self) -> str:
+        """What `Drop.key` names."""
+        return self.pmcid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a stage may ask for besides its records.
+
+    Attributes:
+        tables: Options, by table of build.toml: those that the stage names.
+        open_source: Return the source of articles, opened once a process.
+        store: Where the build keeps its files.
+        earlier: Assignments of an earlier edition, by key of the figure.
+        counts: What the stages before it took and dropped.
+        provenance: What made the records: digests of configuration, code and records, by stage.
+        out: The folder of the finished dataset.
+        progress: Called with how much is done and how much there is.
+    """
+
+    tables: Mapping[str, Any]
+    open_source: Callable[[], Source]
+    store: Store
+    out: Path
+    earlier: Mapping[str, Earlier] = field(default_factory=dict)
+    counts: Sequence[StageCount] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress = lambda _done, _total: None
+
+    def read(self, figure: Figure) -> bytes:
+        """Return the file of a figure.
+
+        Raises:
+            RejectedInput: The source had it, and has it no more.
+        """
+        assert figure.media is not None, "stages that ask for files come after the one that looks them up"
+        content = self.open_source().read(figure.media)
+        if content is None:
+            raise RejectedInput(f"{figure.media.key}: the source had this file and has it no more")
+        return content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a stage makes of its records.
+
+    Attributes:
+        kept: Records that go on.
+        drops: One for each other.
+        products: Digests of what was written outside the store, by path: if it is gone, the stage runs again.
+    """
+
+    kept: Sequence[Any]
+    drops: Sequence[Drop] = ()
+    products: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step from articles to a dataset.
+
+    Attributes:
+        name: Of its folder in the store, and in messages.
+        title: What it does, for people.
+        tables: The tables of build.toml that it reads.
+        takes: Type of the records that go in.
+        gives: Type of those that come out; where it differs from `takes`, several may come of one.
+        run: The function.
+        scope: `shard` if every shard can be done by itself; `all` if the records must be seen together,
+            in the order of articles and figures.
+        libraries: Distributions whose version can move the result.
+        inputs: Return the files that can move the result besides those that the options name, and raise
+            RocoError if anything in the options cannot work: asked for before the first stage runs.
+    """
+
+    name: str
+    title: str
+    tables: tuple[str, ...]
+    takes: type
+    gives: type
+    run: Callable[[Sequence[Any], Context], Result]
+    scope: Literal["shard", "all"] = "shard"
+    libraries: tuple[str, ...] = ()
+    inputs: Callable[[Mapping[str, Any]], tuple[Path, ...]] = lambda _tables: ()
+
+    @property
+    def module(self) -> str:
+        """The module whose code, with all that it imports, can move the result."""
+        return self.run.__module__

@@ -1,0 +1,315 @@
+"""Check a finished dataset from its files alone: complete, consistent, and silent about what is held out."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.doctor import Check
+from dataset_builder.duplicates import DEFAULT_DISTANCE, Fingerprint, clusters, fingerprint
+from dataset_builder.filters.licences import CODES
+from dataset_builder.packaging.numbering import SPLITS
+from dataset_builder.packaging.parquet import SPLIT_NAMES
+from dataset_builder.packaging.reading import (
+    TRUTH_TABLES,
+    ImageFile,
+    ImageFiles,
+    Tables,
+    ids_of,
+    read_manifest,
+    read_tables,
+    read_truth,
+    shard_rows,
+    truth_rows,
+)
+from dataset_builder.packaging.sums import SUMS, files_below, read_sums, sha256_of
+from dataset_builder.pictures import Unreadable
+from rocov2_eval.findings import shorten
+
+_SHOWN = 3  # names in a message
+_IDENTIFIER = re.compile(rb"PMC[ _]?\d{4,}|(?<![\d.])10\.\d{4,9}/[-._;()/:a-z0-9]{3,}", re.IGNORECASE)
+_CREDITS = re.compile(r".*_credits\.csv")
+_WORD = re.compile(r"PMC\d+|10\.\d{4,9}/[^\s\"'<>,;]+", re.IGNORECASE)
+_TEXTS = {".csv", ".json", ".md", ".html"}
+
+Progress = Callable[[int, int], None]
+
+
+def verify(
+    folder: Path,
+    truth: Path | None = None,
+    *,
+    distance: int = DEFAULT_DISTANCE,
+    progress: Progress | None = None,
+) -> tuple[Check, ...]:
+    """Return the checks of a finished dataset; it is fine if all of them are.
+
+    Args:
+        folder: The dataset.
+        truth: The archive of the held-out truth; without it, what it tells cannot be checked, and the checks
+            say so.
+        distance: Most bits in which the perceptual hashes of near duplicates differ.
+        progress: Told how many of how many images are read.
+
+    Raises:
+        UsageFault: The folder is no finished dataset.
+        RejectedInput: A table or the archive cannot be read.
+    """
+    manifest = read_manifest(folder)
+    held_out = str(manifest.get("dataset", {}).get("held_out", ""))
+    secret = read_truth(truth) if truth else {}
+    tables = read_tables(folder, held_out, secret)
+    with ImageFiles(folder) as images:
+        prints = _fingerprints(images.found, progress)
+        checks = [
+            _checksums(folder),
+            _ids(tables, images.found),
+            _readable(images.found, prints),
+            _parquet(folder, tables.held_out, images.found, prints),
+            _silence(folder, tables, images.found),
+            _articles(tables, images.found),
+            _near_duplicates(images.found, prints, distance),
+            _licences(tables, images.found),
+            _balances(manifest),
+        ]
+    if held_out:
+        checks.append(_truth(truth, secret, manifest, tables))
+    return tuple(checks)
+
+
+def _fingerprints(images: Sequence[ImageFile], progress: Progress | None) -> list[Fingerprint | Unreadable]:
+    """Return what each image is recognised by; a file that cannot be read from the disk is unreadable."""
+    prints: list[Fingerprint | Unreadable] = []
+    for done, image in enumerate(images, start=1):
+        try:
+            prints.append(fingerprint(image.read()))
+        except (OSError, zipfile.BadZipFile) as error:
+            prints.append(Unreadable(detail=str(error)))
+        if progress:
+            progress(done, len(images))
+    return prints
+
+
+def _checksums(folder: Path) -> Check:
+    """Check that `SHA256SUMS` lists every file but itself, with its sum."""
+    path = folder / SUMS
+    name = f"{SUMS} lists every file with its sum"
+    if not path.is_file():
+        return Check(name=name, is_fine=False, found=f"{SUMS} is absent")
+    listed, there = read_sums(path), files_below(folder)
+    faults = _differences(listed, there, "listed but absent", "there but not listed")
+    known = (file for file in listed if file in there)
+    faults += _named("changed", [file for file in known if sha256_of(there[file]) != listed[file]])
+    return _verdict(name, faults, f"{len(listed):,} files")
+
+
+def _ids(tables: Tables, images: Sequence[ImageFile]) -> Check:
+    """Check that every table of a split has the ids of its images, each once."""
+    faults = []
+    for split in SPLITS:
+        pictured = [image.image_id for image in images if image.split == split]
+        faults += _repeated(f"images of {split}", pictured)
+        for table in ("images",) if split == tables.held_out else TRUTH_TABLES:
+            listed = tables.ids.get((table, split))
+            if listed is None:
+                faults.append(f"{split}_{table}.csv is absent")
+                continue
+            faults += _repeated(f"{split}_{table}.csv", listed)
+            faults += _differences(
+                listed, pictured, f"in {split}_{table}.csv without image", f"not in {split}_{table}.csv"
+            )
+    everywhere = [
+        image_id for split in SPLITS for image_id in {i.image_id for i in images if i.split == split}
+    ]
+    faults += _repeated("several splits", everywhere)
+    return _verdict("tables and images have the same ids", faults, f"{len(images):,} images")
+
+
+def _readable(images: Sequence[ImageFile], prints: Sequence[Fingerprint | Unreadable]) -> Check:
+    broken = [
+        f"{image.image_id} ({found.detail})"
+        for image, found in zip(images, prints, strict=True)
+        if isinstance(found, Unreadable)
+    ]
+    return _verdict("every image can be read", _named("unreadable", broken), f"{len(images):,} images")
+
+
+def _parquet(
+    folder: Path, held_out: str, images: Sequence[ImageFile], prints: Sequence[Fingerprint | Unreadable]
+) -> Check:
+    """Check that the Parquet files hold the images of the folder, and of a held-out split nothing else."""
+    name = "Parquet files hold the same images"
+    if not (folder / "data").is_dir():
+        return Check(name=name, is_fine=True, found="there are none")
+    faults = []
+    rows = 0
+    for split in SPLITS:
+        pictured = {
+            image.image_id: found.sha256 if isinstance(found, Fingerprint) else ""
+            for image, found in zip(images, prints, strict=True)
+            if image.split == split
+        }
+        shards = sorted((folder / "data").glob(f"{SPLIT_NAMES[split]}-*.parquet"))
+        held, columns = shard_rows(shards)
+        rows += len(held)
+        faults += _repeated(f"Parquet files of {split}", [image_id for image_id, _ in held])
+        faults += _differences(dict(held), pictured, "in Parquet without file", "not in Parquet")
+        other = [image_id for image_id, digest in held if pictured.get(image_id, digest) != digest]
+        faults += _named("with another picture in Parquet", other)
+        if split == held_out:
+            faults += _named("columns of the truth in Parquet", sorted(columns - {"image", "image_id"}))
+    return _verdict(name, faults, f"{rows:,} rows")
+
+
+def _silence(folder: Path, tables: Tables, images: Sequence[ImageFile]) -> Check:
+    """Check that no file tells an article of a held-out image, and that no image file tells any article."""
+    name = "no file tells held-out articles"
+    if not tables.held_out:
+        return Check(name=name, is_fine=True, found="nothing is held out")
+    tables_there = [f"{tables.held_out}_{table}.csv" for table in TRUTH_TABLES]
+    faults = _named("tables of the truth", [each for each in tables_there if (folder / each).exists()])
+    telling = []
+    for image in images:
+        if image.split == tables.held_out:
+            match = _IDENTIFIER.search(image.image_id.encode()) or _IDENTIFIER.search(_metadata(image.read()))
+            if match:
+                telling.append(f"{image.image_id} ({shorten(match[0].decode('ascii', 'replace'))})")
+    faults += _named("image files that name an article", telling)
+    found = f"{sum(image.split == tables.held_out for image in images):,} held-out images"
+    if tables.secrets:
+        faults += _named("articles told", sorted(_told(folder, tables.secrets)))
+        return _verdict(name, faults, f"{found}, {len(tables.secrets):,} PMCIDs and DOIs looked for")
+    return _verdict(name, faults, f"{found}; texts not searched, which needs the truth archive")
+
+
+def _metadata(content: bytes) -> bytes:
+    """Return what a JPEG file holds before its picture: coded data may look like anything."""
+    start = content.find(b"\xff\xda")
+    return content[:start] if content.startswith(b"\xff\xd8") and start > 0 else content
+
+
+def _told(folder: Path, secrets: frozenset[str]) -> Iterator[str]:
+    """Yield where a text of the dataset names an article of a held-out image."""
+    by_word = {secret.lower(): secret for secret in secrets if _WORD.fullmatch(secret)}
+    odd = secrets - set(by_word.values())  # with characters that could end the word elsewhere
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in _TEXTS or _CREDITS.fullmatch(path.name):
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        words = {word.lower() for word in _WORD.findall(text)}
+        words |= {word.rstrip(".)/") for word in words}
+        told = {by_word[word] for word in words & by_word.keys()} | {each for each in odd if each in text}
+        if told:
+            yield f"{path.name} ({shorten(min(told))})"
+
+
+def _articles(tables: Tables, images: Sequence[ImageFile]) -> Check:
+    """Check that no article is in two splits."""
+    holders: dict[str, set[str]] = {}
+    for image in images:
+        article = tables.articles.get(image.image_id)
+        if article:
+            holders.setdefault(article, set()).add(image.split)
+    crossing = [
+        f"{article} ({', '.join(sorted(held))})" for article, held in sorted(holders.items()) if len(held) > 1
+    ]
+    known = f"{len(holders):,} articles"
+    if tables.held_out and not tables.secrets:
+        known += f"; those of {tables.held_out} are not known without the truth archive"
+    return _verdict("no article is in two splits", _named("in two splits", crossing), known)
+
+
+def _near_duplicates(
+    images: Sequence[ImageFile], prints: Sequence[Fingerprint | Unreadable], distance: int
+) -> Check:
+    """Check that no picture is in two splits, not even a near duplicate of it."""
+    readable = [
+        (image, found) for image, found in zip(images, prints, strict=True) if isinstance(found, Fingerprint)
+    ]
+    crossing = []
+    for i, first in enumerate(clusters([found for _, found in readable], distance).tolist()):
+        image, model = readable[i][0], readable[first][0]
+        if image.split != model.split:
+            crossing.append(f"{image.image_id} like {model.image_id}")
+    faults = _named(f"at most {distance} bits apart", crossing)
+    return _verdict("no near duplicates across splits", faults, f"{len(readable):,} images")
+
+
+def _licences(tables: Tables, images: Sequence[ImageFile]) -> Check:
+    """Check that `attribution.csv` has each image whose articles are public, with a licence that exists."""
+    listed = {row["ID"]: row.get("Licence", "") for row in tables.licences}
+    is_whole = not tables.held_out or bool(tables.secrets)
+    wanted = [image.image_id for image in images if is_whole or image.split != tables.held_out]
+    faults = _repeated("attribution.csv", [row["ID"] for row in tables.licences])
+    faults += _differences(listed, wanted, "in attribution.csv without image", "not in attribution.csv")
+    unfit = [f"{image_id} ({shorten(code)!r})" for image_id, code in listed.items() if code not in CODES]
+    faults += _named("without a known licence", unfit)
+    codes = Counter(listed.values()).most_common()
+    found = ", ".join(f"{code} {n:,}" for code, n in codes)
+    return _verdict("every image has its licence and attribution", faults, found or "no image")
+
+
+def _balances(manifest: Mapping[str, Any]) -> Check:
+    """Check that every stage kept or dropped what it took."""
+    name = "every stage adds up: taken = kept + dropped"
+    counts = manifest.get("counts")
+    if not isinstance(counts, list) or not counts:
+        return Check(name=name, is_fine=False, found="manifest.json has no counts of the stages")
+    faults = []
+    try:
+        for count in counts:
+            taken, kept, dropped = count["taken"], count["kept"], sum(n for _, n in count["dropped"])
+            if taken != kept + dropped:
+                faults.append(f"{count['stage']}: {taken} taken, {kept} kept, {dropped} dropped")
+    except (KeyError, TypeError, ValueError) as error:
+        faults.append(f"counts of another shape: {error!r}")
+    return _verdict(name, faults, f"{len(counts)} stages")
+
+
+def _truth(
+    path: Path | None, secret: Mapping[str, bytes], manifest: Mapping[str, Any], tables: Tables
+) -> Check:
+    """Check that the archive of the held-out truth belongs to this dataset and is complete."""
+    name = "the truth archive belongs to the dataset"
+    if path is None:
+        return Check(name=name, is_fine=True, found="not looked at: no archive was given")
+    digest = sha256_of(path)
+    faults = []
+    if digest != manifest.get("truth_sha256"):
+        faults.append(f"SHA-256 {digest}, manifest.json says {manifest.get('truth_sha256')}")
+    written = path.with_name(f"{path.name}.sha256")
+    if written.is_file() and written.read_text(encoding="utf-8").split()[:1] != [digest]:
+        faults.append(f"{written.name} has another sum")
+    held_out = tables.held_out
+    listed = tables.ids.get(("images", held_out), [])
+    for table in TRUTH_TABLES:
+        rows = truth_rows(secret, f"{held_out}_{table}.csv")
+        faults += _differences(ids_of(rows), listed, f"only in {table}", f"absent from {table}")
+    return _verdict(name, faults, f"{len(listed):,} images, SHA-256 {digest}")
+
+
+def _repeated(where: str, names: Iterable[str]) -> list[str]:
+    return _named(f"twice in {where}", [name for name, times in Counter(names).items() if times > 1])
+
+
+def _differences(left: Iterable[str], right: Iterable[str], only_left: str, only_right: str) -> list[str]:
+    """Return what one of two collections has alone, in words."""
+    left, right = set(left), set(right)
+    return [*_named(only_left, sorted(left - right)), *_named(only_right, sorted(right - left))]
+
+
+def _named(fault: str, names: Iterable[str]) -> list[str]:
+    """Return a fault with how many things have it and the first of them, nothing where none has."""
+    names = list(names)
+    if not names:
+        return []
+    shown = ", ".join(shorten(name, 80) for name in names[:_SHOWN])
+    return [f"{len(names):,} {fault}: {shown}{', …' if len(names) > _SHOWN else ''}"]
+
+
+def _verdict(name: str, faults: Sequence[str], found: str) -> Check:
+    return Check(name=name, is_fine=not faults, found="; ".join(faults) or found)

@@ -1,0 +1,100 @@
+"""The border of every command: run it, say what went wrong, end with the exit code that README.md lists.
+
+What is parsed stands in the command's own `cli`; this module imports click because click runs the command and
+because its errors end here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import click
+
+from rocov2_eval.errors import ExitCode, RejectedInput, RocoError, is_disk_full
+
+
+def main(app: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and end the process with its exit code.
+
+    Args:
+        app: What to run.
+        name: What the user calls it, such as `rocov2-eval`.
+        arguments: What the user wrote after the name; None for those of the process.
+    """
+    code = invoke(app, name, arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # a full disk: unless the rest is dropped, Python tries again and ends with 120
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = code or _report_unexpected(error, name)
+    sys.exit(code)
+
+
+def invoke(app: click.Command, name: str, arguments: Sequence[str] | None = None) -> int:
+    """Run a command in this process and return its exit code; the arguments are those of `main`."""
+    stdout = sys.stdout
+    try:
+        return app.main(arguments, prog_name=name, standalone_mode=False) or ExitCode.OK
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        # click has wrapped it: its reader left, as `head` does, and nobody is there to be told
+        return ExitCode.OK
+    except RocoError as error:
+        _report_error(error)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001  the border of the program: whatever comes here is our bug
+        return _report_unexpected(error, name)
+
+
+def progress_bar(name: str, *, every: int = 1) -> Callable[[int, int], None]:
+    """Return what draws a bar on stderr when told how many of how many are done.
+
+    Args:
+        name: What is counted, such as `images`.
+        every: Draw only when the number done is a multiple of this, and at the end.
+    """
+
+    def show(done: int, total: int) -> None:
+        end = "\n" if done >= total else ""
+        if end or done % every == 0:
+            filled = 30 * done // max(total, 1)
+            bar = f"[{'#' * filled}{'.' * (30 - filled)}]"
+            click.echo(f"\r{name} {bar} {done:,}/{total:,}{end}", err=True, nl=False)
+
+    return show
+
+
+def silent(*_: object) -> None:
+    """Take progress or a note without showing it."""
+
+
+def _report_error(error: RocoError) -> None:
+    if isinstance(error, RejectedInput) and error.findings:
+        from rocov2_eval.reporters import findings_text, summary
+
+        click.echo(findings_text(error.findings), err=True, nl=False)
+        click.echo(summary(error.findings[0].path, error.findings), err=True)
+        return
+    click.echo(f"Error: {error}", err=True)
+
+
+def _report_unexpected(error: Exception, name: str) -> int:
+    if isinstance(error, OSError) and is_disk_full(error):
+        click.echo(f"Error: {error.strerror}: make room and run the command again", err=True)
+        return ExitCode.MISSING_RESOURCE
+    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    click.echo(
+        f"This is a bug of {name}. Please report it with the lines above and, if you may, the file.", err=True
+    )
+    return ExitCode.BUG

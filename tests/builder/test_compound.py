@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from dataset_builder.filters import compound
+from dataset_builder.filters.caption_panels import CERTAIN, POSSIBLE, panels_named
+from dataset_builder.filters.compound import COMPOUND, CompoundOptions, prior, select
+from dataset_builder.filters.overrides import BY_HAND
+from dataset_builder.filters.picture_panels import GUTTER, SEAM, panels_seen
+from dataset_builder.pictures import UNREADABLE, PixelArray
+from dataset_builder.records import Drop, Figure, Graphic
+from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.records import FloatArray
+
+DEFAULT = CompoundOptions()
+
+
+def figure(caption: str = "", name: str = "a.jpg", n_graphics: int = 1) -> Figure:
+    return Figure(pmcid="PMC7", number=1, graphic=Graphic(name=name), caption=caption, n_graphics=n_graphics)
+
+
+def panel(seed: int, height: int = 160, width: int = 160) -> PixelArray:
+    """Return something like a photograph: soft grey clouds over the whole picture."""
+    coarse = np.random.default_rng(seed).integers(40, 215, (5, 5)).astype(np.uint8)
+    soft = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(soft.convert("RGB"))
+
+
+def x_ray(seed: int = 1) -> PixelArray:
+    """Return two bright round things on black, with a black gap between them."""
+    image = Image.new("L", (400, 300), 0)
+    draw = ImageDraw.Draw(image)
+    for left in (20, 220):
+        draw.ellipse((left, 30, left + 160, 270), fill=150 + seed)
+    return np.asarray(image.convert("RGB"))
+
+
+def row(panels: Sequence[PixelArray], gutter: int, level: int) -> PixelArray:
+    """Return panels of one height side by side."""
+    bar = np.full((len(panels[0]), gutter, 3), level, np.uint8)
+    parts = [part for one in panels for part in (one, bar)][:-1]
+    return np.concatenate(parts, axis=1)
+
+
+def turned(pixels: PixelArray) -> PixelArray:
+    return np.ascontiguousarray(pixels.transpose(1, 0, 2))
+
+
+def saved(pixels: PixelArray, style: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, style)
+    return buffer.getvalue()
+
+
+def always(pixels: PixelArray) -> Callable[[Figure], bytes]:
+    """Return a reader that finds the same picture for every figure."""
+    content = saved(pixels)
+    return lambda _: content
+
+
+class FakeClassifier:
+    """Says the same of every picture."""
+
+    def __init__(self, score: float, threshold: float = 0.8) -> None:
+        self.score = score
+        self.threshold = threshold
+
+    def scores(self, pictures: Sequence[bytes]) -> FloatArray:
+        return np.full(len(pictures), self.score)
+
+
+@pytest.fixture
+def modelled(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return a function that puts a model in place which gives every picture one score."""
+
+    def put(score: float) -> None:
+        monkeypatch.setattr(compound, "find_model", lambda *_: Path("model.onnx"))
+        monkeypatch.setattr(compound, "open_classifier", lambda *_: FakeClassifier(score))
+
+    return put
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "(A) Axial CT shows a mass. (B) Coronal CT.",
+        "(a) axial and (b) coronal slice",
+        "Axial (A) and coronal (B) images.",
+        "(A, B) CT. (C) MRI.",
+        "(A-C) Axial CT.",
+        "(a\u2013d) Radiographs of four patients.",
+        "A: anteroposterior view. B: lateral view.",
+        "A, Axial CT. B, Sagittal MRI.",
+        "a) axial slice b) coronal slice",
+        "a Axial CT of the chest. b Coronal reconstruction.",
+        "Uptake. A Transverse CT. B Coronal MRI.",
+        "Spectra. A. Before, B. after treatment.",
+        "Skull. A, dorsal; and B, ventral view.",
+        "(A), (B): two patients.",
+        "The left panel shows the CT.",
+        "CT before (left panel) and after (right panel) surgery.",
+        "Upper row: CT. Lower row: MRI.",
+        "Panel A shows the mass.",
+        "Left image: CT.",
+    ],
+)
+def test_a_caption_that_names_panels_is_told(caption: str) -> None:
+    assert panels_named(caption).weight == CERTAIN
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "CT shows an aneurysm (a) compressing the artery (b).",
+        "Knee before treatment (left) and after it (right).",
+    ],
+)
+def test_a_caption_that_may_name_panels_is_not_enough_alone(caption: str) -> None:
+    assert panels_named(caption).weight == POSSIBLE
+    kept, _ = select([figure(caption)], always(panel(1)), DEFAULT)
+    assert [one.compound_score for one in kept] == [POSSIBLE]
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "",
+        "CT shows a mass (arrow) and a cyst (asterisk).",
+        "Fig. 1A shows the same patient; compare Fig. 1B.",
+        "Same patient as in Fig. 2 (A) and Fig. 3 (B).",
+        "Treatment with vitamin A in hepatitis B.",
+        "Patients of group (A) and group (B).",
+        "(a 45-year-old woman) Chest radiograph.",
+        "A 45-year-old woman. B cell lymphoma.",
+        "Stanford type A dissection. Child-Pugh B.",
+        "Liver (L), spleen (S), cyst (C) and duodenum (D).",
+        "Vertebral column, two rows of teeth.",
+        "A = needle; B = process.",
+        "Right lung and left lung.",
+    ],
+)
+def test_letters_that_name_no_panels_are_passed_over(caption: str) -> None:
+    assert panels_named(caption).weight == 0
+
+
+def test_real_captions_of_single_pictures_rarely_name_panels(shared: Path) -> None:
+    with (shared / "data/roco/captions.csv").open(encoding="utf-8", newline="") as file:
+        weights = [panels_named(line["Caption"]).weight for line in csv.DictReader(file)]
+    assert sum(weight == CERTAIN for weight in weights) / len(weights) < 0.01
+
+
+@pytest.mark.parametrize("level", [255, 0])
+@pytest.mark.parametrize("gutter", [3, 12])
+@pytest.mark.parametrize("turn", [turned, lambda pixels: pixels])
+def test_a_gutter_is_found(level: int, gutter: int, turn: Callable[[PixelArray], PixelArray]) -> None:
+    picture = turn(row([panel(1), panel(2), panel(3)], gutter, level))
+    hint = panels_seen(picture)
+    colour = "white" if level else "black"
+    assert hint.weight == GUTTER
+    assert f"{colour} " in hint.words
+    assert f" {gutter} pixels" in hint.words
+
+
+def test_a_gutter_is_found_within_a_white_margin() -> None:
+    framed = np.pad(row([panel(1), panel(2)], 6, 255), ((20, 20), (30, 30), (0, 0)), constant_values=255)
+    assert panels_seen(framed).weight == GUTTER
+
+
+def test_a_gutter_is_found_in_one_of_several_rows() -> None:
+    above = row([panel(1), panel(2)], 6, 255)
+    text = np.full((30, above.shape[1], 3), 255, np.uint8)
+    text[10:20, 40:280] = 0
+    picture = np.concatenate([above, np.full((8, above.shape[1], 3), 255, np.uint8), text])
+    assert "upright" in panels_seen(picture).words
+
+
+@pytest.mark.parametrize("quality", [75, 92])
+def test_a_gutter_outlives_jpeg(quality: int) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(row([panel(1), panel(2)], 4, 255)).save(buffer, "JPEG", quality=quality)
+    assert panels_seen(np.asarray(Image.open(buffer).convert("RGB"))).weight == GUTTER
+
+
+def test_panels_that_touch_leave_a_seam() -> None:
+    dark, bright = panel(1) // 2, panel(2) // 2 + 120
+    hint = panels_seen(np.concatenate([dark, bright], axis=1))
+    assert (hint.weight, hint.words) == (SEAM, "upright seam at pixel 159 of 320")
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        panel(1),
+        x_ray(),
+        turned(x_ray()),
+        255 - x_ray(),
+        np.pad(panel(1), ((40, 40), (0, 0), (0, 0))),
+        np.pad(panel(1), ((0, 0), (40, 40), (0, 0)), constant_values=255),
+        np.zeros((300, 300, 3), np.uint8),
+        np.full((300, 300, 3), 255, np.uint8),
+        panel(1, 20, 20),
+        panel(1, 1, 300),
+    ],
+    ids=["one", "x-ray", "turned", "inverted", "letter-boxed", "margins", "black", "white", "tiny", "line"],
+)
+def test_a_picture_without_panels_has_no_hint(pixels: PixelArray) -> None:
+    assert panels_seen(pixels).weight == 0
+
+
+def test_real_radiographs_have_no_gutter(shared: Path) -> None:
+    files = sorted((shared / "data/images/files").glob("hannover_*.jpg"))[::4]
+    seen = [panels_seen(np.asarray(Image.open(path).convert("RGB"))) for path in files]
+    assert [hint.words for hint in seen if hint.weight == GUTTER] == []
+
+
+def test_the_score_joins_the_hints() -> None:
+    pixels = row([panel(1), panel(2)], 6, 255)
+    hint = prior(figure("(A) CT. (B) MRI.", n_graphics=2), pixels)
+    assert hint.weight == pytest.approx(1 - 0.1 * 0.2 * 0.1)
+    assert hint.words == (
+        "white upright gutter of 6 pixels; the caption describes panels A, B; the figure has 2 graphics"
+    )
+
+
+def test_a_compound_figure_is_dropped_with_score_and_detail() -> None:
+    kept, drops = select([figure("(A) CT. (B) MRI.")], always(panel(1)), DEFAULT)
+    assert kept == []
+    detail = "score 0.800, from 0.500 on compound: the caption describes panels A, B"
+    assert [Drop(stage="compound", key="PMC7/a.jpg", reason=COMPOUND, detail=detail, score=0.8)] == drops
+
+
+def test_a_single_picture_is_kept_with_its_score() -> None:
+    kept, drops = select([figure("Chest radiograph.")], always(panel(1)), DEFAULT)
+    assert drops == []
+    assert [one.compound_score for one in kept] == [0.0]
+
+
+def test_a_picture_of_a_figure_with_several_is_compound_by_default() -> None:
+    _, drops = select([figure("(A) CT. (B) MRI.", n_graphics=2)], always(panel(1)), DEFAULT)
+    assert "the figure has 2 graphics" in drops[0].detail
+
+
+def test_pictures_of_a_figure_with_several_stay_where_asked_for_whatever_the_caption_says() -> None:
+    options = CompoundOptions(several_graphics=False)
+    assert select([figure("(A) CT. (B) MRI.", n_graphics=2)], always(panel(1)), options)[1] == []
+
+
+def test_the_threshold_of_the_user_decides() -> None:
+    assert select([figure("(A) CT. (B) MRI.")], always(panel(1)), CompoundOptions(threshold=0.81))[1] == []
+
+
+def test_overrides_win_and_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "overrides.csv"
+    path.write_text("PMCID,file,decision\nPMC7,a,keep\nPMC7,b,drop\n")
+    figures = [figure("(A) CT. (B) MRI.", "a"), figure("Chest radiograph.", "b")]
+    kept, drops = select(figures, always(panel(1)), CompoundOptions(overrides=path))
+    assert [(one.key, one.compound_score) for one in kept] == [("PMC7/a", 0.8)]
+    assert [(drop.key, drop.reason, drop.detail) for drop in drops] == [("PMC7/b", COMPOUND, BY_HAND)]
+
+
+def test_an_unreadable_picture_is_a_drop() -> None:
+    _, drops = select([figure()], lambda _: b"?", DEFAULT)
+    assert [(drop.reason, drop.detail) for drop in drops] == [(UNREADABLE, "no image of a known format")]
+
+
+def test_every_figure_is_kept_or_dropped_in_order() -> None:
+    captions = ["CT.", "(A) CT. (B) MRI.", "MRI.", "Left panel: CT."]
+    figures = [figure(caption, str(i)) for i, caption in enumerate(captions)]
+    kept, drops = select(figures, always(panel(1)), DEFAULT)
+    assert [one.graphic.name for one in kept] == ["0", "2"]
+    assert [drop.key for drop in drops] == ["PMC7/1", "PMC7/3"]
+
+
+def test_off_keeps_every_figure_without_reading_it() -> None:
+    def never(_: Figure) -> bytes:
+        raise AssertionError("nothing is to be read")
+
+    figures = [figure("(A) CT. (B) MRI.", n_graphics=2)]
+    assert (figures, []) == select(figures, never, CompoundOptions(method="off"))
+
+
+def test_off_still_drops_by_the_overrides(tmp_path: Path) -> None:
+    path = tmp_path / "overrides.csv"
+    path.write_text("PMCID,file,decision\nPMC7,a.jpg,drop\n")
+    _, drops = select([figure()], always(panel(1)), CompoundOptions(method="off", overrides=path))
+    assert [drop.detail for drop in drops] == [BY_HAND]
+
+
+@pytest.mark.parametrize(("score", "is_kept"), [(0.79, True), (0.8, False)])
+def test_a_model_alone_decides_by_its_own_threshold(
+    modelled: Callable[[float], None], score: float, *, is_kept: bool
+) -> None:
+    modelled(score)
+    figures = [figure("(A) CT. (B) MRI.", n_graphics=2)]
+    kept, drops = select(figures, always(panel(1)), CompoundOptions(method="model"))
+    assert is_kept == bool(kept)
+    assert [score] == [one.compound_score for one in kept] + [drop.score for drop in drops]
+
+
+@pytest.mark.parametrize(
+    ("score", "caption", "joined"),
+    [
+        (0.4, "CT.", 0.25),
+        (0.8, "CT.", 0.5),
+        (0.9, "CT.", 0.75),
+        (0.1, "(A) CT. (B) MRI.", 0.8),
+    ],
+)
+def test_with_both_the_surer_one_decides(
+    modelled: Callable[[float], None], score: float, caption: str, joined: float
+) -> None:
+    modelled(score)
+    kept, drops = select([figure(caption)], always(panel(1)), CompoundOptions(method="both"))
+    found = [one.compound_score for one in kept] + [drop.score for drop in drops]
+    assert [joined] == found
+    assert (joined < 0.5) == bool(kept)
+
+
+@pytest.mark.parametrize("method", ["model", "both"])
+def test_a_method_with_a_model_refuses_without_one(
+    method: compound.Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataset_builder.filters.model_contract.MODELS", tmp_path)
+    with pytest.raises(MissingResource, match="the compound filter has no model"):
+        select([figure()], always(panel(1)), CompoundOptions(method=method))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "guess"}, "method: 'guess', expected one of 'priors', 'model', 'both', 'off'"),
+        ({"model": Path("a.onnx")}, "model: named, but method is 'priors'"),
+        ({"threshold": 1.2}, r"threshold: 1.2, expected 0 to 1"),
+        ({"threads": 0}, "threads: 0, expected at least 1"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_by_name(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageFault, match=message):
+        CompoundOptions(**options)

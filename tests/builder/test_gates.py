@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataset_builder.gates import (
+    USUAL_DROP_RATES,
+    Gate,
+    GateOptions,
+    in_usual_order,
+    judge,
+    modality_of,
+    share_text,
+)
+from dataset_builder.kappa_table import read_kappas
+from dataset_builder.option_tables import read_options
+from dataset_builder.records import Figure, Graphic, StageCount
+from rocov2_eval.errors import RejectedInput, UsageFault
+
+CT, XRAY, CHEST = "C0040405", "C1306645", "C0817096"
+
+
+def figures(n: int, split: str = "train", **values: Any) -> list[Figure]:
+    values = {"manual_concepts": (CT,), "concepts": (CT, CHEST), "english": 1.0, **values}
+    return [
+        Figure(pmcid=f"PMC{i}", number=1, graphic=Graphic(name="a.jpg"), split=split, **values)
+        for i in range(n)
+    ]
+
+
+def count(
+    stage: str, taken: int, *dropped: tuple[str, int], unit: str = "figures", title: str = ""
+) -> StageCount:
+    kept = taken - sum(number for _, number in dropped)
+    return StageCount(stage=stage, title=title, unit=unit, taken=taken, kept=kept, dropped=dropped)
+
+
+def gate(name: str, of: Sequence[Figure] = (), counts: Sequence[StageCount] = (), **options: Any) -> Gate:
+    (found,) = [gate for gate in judge(of, counts, GateOptions(**options)) if gate.name == name]
+    return found
+
+
+def test_the_share_of_kept_captions_that_are_more_likely_not_english_warns() -> None:
+    of = [*figures(94), *figures(6, english=0.49)]
+    found = gate("non-English captions kept", of)
+    assert (found.value, found.outcome) == (0.06, "warn")
+    assert found.message == (
+        "6 of 100 kept captions are more likely in another language than in English, 6.0 %; "
+        "at most 5 % expected"
+    )
+
+
+def test_a_caption_just_as_likely_english_as_not_counts_as_english() -> None:
+    found = gate("non-English captions kept", figures(60, english=0.5))
+    assert (found.value, found.outcome) == (0.0, "pass")
+
+
+def test_a_share_at_its_limit_passes() -> None:
+    of = [*figures(95), *figures(5, english=0.1)]
+    assert gate("non-English captions kept", of).outcome == "pass"
+
+
+def test_captions_that_nobody_judged_are_not_measured() -> None:
+    found = gate("non-English captions kept", figures(100, english=None))
+    assert (found.value, found.outcome) == (None, "not measured")
+
+
+def test_the_share_of_captions_dropped_as_not_english_is_of_those_the_stage_took() -> None:
+    counts = [count("captions", 200, ("caption is not English", 30), ("caption is empty", 50))]
+    found = gate("non-English captions dropped", counts=counts)
+    assert (found.value, found.outcome) == (0.15, "warn")
+
+
+def test_the_largest_difference_of_a_share_names_modality_and_split() -> None:
+    of = [
+        *figures(60, "train"),
+        *figures(40, "train", manual_concepts=(XRAY,)),
+        *figures(70, "test"),
+        *figures(30, "test", manual_concepts=(XRAY,)),
+    ]
+    found = gate("modality skew", of)
+    assert found.value == pytest.approx(0.05)
+    assert found.outcome == "warn"
+    assert found.message == (
+        "CT makes up 60.0 % of train and 65.0 % of all images; at most 2 points apart expected"
+    )
+
+
+def test_images_without_a_modality_count_as_a_modality() -> None:
+    of = [*figures(100, "train"), *figures(90, "test"), *figures(10, "test", manual_concepts=())]
+    found = gate("modality skew", of)
+    assert found.value == pytest.approx(0.05)
+
+
+def test_a_split_too_small_is_left_out_of_the_skew_and_one_alone_is_not_measured() -> None:
+    of = [*figures(100, "train"), *figures(49, "test", manual_concepts=(XRAY,))]
+    found = gate("modality skew", of)
+    assert (found.value, found.outcome) == (None, "not measured")
+    assert found.message == "fewer than two splits have 50 images"
+
+
+def test_a_dataset_without_manual_concepts_has_no_skew_to_measure() -> None:
+    of = [*figures(60, "train", manual_concepts=()), *figures(60, "test", manual_concepts=())]
+    found = gate("modality skew", of)
+    assert (found.outcome, found.message) == ("not measured", "no image has a manual concept")
+
+
+def test_single_concept_images_are_a_share_of_those_with_concepts() -> None:
+    of = [*figures(40), *figures(10, concepts=(CT, CT)), *figures(50, concepts=())]
+    found = gate("single-concept images", of)
+    assert (found.value, found.outcome) == (0.2, "warn")
+
+
+def test_an_empty_split_is_named() -> None:
+    found = gate("empty splits", figures(200, "train"), empty_splits_action="fail")
+    assert (found.value, found.outcome) == (2, "fail")
+    assert found.message == "no image in valid and test; images expected in train, valid, test"
+
+
+def test_the_smallest_split_that_is_not_empty_is_named() -> None:
+    found = gate("smallest split", [*figures(200, "train"), *figures(99, "test")])
+    assert (found.value, found.outcome) == (99, "warn")
+    assert found.message == "test has 99; at least 100 expected"
+
+
+def test_without_a_table_of_agreement_kappa_is_not_measured_and_has_not_passed() -> None:
+    found = gate("kappa")
+    assert (found.value, found.outcome) == (None, "not measured")
+
+
+def test_each_facet_has_a_gate_of_its_own(tmp_path: Path) -> None:
+    table = tmp_path / "agreement.csv"
+    table.write_text("facet,raw,kappa\nbody region,0.9,0.886\ndirection,0.7,0.557\nmodality,1.0,\n", "utf-8")
+    found = judge([], [], GateOptions(agreement=table, kappa_floor_action="fail"))
+    assert {each.name: (each.value, each.outcome) for each in found if each.unit == "kappa"} == {
+        "kappa: body region": (0.886, "pass"),
+        "kappa: direction": (0.557, "fail"),
+        "kappa: modality": (None, "not measured"),
+    }
+
+
+def test_agreement_may_be_json(tmp_path: Path) -> None:
+    table = tmp_path / "agreement.json"
+    table.write_text('{"body region": 0.886, "direction": -0.1, "modality": null}', "utf-8")
+    assert read_kappas(table) == {"body region": 0.886, "direction": -0.1, "modality": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "facet,kappa\nregion,1.5\n", ":2: kappa 1.5, expected a number from -1 to 1"),
+        ("a.csv", "facet,kappa\nregion,nan\n", ":2: kappa nan, expected a number from -1 to 1"),
+        ("a.csv", "facet,kappa\nregion,high\n", ":2: kappa high, expected a number from -1 to 1"),
+        (
+            "a.csv",
+            "facet,kappa\nregion,1\nregion,0\n",
+            ":3: facet 'region', expected a name that stands once",
+        ),
+        ("a.csv", "facet,kappa\nregion\n", ":2: expected 2 cells as in the header"),
+        ("a.csv", "facet,score\nregion,1\n", ":1: columns facet, score, expected one 'kappa' among them"),
+        ("a.csv", "facet,kappa\n", ": no facet, expected at least one with its kappa"),
+        ("a.csv", "", ":1: columns none, expected one 'facet' among them"),
+        ("a.json", '{"region": true}', ": region: kappa True, expected a number from -1 to 1"),
+        ("a.json", '{"region": NaN}', ": region: kappa nan, expected a number from -1 to 1"),
+        ("a.json", '{"region": [1]}', ": region: kappa [1], expected a number from -1 to 1"),
+        ("a.json", '{"a": 1, "a": 0}', ": a: facet 'a', expected a name that stands once"),
+        ("a.json", "[0.5]", ": expected an object of facets and kappas"),
+        ("a.json", '{"a": ', ": Expecting value"),
+        ("a.json", '{"a":' * 100_000, ": nested too deeply"),
+    ],
+)
+def test_a_broken_table_of_agreement_is_rejected_with_its_place(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text, "utf-8")
+    with pytest.raises(RejectedInput) as caught:
+        read_kappas(path)
+    assert str(caught.value).startswith(f"{path}{message}")
+
+
+@pytest.mark.parametrize(("dropped", "outcome"), [(4, "warn"), (5, "pass"), (70, "pass"), (71, "warn")])
+def test_a_stage_outside_of_its_usual_range_warns(dropped: int, outcome: str) -> None:
+    counts = [count("licence", 100, ("licence not allowed", dropped))]
+    assert gate("drop rate: licence", counts=counts).outcome == outcome
+
+
+def test_a_stage_that_the_build_has_not_is_not_measured() -> None:
+    found = gate("drop rate: radiology")
+    assert (found.outcome, found.message) == ("not measured", "the build has no such stage")
+
+
+def test_few_figures_tell_nothing_of_a_drop_rate() -> None:
+    found = gate("drop rate: licence", counts=[count("licence", 49, ("licence not allowed", 49))])
+    assert (found.outcome, found.message) == (
+        "not measured",
+        "49 figures went in, fewer than 50 tell nothing",
+    )
+
+
+def test_a_range_of_ones_own_replaces_that_of_one_stage_alone() -> None:
+    counts = [count("licence", 100), count("concepts", 100, ("no concept", 90))]
+    options = {"drop_rates": {"licence": (0.0, 0.0), "concepts": (0.0, 0.5)}, "counts": counts}
+    assert gate("drop rate: licence", **options).outcome == "pass"
+    assert gate("drop rate: concepts", **options).outcome == "warn"
+    assert gate("drop rate: compound", **options).limit == USUAL_DROP_RATES["compound"]
+
+
+def test_a_stage_that_counts_articles_and_figures_has_a_gate_for_each() -> None:
+    counts = [count("figures", 100, unit="articles"), count("figures", 300)]
+    found = judge([], counts, GateOptions(drop_rates={"figures": (0.1, 0.5)}))
+    assert [each.name for each in found if "rate: figures" in each.name] == [
+        "drop rate: figures, articles",
+        "drop rate: figures, figures",
+    ]
+
+
+def test_gates_that_are_off_are_left_out() -> None:
+    names = [name for name in GateOptions.__dataclass_fields__ if name.endswith("_action")]
+    assert judge(figures(100), [], GateOptions(**dict.fromkeys(names, "off"))) == ()  # type: ignore[arg-type]
+
+
+def test_a_dataset_of_nothing_is_judged_without_a_pass_of_any_measure() -> None:
+    found = judge([], [], GateOptions())
+    assert {each.outcome for each in found} == {"warn", "not measured"}
+    assert [each.name for each in found if each.outcome == "warn"] == ["empty splits"]
+
+
+def test_gates_over_figures_say_so_because_held_out_ones_are_among_them() -> None:
+    found = judge(figures(100), [count("licence", 100)], GateOptions())
+    assert {each.name for each in found if each.tells_figures} == {
+        "non-English captions kept",
+        "modality skew",
+        "single-concept images",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"non_english": 1.5}, "non_english: 1.5, expected a number from 0 to 1"),
+        ({"modality_skew": float("nan")}, "modality_skew: nan, expected a number from 0 to 1"),
+        ({"kappa_floor": -2.0}, "kappa_floor: -2, expected a number from -1 to 1"),
+        ({"fewest": 0}, "fewest: 0, expected 1 or more"),
+        ({"drop_rates": {"licence": (0.5,)}}, "drop_rates: licence = [0.5], expected [lowest, highest]"),
+        ({"drop_rates": {"licence": (0.5, 0.2)}}, "drop_rates: licence = [0.5, 0.2]"),
+        ({"splits": ("a", "a")}, "splits: expected names, each once, found 'a', 'a'"),
+        ({"kappa_floor_action": "stop"}, "kappa_floor_action: 'stop', expected 'warn', 'fail' or 'off'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_by_name(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageFault) as caught:
+        GateOptions(**options)
+    assert str(caught.value).startswith(message)
+
+
+def test_the_table_of_build_toml_sets_them(tmp_path: Path) -> None:
+    table = {
+        "drop_rates": {"licence": [0, 0.5]},
+        "agreement": "kappa.csv",
+        "splits": ["a"],
+        "modality_skew_action": "fail",
+    }
+    assert read_options(GateOptions, table, "build.toml [gates]", tmp_path) == GateOptions(
+        drop_rates={"licence": (0.0, 0.5)},
+        agreement=tmp_path / "kappa.csv",
+        splits=("a",),
+        modality_skew_action="fail",
+    )
+
+
+def test_the_usual_drop_rates_are_those_of_stages_that_there_are() -> None:
+    stages = pytest.importorskip("dataset_builder.stages", exc_type=ImportError)
+    assert set(USUAL_DROP_RATES) <= {stage.name for stage in stages.STAGES}
+
+
+def test_modalities_have_the_names_and_the_order_of_the_scorers_breakdowns() -> None:
+    of = [*figures(1, manual_concepts=()), *figures(1, manual_concepts=(XRAY, CHEST)), *figures(1)]
+    assert in_usual_order([modality_of(figure) for figure in of]) == ["CT", "X-ray", "combined or none"]
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0, "0 %"), (0.0004, "< 0.1 %"), (0.123, "12.3 %"), (0.9997, "> 99.9 %"), (1, "100 %")],
+)
+def test_a_share_that_is_not_nothing_is_not_called_nothing(share: float, expected: str) -> None:
+    assert expected == share_text(share)

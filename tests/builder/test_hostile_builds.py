@@ -1,0 +1,226 @@
+"""What a build makes of articles and files that mean harm or are broken: a counted drop, or a clear error."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import struct
+import sys
+import tarfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dataset_builder.cli import run
+from rocov2_eval import formats
+
+sys.path.insert(0, str(Path(__file__).parent))
+from real_build import write_inputs
+from s3_server import Bucket
+
+PICTURE_NAME = "a.png"
+TABLES = """
+[images]
+min_side = 8
+[radiology]
+filter = "off"
+[concepts]
+table = "concepts.csv"
+names = "cui_names.csv"
+[split]
+shares = { train = "rest" }
+[package]
+held_out = ""
+parquet = false
+"""
+
+
+def png(width: int = 96, height: int = 80, seed: int = 0) -> bytes:
+    """Return a picture with something to see in it."""
+    rows = b"".join(
+        b"\0" + bytes((x * (seed + 3) + y * (2 * seed + 1)) % 251 for x in range(width))
+        for y in range(height)
+    )
+    return _png(width, height, zlib.compress(rows))
+
+
+def bomb() -> bytes:
+    """Return a picture of few bytes that would be 3.6 gigapixels."""
+    return _png(60000, 60000, zlib.compress(b"\0" * 60001))
+
+
+def _png(width: int, height: int, data: bytes) -> bytes:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def article(prolog: str = "", caption: str = "Axial image of the chest of an adult patient.") -> bytes:
+    return (
+        f'{prolog}<article article-type="case-report" xmlns:xlink="http://www.w3.org/1999/xlink">'
+        f'<front><article-meta/></front><body><fig id="f"><caption><p>{caption}</p></caption>'
+        f'<graphic xlink:href="{PICTURE_NAME}"/></fig></body></article>'
+    ).encode()
+
+
+BOMB = (
+    '<!DOCTYPE a [<!ENTITY a "ha">'
+    + "".join(f'<!ENTITY {b} "&{a};&{a};&{a};&{a};">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+    + "]>"
+)
+OUTSIDE = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., int]:
+    """Return a function that lays out articles by PMCID, as XML and picture, and builds a dataset of them."""
+
+    def make(articles: dict[str, tuple[bytes, bytes]], source: str | None = None) -> int:
+        bucket = Bucket()
+        for pmcid, (xml, picture) in articles.items():
+            bucket.add_article(pmcid, 1, {PICTURE_NAME: picture}, xml=xml)
+        for key, content in bucket.objects.items():
+            path = tmp_path / "pmc" / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        rows = [
+            {"PMCID": pmcid, "file": PICTURE_NAME, "concepts": "C0024109", "concepts_manual": ""}
+            for pmcid in (*articles, "PMC2", "PMC3")
+        ]
+        write_inputs(tmp_path, list({row["PMCID"]: row for row in rows}.values()))
+        head = source or '[source]\nkind = "folder"\npath = "pmc"\n'
+        (tmp_path / "build.toml").write_text(head + TABLES)
+        return run(["run", str(tmp_path / "build.toml"), "--workers", "1", "--quiet"])
+
+    return make
+
+
+@pytest.fixture
+def drops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[], dict[str, tuple[str, str]]]:
+    """Return a function that tells what was left out, by key: reason and detail."""
+
+    def read() -> dict[str, tuple[str, str]]:
+        capsys.readouterr()
+        run(["drops", str(tmp_path / "build.toml"), "--format", "csv"])
+        rows = csv.DictReader(io.StringIO(capsys.readouterr().out))
+        return {row["key"]: (row["reason"], row["detail"]) for row in rows}
+
+    return read
+
+
+GOOD = {"PMC1": (article(), png(seed=1)), "PMC9": (article(), png(seed=5))}
+
+
+@pytest.mark.parametrize(
+    ("xml", "told"),
+    [
+        (article(BOMB, "&i;"), "entit"),
+        (article(OUTSIDE, "&x;"), "entit"),
+        (article()[:-30], ""),
+        (b"", ""),
+    ],
+)
+def test_a_hostile_or_broken_text_is_a_counted_drop(
+    build: Callable[..., int], drops: Callable[[], dict[str, tuple[str, str]]], xml: bytes, told: str
+) -> None:
+    code = build(GOOD | {"PMC2": (xml, png(seed=2))})
+
+    reason, detail = drops()["PMC2"]
+    assert (code, reason) == (0, "full text cannot be read")
+    assert told in detail
+    assert "root:" not in detail
+
+
+@pytest.mark.parametrize(
+    ("picture", "told"),
+    [
+        (png()[:-200], ""),
+        (bomb(), "pixels"),
+        (b"GIF89a, or so it says", ""),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n(/etc/passwd) run", "known format"),
+    ],
+)
+def test_a_broken_picture_is_a_counted_drop(
+    build: Callable[..., int], drops: Callable[[], dict[str, tuple[str, str]]], picture: bytes, told: str
+) -> None:
+    code = build(GOOD | {"PMC2": (article(), picture)})
+
+    reason, detail = drops()[f"PMC2/{PICTURE_NAME}"]
+    assert (code, reason) == (0, "image cannot be read")
+    assert told in detail
+
+
+def test_a_file_that_cannot_be_read_is_an_error_that_names_it(
+    build: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(GOOD)
+    (tmp_path / "concepts.csv").unlink()
+
+    code = run(["run", str(tmp_path / "build.toml"), "--quiet"])
+
+    assert code == 3
+    assert "concepts.csv: No such file" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_and_the_next_run_finishes(
+    build: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write = formats.write_bytes
+
+    def fail(path: Path, content: bytes) -> None:
+        if path.name == "00000-of-00001.jsonl" and path.parent.name == "images":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dataset_builder.store.write_bytes", fail)
+        first = build(GOOD)
+    told = capsys.readouterr().err
+
+    assert (first, (tmp_path / "dataset").exists()) == (3, False)
+    assert "No space left on device: make room" in told
+    assert run(["run", str(tmp_path / "build.toml"), "--quiet"]) == 0
+    assert run(["verify", str(tmp_path / "dataset")]) == 0
+
+
+def _package(folder: Path, pmcid: str, members: dict[str, bytes]) -> None:
+    with tarfile.open(folder / f"{pmcid}.tar.gz", "w:gz") as archive:
+        for name, content in members.items():
+            item = tarfile.TarInfo(name)
+            item.size = len(content)
+            archive.addfile(item, io.BytesIO(content))
+
+
+def test_a_package_that_leads_out_of_its_folder_is_a_counted_drop(
+    build: Callable[..., int], drops: Callable[[], dict[str, tuple[str, str]]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    licence = b'<permissions><license><ali:license_ref xmlns:ali="http://www.niso.org/schemas/ali/1.0/">'
+    licence += b"https://creativecommons.org/licenses/by/4.0/</ali:license_ref></license></permissions>"
+    text = article().replace(b"<article-meta/>", b"<article-meta>" + licence + b"</article-meta>")
+    for number in (1, 9):
+        _package(
+            folder,
+            f"PMC{number}",
+            {f"PMC{number}/a.nxml": text, f"PMC{number}/{PICTURE_NAME}": png(seed=number)},
+        )
+    _package(folder, "PMC2", {"PMC2/a.nxml": text, "../../evil.txt": b"out"})
+    (folder / "PMC3.tar.gz").write_bytes((folder / "PMC1.tar.gz").read_bytes()[:-60])
+
+    code = build(GOOD, '[source]\nkind = "packages"\npath = "packages"\n')
+
+    found = drops()
+    assert code == 0
+    assert (found["PMC2"][0], found["PMC3"][0]) == ("package is hostile", "package is damaged")
+    assert not list(tmp_path.rglob("evil.txt"))
