@@ -135,6 +135,7 @@ def test_the_interval_of_a_mean_covers_it_in_95_of_100_worlds() -> None:
     assert pytest.approx(0.95, abs=0.02) == single_coverage(500)
 
 
+@pytest.mark.slow
 def test_the_paired_interval_covers_the_difference_in_95_of_100_worlds() -> None:
     assert pytest.approx(0.95, abs=0.02) == paired_coverage(500)
 
@@ -173,6 +174,7 @@ def test_the_power_rises_with_the_effect_from_alpha_to_certainty() -> None:
     assert found[3] >= 0.99
 
 
+@pytest.mark.slow
 def test_holm_keeps_the_chance_of_any_error_in_a_family_at_alpha() -> None:
     corrected, plain = family_errors(500)
 

@@ -156,6 +156,7 @@ def test_a_million_columns(submit: Submit, board_with: Callable[[], Outcome]) ->
     assert max(map(len, outcome.messages)) < 500
 
 
+@pytest.mark.slow
 def test_more_rows_and_cells_than_memory_holds(submit: Submit, board_with: Callable[[], Outcome]) -> None:
     submit("evil", "cells", b"ID,CUIs\n" + b"," * (200 << 20))
     submit("evil", "rows", b"ID,CUIs\n" + b"a\n" * (100 << 20))
