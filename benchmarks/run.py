@@ -15,6 +15,8 @@ BENCHMARKS = (
     "bench_significance",
     "bench_leaderboard",
     "bench_split",
+    "bench_filters",
+    "bench_build",
 )
 
 
