@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from dataset_builder.csv_tables import csv_rows
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.formats import BYTE_ORDER_MARK, load
 
 _HEADER = ("PMCID", "file", "split", "ID")
 
@@ -35,16 +33,12 @@ def read_earlier(path: Path) -> Mapping[str, Earlier]:
     Raises:
         RejectedInput: A column is missing, a cell is empty, a figure stands twice.
     """
-    rows = csv.DictReader(io.StringIO(load(path).text.removeprefix(BYTE_ORDER_MARK), newline=""))
-    lacking = [name for name in _HEADER if name not in (rows.fieldnames or ())]
-    if lacking:
-        raise RejectedInput(f"{path}:1: no column {', '.join(lacking)}; expected PMCID,file,split,ID")
     found: dict[str, Earlier] = {}
-    for row in rows:
+    for line, row in csv_rows(path, _HEADER):
         if not all(row[name] for name in _HEADER):
-            raise RejectedInput(f"{path}:{rows.line_num}: an empty cell, expected PMCID,file,split,ID")
+            raise RejectedInput(f"{path}:{line}: an empty cell, expected PMCID,file,split,ID")
         key = f"{row['PMCID']}/{row['file']}"
         if key in found:
-            raise RejectedInput(f"{path}:{rows.line_num}: {key} stands twice, expected once")
+            raise RejectedInput(f"{path}:{line}: {key} stands twice, expected once")
         found[key] = Earlier(split=row["split"], image_id=row["ID"])
     return found

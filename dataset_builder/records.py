@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 LicenceSource = Literal[
     "metadata", "pmc-license-ref", "license_ref", "license-href", "license-link", "license-text"
@@ -199,6 +200,21 @@ class Drop:
     reason: str
     detail: str = ""
     score: float | None = None
+
+
+Kept = TypeVar("Kept")
+
+
+def parted(outcomes: Iterable[Kept | Drop]) -> tuple[list[Kept], list[Drop]]:
+    """Return what stays and what was left out, both in their order."""
+    kept: list[Kept] = []
+    drops: list[Drop] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Drop):
+            drops.append(outcome)
+        else:
+            kept.append(outcome)
+    return kept, drops
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from dataset_builder.csv_tables import csv_rows
 from dataset_builder.records import Drop, Figure
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import shorten
-from rocov2_eval.formats import BYTE_ORDER_MARK, load
 
 STAGE = "concepts"
 NO_CONCEPT = "no concept"
@@ -57,7 +55,7 @@ def read_table(path: Path) -> dict[str, FigureConcepts]:
         RejectedInput: A column is missing, a row stands twice or holds something that is no CUI.
     """
     found: dict[str, FigureConcepts] = {}
-    for line, row in _rows(path, _HEADER):
+    for line, row in csv_rows(path, _HEADER):
         key = f"{row['PMCID'].strip()}/{row['file'].strip()}"
         if key in found:
             raise RejectedInput(f"{path}:{line}: {shorten(key)} stands twice, expected once")
@@ -74,7 +72,7 @@ def read_names(path: Path) -> dict[str, str]:
         RejectedInput: A column is missing, a CUI stands twice with two names, or is none.
     """
     names: dict[str, str] = {}
-    for line, row in _rows(path, ("CUI", "Canonical name")):
+    for line, row in csv_rows(path, ("CUI", "Canonical name")):
         (cui,) = _cuis(row["CUI"], path, line) or ("",)
         name = row["Canonical name"].strip()
         if not cui or not name:
@@ -100,22 +98,6 @@ def select(
         manual = found.manual if found else ()
         kept.append(replace(figure, concepts=concepts, manual_concepts=manual))
     return kept, drops
-
-
-def _rows(path: Path, header: Sequence[str]) -> Iterable[tuple[int, dict[str, str]]]:
-    """Yield the rows of a CSV file with the line on which each ends."""
-    reader = csv.DictReader(io.StringIO(load(path).text.removeprefix(BYTE_ORDER_MARK), newline=""))
-    try:
-        names = reader.fieldnames or ()
-        lacking = [name for name in header if name not in names]
-        if lacking:
-            raise RejectedInput(f"{path}:1: no column {', '.join(lacking)} among {shorten(', '.join(names))}")
-        for row in reader:
-            if None in row or None in row.values():
-                raise RejectedInput(f"{path}:{reader.line_num}: expected {len(names)} cells as in the header")
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise RejectedInput(f"{path}:{reader.line_num}: {error}") from None
 
 
 def _cuis(cell: str, path: Path, line: int) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dataset_builder.filters.caption_text import clean
-from dataset_builder.records import Drop, Figure
+from dataset_builder.records import Drop, Figure, parted
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.findings import shorten
 
@@ -79,15 +79,7 @@ def select(figures: Iterable[Figure], options: CaptionOptions) -> tuple[list[Fig
         MissingResource: py3langid is not installed.
         UsageFault: It does not know one of the languages.
     """
-    kept: list[Figure] = []
-    drops: list[Drop] = []
-    for figure in figures:
-        outcome = _judge(figure, options)
-        if isinstance(outcome, Drop):
-            drops.append(outcome)
-        else:
-            kept.append(outcome)
-    return kept, drops
+    return parted(_judge(figure, options) for figure in figures)
 
 
 def english_probability(text: str, languages: tuple[str, ...] = LANGUAGES) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatement
+from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatement, parted
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.findings import shorten
 
@@ -124,15 +124,7 @@ class Verdict:
 
 def select(figures: Iterable[Figure], options: LicenceOptions) -> tuple[list[Figure], list[Drop]]:
     """Return the figures that may be redistributed, with their licence, and a drop for each other one."""
-    kept: list[Figure] = []
-    drops: list[Drop] = []
-    for figure in figures:
-        outcome = _judge(figure, options)
-        if isinstance(outcome, Drop):
-            drops.append(outcome)
-        else:
-            kept.append(outcome)
-    return kept, drops
+    return parted(_judge(figure, options) for figure in figures)
 
 
 def normalise(text: str | None) -> str | None:

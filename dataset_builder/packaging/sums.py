@@ -11,16 +11,12 @@ from rocov2_eval.findings import shorten
 
 SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\0\n]+)")
-_CHUNK = 1 << 20
 
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, which need not fit into memory."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def files_below(folder: Path) -> dict[str, Path]:

@@ -6,15 +6,13 @@ anything is counted, so that no table can tell them by subtraction. No page name
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from dataset_builder.gates import Gate, share_text
@@ -24,8 +22,7 @@ from dataset_builder.report.charts import bar_mark, columns, fitting_scale, leng
 from dataset_builder.report.statistics import Count, Distribution
 from rocov2_eval import __version__
 from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
-from rocov2_eval.findings import shorten
-from rocov2_eval.pages.rendering import resource
+from rocov2_eval.pages.rendering import new_environment, policy_of, resource
 
 _CONCEPTS_SHOWN = 25
 _MANUAL_NAMES = {**MODALITY_CUIS, **REGION_CUIS, **DIRECTION_CUIS}
@@ -90,7 +87,7 @@ def report_page(
         .render(
             title=title,
             private=private and bool(held_out),
-            policy=_policy(style),
+            policy=policy_of(style=style, pictures="data:"),
             style=Markup(style),  # noqa: S704  our own files
             script=None,
             home=None,
@@ -162,14 +159,6 @@ def _picture(
     return Picture(title=title, unit=unit, distribution=distribution, chart=chart, decimals=decimals)
 
 
-def _policy(style: str) -> str:
-    """Return a content security policy: our own style, the empty icon, nothing else."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
 @cache
 def _own_style() -> str:
     return (files("dataset_builder.report") / "templates/report.css").read_text(encoding="utf-8")
@@ -178,22 +167,9 @@ def _own_style() -> str:
 @cache
 def _environment() -> Environment:
     """Return the templates of this page, above those of all pages."""
-    environment = Environment(
-        loader=ChoiceLoader(
-            [
-                PackageLoader("dataset_builder.report", "templates"),
-                PackageLoader("rocov2_eval.pages", "templates"),
-            ]
-        ),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = new_environment("dataset_builder.report")
     environment.filters.update(
-        clean=shorten,
         thousands=lambda value: f"{value:,}",
-        count=lambda value, noun: f"{value:,} {noun}{'' if value == 1 else 's'}",
         share=share_text,
         value=_value_text,
         mark=_share_mark,

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for_any
@@ -130,8 +130,6 @@ class RayExecutor:
                 except self._ray.exceptions.WorkerCrashedError as error:
                     raise MissingResource(f"{_KILLED} ({error})") from None
 
-
-EXECUTORS: Mapping[str, Callable[..., Executor]] = {"local": LocalExecutor, "ray": RayExecutor}
 
 _KILLED = "a worker was killed, for want of memory as a rule: run again with fewer --workers"
 

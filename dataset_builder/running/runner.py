@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dataset_builder.option_tables import file_digest, options_digest
@@ -24,13 +23,12 @@ from dataset_builder.running.manifest import Done
 from dataset_builder.running.plan import PLAN, remove_strangers, shard_of, write_plan
 from dataset_builder.running.worker import Failure, Task, source_of, work, work_on
 from dataset_builder.stages import STAGES
-from dataset_builder.stages.package import GATES
+from dataset_builder.stages.package import GATES, SALT
 from dataset_builder.stages.stage import Stage
 from dataset_builder.store import FolderStore, Store, open_store
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 
 ALL = "all"  # the one shard of a stage that sees all records together
-_SALT = "salt"
 _SALT_BYTES = 32
 
 Report = Callable[[Stage, int, int], None]
@@ -67,20 +65,18 @@ def run_build(build: Build, executor: Executor, report: Report, *, last: str | N
         MissingResource: Another run is at work on this build.
     """
     store = open_store(build.work)
-    _check(build, last)
+    stages = _stages_up_to(last)
+    history = _History(build, stages)
     with _alone(store):
-        if store.read(_SALT) is None:
-            store.write(_SALT, secrets.token_bytes(_SALT_BYTES))
+        if store.read(SALT) is None:
+            store.write(SALT, secrets.token_bytes(_SALT_BYTES))
         pmcids = source_of(build, executor.workers).candidates()
         if not pmcids:
             raise RejectedInput(f"{build.path} [source]: there is no article")
         shards = write_plan(pmcids, build.shards, store)
-        history = _History(build)
-        for stage in STAGES:
+        for stage in stages:
             tasks = history.tasks(stage, shards, store, executor.workers)
             shards = history.add(stage, tasks, _run_stage(stage, tasks, store, executor, report))
-            if stage.name == last:
-                return
 
 
 def forget(build: Build, stage: str) -> None:
@@ -96,7 +92,7 @@ def state_of_build(build: Build) -> Iterator[StageState]:
     store = open_store(build.work)
     names = store.names(f"stages/{PLAN}")
     shards = tuple(shard_of(name) for name in names if name.endswith(".jsonl"))
-    history = _History(build)
+    history = _History(build, STAGES)
     is_known = bool(shards)
     for stage in STAGES:
         if not is_known:
@@ -142,10 +138,14 @@ def gates_of_build(build: Build) -> list[dict[str, Any]]:
 
 
 class _History:
-    """What is known of the stages that are done: counts, provenance, and what went into each."""
+    """What is known of the stages that are done: counts, provenance, and what went into each.
 
-    def __init__(self, build: Build) -> None:
+    Whatever in the options of the stages cannot work is found when it is made, before anything is fetched.
+    """
+
+    def __init__(self, build: Build, stages: Sequence[Stage]) -> None:
         self._build = build
+        self._options = {stage.name: _digests(stage, build) for stage in stages}
         self._before = PLAN
         self._records: dict[str, str] = {}
         self._counts: tuple[StageCount, ...] = ()
@@ -153,7 +153,7 @@ class _History:
 
     def tasks(self, stage: Stage, shards: Sequence[str], store: Store, workers: int = 1) -> list[Task]:
         """Return the tasks of the next stage."""
-        options = _digests(stage, self._build)
+        options = self._options[stage.name]
         code = manifest.code_digest(stage.module, stage.libraries)
         groups = {ALL: tuple(shards)} if stage.scope == "all" else {shard: (shard,) for shard in shards}
         return [
@@ -179,7 +179,7 @@ class _History:
         self._counts += manifest.stage_counts(stage.name, stage.title, dones)
         self._provenance[stage.name] = manifest.provenance(
             manifest.joined_content(done.content for done in dones),
-            _digests(stage, self._build),
+            self._options[stage.name],
             manifest.code_digest(stage.module, stage.libraries),
         )
         return shards
@@ -192,7 +192,7 @@ class _History:
             earlier = self._build.earlier
             parts += [
                 [list(count.dropped) for count in self._counts],
-                options_digest(_EarlierFile(path=earlier)) if earlier else None,
+                file_digest(earlier) if earlier else None,
                 str(self._build.out),
             ]
         return manifest.joined_digest(parts)
@@ -204,17 +204,9 @@ class _History:
         return self._records[shard]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _EarlierFile:
-    path: Path
-
-
-def _check(build: Build, last: str | None) -> None:
-    """Find what cannot work before anything is fetched for it."""
-    for stage in STAGES:
-        _digests(stage, build)
-        if stage.name == last:
-            return
+def _stages_up_to(last: str | None) -> tuple[Stage, ...]:
+    names = [stage.name for stage in STAGES]
+    return STAGES if last is None else STAGES[: names.index(last) + 1]
 
 
 def _digests(stage: Stage, build: Build) -> dict[str, str]:

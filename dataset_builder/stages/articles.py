@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dataset_builder.records import Drop, Entry
+from dataset_builder.records import Entry, parted
 from dataset_builder.stages.stage import Candidate, Context, Result, Stage
 
 
@@ -15,10 +15,8 @@ def run(candidates: Sequence[Candidate], context: Context) -> Result:
     for done, candidate in enumerate(candidates, start=1):
         found.append(source.entry(candidate.pmcid))
         context.progress(done, len(candidates))
-    return Result(
-        kept=[item for item in found if isinstance(item, Entry)],
-        drops=[item for item in found if isinstance(item, Drop)],
-    )
+    kept, drops = parted(found)
+    return Result(kept=kept, drops=drops)
 
 
 STAGE = Stage(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from dataset_builder.duplicates import examine
 from dataset_builder.pictures import UNREADABLE, Unreadable
-from dataset_builder.records import Drop, Figure, ImageFacts
+from dataset_builder.records import Drop, Figure, parted
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import RejectedInput, UsageFault
 
@@ -35,19 +35,15 @@ class ImageOptions:
 def run(figures: Sequence[Figure], context: Context) -> Result:
     """Fetch and decode every file."""
     options: ImageOptions = context.tables["images"]
-    kept = []
-    drops = []
+    found = []
     for done, figure in enumerate(figures, start=1):
-        found = _examine(figure, context, options)
-        if isinstance(found, Drop):
-            drops.append(found)
-        else:
-            kept.append(replace(figure, image=found))
+        found.append(_examined(figure, context, options))
         context.progress(done, len(figures))
+    kept, drops = parted(found)
     return Result(kept=kept, drops=drops)
 
 
-def _examine(figure: Figure, context: Context, options: ImageOptions) -> ImageFacts | Drop:
+def _examined(figure: Figure, context: Context, options: ImageOptions) -> Figure | Drop:
     assert figure.media is not None, "the figures stage has looked it up"
     try:
         content = context.open_source().read(figure.media)
@@ -65,7 +61,7 @@ def _examine(figure: Figure, context: Context, options: ImageOptions) -> ImageFa
             reason=TOO_SMALL,
             detail=f"{facts.width}x{facts.height} pixels, expected {options.min_side} each way",
         )
-    return facts
+    return replace(figure, image=facts)
 
 
 STAGE = Stage(

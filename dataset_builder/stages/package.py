@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from dataset_builder.concepts.table import read_names
 from dataset_builder.gates import judge
+from dataset_builder.option_tables import file_digest
 from dataset_builder.packaging import Contents, write_dataset
+from dataset_builder.packaging.sums import SUMS
 from dataset_builder.record_lines import to_lines
 from dataset_builder.records import Figure
 from dataset_builder.report import report_page
@@ -16,8 +17,8 @@ from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import RejectedInput
 
 NAME = "package"
+SALT = "salt"  # in the store: the secret that the order of the held-out images comes from
 GATES = "gates.jsonl"  # in the store: what the gates came to when the dataset was last written
-_SUMS = "SHA256SUMS"
 
 
 def run(figures: Sequence[Figure], context: Context) -> Result:
@@ -28,7 +29,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
     if failed:
         messages = "; ".join(f"{gate.name}: {gate.message}" for gate in failed)
         raise RejectedInput(f"no dataset is written, for a quality gate fails: {messages}")
-    salt = context.store.read("salt")
+    salt = context.store.read(SALT)
     assert salt, "the runner has made one"
     numbered = write_dataset(
         Contents(
@@ -47,13 +48,8 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
         context.progress,
     )
     truth = Path(f"{context.out}-truth.zip")
-    written = [path for path in (context.out / _SUMS, truth) if path.is_file()]
-    return Result(kept=numbered, products={str(path): _digest(path) for path in written})
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    written = [path for path in (context.out / SUMS, truth) if path.is_file()]
+    return Result(kept=numbered, products={str(path): file_digest(path) for path in written})
 
 
 STAGE = Stage(

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rocov2_eval import __version__
@@ -31,12 +31,18 @@ def render(template: str, **values: Any) -> str:  # noqa: ANN401  what a templat
     return _environment().get_template(template).render(style=style, version=__version__, **values)
 
 
-def policy_of(*, script: str | None = None) -> str:
-    """Return a content security policy: our own style and script, pictures beside the page, nothing else."""
+def policy_of(*, script: str | None = None, style: str | None = None, pictures: str = "'self' data:") -> str:
+    """Return a content security policy: our own style and script, pictures beside the page, nothing else.
+
+    Args:
+        script: That of the page, None where it has none.
+        style: That of the page, None for the style of all pages alone.
+        pictures: Where pictures may come from.
+    """
     rules = {
         "default-src": "'none'",
-        "style-src": _hash(resource("style.css")),
-        "img-src": "'self' data:",
+        "style-src": _hash(resource("style.css") if style is None else style),
+        "img-src": pictures,
         "base-uri": "'none'",
         "form-action": "'none'",
     }
@@ -51,6 +57,23 @@ def resource(name: str) -> str:
     return (files("rocov2_eval.pages") / "templates" / name).read_text(encoding="utf-8")
 
 
+def new_environment(*packages: str) -> Environment:
+    """Return templates of packages, before those of all pages, with the filters that every page has."""
+    environment = Environment(
+        loader=ChoiceLoader(
+            [PackageLoader(package, "templates") for package in (*packages, "rocov2_eval.pages")]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        clean=shorten, count=lambda value, noun: f"{value:,} {noun}{'' if value == 1 else 's'}"
+    )
+    return environment
+
+
 def _hash(text: str) -> str:
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return f"'sha256-{digest}'"
@@ -58,18 +81,10 @@ def _hash(text: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("rocov2_eval.pages", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = new_environment()
     environment.filters.update(
-        clean=shorten,
         number=score_text,
         told=lambda value, private: told(value, private=private),
-        count=lambda value, noun: f"{value:,} {noun}{'' if value == 1 else 's'}",
         score_title=title_of,
         run_address=_run_address,
     )

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from dataset_builder.cli import build as commands
+from dataset_builder.running.config import read_build
+from dataset_builder.stages import STAGES, TABLES
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+
+LEAST = '[source]\nkind = "s3"\nlist = "a.txt"\n[concepts]\ntable = "c.csv"\nnames = "n.csv"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "build.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_file_to_begin_with_says_the_defaults(tmp_path: Path) -> None:
+    text = resources.files("dataset_builder").joinpath("build.toml").read_text(encoding="utf-8")
+    found = read_build(write(tmp_path, text))
+    least = read_build(write(tmp_path, LEAST))
+
+    same = [name for name in TABLES if found.tables[name] == least.tables[name]]
+    assert [name for name in TABLES if name not in ("source", "concepts")] == [
+        name for name in same if name not in ("source", "concepts")
+    ]
+    assert (found.out, found.work, found.shards) == (least.out, least.work, least.shards)
+
+
+def test_the_command_knows_every_stage_in_order() -> None:
+    assert tuple(stage.name for stage in STAGES) == commands._STAGES
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[sauce]\n", r"unknown table \[sauce\], expected some of \[build\], \[source\]"),
+        ("source = 1\n", "source = 1, expected a table"),
+        (LEAST + "[build]\nshards = -1\n", r"\[build\] shards: -1"),
+        (LEAST + '[build]\nout = ""\n', "out and work"),
+        ("[source]\n", r"\[source\]: kind is missing"),
+    ],
+)
+def test_a_wrong_file_is_told(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UsageFault, match=told):
+        read_build(write(tmp_path, text))
+
+
+def test_a_file_that_is_no_toml_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RejectedInput, match=r"build\.toml: no TOML"):
+        read_build(write(tmp_path, "[source"))
+
+
+def test_a_file_that_is_not_there_is_told_with_the_command_that_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(MissingResource, match="rocov2-build init"):
+        read_build(tmp_path / "build.toml")
