@@ -1,6 +1,7 @@
 """Tables of a TOML file into frozen dataclasses: unknown keys and wrong types are refused by name.
 
-A field of type Path is a file: relative to the TOML file, and its content is part of the configuration.
+A field of type Path is a file, or a folder of files: relative to the TOML file, and what they hold is part of
+the configuration.
 """
 
 from __future__ import annotations
@@ -153,7 +154,8 @@ def _plain(value: object) -> Any:  # noqa: ANN401  what JSON can hold
             if not item.metadata.get("only_speed")
         }
     if isinstance(value, Path):
-        return {"sha256": file_digest(value)}
+        files = sorted(file for file in value.rglob("*") if file.is_file()) if value.is_dir() else (value,)
+        return [{"sha256": file_digest(file)} for file in files]
     if isinstance(value, Mapping):
         return [[name, _plain(item)] for name, item in value.items()]  # the order of splits counts
     if isinstance(value, tuple):

@@ -82,6 +82,16 @@ def test_the_digest_follows_the_content_of_a_file_and_not_its_place(tmp_path: Pa
     assert digests[0] != digests[2]
 
 
+def test_the_digest_follows_the_content_of_the_files_of_a_folder(tmp_path: Path) -> None:
+    for name, content in (("a", "1"), ("b", "1"), ("c", "2")):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep" / "list.csv").write_text(content)
+    digests = [options_digest(read(tmp_path, table=name)) for name in "abc"]
+
+    assert digests[0] == digests[1]
+    assert digests[0] != digests[2]
+
+
 def test_the_digest_passes_over_what_only_moves_the_speed(tmp_path: Path) -> None:
     assert options_digest(read(tmp_path)) == options_digest(read(tmp_path, per_second=9))
 
