@@ -2,8 +2,10 @@
 
 folder/
   license_information.csv      ID,PMCID,…
-  {split}_captions.csv         ID,Caption   (or {split}_concepts.csv, for the ids alone)
+  {split}_captions.csv         ID,Caption   (or {split}_concepts.csv or {split}_images.csv, for the ids alone)
   {split}/<ID>.jpg             (or {split}_images/<ID>.jpg)
+
+The archive of a held-out truth has tables of the same names.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ GUESSES: Mapping[Role, tuple[str, ...]] = {
     "image": ("imagepath", "filename", "filepath", "path", "file"),
 }
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".webp", ".bmp")
+_CAPTIONS = "_captions.csv"
+_LICENCES = "license_information.csv"
 _KIND_OF: tuple[tuple[Kind, Role], ...] = (
     ("articles", "article"),
     ("images", "image"),
@@ -77,7 +81,10 @@ class Dataset:
 
 
 def read_dataset(
-    path: Path, columns: Mapping[Role, str] | None = None, where: Sequence[tuple[str, str]] = ()
+    path: Path,
+    columns: Mapping[Role, str] | None = None,
+    where: Sequence[tuple[str, str]] = (),
+    truth: Mapping[str, bytes] | None = None,
 ) -> Dataset:
     """Read a dataset folder, or a CSV file.
 
@@ -86,16 +93,25 @@ def read_dataset(
         columns: Columns named by the user; the others are guessed. For a file only.
         where: Keep the rows whose column has the value; several values of one column are alternatives. For a
             file only.
+        truth: Files of the archive of a held-out truth by name: they have the captions and articles of the
+            split of which the folder has the ids alone. For a folder only.
 
     Raises:
         RejectedInput: A file cannot be read, or is broken.
         UsageFault: A column or a split is missing, or an option does not go with a folder.
     """
     if not path.is_dir():
+        if truth is not None:
+            raise UsageFault(f"{path} is a file: the archive of a held-out truth goes with a folder")
         return _read_file(path, columns or {}, where)
     if columns or where:
         raise UsageFault(f"{path} is a folder in the ROCOv2 layout: columns and --where go with a CSV file")
-    return _read_folder(path)
+    return _read_folder(path, truth or {})
+
+
+def bare(name: str) -> str:
+    """Return the name of a column as `GUESSES` has it."""
+    return re.sub(r"[\s_-]", "", name).lower()
 
 
 def _read_file(path: Path, named: Mapping[Role, str], where: Sequence[tuple[str, str]]) -> Dataset:
@@ -135,14 +151,26 @@ def _row(record: Sequence[str], columns: Mapping[Role, int], folder: Path) -> Ro
         split=cell("split"),
         article=cell("article"),
         caption=cell("caption"),
-        image=image if image and image.is_file() else None,
+        image=image if image and _is_file(image) else None,
     )
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether there is a file; what the system takes for no name, such as a long text, names none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _records(path: Path) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a CSV file, every row as wide as the header."""
-    text = load(path).text.removeprefix(BYTE_ORDER_MARK)
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    return _parsed(load(path).text, str(path), "\t" if path.suffix.lower() == ".tsv" else ",")
+
+
+def _parsed(text: str, path: str, delimiter: str = ",") -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of a text, every row as wide as the header."""
+    text = text.removeprefix(BYTE_ORDER_MARK)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     records = []
     header: list[str] = []
@@ -165,7 +193,7 @@ def _records(path: Path) -> tuple[list[str], list[list[str]]]:
 
 def _columns(path: Path, header: Sequence[str], named: Mapping[Role, str]) -> dict[Role, int]:
     columns: dict[Role, int] = {}
-    plain = [re.sub(r"[\s_-]", "", name).lower() for name in header]
+    plain = [bare(name) for name in header]
     for role, guesses in GUESSES.items():
         if role in named:
             columns[role] = _column(path, header, named[role], f"--{role}")
@@ -178,7 +206,7 @@ def _columns(path: Path, header: Sequence[str], named: Mapping[Role, str]) -> di
     return columns
 
 
-def _column(path: Path, header: Sequence[str], name: str, option: str) -> int:
+def _column(path: Path | str, header: Sequence[str], name: str, option: str) -> int:
     if name not in header:
         raise UsageFault(f"{path}: {option} {shorten(name)}: no such column among {_listed(header)}")
     return header.index(name)
@@ -194,36 +222,36 @@ def _refuse_repeated(path: Path, keys: Sequence[tuple[str, str]]) -> None:
         raise RejectedInput(f"{path}: {shorten(image_id)!r} stands {times} times in {split}, expected once")
 
 
-def _read_folder(folder: Path) -> Dataset:
+def _read_folder(folder: Path, truth: Mapping[str, bytes]) -> Dataset:
     tables = _split_tables(folder)
     if not tables:
         raise UsageFault(
             f"{folder}: expected train_captions.csv or train_concepts.csv and the like for the other splits"
         )
-    articles = _articles(folder)
+    articles = _articles(folder) | _hidden_articles(truth)
     rows = []
     pictured = False
     for split, table in tables.items():
-        header, records = _records(table)
         pictures = _pictures(folder, split)
         pictured = pictured or bool(pictures)
-        is_caption = table.name.endswith("_captions.csv")
-        if len(header) < 2:  # noqa: PLR2004  an id and a cell
-            raise RejectedInput(f"{table}:1: one column, expected ID,{'Caption' if is_caption else 'CUIs'}")
+        header, records = _records(table)
+        is_captioned = table.name.endswith(_CAPTIONS)
+        captions = _captions(table, header, records) if is_captioned else _hidden_captions(truth, split)
+        image_ids = [record[0] for record in records]
+        _refuse_repeated(table, [(split, image_id) for image_id in image_ids])
         rows += [
             Row(
-                image_id=record[0],
+                image_id=image_id,
                 split=split,
-                article=articles.get(record[0], ""),
-                caption=record[1] if is_caption else "",
-                image=pictures.get(record[0]),
+                article=articles.get(image_id, ""),
+                caption=captions.get(image_id, ""),
+                image=pictures.get(image_id),
             )
-            for record in records
+            for image_id in image_ids
         ]
-        _refuse_repeated(table, [(split, record[0]) for record in records])
     absent: dict[Kind, str] = {}
     if not any(articles.values()):
-        absent["articles"] = "license_information.csv is absent or names no article"
+        absent["articles"] = f"{_LICENCES} is absent or names no article"
     if not pictured:
         absent["images"] = "there is no folder of images named like a split; unpack the archives"
     if not any(row.caption for row in rows):
@@ -232,22 +260,49 @@ def _read_folder(folder: Path) -> Dataset:
 
 
 def _split_tables(folder: Path) -> dict[str, Path]:
-    """Return the table of each split: of captions, where there is one, else of concepts."""
+    """Return the table of each split: of captions where there is one, else of concepts, else of ids."""
     tables: dict[str, Path] = {}
-    for ending in ("_captions.csv", "_concepts.csv"):
+    for ending in (_CAPTIONS, "_concepts.csv", "_images.csv"):
         for path in sorted(folder.glob(f"*{ending}")):
             tables.setdefault(path.name.removesuffix(ending), path)
     return dict(sorted(tables.items()))
 
 
+def _captions(path: Path | str, header: Sequence[str], records: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return the captions of a table by image."""
+    if len(header) < 2:  # noqa: PLR2004  an id and a cell
+        raise RejectedInput(f"{path}:1: one column, expected ID,Caption")
+    return {record[0]: record[1] for record in records}
+
+
+def _hidden_captions(truth: Mapping[str, bytes], split: str) -> dict[str, str]:
+    """Return the captions of a held-out split by image, none where the archive does not tell them."""
+    name = f"{split}{_CAPTIONS}"
+    return _captions(f"truth/{name}", *_hidden_records(truth, name)) if name in truth else {}
+
+
 def _articles(folder: Path) -> dict[str, str]:
-    path = folder / "license_information.csv"
-    if not path.is_file():
+    path = folder / _LICENCES
+    return _articles_of(path, *_records(path)) if path.is_file() else {}
+
+
+def _hidden_articles(truth: Mapping[str, bytes]) -> dict[str, str]:
+    if _LICENCES not in truth:
         return {}
-    header, records = _records(path)
+    return _articles_of(f"truth/{_LICENCES}", *_hidden_records(truth, _LICENCES))
+
+
+def _articles_of(path: Path | str, header: Sequence[str], records: Sequence[Sequence[str]]) -> dict[str, str]:
     image_id = _column(path, header, "ID", "column")
     article = _column(path, header, "PMCID", "column")
     return {record[image_id].strip(): record[article].strip() for record in records}
+
+
+def _hidden_records(truth: Mapping[str, bytes], name: str) -> tuple[list[str], list[list[str]]]:
+    try:
+        return _parsed(truth[name].decode(), f"truth/{name}")
+    except UnicodeDecodeError as error:
+        raise RejectedInput(f"truth/{name}: {error}, expected UTF-8") from None
 
 
 def _pictures(folder: Path, split: str) -> dict[str, Path]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from dataset_builder.csv_tables import csv_rows
+from dataset_builder.figure_tables import FigureTable, key_of_row
 from rocov2_eval.errors import RejectedInput
 
-_HEADER = ("PMCID", "file", "split", "ID")
+_HEADER = ("PMCID", "file", "split", "ID", "linked")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Earlier:
+class Assignment:
     """Where an earlier edition had an image.
 
     Attributes:
@@ -26,19 +28,38 @@ class Earlier:
     image_id: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """All that an earlier edition had; nothing for a first edition.
+
+    Attributes:
+        images: By figure.
+        splits: By PMCID the splits that images of an article are in, its near duplicates in other articles
+            included: new images of the article must not go elsewhere, even where no earlier one is left.
+    """
+
+    images: FigureTable[Assignment] = field(default_factory=lambda: FigureTable(rows={}))
+    splits: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
 @lru_cache(maxsize=1)
-def read_earlier(path: Path) -> Mapping[str, Earlier]:
-    """Return the assignments of an earlier edition by key of the figure.
+def read_earlier(path: Path) -> Earlier:
+    """Return the assignments of an earlier edition.
 
     Raises:
         RejectedInput: A column is missing, a cell is empty, a figure stands twice.
     """
-    found: dict[str, Earlier] = {}
+    images: dict[str, Assignment] = {}
+    splits: defaultdict[str, set[str]] = defaultdict(set)
     for line, row in csv_rows(path, _HEADER):
-        if not all(row[name] for name in _HEADER):
+        if not all(row[name] for name in _HEADER if name != "linked"):
             raise RejectedInput(f"{path}:{line}: an empty cell, expected PMCID,file,split,ID")
-        key = f"{row['PMCID']}/{row['file']}"
-        if key in found:
+        key = key_of_row(row["PMCID"], row["file"])
+        if key in images:
             raise RejectedInput(f"{path}:{line}: {key} stands twice, expected once")
-        found[key] = Earlier(split=row["split"], image_id=row["ID"])
-    return found
+        images[key] = Assignment(split=row["split"], image_id=row["ID"])
+        for pmcid in (key.partition("/")[0], *filter(None, row["linked"].split(";"))):
+            splits[pmcid].add(row["split"])
+    return Earlier(
+        images=FigureTable(rows=images), splits={pmcid: frozenset(found) for pmcid, found in splits.items()}
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dataset_builder.leaks import Check, Leak, LeakReport
@@ -27,6 +27,7 @@ def leaks_document(report: LeakReport) -> dict[str, Any]:
         "checks": {
             check.kind: {
                 "not_checked": check.not_checked,
+                "unknown_splits": list(check.unknown_splits),
                 "looked_at": check.looked_at,
                 "without": check.without,
                 "distinct": check.distinct,
@@ -104,6 +105,8 @@ def _sentence(check: Check) -> str:
         noun = "image has" if check.without == 1 else "images have"
         readable = "readable picture" if check.kind == "images" else _ONE[check.kind]
         without = f"; {check.without:,} {noun} no {readable}"
+        if check.unknown_splits:
+            without += f", among them all of {_named(check.unknown_splits)}"
     return f"{len(check.leaks):,} of {check.distinct:,} are in several splits{without}"
 
 
@@ -118,8 +121,18 @@ def _ids(ids: tuple[str, ...]) -> str:
 
 def _verdict(report: LeakReport) -> str:
     unchecked = [check.kind for check in report.checks if check.not_checked]
-    limits = f" ({' and '.join(unchecked)} not checked)" if unchecked else ""
-    return ("The splits leak into each other" if report.has_leaks else "No leaks found") + f"{limits}."
+    limits = [f"{' and '.join(unchecked)} not checked"] if unchecked else []
+    limits += [
+        f"{check.kind} of {_named(check.unknown_splits)} not known"
+        for check in report.checks
+        if check.unknown_splits and not check.not_checked
+    ]
+    verdict = "The splits leak into each other" if report.has_leaks else "No leaks found"
+    return f"{verdict} ({'; '.join(limits)})." if limits else f"{verdict}."
+
+
+def _named(splits: Sequence[str]) -> str:
+    return " and ".join(shorten(split, 30) for split in splits)
 
 
 def _cell(text: str) -> str:

@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from dataset_builder.dataset_tables import Dataset, Kind, Row
+from dataset_builder.dataset_tables import Dataset, Kind, Row, bare
 from dataset_builder.duplicates import DEFAULT_DISTANCE, Fingerprint, clusters, fingerprint
 from dataset_builder.pictures import Unreadable
+from dataset_builder.pmc.layout import normal_pmcid
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.findings import shorten
 
 _MOST_BYTES = 1 << 28
 _NO_WORD = re.compile(r"[\W_]+")
+_THING: Mapping[Kind, str] = {
+    "articles": "an article",
+    "images": "a readable picture",
+    "captions": "a caption",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +50,8 @@ class Check:
         without: Images that have none.
         distinct: How many different articles, pictures or captions there are.
         leaks: Those in more than one split, in the order of the dataset.
-        not_checked: Why nothing was looked at, None where something was.
+        unknown_splits: Those without any image that was looked at, ascending.
+        not_checked: Why nothing was compared, None where something was.
     """
 
     kind: Kind
@@ -52,6 +59,7 @@ class Check:
     without: int
     distinct: int
     leaks: tuple[Leak, ...]
+    unknown_splits: tuple[str, ...] = ()
     not_checked: str | None = None
 
     def between(self) -> dict[tuple[str, str], int]:
@@ -111,7 +119,7 @@ def find_leaks(
     if not with_images:
         absent["images"] = "not asked for"
     checks = (
-        _check("articles", dataset.rows, [row.article for row in dataset.rows], absent),
+        _check("articles", dataset.rows, _article_keys(dataset), absent),
         _check("images", dataset.rows, _image_keys(dataset.rows, absent, distance, jobs, progress), absent),
         _check("captions", dataset.rows, [normalised(row.caption) for row in dataset.rows], absent),
     )
@@ -126,6 +134,25 @@ def find_leaks(
 def normalised(caption: str) -> str:
     """Return a caption without what does not make it another: case, punctuation, blanks, Unicode forms."""
     return _NO_WORD.sub(" ", unicodedata.normalize("NFKC", caption).casefold()).strip()
+
+
+def _article_keys(dataset: Dataset) -> list[str]:
+    """Return the article of each row, PMCIDs in one spelling: `PMC1`, `pmc1` and `1` are the same.
+
+    A folder names PMCIDs; a column does if it is called so, or if any of its cells has the letters.
+    """
+    keys = [row.article for row in dataset.rows]
+    column = dataset.columns.get("article", "pmcid")
+    if bare(column) == "pmcid" or any(key[:3].upper() == "PMC" for key in keys):
+        return [_one_spelling(key) for key in keys]
+    return keys
+
+
+def _one_spelling(article: str) -> str:
+    try:
+        return normal_pmcid(article)
+    except ValueError:  # no PMCID after all: compared as it is
+        return article
 
 
 def _image_keys(
@@ -175,23 +202,40 @@ def _fingerprint_of(path: Path) -> Fingerprint | Unreadable:
 
 
 def _check(kind: Kind, rows: Sequence[Row], keys: Sequence[str], absent: Mapping[Kind, str]) -> Check:
-    if kind in absent:
+    looked_at = sum(map(bool, keys))
+    splits = {row.split for row in rows}
+    known = {row.split for row, key in zip(rows, keys, strict=True) if key}
+    reason = absent.get(kind) or _incomparable(kind, known)
+    if reason:
         return Check(
-            kind=kind, looked_at=0, without=len(rows), distinct=0, leaks=(), not_checked=absent[kind]
+            kind=kind,
+            looked_at=looked_at,
+            without=len(rows) - looked_at,
+            distinct=0,
+            leaks=(),
+            unknown_splits=tuple(sorted(splits - known)),
+            not_checked=reason,
         )
     holders: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for row, key in zip(rows, keys, strict=True):
         if key:
             holders[key][row.split].append(row.image_id)
-    looked_at = sum(map(bool, keys))
     return Check(
         kind=kind,
         looked_at=looked_at,
         without=len(rows) - looked_at,
         distinct=len(holders),
+        unknown_splits=tuple(sorted(splits - known)),
         leaks=tuple(
             Leak(key=key, images={split: tuple(by_split[split]) for split in sorted(by_split)})
             for key, by_split in holders.items()
             if len(by_split) > 1
         ),
     )
+
+
+def _incomparable(kind: Kind, known: set[str]) -> str | None:
+    """Return why nothing can cross between the splits that something is known of, None where it can."""
+    if not known:
+        return f"no image has {_THING[kind]}"
+    return f"only images of {shorten(next(iter(known)))} have {_THING[kind]}" if len(known) == 1 else None

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+SPLITS = ("train", "valid", "test")  # of a dataset in the layout of ROCOv2, in the order of its tables
+
 LicenceSource = Literal[
     "metadata", "pmc-license-ref", "license_ref", "license-href", "license-link", "license-text"
 ]

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from dataset_builder.csv_tables import csv_rows
 from dataset_builder.pmc.client import FetchFailed, PmcClient
 from dataset_builder.pmc.layout import ArticleMetadata, find_media, normal_pmcid
+from dataset_builder.records import Media
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import finding
-from rocov2_eval.formats import load, write_text
+from rocov2_eval.findings import finding, shorten
+from rocov2_eval.formats import write_text
+from rocov2_eval.records import Finding
 
 REPORT = "rehydrated.csv"
 HEADER = ("pmcid", "file", "outcome", "version", "key")
+_MOST_FAULTS = 20  # shown of one file: a file of something else has millions
+_PMCID = re.compile(r"(?:PMC)?\d{1,12}", re.IGNORECASE)
+_MOST_NAME_BYTES = 250  # file systems take 255, and `.part` is put behind the name
+
 Progress = Callable[[int, int], None]
 
 
@@ -56,23 +64,23 @@ def read_list(path: Path, pmcid_column: str, file_column: str) -> list[Wanted]:
     Raises:
         RejectedInput: It cannot be read, lacks a column, or holds something that is no PMCID or no file name.
     """
-    source = load(path)
-    rows = csv.DictReader(io.StringIO(source.text))
-    lacking = [name for name in (pmcid_column, file_column) if name not in (rows.fieldnames or ())]
-    if lacking:
-        held = ", ".join(rows.fieldnames or ()) or "nothing"
-        message = f"expected a column {' and '.join(lacking)}, found {held}"
-        raise RejectedInput(message, [finding("R102", source.path, 1, message)])
-    found = []
+    found: list[Finding] = []
     wanted: dict[Wanted, None] = {}
-    for row in rows:
-        pmcid, file = row[pmcid_column] or "", row[file_column] or ""
+    for line, row in csv_rows(path, ()):
+        lacking = [name for name in (pmcid_column, file_column) if name not in row]
+        if lacking:
+            held = shorten(", ".join(row), 200)
+            raise _rejected(path, 1, f"expected a column {' and '.join(lacking)}, found {held}")
         try:
-            wanted[Wanted(pmcid=normal_pmcid(pmcid), file=_file_name(file))] = None
+            wanted[Wanted(pmcid=_pmcid(row[pmcid_column]), file=_file_name(row[file_column]))] = None
         except ValueError as error:
-            found.append(finding("R102", source.path, rows.line_num, str(error)))
+            found.append(finding("R113", str(path), line, str(error)))
+        if len(found) == _MOST_FAULTS:
+            break
     if found:
         raise RejectedInput(f"{path} is not a list of figures", found)
+    if not wanted:
+        raise _rejected(path, None, "no row, expected at least one figure")
     return list(wanted)
 
 
@@ -117,7 +125,7 @@ def report_csv(outcomes: Iterable[Outcome]) -> str:
 
 
 def _article(wanted: Sequence[Wanted], target: Path, client: PmcClient) -> Iterator[Outcome]:
-    """Yield what became of the figures of one article."""
+    """Yield what became of the figures of one article; a file under several names is fetched once."""
     lacking = []
     for item in wanted:
         if (target / item.pmcid / item.file).is_file():
@@ -132,12 +140,19 @@ def _article(wanted: Sequence[Wanted], target: Path, client: PmcClient) -> Itera
         yield from (Outcome(wanted=item, outcome=f"failed: {error}") for item in lacking)
         return
     reason = _refusal(metadata)
+    fetched: dict[str, str] = {}
     for item in lacking:
         if metadata is None or reason:
             version = metadata.version if metadata else None
             yield Outcome(wanted=item, outcome=reason or "no article", version=version)
-        else:
-            yield _figure(item, metadata, target, client)
+            continue
+        media = find_media(metadata.media, item.file)
+        if media is None:
+            yield Outcome(wanted=item, outcome="no such file", version=metadata.version)
+            continue
+        if media.key not in fetched:
+            fetched[media.key] = _fetched(media, target / item.pmcid / media.name, client)
+        yield Outcome(wanted=item, outcome=fetched[media.key], version=metadata.version, key=media.key)
 
 
 def _refusal(metadata: ArticleMetadata | None) -> str | None:
@@ -149,20 +164,30 @@ def _refusal(metadata: ArticleMetadata | None) -> str | None:
     return None if metadata.is_open_access else "not open access"
 
 
-def _figure(wanted: Wanted, metadata: ArticleMetadata, target: Path, client: PmcClient) -> Outcome:
-    media = find_media(metadata.media, wanted.file)
-    if media is None:
-        return Outcome(wanted=wanted, outcome="no such file", version=metadata.version)
+def _fetched(media: Media, path: Path, client: PmcClient) -> str:
+    """Return what became of a file, which may be there under another name than it was asked for by."""
+    if path.is_file():
+        return "was here"
     try:
-        is_there = client.fetch(media, target / wanted.pmcid / media.name)
+        return "fetched" if client.fetch(media, path) else "no such file"
     except FetchFailed as error:
-        return Outcome(wanted=wanted, outcome=f"failed: {error}", version=metadata.version, key=media.key)
-    outcome = "fetched" if is_there else "no such file"
-    return Outcome(wanted=wanted, outcome=outcome, version=metadata.version, key=media.key)
+        return f"failed: {error}"
+
+
+def _pmcid(text: str) -> str:
+    if not _PMCID.fullmatch(text.strip()):
+        raise ValueError(f"{shorten(text)!r} is no PMCID, expected PMC and digits")
+    return normal_pmcid(text)
 
 
 def _file_name(text: str) -> str:
     name = text.strip()
-    if not name or PurePosixPath(name).name != name or name.startswith("."):
-        raise ValueError(f"{text!r} is no file name")
+    if not (name and name.isprintable()) or PurePosixPath(name).name != name or name.startswith("."):
+        raise ValueError(f"{shorten(text)!r} is no file name, expected one without a folder")
+    if len(name.encode()) > _MOST_NAME_BYTES:
+        raise ValueError(f"{shorten(text)!r} has more than {_MOST_NAME_BYTES} bytes")
     return name
+
+
+def _rejected(path: Path, line: int | None, message: str) -> RejectedInput:
+    return RejectedInput(f"{path}: {message}", [finding("R009", str(path), line, message)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from dataset_builder.records import Drop, Entry, Media
@@ -30,5 +31,12 @@ class Source(Protocol):
         Raises:
             FetchFailed: It could not be had in spite of every retry.
             RejectedInput: It is damaged.
+        """
+        ...
+
+    def state(self, pmcids: Iterable[str]) -> str:
+        """Return a digest that changes when files of these articles do, without reading them.
+
+        Empty where a file never changes under its key.
         """
         ...

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from dataset_builder.duplicates import first_of_each
+from dataset_builder.records import SPLITS
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
 from rocov2_eval.records import BoolArray, FloatArray, IntArray
@@ -61,6 +62,8 @@ class SplitOptions:
         if not self.shares:
             raise UsageFault("shares: expected at least one split, such as train = 'rest'")
         for name, share in self.shares.items():
+            if name not in SPLITS:
+                raise UsageFault(f"shares: {shorten(name)!r} is no split, expected {', '.join(SPLITS)}")
             _check_share(name, share)
         if sum(share == "rest" for share in self.shares.values()) > 1:
             raise UsageFault("shares: only one split can take the rest")

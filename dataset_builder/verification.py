@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.doctor import Check
-from dataset_builder.duplicates import DEFAULT_DISTANCE, Fingerprint, clusters, fingerprint
+from dataset_builder.duplicates import DEFAULT_DISTANCE, MOST_DISTANCE, Fingerprint, clusters, fingerprint
 from dataset_builder.filters.licences import CODES
-from dataset_builder.packaging.numbering import SPLITS
 from dataset_builder.packaging.parquet import SPLIT_NAMES
 from dataset_builder.packaging.reading import (
     TRUTH_TABLES,
@@ -28,6 +27,7 @@ from dataset_builder.packaging.reading import (
 )
 from dataset_builder.packaging.sums import SUMS, files_below, read_sums, sha256_of
 from dataset_builder.pictures import Unreadable
+from dataset_builder.records import SPLITS
 from rocov2_eval.findings import shorten
 
 _SHOWN = 3  # names in a message
@@ -43,7 +43,7 @@ def verify(
     folder: Path,
     truth: Path | None = None,
     *,
-    distance: int = DEFAULT_DISTANCE,
+    distance: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Check, ...]:
     """Return the checks of a finished dataset; it is fine if all of them are.
@@ -52,7 +52,7 @@ def verify(
         folder: The dataset.
         truth: The archive of the held-out truth; without it, what it tells cannot be checked, and the checks
             say so.
-        distance: Most bits in which the perceptual hashes of near duplicates differ.
+        distance: Most bits in which the perceptual hashes of near duplicates differ; else as in the build.
         progress: Told how many of how many images are read.
 
     Raises:
@@ -61,6 +61,8 @@ def verify(
     """
     manifest = read_manifest(folder)
     held_out = str(manifest.get("dataset", {}).get("held_out", ""))
+    if distance is None:
+        distance = _distance_of(manifest)
     secret = read_truth(truth) if truth else {}
     tables = read_tables(folder, held_out, secret)
     with ImageFiles(folder) as images:
@@ -79,6 +81,12 @@ def verify(
     if held_out:
         checks.append(_truth(truth, secret, manifest, tables))
     return tuple(checks)
+
+
+def _distance_of(manifest: Mapping[str, Any]) -> int:
+    """Return the distance that the build left near duplicates out at; ours where it does not say."""
+    said = manifest.get("near_duplicate_distance")
+    return said if isinstance(said, int) and 0 <= said <= MOST_DISTANCE else DEFAULT_DISTANCE
 
 
 def _fingerprints(images: Sequence[ImageFile], progress: Progress | None) -> list[Fingerprint | Unreadable]:

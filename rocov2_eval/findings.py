@@ -74,6 +74,12 @@ RULES: Mapping[str, Rule] = {
         why="Editions differ in their separator: tab until 2019, | in 2022, | or tab in 2023, comma since 2024.",
         fix="Name the edition of the file with --edition, or write it with the separator of this edition.",
     ),
+    "R009": Rule(
+        title="a list that names no article",
+        why="Lists of articles have a PMCID a line, or a header with the columns that are looked for; lists of "
+        "figures have a column of PMCIDs and one of file names. This file has no such column, or no row.",
+        fix="Give the right file, rename its columns, or name them to the command where it takes their names.",
+    ),
     "R101": Rule(
         title="a blank line",
         why="2018 and 2022 report a wrong format; the evaluators from 2023 on crash with an IndexError.",
@@ -144,6 +150,12 @@ RULES: Mapping[str, Rule] = {
         "cell, as we do. No text holds one: the file is damaged, or not what its name says.",
         fix="Write the file again as plain UTF-8 text.",
         severity="warning",
+    ),
+    "R113": Rule(
+        title="a row of a list that is not understood",
+        why="A row that is passed over may be an article or a figure that is lost.",
+        fix="Write a PMCID as PMC and at most 12 digits, a file name without its folder, and as many cells as the "
+        "header has; put a cell that holds the separator in double quotes.",
     ),
     "R201": Rule(
         title="too many concepts for an image",

@@ -75,17 +75,23 @@ def init(file: Path) -> None:
 
 @click.command(epilog="Example: rocov2-build run build.toml --workers 8")
 @_FILE
+@click.option(
+    "--refresh",
+    is_flag=True,
+    help="Ask PMC's service anew which versions are the newest and which articles were retracted.",
+)
 @_executor_options
-def run(file: Path, **options: Any) -> None:
+def run(file: Path, *, refresh: bool, **options: Any) -> None:
     """Make the dataset that BUILD.TOML asks for.
 
     Kill it at any time and run it again: it goes on from where it stopped, and the dataset is the same byte
-    for byte. Only what a change of the file, of the articles or of this program can move is run again.
+    for byte. Only what a change of BUILD.TOML, of a folder of articles or of this program can move is run
+    again. What PMC's service said of an article stands until --refresh asks anew.
     """
     from dataset_builder.running.config import read_build
 
     build = read_build(file)
-    _run(build, options, last=None)
+    _run(build, options, last=None, refresh=refresh)
     if not options["quiet"]:
         click.echo(build.out)
 
@@ -161,11 +167,12 @@ def drops(file: Path, key: str, stage_name: str | None, reason: str | None, styl
         click.echo(fate_text(key, found, kept), nl=False)
 
 
-def _run(build: Build, options: dict[str, Any], last: str | None) -> None:
+def _run(build: Build, options: dict[str, Any], last: str | None, *, refresh: bool = False) -> None:
     from dataset_builder.running.runner import run_build
 
     with _executor(options) as executor:
-        run_build(build, executor, border.silent if options["quiet"] else _report(), last=last)
+        report = border.silent if options["quiet"] else _report()
+        run_build(build, executor, report, last=last, refresh=refresh)
     if not options["quiet"]:
         _tell(build)
 

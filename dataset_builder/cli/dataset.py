@@ -36,6 +36,11 @@ _ROLES: tuple[Role, ...] = ("id", "split", "article", "caption", "image")
     help="Column of image files, from the CSV's folder; else file_name and the like.",
 )
 @click.option(
+    "--truth",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The archive of the held-out truth, for its articles and captions; else <DIR>-truth.zip beside DIR.",
+)
+@click.option(
     "--where",
     multiple=True,
     metavar="COLUMN=VALUE",
@@ -71,7 +76,8 @@ def leaks(
 
     Articles, near-duplicate images (where images are there) and identical captions (but for case, punctuation
     and blanks) that stand in more than one split. DIR is a dataset folder in the ROCOv2 layout; CSV is a
-    table of any dataset with columns of ids and splits, and of articles, captions or image files.
+    table of any dataset with columns of ids and splits, and of articles, captions or image files. Of a
+    held-out split, articles and captions are known from the archive of its truth alone.
 
     The exit code is 0 without leaks and 1 with leaks.
     """
@@ -79,10 +85,13 @@ def leaks(
     from dataset_builder.duplicates import DEFAULT_DISTANCE
     from dataset_builder.leak_reporters import REPORTERS
     from dataset_builder.leaks import find_leaks
+    from dataset_builder.packaging.reading import read_truth
 
     columns = {role: options[role] for role in _ROLES if options[role] is not None}
+    where = [_condition(text) for text in options["where"]]
+    truth = options["truth"] or _truth_beside(dataset)
     report = find_leaks(
-        read_dataset(dataset, columns, [_condition(text) for text in options["where"]]),
+        read_dataset(dataset, columns, where, read_truth(truth) if truth else None),
         distance=DEFAULT_DISTANCE if options["distance"] is None else options["distance"],
         with_images=options["with_images"],
         jobs=options["jobs"] or os.cpu_count() or 1,
@@ -105,7 +114,7 @@ def leaks(
 @click.option(
     "--distance",
     type=click.IntRange(0, 12),
-    help="Most of the 64 bits in which near duplicates differ, as in the build.  [default: 4]",
+    help="Most of the 64 bits in which near duplicates differ.  [default: as in the build]",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def verify(dataset: Path, truth: Path | None, distance: int | None, *, quiet: bool) -> int:
@@ -114,21 +123,25 @@ def verify(dataset: Path, truth: Path | None, distance: int | None, *, quiet: bo
     The exit code is 1 if anything is not as it should be.
     """
     from dataset_builder.doctor import checks_text
-    from dataset_builder.duplicates import DEFAULT_DISTANCE
     from dataset_builder.verification import verify as examine
 
-    beside = Path(f"{dataset.resolve()}-truth.zip")
     shown = sys.stderr.isatty() and not quiet
     checks = list(
         examine(
             dataset,
-            truth or (beside if beside.is_file() else None),
-            distance=DEFAULT_DISTANCE if distance is None else distance,
+            truth or _truth_beside(dataset),
+            distance=distance,
             progress=border.progress_bar("images", every=_DRAWN_EVERY) if shown else None,
         )
     )
     click.echo(checks_text(checks), nl=False)
     return ExitCode.OK if all(check.is_fine for check in checks) else ExitCode.INPUT_REJECTED
+
+
+def _truth_beside(dataset: Path) -> Path | None:
+    """Return the archive of the truth that a build leaves beside a dataset, None where there is none."""
+    path = Path(f"{dataset.resolve()}-truth.zip")
+    return path if dataset.is_dir() and path.is_file() else None
 
 
 def _condition(text: str) -> tuple[str, str]:

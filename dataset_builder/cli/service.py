@@ -61,10 +61,12 @@ def rehydrate(figures: Path, target: Path, **options: Any) -> int:
     later; rehydrated.csv says what became of each row.
     """
     from dataset_builder import rehydrate as work
+    from rocov2_eval.cli.options import writing
 
     wanted = work.read_list(figures, options["pmcid"], options["file"])
     shown = sys.stderr.isatty() and not options["quiet"]
-    with _client(options) as client:
+    with _client(options) as client, writing(target):
+        target.mkdir(parents=True, exist_ok=True)  # before anything is asked for
         progress = border.progress_bar("articles", every=_DRAWN_EVERY) if shown else border.silent
         outcomes = work.rehydrate(wanted, target, client, progress, workers=options["jobs"])
     counts = Counter(outcome.outcome.partition(":")[0] for outcome in outcomes)

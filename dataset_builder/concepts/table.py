@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from dataset_builder.csv_tables import csv_rows
+from dataset_builder.figure_tables import FigureTable, key_of_row
 from dataset_builder.records import Drop, Figure
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import shorten
@@ -48,21 +49,21 @@ class FigureConcepts:
     automatic: tuple[str, ...]
 
 
-def read_table(path: Path) -> dict[str, FigureConcepts]:
-    """Return the concepts by key of the figure, `PMCID/file`.
+def read_table(path: Path) -> FigureTable[FigureConcepts]:
+    """Return the concepts of each figure.
 
     Raises:
         RejectedInput: A column is missing, a row stands twice or holds something that is no CUI.
     """
     found: dict[str, FigureConcepts] = {}
     for line, row in csv_rows(path, _HEADER):
-        key = f"{row['PMCID'].strip()}/{row['file'].strip()}"
+        key = key_of_row(row["PMCID"], row["file"])
         if key in found:
             raise RejectedInput(f"{path}:{line}: {shorten(key)} stands twice, expected once")
         found[key] = FigureConcepts(
             manual=_cuis(row["concepts_manual"], path, line), automatic=_cuis(row["concepts"], path, line)
         )
-    return found
+    return FigureTable(rows=found)
 
 
 def read_names(path: Path) -> dict[str, str]:
@@ -83,16 +84,17 @@ def read_names(path: Path) -> dict[str, str]:
 
 
 def select(
-    figures: Iterable[Figure], table: Mapping[str, FigureConcepts], options: ConceptOptions
+    figures: Iterable[Figure], table: FigureTable[FigureConcepts], options: ConceptOptions
 ) -> tuple[list[Figure], list[Drop]]:
     """Give every figure its concepts: the manual ones, then the automatic ones that are not among them."""
     kept = []
     drops = []
+    absent = f"not in the table, which has rows such as {next(iter(table.rows), 'none')}"
     for figure in figures:
-        found = table.get(figure.key)
+        found = table.of(figure)
         concepts = tuple(dict.fromkeys((*found.manual, *found.automatic))) if found else ()
         if not concepts and options.without == "drop":
-            detail = "in the table without one" if found else "not in the table"
+            detail = "in the table without one" if found else absent
             drops.append(Drop(stage=STAGE, key=figure.key, reason=NO_CONCEPT, detail=detail))
             continue
         manual = found.manual if found else ()

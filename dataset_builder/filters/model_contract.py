@@ -37,6 +37,7 @@ MODELS = Path(__file__).parent / "models"
 PREFIX = "rocov2."
 CHANNELS = 3
 _AXES = 4
+_MOST_SIDE = 4096  # pixels; more would fill the memory before any answer
 _TASKS: tuple[Task, ...] = get_args(Task)
 _RESIZES: tuple[Resize, ...] = get_args(Resize)
 _ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
@@ -205,7 +206,9 @@ class _Sayings:
 
 def _input_size(outline: Outline, path: Path) -> tuple[int | None, int, int]:
     """Return batch, height and width of the input; None for an open batch."""
-    expected = "one input of float32, batch x 3 x height x width, height and width fixed"
+    expected = (
+        f"one input of float32, batch x 3 x height x width, height and width fixed, each at most {_MOST_SIDE}"
+    )
     shown = shorten(", ".join(map(str, outline.inputs)), 120) or "none"
     fault = RejectedInput(f"{path}: the inputs are {shown}, expected {expected}")
     if len(outline.inputs) != 1 or outline.inputs[0].kind != "tensor(float)":
@@ -214,7 +217,7 @@ def _input_size(outline: Outline, path: Path) -> tuple[int | None, int, int]:
     if len(shape) != _AXES or shape[1] != CHANNELS:
         raise fault
     batch, height, width = _length(shape[0]), _length(shape[2]), _length(shape[3])
-    if height is None or width is None:
+    if height is None or width is None or max(height, width) > _MOST_SIDE:
         raise fault
     return batch, height, width
 

@@ -23,6 +23,7 @@ from rocov2_eval.errors import UsageFault
 DATASET = "dataset"
 TRUTH = "truth.zip"
 CHECKSUM = "truth.zip.sha256"
+MANIFEST = "manifest.json"  # what a dataset of ours is known by
 _NO_TRUTH = "no-truth"
 _REPLACED = "replaced"
 
@@ -49,8 +50,7 @@ def installing(target: Path) -> Iterator[Path]:
     """
     if target.name in ("", ".."):
         raise UsageFault(f"{target}: expected the name of a folder, which is replaced as a whole")
-    if target.exists() and not target.is_dir():
-        raise UsageFault(f"{target} is a file, expected a folder or nothing")
+    require_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     settle(target)
     building = Path(tempfile.mkdtemp(prefix=_building_prefix(target), dir=target.parent))
@@ -65,6 +65,21 @@ def installing(target: Path) -> Iterator[Path]:
         shutil.rmtree(building, ignore_errors=True)
         raise
     _install(target)
+
+
+def require_replaceable(target: Path) -> None:
+    """Refuse to replace what is no dataset of ours: nothing else of the user's may be lost.
+
+    Raises:
+        UsageFault: The target is a file, or a folder that holds something else.
+    """
+    if target.exists() and not target.is_dir():
+        raise UsageFault(f"{target} is a file, expected a folder or nothing")
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
+        raise UsageFault(
+            f"{target} would be replaced as a whole, and holds something else than a dataset of ours: "
+            f"{MANIFEST} is absent; name another folder with out"
+        )
 
 
 def settle(target: Path) -> None:

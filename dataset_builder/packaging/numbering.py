@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from dataset_builder.records import Figure
+from dataset_builder.records import SPLITS, Figure
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
 
-SPLITS = ("train", "valid", "test")
 FEWEST_SALT = 16  # bytes: fewer can be guessed, and with them the order of the articles
 _SAFE_ID = re.compile(r"(?=.{1,128}\Z)(?!.*(?:ID|PMC))[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NUMBERED = re.compile(r".*_(train|valid|test)_(\d+)")

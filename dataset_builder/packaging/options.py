@@ -63,8 +63,9 @@ class PackageOptions:
                 f"prefix: {self.prefix!r} holds the letters ID, and the official evaluators skip every row "
                 f"whose image id does; write it in another way, such as {self.prefix.replace('ID', 'Id')!r}"
             )
-        if not self.title.strip() or not self.version.strip():
-            raise UsageFault("title and version: expected both, found an empty one")
+        for field, value in (("title", self.title), ("version", self.version)):
+            if not value.strip() or not value.isprintable():
+                raise UsageFault(f"{field}: {shorten(value)!r}, expected one line without control characters")
         if self.url and not self.url.startswith(("https://", "http://")):
             raise UsageFault(f"url: {shorten(self.url)!r}, expected an address that starts with https://")
         if self.published and not _DATE.fullmatch(self.published):

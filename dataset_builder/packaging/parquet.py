@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,10 +72,17 @@ class ParquetWriter:
         """Complete the shard in the making, if there is one."""
         self._flush()
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            file.close()
             self._shards += 1
         self._shard_bytes = 0
+
+    def abandon(self) -> None:
+        """Give up the shard in the making, whatever its file says to that: another error is on its way."""
+        if self._file is not None:
+            with suppress(OSError, self._arrow.ArrowException):
+                self._file.close()
+            self._file = None
 
     def finish(self) -> ParquetSplit:
         """Complete the split: only now the names can say how many shards there are."""
@@ -136,8 +143,10 @@ def parquet_writer(
     writer = ParquetWriter(folder, split, is_held_out=is_held_out, most_bytes=most_bytes)
     try:
         yield writer
-    finally:
         writer.close()
+    except BaseException:
+        writer.abandon()
+        raise
 
 
 def features(*, is_held_out: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from dataset_builder.packaging.numbering import SPLITS
+from dataset_builder.records import SPLITS
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
 from rocov2_eval.formats import load

@@ -15,7 +15,7 @@ IDS_HEADER = ("ID",)
 ATTRIBUTION_HEADER = (
     *("ID", "PMCID", "DOI", "Title", "Authors", "Licence", "Licence link", "Figure", "Link"),
 )
-ASSIGNMENTS_HEADER = ("PMCID", "file", "split", "ID")
+ASSIGNMENTS_HEADER = ("PMCID", "file", "split", "ID", "linked")
 CREDITS_HEADER = ("Attribution", "Licence", "Link")
 _LICENCE_URL = re.compile(
     r"creativecommons\.org/(?:licenses/[a-z-]+/\d\.\d(?:/[a-z]{2,4})?|publicdomain/(?:zero|mark)/1\.0)(?![\w.])",
@@ -93,11 +93,17 @@ def write_licences(folder: Path, figures: Iterable[Figure]) -> None:
 
 
 def write_assignments(folder: Path, figures: Iterable[Figure]) -> None:
-    """Write which figure became which image: what the next edition takes as earlier assignments."""
+    """Write which figure became which image: what the next edition takes as earlier assignments.
+
+    `linked` names the articles with a near duplicate of the image, which belong to its split as well.
+    """
     write_csv(
         folder / "assignments.csv",
         ASSIGNMENTS_HEADER,
-        [(each.pmcid, each.graphic.name, each.split, each.image_id) for each in figures],
+        [
+            (each.pmcid, each.graphic.name, each.split, each.image_id, ";".join(each.duplicate_articles))
+            for each in figures
+        ],
     )
 
 

@@ -18,11 +18,11 @@ from dataset_builder.packaging.card import dataset_card, truth_readme
 from dataset_builder.packaging.croissant import croissant
 from dataset_builder.packaging.facts import Facts, whole_licence
 from dataset_builder.packaging.images import public_jpeg
-from dataset_builder.packaging.numbering import SPLITS, numbered
+from dataset_builder.packaging.numbering import numbered
 from dataset_builder.packaging.options import PackageOptions
 from dataset_builder.packaging.parquet import ParquetSplit, parquet_writer
 from dataset_builder.packaging.sums import SUMS, sha256_of, sums_of, sums_text
-from dataset_builder.records import Figure, StageCount
+from dataset_builder.records import SPLITS, Figure, StageCount
 from rocov2_eval import __version__
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import shorten

@@ -32,7 +32,7 @@ from rocov2_eval.errors import MissingResource
 _RETRIED = (429, 500, 502, 503, 504)
 _MOST_BYTES = 1 << 30  # of one object; a figure has some 60 kB
 _BLOCK = 1 << 14  # what is kept of an answer that breaks off is whole blocks
-_OK, _PARTIAL, _FORBIDDEN, _NOT_FOUND, _BEYOND = 200, 206, 403, 404, 416
+_OK, _PARTIAL, _NOT_FOUND, _BEYOND = 200, 206, 404, 416
 
 
 class FetchFailed(MissingResource):
@@ -133,6 +133,9 @@ class PmcClient:
     def fetch(self, media: Media, target: Path) -> bool:
         """Write an object to a file and check its sum; return False if there is none.
 
+        A refusal (403) is no absence, here and in `read`: it may well be all that the service has to say to
+        this machine, and then nothing that exists could be had.
+
         What has arrived is kept beside the target as `<name>.part`, and the next try goes on from there. The
         target appears only when it is whole.
 
@@ -181,11 +184,7 @@ class PmcClient:
         raise AssertionError("unreachable")
 
     def _read(self, path: str, arrived: bytearray, md5: str | None) -> bool:
-        """Add what is lacking of an object; raise `_Passing` if it is not whole or not sound then.
-
-        A refusal (403) is no absence here: it may well be all that the service has to say to this machine,
-        and then a whole build would be of articles without pictures.
-        """
+        """Add what is lacking of an object; raise `_Passing` if it is not whole or not sound then."""
         if md5 is None:  # two halves of which nobody can tell whether they belong together
             arrived.clear()
         with _Answer(self, path, {"Range": f"bytes={len(arrived)}-"} if arrived else {}) as answer:
@@ -208,7 +207,7 @@ class PmcClient:
         """Fetch what is lacking of an object; raise `_Passing` if it is not whole or not sound then."""
         have = part.stat().st_size if part.exists() else 0
         with _Answer(self, object_path(media.key), {"Range": f"bytes={have}-"} if have else {}) as answer:
-            if answer.status in {_NOT_FOUND, _FORBIDDEN}:
+            if answer.status == _NOT_FOUND:
                 return False
             if answer.status == _BEYOND:  # all was there, and something more or something else
                 part.unlink()

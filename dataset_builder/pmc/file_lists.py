@@ -107,7 +107,7 @@ def _paths(path: Path) -> tuple[Path, ...]:
     paths = sorted(path.glob(f"*{_FILE_LIST}"), key=_age)
     if not paths:
         raise _rejected(
-            "R001", path, None, f"a folder without {_FILE_LIST} files; give a file, or such a folder"
+            "R009", path, None, f"a folder without {_FILE_LIST} files; give a file, or such a folder"
         )
     return tuple(paths)
 
@@ -184,7 +184,7 @@ def _add(rows: _Rows, file: TextIO, path: Path) -> None:
         for line, cells in layout.rows:
             fault = _add_row(rows, cells, layout)
             if fault:
-                found.append(finding("R102", str(path), line, fault))
+                found.append(finding("R113", str(path), line, fault))
             if len(found) == _MOST_FAULTS:
                 break
     except csv.Error as error:
@@ -192,7 +192,7 @@ def _add(rows: _Rows, file: TextIO, path: Path) -> None:
             finding("R005", str(path), line + 1, f"{error}, expected CSV; is a quote left open here?")
         )
     if not found and len(rows.numbers) == n_before:
-        found.append(finding("R003", str(path), None, "no row, expected at least one PMCID"))
+        found.append(finding("R009", str(path), None, "no row, expected at least one PMCID"))
     if found:
         first = found[0]
         place = str(path) if first.line is None else f"{path}:{first.line}"
@@ -223,7 +223,7 @@ def _layout(file: TextIO, path: Path) -> _Layout:
             columns[role] = place
     if "pmcid" not in columns:
         expected = "expected a PMCID, or a header with a column pmcid or 'Accession ID'"
-        raise _rejected("R102", path, line, f"found {shorten(', '.join(header), 100)!r}, {expected}")
+        raise _rejected("R009", path, line, f"found {shorten(', '.join(header), 100)!r}, {expected}")
     return _Layout(columns=columns, n_cells=len(header), rows=rows)
 
 

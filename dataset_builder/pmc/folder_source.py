@@ -12,7 +12,7 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -75,6 +75,17 @@ class FolderSource:
                 raise RejectedInput(f"{self._folder / media.key}: {message}")
         return content
 
+    def state(self, pmcids: Iterable[str]) -> str:
+        """Return the digest of names, sizes and times of change of all files that articles have."""
+        facts = hashlib.sha256()
+        for pmcid in sorted(pmcids):
+            version = self._newest.get(int(pmcid.removeprefix("PMC")))
+            if version is not None:
+                keys = (f"{pmcid}.{version}", metadata_key(pmcid, version))
+                for line in (line for key in keys for line in _files(self._folder / key)):
+                    facts.update(line.encode("utf-8", "surrogateescape"))
+        return facts.hexdigest()
+
     @cached_property
     def _newest(self) -> Mapping[int, int]:
         """The newest version by the number of its PMCID: newest by number, 10 comes after 2."""
@@ -131,6 +142,17 @@ class FolderSource:
         if not path.is_relative_to(self._root):
             raise RejectedInput(f"{self._folder / key} {OUTSIDE}")
         return path
+
+
+def _files(path: Path) -> Iterator[str]:
+    """Yield name, size and time of change of a file, or of every file of a folder."""
+    try:
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in found:
+            status = file.stat()
+            yield f"{file.name}\0{status.st_size}\0{status.st_mtime_ns}\n"
+    except OSError as error:  # what cannot be looked at is a drop of its own, told when it is read
+        yield f"{path.name}\0{error.errno}\n"
 
 
 def _is_text(name: str) -> bool:

@@ -40,31 +40,29 @@ _MOST_DAYS_BACK = 8  # the newest manifest may still be missing, and one before 
 _MOST_UNKNOWN = 0.01  # of the keys; more of them are another layout
 
 
-def inventory_numbers(client: PmcClient, store: Store, *, today: date, plan: str = "") -> IntArray:
+def inventory_numbers(client: PmcClient, store: Store, *, today: date) -> IntArray:
     """Return the numbers of all PMCIDs of the service, ascending, each once, shape (n,).
 
-    The inventory chosen first is remembered in the store and used again by the same plan, whatever has been
-    published since.
+    The inventory chosen first is remembered in the store and used again, whatever has been published since.
 
     Args:
         client: Open connection.
         store: Of the build.
         today: The inventory of this day is asked for first, then those of the days before.
-        plan: Tells one build from another in the same store; another plan chooses anew.
 
     Raises:
         FetchFailed: There is no inventory, or it cannot be had.
         LayoutChanged: It is not what this program knows.
         RejectedInput: What the store remembers is damaged.
     """
-    key = _remembered(store, plan)
+    key = _remembered(store)
     numbers = store.read(NUMBERS) if key else None
     if numbers is not None:
         return _saved(numbers)
     if key is None:
         key = _newest(client, today)
-        store.remove(NUMBERS)  # of another plan
-        store.write(CHOICE, json.dumps({"manifest": key, "plan": plan}, indent=2).encode() + b"\n")
+        store.remove(NUMBERS)  # of one that was forgotten
+        store.write(CHOICE, json.dumps({"manifest": key}, indent=2).encode() + b"\n")
     found = _numbers(client, key)
     buffer = io.BytesIO()
     np.save(buffer, found, allow_pickle=False)
@@ -72,18 +70,23 @@ def inventory_numbers(client: PmcClient, store: Store, *, today: date, plan: str
     return found
 
 
-def _remembered(store: Store, plan: str) -> str | None:
-    """Return the key of the manifest that this plan has chosen, None if it has not yet."""
+def forget_inventory(store: Store) -> None:
+    """Forget which inventory was chosen: the next time the newest one is."""
+    store.remove(CHOICE)
+    store.remove(NUMBERS)
+
+
+def _remembered(store: Store) -> str | None:
+    """Return the key of the manifest that was chosen, None if none was yet."""
     content = store.read(CHOICE)
     if content is None:
         return None
     try:
-        choice = json.loads(content)
-        key, chosen_by = choice["manifest"], choice["plan"]
+        key = json.loads(content)["manifest"]
     except (ValueError, TypeError, KeyError):
-        message = f"{CHOICE}: {shorten(content.decode(errors='replace'))!r}, expected manifest and plan"
+        message = f"{CHOICE}: {shorten(content.decode(errors='replace'))!r}, expected manifest"
         raise RejectedInput(f"{message}; remove it to choose an inventory anew") from None
-    return str(key) if chosen_by == plan else None
+    return str(key)
 
 
 def _saved(content: bytes) -> IntArray:

@@ -112,14 +112,12 @@ def read_metadata(content: bytes, key: str) -> ArticleMetadata:
     """Return the metadata of an article.
 
     Raises:
-        LayoutChanged: A field that decides whether a figure may be used is missing or of another type.
+        LayoutChanged: A field that decides whether a figure may be used is missing, or a field is of another
+            type.
     """
     document = _document(content, key)
     flags = {name: _flag(document, name, key) for name in _FLAGS}
-    urls = document.get("media_urls") or []
-    if not isinstance(urls, list):
-        raise LayoutChanged(f"{key}: media_urls is no list")
-    xml = document.get("xml_url")
+    xml = _text(document, "xml_url", key)
     return ArticleMetadata(
         pmcid=_pmcid(document, key),
         version=_number(document, "version", key),
@@ -127,11 +125,11 @@ def read_metadata(content: bytes, key: str) -> ArticleMetadata:
         is_retracted=flags["is_retracted"],
         is_manuscript=flags["is_manuscript"],
         is_historical_ocr=flags["is_historical_ocr"],
-        licence=_text(document.get("license_code")),
-        title=_text(document.get("title")),
-        doi=_text(document.get("doi")),
-        xml=media_of(str(xml), key) if xml else None,
-        media=tuple(media_of(str(url), key) for url in urls),
+        licence=_text(document, "license_code", key),
+        title=_text(document, "title", key),
+        doi=_text(document, "doi", key),
+        xml=media_of(xml, key) if xml else None,
+        media=tuple(media_of(url, key) for url in _texts(document, "media_urls", key)),
     )
 
 
@@ -263,5 +261,19 @@ def _number(document: Mapping[str, Any], name: str, key: str) -> int:
     return value
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value.strip() else None
+def _text(document: Mapping[str, Any], name: str, key: str) -> str | None:
+    """Return a text, None where it is absent or blank: what is no text may well say something."""
+    value = document.get(name)
+    if value is not None and not isinstance(value, str):
+        raise LayoutChanged(f"{key}: {name} is {value!r:.60}, expected a text")
+    return value if value and value.strip() else None
+
+
+def _texts(document: Mapping[str, Any], name: str, key: str) -> list[str]:
+    """Return a list of texts, empty where it is absent."""
+    value = document.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise LayoutChanged(f"{key}: {name} is {value!r:.60}, expected a list of texts")
+    return value

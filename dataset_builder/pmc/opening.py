@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from dataset_builder.option_tables import ONLY_SPEED
 from dataset_builder.pmc.client import ClientOptions, FetchFailed, PmcClient
 from dataset_builder.pmc.eligibility import RETRACTED, dropped
 from dataset_builder.pmc.file_lists import ArticleList, read_article_list
@@ -23,6 +22,7 @@ from dataset_builder.sources import Source
 from dataset_builder.store import Store
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
+from rocov2_eval.option_tables import ONLY_SPEED
 
 Kind = Literal["s3", "folder", "packages"]
 Unfetchable = Literal["stop", "drop"]
@@ -98,7 +98,6 @@ def open_source(
     store: Store,
     *,
     workers: int = 1,
-    plan: str = "",
     today: Callable[[], date] = lambda: datetime.now(UTC).date(),
 ) -> Source:
     """Return the source that options name; the service is not asked yet.
@@ -107,14 +106,13 @@ def open_source(
         options: Which one.
         store: Of the build: what is fetched is kept below `cache/`.
         workers: Processes that each open it; they share the rate.
-        plan: Tells one build from another in the same store: within one, the inventory stays the same.
         today: The day of the newest inventory that may be there.
 
     Raises:
         RejectedInput: The list cannot be read.
         UsageFault: The folder is none.
     """
-    source = _open(options, store, workers, plan, today)
+    source = _open(options, store, workers, today)
     if options.unfetchable == "drop":
         source = ForgivingSource(source)
     return source if options.list is None else ListedSource(source, read_article_list(options.list))
@@ -143,6 +141,10 @@ class ListedSource:
     def read(self, media: Media) -> bytes | None:
         """Return a file of the source."""
         return self._source.read(media)
+
+    def state(self, pmcids: Iterable[str]) -> str:
+        """Return the state of the source: the list itself is part of the configuration."""
+        return self._source.state(pmcids)
 
 
 class ForgivingSource:
@@ -173,8 +175,12 @@ class ForgivingSource:
         except FetchFailed as error:
             raise RejectedInput(f"{UNFETCHABLE}: {error}") from None
 
+    def state(self, pmcids: Iterable[str]) -> str:
+        """Return the state of the source."""
+        return self._source.state(pmcids)
 
-def _open(options: SourceOptions, store: Store, workers: int, plan: str, today: Callable[[], date]) -> Source:
+
+def _open(options: SourceOptions, store: Store, workers: int, today: Callable[[], date]) -> Source:
     if options.kind == "s3":
         client = PmcClient(
             ClientOptions(
@@ -185,7 +191,7 @@ def _open(options: SourceOptions, store: Store, workers: int, plan: str, today: 
                 timeout=options.timeout,
             )
         )
-        return S3Source(client, store, manuscripts=options.manuscripts, plan=plan, today=today)
+        return S3Source(client, store, manuscripts=options.manuscripts, today=today)
     folder = Path(options.path)
     if not folder.is_dir():
         raise UsageFault(f"path: {options.path} is no folder")

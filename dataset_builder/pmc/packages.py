@@ -8,9 +8,10 @@ its licence apart from the XML; a file list does.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -78,6 +79,15 @@ class PackageSource:
             return self._members(package).get(member)
         except (DamagedPackage, HostilePackage) as error:
             raise RejectedInput(f"{self._folder / package}: {error}") from None
+
+    def state(self, pmcids: Iterable[str]) -> str:
+        """Return the digest of names, sizes and times of change of the packages of articles."""
+        facts = hashlib.sha256()
+        for pmcid in sorted(pmcids):
+            for package in self._packages.get(int(pmcid.removeprefix("PMC")), ()):
+                status = (self._folder / package).lstat()
+                facts.update(f"{package}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        return facts.hexdigest()
 
     @cached_property
     def _packages(self) -> Mapping[int, tuple[str, ...]]:

@@ -10,18 +10,19 @@ publishes meanwhile. Below `cache/` lies what a folder source reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 
 from dataset_builder.pmc.client import PmcClient
 from dataset_builder.pmc.eligibility import NOT_THERE, dropped, entry_of
-from dataset_builder.pmc.inventory import inventory_numbers
+from dataset_builder.pmc.inventory import forget_inventory, inventory_numbers
 from dataset_builder.pmc.layout import ArticleMetadata, LayoutChanged, read_metadata
 from dataset_builder.records import Drop, Entry, Media
 from dataset_builder.store import Store
 from rocov2_eval.errors import RejectedInput
 
 CACHE = "cache"
+_NEWEST = f"{CACHE}/newest"
 
 
 class S3Source:
@@ -33,13 +34,11 @@ class S3Source:
         store: Store,
         *,
         manuscripts: bool = False,
-        plan: str = "",
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
         self._client = client
         self._store = store
         self._manuscripts = manuscripts
-        self._plan = plan
         self._today = today
 
     def candidates(self) -> tuple[str, ...]:
@@ -49,7 +48,7 @@ class S3Source:
             FetchFailed: The inventory cannot be had.
             LayoutChanged: It is not what this program knows.
         """
-        numbers = inventory_numbers(self._client, self._store, today=self._today(), plan=self._plan)
+        numbers = inventory_numbers(self._client, self._store, today=self._today())
         return tuple(f"PMC{number}" for number in numbers.tolist())
 
     def entry(self, pmcid: str) -> Entry | Drop:
@@ -81,9 +80,14 @@ class S3Source:
                 self._store.write(name, content)
         return content
 
+    def state(self, pmcids: Iterable[str]) -> str:
+        """Return nothing: what the service said stands in the build until it is asked anew."""
+        del pmcids
+        return ""
+
     def _newest(self, pmcid: str) -> tuple[str, bytes] | None:
         """Return key and content of the metadata of the version that was the newest when first asked."""
-        choice = f"{CACHE}/newest/{pmcid}"
+        choice = f"{_NEWEST}/{pmcid}"
         remembered = self._store.read(choice)
         if remembered == b"":
             return None
@@ -99,6 +103,16 @@ class S3Source:
         # Only now, so that a choice never stands without what it chose.
         self._store.write(choice, found[0].encode() if found else b"")
         return found
+
+
+def forget_answers(store: Store) -> None:
+    """Forget what the service said of every article and which inventory was chosen, but no file of a version.
+
+    The next run asks anew which versions are the newest and what has been retracted since.
+    """
+    for name in list(store.names(_NEWEST)):
+        store.remove(name)
+    forget_inventory(store)
 
 
 def _require_own_files(metadata: ArticleMetadata, pmcid: str, key: str) -> None:

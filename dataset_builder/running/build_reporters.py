@@ -19,7 +19,7 @@ def status_text(states: Iterable[StageState]) -> str:
     lines = [f"{'stage':<12}{'shards':>12}{'in':>12}{'on':>12}{'dropped':>12}"]
     for state in states:
         name = state.stage.name
-        shards = "not yet" if state.shards is None else f"{state.done:,}/{state.shards:,}"
+        shards = "not yet" if state.shards is None else f"{len(state.done):,}/{state.shards:,}"
         if not state.counts:
             lines.append(f"{name:<12}{shards:>12}")
         for count in state.counts:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.option_tables import read_options
 from dataset_builder.stages import TABLES
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
+from rocov2_eval.option_tables import read_options
 
 _MOST_SHARDS = 1 << 16
 
@@ -36,8 +36,9 @@ class BuildOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.shards <= _MOST_SHARDS:
             raise UsageFault(f"shards: {self.shards}, expected 0 to {_MOST_SHARDS:,}")
-        if not self.out.strip() or not self.work.strip():
-            raise UsageFault("out and work: expected both, found an empty one")
+        for name, value in (("out", self.out), ("work", self.work)):
+            if not value.strip() or not value.isprintable():
+                raise UsageFault(f"{name}: {shorten(value)!r}, expected a folder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ def read_build(path: Path) -> Build:
             raise UsageFault(f"{path}: {name} = {shorten(repr(table), 40)}, expected a table [{name}]")
     options = read_options(BuildOptions, document.get("build", {}), f"{path} [build]", folder)
     work = options.work if "://" in options.work else str(folder / options.work)
-    return Build(
+    build = Build(
         path=path,
         folder=folder,
         out=folder / options.out,
@@ -101,3 +102,39 @@ def read_build(path: Path) -> Build:
             for name, kind in TABLES.items()
         },
     )
+    _require_apart(build)
+    _require_held_out(build)
+    return build
+
+
+def _require_apart(build: Build) -> None:
+    """Refuse a dataset folder with what a build reads or keeps: it is public, and replaced as a whole."""
+    inside = {"this file": build.path.resolve()}
+    if "://" not in build.work:
+        inside["work"] = Path(build.work).resolve()
+    if build.tables["source"].path:
+        inside["[source] path"] = (build.folder / build.tables["source"].path).resolve()
+    for table, options in build.tables.items():
+        for item in fields(options):
+            value = getattr(options, item.name)
+            if isinstance(value, Path):
+                inside[f"[{table}] {item.name}"] = value.resolve()
+    if build.earlier:
+        inside["earlier"] = build.earlier.resolve()
+    out = build.out.resolve()
+    for name, path in inside.items():
+        if path.is_relative_to(out):
+            raise UsageFault(
+                f"{build.path} [build] out: {out} is replaced as a whole when it is written, and {name} "
+                f"({path}) lies in it; name a folder of its own"
+            )
+
+
+def _require_held_out(build: Build) -> None:
+    """Refuse to hold out a split that gets no image."""
+    held_out, shares = build.tables["package"].held_out, build.tables["split"].shares
+    if held_out and held_out not in shares:
+        raise UsageFault(
+            f"{build.path} [package] held_out: {held_out!r} has no share in [split]; give it one, or say "
+            f'held_out = ""'
+        )

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from dataset_builder.option_tables import file_digest
 from dataset_builder.record_lines import from_lines, to_lines
 from dataset_builder.records import Drop, StageCount
+from dataset_builder.stages.stage import Product
 from dataset_builder.store import Store
+from rocov2_eval.option_tables import file_digest
 
-_PACKAGE = "dataset_builder"
+_PACKAGES = ("dataset_builder", "rocov2_eval")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +42,6 @@ class Tally:
     taken: int
     kept: int
     dropped: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Product:
-    """A file that a stage wrote outside the store.
-
-    Attributes:
-        path: Of the file.
-        sha256: Of its content.
-    """
-
-    path: str
-    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +117,9 @@ def is_current(store: Store, stage: str, shard: str, fingerprint: str) -> Done |
             return None
     for product in done.products:
         path = Path(product.path)
-        if not path.is_file() or file_digest(path) != product.sha256:
+        if not path.is_file() or path.stat().st_size != product.size:
+            return None
+        if product.sha256 and file_digest(path) != product.sha256:
             return None
     return done
 
@@ -209,7 +199,7 @@ def _reached(module: str) -> Iterator[str]:
 
 def _imports(module: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(_source(module))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == _PACKAGE:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in _PACKAGES:
             yield node.module or ""
             # `from package import module` names a module too.
             names = (f"{node.module}.{alias.name}" for alias in node.names)

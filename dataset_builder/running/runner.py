@@ -1,7 +1,8 @@
 """Run the stages of a build over their shards, and only those that are not done.
 
 A stage is done for a shard when the account of it carries the digest of the records that went in, of the
-options and of the code: everything else is run again. Nothing that was written is trusted without its digest.
+options, of the code and of what the source would read: everything else is run again. Records are trusted by
+their digest, the files of the finished dataset by their size.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dataset_builder.option_tables import file_digest, options_digest
+from dataset_builder.pmc.s3_source import forget_answers
 from dataset_builder.record_lines import from_lines
 from dataset_builder.records import Drop, Figure, StageCount
 from dataset_builder.running import manifest
@@ -24,12 +25,14 @@ from dataset_builder.running.plan import PLAN, remove_strangers, shard_of, write
 from dataset_builder.running.worker import Failure, Task, source_of, work, work_on
 from dataset_builder.stages import STAGES
 from dataset_builder.stages.package import GATES, SALT
-from dataset_builder.stages.stage import Stage
+from dataset_builder.stages.stage import Candidate, Stage
 from dataset_builder.store import FolderStore, Store, open_store
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.errors import MissingResource, RejectedInput, RocoError, UsageFault
+from rocov2_eval.option_tables import file_digest, options_digest
 
 ALL = "all"  # the one shard of a stage that sees all records together
 _SALT_BYTES = 32
+_LEAST_SALT_BYTES = 16
 
 Report = Callable[[Stage, int, int], None]
 
@@ -40,18 +43,20 @@ class StageState:
 
     Attributes:
         stage: The stage.
-        done: Shards that would not be run again.
+        done: Names of the shards that would not be run again.
         shards: Shards in all; None where it is not known before the stage before is done.
         counts: What the shards that are done took and dropped.
     """
 
     stage: Stage
-    done: int
+    done: tuple[str, ...]
     shards: int | None
     counts: tuple[StageCount, ...]
 
 
-def run_build(build: Build, executor: Executor, report: Report, *, last: str | None = None) -> None:
+def run_build(
+    build: Build, executor: Executor, report: Report, *, last: str | None = None, refresh: bool = False
+) -> None:
     """Run what is not done of the stages, up to a last one.
 
     Args:
@@ -59,6 +64,7 @@ def run_build(build: Build, executor: Executor, report: Report, *, last: str | N
         executor: Open executor.
         report: Called with a stage and how many of its shards, or of its images, are done.
         last: Name of the last stage to run, None for all.
+        refresh: Ask the service anew which versions of the articles are the newest and which were retracted.
 
     Raises:
         RocoError: Something is wrong with what the build reads; the shards that could be done are done.
@@ -68,8 +74,10 @@ def run_build(build: Build, executor: Executor, report: Report, *, last: str | N
     stages = _stages_up_to(last)
     history = _History(build, stages)
     with _alone(store):
-        if store.read(SALT) is None:
-            store.write(SALT, secrets.token_bytes(_SALT_BYTES))
+        if refresh:
+            forget_answers(store)
+            forget(build, STAGES[0].name)
+        _require_salt(store)
         pmcids = source_of(build, executor.workers).candidates()
         if not pmcids:
             raise RejectedInput(f"{build.path} [source]: there is no article")
@@ -92,43 +100,45 @@ def state_of_build(build: Build) -> Iterator[StageState]:
     store = open_store(build.work)
     names = store.names(f"stages/{PLAN}")
     shards = tuple(shard_of(name) for name in names if name.endswith(".jsonl"))
-    history = _History(build, STAGES)
     is_known = bool(shards)
+    history = _History(build, STAGES, lenient=True)
     for stage in STAGES:
         if not is_known:
-            yield StageState(stage=stage, done=0, shards=None, counts=())
+            yield StageState(stage=stage, done=(), shards=None, counts=())
             continue
         tasks = history.tasks(stage, shards, store)
-        found = [manifest.is_current(store, stage.name, task.shard, task.fingerprint) for task in tasks]
-        dones = [done for done in found if done is not None]
-        counts = manifest.stage_counts(stage.name, stage.title, dones)
-        yield StageState(stage=stage, done=len(dones), shards=len(tasks), counts=counts)
+        found = {
+            task.shard: manifest.is_current(store, stage.name, task.shard, task.fingerprint) for task in tasks
+        }
+        dones = {shard: done for shard, done in found.items() if done is not None}
+        counts = manifest.stage_counts(stage.name, stage.title, dones.values())
+        yield StageState(stage=stage, done=tuple(dones), shards=len(tasks), counts=counts)
         is_known = len(dones) == len(tasks)
-        shards = history.add(stage, tasks, dones) if is_known else shards
+        shards = history.add(stage, tasks, list(dones.values())) if is_known else shards
 
 
 def drops_of_build(build: Build) -> Iterator[Drop]:
-    """Yield what the stages have left out so far, in their order."""
+    """Yield what the stages have left out so far, in their order; nothing of another configuration."""
     store = open_store(build.work)
-    for stage in STAGES:
-        for name in store.names(f"stages/{stage.name}"):
-            if name.endswith(".drops.jsonl"):
-                yield from from_lines(store.read(name) or b"", Drop, name)
+    for state in state_of_build(build):
+        for shard in state.done:
+            name = manifest.drops_name(state.stage.name, shard)
+            yield from from_lines(store.read(name) or b"", Drop, name)
 
 
 def figures_of_build(build: Build) -> Iterator[tuple[str, Figure]]:
     """Yield each figure that is still in, with the name of the last stage that it has passed."""
     store = open_store(build.work)
     seen: set[str] = set()
-    for stage in reversed(STAGES):
-        if stage.gives is not Figure:
+    for state in reversed(list(state_of_build(build))):
+        if state.stage.gives is not Figure:
             return
-        for name in store.names(f"stages/{stage.name}"):
-            if name.endswith(".jsonl") and not name.endswith(".drops.jsonl"):
-                for figure in from_lines(store.read(name) or b"", Figure, name):
-                    if figure.key not in seen:
-                        seen.add(figure.key)
-                        yield stage.name, figure
+        for shard in state.done:
+            name = manifest.records_name(state.stage.name, shard)
+            for figure in from_lines(store.read(name) or b"", Figure, name):
+                if figure.key not in seen:
+                    seen.add(figure.key)
+                    yield state.stage.name, figure
 
 
 def gates_of_build(build: Build) -> list[dict[str, Any]]:
@@ -140,12 +150,14 @@ def gates_of_build(build: Build) -> list[dict[str, Any]]:
 class _History:
     """What is known of the stages that are done: counts, provenance, and what went into each.
 
-    Whatever in the options of the stages cannot work is found when it is made, before anything is fetched.
+    Whatever in the options of the stages cannot work is found when it is made, before anything is fetched;
+    a lenient one takes it for a stage that is not done.
     """
 
-    def __init__(self, build: Build, stages: Sequence[Stage]) -> None:
+    def __init__(self, build: Build, stages: Sequence[Stage], *, lenient: bool = False) -> None:
         self._build = build
-        self._options = {stage.name: _digests(stage, build) for stage in stages}
+        self._options = {stage.name: _digests(stage, build, lenient=lenient) for stage in stages}
+        self._states: dict[str, str] = {}
         self._before = PLAN
         self._records: dict[str, str] = {}
         self._counts: tuple[StageCount, ...] = ()
@@ -188,14 +200,26 @@ class _History:
         self, stage: Stage, sources: Sequence[str], options: Mapping[str, str], code: str, store: Store
     ) -> str:
         parts: list[object] = [stage.name, options, code, [self._input(shard, store) for shard in sources]]
+        if "source" in stage.tables:
+            parts.append([self._state(shard, store) for shard in sources])
         if stage.scope == "all":
             earlier = self._build.earlier
             parts += [
                 [list(count.dropped) for count in self._counts],
                 file_digest(earlier) if earlier else None,
                 str(self._build.out),
+                manifest.sha256(store.read(SALT) or b""),
             ]
         return manifest.joined_digest(parts)
+
+    def _state(self, shard: str, store: Store) -> str:
+        """Return what the source says of the files of the articles of a shard, of all articles for `ALL`."""
+        if shard not in self._states:
+            names = [manifest.records_name(PLAN, shard)] if shard != ALL else store.names(f"stages/{PLAN}")
+            lines = b"".join(store.read(name) or b"" for name in names)
+            pmcids = [candidate.pmcid for candidate in from_lines(lines, Candidate, f"stages/{PLAN}")]
+            self._states[shard] = source_of(self._build, 1).state(pmcids)
+        return self._states[shard]
 
     def _input(self, shard: str, store: Store) -> str:
         """Return the digest of the records of a shard that go in."""
@@ -209,11 +233,30 @@ def _stages_up_to(last: str | None) -> tuple[Stage, ...]:
     return STAGES if last is None else STAGES[: names.index(last) + 1]
 
 
-def _digests(stage: Stage, build: Build) -> dict[str, str]:
+def _digests(stage: Stage, build: Build, *, lenient: bool) -> dict[str, str]:
     """Return the digest of every table and of every other file that a stage reads."""
-    digests = {name: options_digest(build.tables[name]) for name in stage.tables}
-    inputs = stage.inputs({name: build.tables[name] for name in stage.tables})
-    return digests | {path.name: file_digest(path) for path in inputs}
+    try:
+        digests = {name: options_digest(build.tables[name]) for name in stage.tables}
+        inputs = stage.inputs({name: build.tables[name] for name in stage.tables})
+        return digests | {path.name: file_digest(path) for path in inputs}
+    except RocoError as error:
+        if lenient:
+            return {"cannot work": str(error)}
+        raise
+
+
+def _require_salt(store: Store) -> None:
+    """Make the secret that the order of the held-out images comes from, readable for its owner alone."""
+    salt = store.read(SALT)
+    if salt is None:
+        store.write(SALT, secrets.token_bytes(_SALT_BYTES))
+        if isinstance(store, FolderStore):
+            store.path(SALT).chmod(0o600)
+    elif len(salt) < _LEAST_SALT_BYTES:
+        raise RejectedInput(
+            f"{SALT} in the work folder has {len(salt)} bytes, expected {_LEAST_SALT_BYTES} or more; "
+            f"remove it to have another one made"
+        )
 
 
 def _run_stage(

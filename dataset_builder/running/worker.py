@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from dataset_builder.earlier import read_earlier
+from dataset_builder.earlier import Earlier, read_earlier
 from dataset_builder.pmc.opening import open_source
 from dataset_builder.record_lines import from_lines
 from dataset_builder.records import Figure, StageCount
 from dataset_builder.running import manifest
 from dataset_builder.running.balance import tallies
 from dataset_builder.running.config import Build
-from dataset_builder.running.manifest import Done, Product
+from dataset_builder.running.manifest import Done
 from dataset_builder.sources import Source
 from dataset_builder.stages import STAGES
 from dataset_builder.stages.stage import Context, Progress, Stage
@@ -103,7 +103,7 @@ def _work(stage: Stage, task: Task, progress: Progress) -> Done:
         records=written[0],
         drops=written[1],
         content=written[2],
-        products=tuple(Product(path=path, sha256=digest) for path, digest in result.products.items()),
+        products=tuple(result.products),
     )
     manifest.write_done(store, stage.name, task.shard, done)
     return done
@@ -129,7 +129,7 @@ def _context(stage: Stage, task: Task, store: Store, progress: Progress) -> Cont
         open_source=lambda: source_of(build, task.workers),
         store=store,
         out=build.out,
-        earlier=read_earlier(build.earlier) if stage.scope == "all" and build.earlier else {},
+        earlier=read_earlier(build.earlier) if stage.scope == "all" and build.earlier else Earlier(),
         counts=task.counts,
         provenance=task.provenance,
         progress=progress,

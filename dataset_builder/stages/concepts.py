@@ -9,9 +9,10 @@ from typing import Any
 
 from dataset_builder.concepts.table import STAGE as NAME
 from dataset_builder.concepts.table import ConceptOptions, FigureConcepts, read_names, read_table, select
-from dataset_builder.option_tables import file_digest
+from dataset_builder.figure_tables import FigureTable
 from dataset_builder.records import Figure
 from dataset_builder.stages.stage import Context, Result, Stage
+from rocov2_eval.option_tables import file_digest
 
 
 def run(figures: Sequence[Figure], context: Context) -> Result:
@@ -30,7 +31,7 @@ def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
 
 
 @lru_cache(maxsize=1)
-def _table(path: Path, digest: str) -> Mapping[str, FigureConcepts]:
+def _table(path: Path, digest: str) -> FigureTable[FigureConcepts]:
     """Return a table, read once a process while its content stays."""
     del digest
     return read_table(path)

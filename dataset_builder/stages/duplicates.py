@@ -31,7 +31,7 @@ class DuplicateOptions:
 def run(figures: Sequence[Figure], context: Context) -> Result:
     """Keep the first of each cluster, with the articles of the others beside it."""
     options: DuplicateOptions = context.tables["duplicates"]
-    ordered = sorted(figures, key=lambda figure: figure.key not in context.earlier)
+    ordered = sorted(figures, key=lambda figure: context.earlier.images.of(figure) is None)
     selection = select([(figure.key, _fingerprint(figure)) for figure in ordered], options.distance)
     articles = defaultdict(set)
     pmcid = {figure.key: figure.pmcid for figure in figures}

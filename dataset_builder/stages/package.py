@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dataset_builder.concepts.table import read_names
+from dataset_builder.earlier import Earlier
 from dataset_builder.gates import judge
-from dataset_builder.option_tables import file_digest
 from dataset_builder.packaging import Contents, write_dataset
-from dataset_builder.packaging.sums import SUMS
+from dataset_builder.packaging.installing import checksum_path, truth_path
+from dataset_builder.packaging.sums import SUMS, read_sums
 from dataset_builder.record_lines import to_lines
 from dataset_builder.records import Figure
 from dataset_builder.report import report_page
-from dataset_builder.stages.stage import Context, Result, Stage
+from dataset_builder.stages.stage import Context, Product, Result, Stage
 from rocov2_eval.errors import RejectedInput
+from rocov2_eval.option_tables import file_digest
 
 NAME = "package"
 SALT = "salt"  # in the store: the secret that the order of the held-out images comes from
@@ -29,8 +31,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
     if failed:
         messages = "; ".join(f"{gate.name}: {gate.message}" for gate in failed)
         raise RejectedInput(f"no dataset is written, for a quality gate fails: {messages}")
-    salt = context.store.read(SALT)
-    assert salt, "the runner has made one"
+    salt = context.store.read(SALT) or b""
     numbered = write_dataset(
         Contents(
             figures=figures,
@@ -39,23 +40,39 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
             page=report_page,
             counts=tuple(context.counts),
             gates=gates,
-            provenance={"stages": dict(context.provenance)},
+            provenance={
+                "stages": dict(context.provenance),
+                "near_duplicate_distance": context.tables["duplicates"].distance,
+            },
             salt=salt,
-            earlier={key: earlier.image_id for key, earlier in context.earlier.items()},
+            earlier=_earlier_ids(figures, context.earlier),
         ),
         context.tables["package"],
         context.out,
         context.progress,
     )
-    truth = Path(f"{context.out}-truth.zip")
-    written = [path for path in (context.out / SUMS, truth) if path.is_file()]
-    return Result(kept=numbered, products={str(path): file_digest(path) for path in written})
+    return Result(kept=numbered, products=tuple(_products(context.out)))
+
+
+def _products(out: Path) -> Iterator[Product]:
+    """Yield what was written: the sums of all files by content, and whatever they list by size."""
+    for path in (out / SUMS, truth_path(out), checksum_path(out)):
+        if path.is_file():
+            yield Product(path=str(path), size=path.stat().st_size, sha256=file_digest(path))
+    for name in read_sums(out / SUMS):
+        yield Product(path=str(out / name), size=(out / name).stat().st_size)
+
+
+def _earlier_ids(figures: Sequence[Figure], earlier: Earlier) -> dict[str, str]:
+    """Return the ids of an earlier edition by the keys that the figures have now."""
+    keys = {earlier.images.key_of(figure): figure.key for figure in figures}
+    return {keys.get(key, key): assignment.image_id for key, assignment in earlier.images.rows.items()}
 
 
 STAGE = Stage(
     name=NAME,
     title="in the dataset",
-    tables=("source", "concepts", "gates", "package"),
+    tables=("source", "concepts", "duplicates", "gates", "package"),
     takes=Figure,
     gives=Figure,
     run=run,

@@ -36,7 +36,7 @@ class Context:
         tables: Options, by table of build.toml: those that the stage names.
         open_source: Return the source of articles, opened once a process.
         store: Where the build keeps its files.
-        earlier: Assignments of an earlier edition, by key of the figure.
+        earlier: Assignments of an earlier edition.
         counts: What the stages before it took and dropped.
         provenance: What made the records: digests of configuration, code and records, by stage.
         out: The folder of the finished dataset.
@@ -47,7 +47,7 @@ class Context:
     open_source: Callable[[], Source]
     store: Store
     out: Path
-    earlier: Mapping[str, Earlier] = field(default_factory=dict)
+    earlier: Earlier = field(default_factory=Earlier)
     counts: Sequence[StageCount] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress = lambda _done, _total: None
@@ -66,18 +66,33 @@ class Context:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Product:
+    """A file that a stage wrote outside the store: if it is gone or another, the stage runs again.
+
+    Attributes:
+        path: Where.
+        size: Bytes.
+        sha256: Of its content; empty where the size must do.
+    """
+
+    path: str
+    size: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """What a stage makes of its records.
 
     Attributes:
         kept: Records that go on.
         drops: One for each other.
-        products: Digests of what was written outside the store, by path: if it is gone, the stage runs again.
+        products: What was written outside the store.
     """
 
     kept: Sequence[Any]
     drops: Sequence[Drop] = ()
-    products: Mapping[str, str] = field(default_factory=dict)
+    products: Sequence[Product] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataset_builder.concepts.table import (
     read_table,
     select,
 )
+from dataset_builder.figure_tables import FigureTable
 from dataset_builder.records import Figure, Graphic
 from rocov2_eval.errors import RejectedInput
 
@@ -36,7 +37,7 @@ def test_a_row_gives_the_concepts_of_a_figure(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + "PMC1,a.jpg,C0000003;C0000004,C0000001; C0000002\n")
 
     wanted = FigureConcepts(manual=("C0000001", "C0000002"), automatic=("C0000003", "C0000004"))
-    assert {"PMC1/a.jpg": wanted} == read_table(path)
+    assert {"PMC1/a.jpg": wanted} == read_table(path).rows
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_a_broken_table_of_names_is_told_with_its_line(tmp_path: Path, rows: str
 
 
 def test_manual_concepts_stand_before_automatic_ones_and_none_twice() -> None:
-    table = {"PMC1/a": FigureConcepts(manual=("C2", "C1"), automatic=("C3", "C2"))}
+    table = FigureTable(rows={"PMC1/a": FigureConcepts(manual=("C2", "C1"), automatic=("C3", "C2"))})
 
     (kept,), _ = select([figure("a")], table, options("drop"))
 
@@ -75,18 +76,18 @@ def test_manual_concepts_stand_before_automatic_ones_and_none_twice() -> None:
 
 
 def test_a_figure_without_concepts_is_dropped_with_the_reason() -> None:
-    table = {"PMC1/a": FigureConcepts(manual=(), automatic=())}
+    table = FigureTable(rows={"PMC1/a": FigureConcepts(manual=(), automatic=())})
 
     kept, drops = select([figure("a"), figure("b")], table, options("drop"))
 
     assert not kept
     assert [(drop.reason, drop.detail) for drop in drops] == [
         (NO_CONCEPT, "in the table without one"),
-        (NO_CONCEPT, "not in the table"),
+        (NO_CONCEPT, "not in the table, which has rows such as PMC1/a"),
     ]
 
 
 def test_a_figure_without_concepts_stays_where_that_is_wanted() -> None:
-    kept, drops = select([figure("a")], {}, options("keep"))
+    kept, drops = select([figure("a")], FigureTable(rows={}), options("keep"))
 
     assert ([item.key for item in kept], drops) == (["PMC1/a"], [])

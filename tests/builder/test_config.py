@@ -41,7 +41,12 @@ def test_the_command_knows_every_stage_in_order() -> None:
         ("[sauce]\n", r"unknown table \[sauce\], expected some of \[build\], \[source\]"),
         ("source = 1\n", "source = 1, expected a table"),
         (LEAST + "[build]\nshards = -1\n", r"\[build\] shards: -1"),
-        (LEAST + '[build]\nout = ""\n', "out and work"),
+        (LEAST + '[build]\nout = ""\n', r"out: '', expected a folder"),
+        (LEAST + '[build]\nwork = "a\\u0000b"\n', "work: .*, expected a folder"),
+        (LEAST + '[build]\nout = "."\n', r"is replaced as a whole .* and this file"),
+        (LEAST + '[build]\nout = "data"\nwork = "data/work"\n', r"is replaced as a whole .* and work"),
+        (LEAST + '[build]\nout = "a.txt"\n', r"is replaced as a whole .* and \[source\] list"),
+        (LEAST + '[split]\nshares = { train = "rest" }\n', r"held_out: 'test' has no share in \[split\]"),
         ("[source]\n", r"\[source\]: kind is missing"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 
 from dataset_builder.cli import run
 from rocov2_eval.errors import ExitCode
+from rocov2_eval.findings import RULES
 
 sys.path.insert(0, str(Path(__file__).parent))
 from s3_server import BUCKET, Bucket, serving
@@ -62,6 +63,36 @@ def test_a_list_without_the_column_is_rejected(call: Call, tmp_path: Path) -> No
     path.write_text("pmcid,graphic\nPMC5,a.jpg\n", encoding="utf-8")
     code, _, err = call("rehydrate", path, "--out", tmp_path / "out")
     assert (code, "expected a column file, found pmcid, graphic" in err) == (ExitCode.INPUT_REJECTED, True)
+
+
+def test_a_refusal_fails_and_may_succeed_later(call: Call, bucket: Bucket, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("pmcid,file\nPMC5,a.jpg\n", encoding="utf-8")
+    bucket.faults["PMC5.3/a.jpg"] = [403]
+    code, out, _ = call("rehydrate", path, "--out", tmp_path / "out")
+    assert (code, out.splitlines()[0]) == (ExitCode.MISSING_RESOURCE, "failed: 1")
+    assert call("rehydrate", path, "--out", tmp_path / "out")[1].startswith("fetched: 1\n")
+
+
+def test_a_folder_below_a_file_is_a_usage_error(call: Call, bucket: Bucket, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("pmcid,file\nPMC5,a.jpg\n", encoding="utf-8")
+    code, _, err = call("rehydrate", path, "--out", path / "out")
+    assert (code, err) == (ExitCode.USAGE, f"Error: {path / 'out'} cannot be written: Not a directory\n")
+    assert bucket.requests == []
+
+
+def test_a_broken_list_is_told_how_to_be_mended(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("pmcid,file\nfigure 1,a.jpg\n", encoding="utf-8")
+    code, _, err = call("rehydrate", path, "--out", tmp_path / "out")
+    assert (code, err.splitlines()[:2]) == (
+        ExitCode.INPUT_REJECTED,
+        [
+            f"{path}:2: R113 'figure 1' is no PMCID, expected PMC and digits",
+            f"    fix: {RULES['R113'].fix}",
+        ],
+    )
 
 
 def test_doctor_says_whether_the_service_is_as_expected(call: Call, bucket: Bucket) -> None:

@@ -124,6 +124,16 @@ def test_a_line_that_is_not_understood_is_named(
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("", "R009"), ("doi,title\n10.1,x\n", "R009"), ("PMC1\nx\n", "R113")],
+)
+def test_a_fault_has_a_code_of_lists(read: Callable[..., ArticleList], text: str, code: str) -> None:
+    with pytest.raises(RejectedInput) as caught:
+        read(text)
+    assert code == caught.value.findings[0].code
+
+
 def test_a_file_of_something_else_does_not_flood_the_terminal(read: Callable[..., ArticleList]) -> None:
     with pytest.raises(RejectedInput) as caught:
         read("PMC1\n" + "x\n" * 1000)

@@ -16,9 +16,9 @@ from dataset_builder.gates import (
     share_text,
 )
 from dataset_builder.kappa_table import read_kappas
-from dataset_builder.option_tables import read_options
 from dataset_builder.records import Figure, Graphic, StageCount
 from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.option_tables import read_options
 
 CT, XRAY, CHEST = "C0040405", "C1306645", "C0817096"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dataset_builder.pmc.client import ClientOptions, FetchFailed, PmcClient
-from dataset_builder.pmc.inventory import CHOICE, NUMBERS, inventory_numbers
+from dataset_builder.pmc.inventory import CHOICE, NUMBERS, forget_inventory, inventory_numbers
 from dataset_builder.pmc.layout import LayoutChanged, manifest_key
 from dataset_builder.pmc.s3_source import S3Source
 from dataset_builder.store import FolderStore
@@ -47,8 +47,8 @@ def client(bucket: Bucket) -> Iterator[PmcClient]:
 def numbers(client: PmcClient, store: FolderStore) -> Any:
     """Return a reader of the inventory of the day."""
 
-    def read(today: date = TODAY, plan: str = "") -> list[int]:
-        return inventory_numbers(client, store, today=today, plan=plan).tolist()
+    def read(today: date = TODAY) -> list[int]:
+        return inventory_numbers(client, store, today=today).tolist()
 
     return read
 
@@ -110,11 +110,12 @@ def test_a_finished_inventory_is_not_fetched_again(bucket: Bucket, numbers: Any)
     assert (numbers(date(2026, 10, 30)), bucket.requests) == (before, [])
 
 
-def test_another_build_chooses_anew(bucket: Bucket, numbers: Any) -> None:
+def test_a_choice_that_was_forgotten_is_made_anew(bucket: Bucket, numbers: Any, store: FolderStore) -> None:
     bucket.add_inventory(date(2026, 9, 8), KEYS[:1])
-    numbers(plan="first")
+    numbers()
     bucket.add_inventory(TODAY, KEYS[2:])
-    assert numbers(plan="second") == [123]
+    forget_inventory(store)
+    assert numbers() == [123]
 
 
 def test_an_inventory_that_is_kept_no_more_says_what_to_do(
@@ -188,7 +189,9 @@ def test_an_empty_inventory_stops_everything(bucket: Bucket, numbers: Any) -> No
         numbers()
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"a,metadata/PMC1.1.json,b,c\n")[:-9]])
+@pytest.mark.parametrize(
+    "content", [b"no gzip", gzip.compress(b"a,metadata/PMC1.1.json,b,c\n")[:-9]], ids=["text", "cut off"]
+)
 def test_a_part_that_is_no_whole_gzip_stops_everything(bucket: Bucket, numbers: Any, content: bytes) -> None:
     manifest = bucket.add_inventory(TODAY, KEYS)
     document = json.loads(bucket.objects[manifest])
@@ -199,7 +202,7 @@ def test_a_part_that_is_no_whole_gzip_stops_everything(bucket: Bucket, numbers: 
         numbers()
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"manifest": "x"}'])
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"plan": "x"}'])
 def test_a_damaged_memory_of_the_choice_is_rejected(numbers: Any, store: FolderStore, content: bytes) -> None:
     store.write(CHOICE, content)
     with pytest.raises(RejectedInput, match="remove it to choose an inventory anew"):

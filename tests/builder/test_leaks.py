@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dataset_builder.cli import run
 from dataset_builder.dataset_tables import Dataset, Row, read_dataset
 from dataset_builder.leak_reporters import leaks_document, leaks_json, leaks_markdown, leaks_text
 from dataset_builder.leaks import Check, LeakReport, find_leaks, normalised
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
 
 
 @pytest.fixture
@@ -71,6 +73,20 @@ def rocov2_folder(folder: Path) -> Path:
     lines = ["ID,PMCID,Attribution,Link", *(f"{row[0]},{row[2]},,https://example.org" for row in table)]
     (folder / "license_information.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
+
+
+def hold_out_test(folder: Path) -> dict[str, bytes]:
+    """Leave of the test split its ids and pictures alone, and return the files of its truth."""
+    licences = (folder / "license_information.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    truth = {
+        "test_captions.csv": (folder / "test_captions.csv").read_bytes(),
+        "license_information.csv": "".join([licences[0], *licences[4:]]).encode(),
+        "report.html": b"\xff",
+    }
+    (folder / "license_information.csv").write_text("".join(licences[:4]), encoding="utf-8")
+    (folder / "test_captions.csv").unlink()
+    (folder / "test_images.csv").write_text("ID\ne1\ne2\n", encoding="utf-8")
+    return truth
 
 
 def test_roco_has_the_articles_of_1195_in_both_test_and_validation(shared: Path) -> None:
@@ -141,6 +157,64 @@ def test_a_folder_of_concepts_alone_still_tells_the_ids(tmp_path: Path) -> None:
     assert len(check(report, "articles").leaks) == 1
 
 
+def test_a_picture_of_the_held_out_split_that_another_split_has_is_found(tmp_path: Path) -> None:
+    folder = rocov2_folder(tmp_path / "data")
+    hold_out_test(folder)
+    (folder / "test/e1.jpg").write_bytes(noise(1))
+    report = find_leaks(read_dataset(folder))
+    assert report.splits == {"test": 2, "train": 2, "valid": 1}
+    assert {"test": ("e1",), "train": ("t1",)} in [leak.images for leak in check(report, "images").leaks]
+
+
+def test_articles_and_captions_of_the_held_out_split_are_said_to_be_unknown(tmp_path: Path) -> None:
+    folder = rocov2_folder(tmp_path / "data")
+    hold_out_test(folder)
+    (folder / "test/e2.jpg").write_bytes(noise(5))
+    report = find_leaks(read_dataset(folder))
+    assert [each.unknown_splits for each in report.checks] == [("test",), (), ("test",)]
+    text = leaks_text(report, 5)
+    assert "0 of 3 are in several splits; 2 images have no article, among them all of test" in text
+    assert text.endswith("No leaks found (articles of test not known; captions of test not known).\n")
+    assert leaks_document(report)["checks"]["articles"]["unknown_splits"] == ["test"]
+
+
+def test_the_archive_of_the_truth_tells_them(tmp_path: Path) -> None:
+    folder = rocov2_folder(tmp_path / "data")
+    truth = hold_out_test(folder)
+    truth["test_captions.csv"] = b"ID,Caption\ne1,CHEST\ne2,Knee.\n"
+    report = find_leaks(read_dataset(folder, truth=truth), with_images=False)
+    assert [leak.key for leak in check(report, "articles").leaks] == ["PMC1"]
+    assert [leak.images for leak in check(report, "captions").leaks] == [{"test": ("e1",), "train": ("t1",)}]
+
+
+def test_the_command_takes_the_archive_that_lies_beside_the_dataset(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = rocov2_folder(tmp_path / "data")
+    truth = hold_out_test(folder)
+    assert run(["leaks", str(folder), "--no-images"]) == ExitCode.OK
+    for place in (tmp_path / "data-truth.zip", tmp_path / "elsewhere.zip"):
+        with zipfile.ZipFile(place, "w") as archive:
+            for name, content in truth.items():
+                archive.writestr(name, content)
+    assert run(["leaks", str(folder), "--no-images"]) == ExitCode.INPUT_REJECTED
+    (tmp_path / "data-truth.zip").unlink()
+    assert run(["leaks", str(folder), "--no-images", "--truth", str(place)]) == ExitCode.INPUT_REJECTED
+    assert "PMC1: test: e1; train: t1" in capsys.readouterr().out
+
+
+def test_an_archive_of_the_truth_does_not_go_with_a_table(write_table: Callable[..., Path]) -> None:
+    with pytest.raises(UsageFault, match="the archive of a held-out truth goes with a folder"):
+        read_dataset(write_table("id,split,doi", "i,a,1", "j,b,1"), truth={})
+
+
+def test_a_table_of_the_truth_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    folder = rocov2_folder(tmp_path / "data")
+    hold_out_test(folder)
+    with pytest.raises(RejectedInput, match=r"truth/test_captions\.csv: .* expected UTF-8"):
+        read_dataset(folder, truth={"test_captions.csv": b"ID,Caption\ne1,\xff\n"})
+
+
 def test_pictures_are_left_alone_on_request(tmp_path: Path) -> None:
     report = find_leaks(read_dataset(rocov2_folder(tmp_path / "data")), with_images=False)
     assert check(report, "images").not_checked == "not asked for"
@@ -190,6 +264,55 @@ def test_images_of_unknown_article_leak_nothing() -> None:
     report = find_leaks(rows_of(("a", "x", "", "one"), ("b", "y", "", "two")))
     assert not report.has_leaks
     assert check(report, "articles").without == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second", "leaks"),
+    [
+        ("pmcid", "PMC1", "pmc1", 1),
+        ("PMC ID", "1", "01", 1),
+        ("article", "PMC1", "1", 1),
+        ("article", "PMC1", "PMC2", 0),
+        ("pmcid", "unknown", "Unknown", 0),
+        ("article", "1", "01", 0),
+    ],
+)
+def test_pmcids_are_compared_however_they_are_spelt(
+    write_table: Callable[..., Path], column: str, first: str, second: str, leaks: int
+) -> None:
+    path = write_table(f"id,split,{column}", f"i,a,{first}", f"j,b,{second}")
+    report = find_leaks(read_dataset(path, {"article": column}))
+    assert leaks == len(check(report, "articles").leaks)
+
+
+def test_a_kind_that_no_image_has_was_not_checked() -> None:
+    report = find_leaks(rows_of(("a", "x", "", "one"), ("b", "y", "", "two")), with_images=False)
+    assert check(report, "articles").not_checked == "no image has an article"
+    assert leaks_text(report, 5).endswith("No leaks found (articles and images not checked).\n")
+
+
+def test_a_kind_that_one_split_alone_has_was_not_checked() -> None:
+    report = find_leaks(rows_of(("a", "x", "P1", "one"), ("b", "y", "", "two")), with_images=False)
+    assert check(report, "articles").not_checked == "only images of x have an article"
+
+
+def test_pictures_of_which_none_can_be_read_were_not_checked(tmp_path: Path) -> None:
+    folder = rocov2_folder(tmp_path / "data")
+    for path in folder.glob("*/*.jpg"):
+        path.write_bytes(b"no picture")
+    images = check(find_leaks(read_dataset(folder)), "images")
+    assert images.not_checked == "no image has a readable picture"
+
+
+def test_a_dataset_of_which_nothing_can_be_compared_is_refused() -> None:
+    message = r"nothing to look at \(articles: no image has an article; .*captions: only images of x have"
+    with pytest.raises(UsageFault, match=message):
+        find_leaks(rows_of(("a", "x", "", "one"), ("b", "y", "", "")), with_images=False)
+
+
+def test_a_file_name_that_is_too_long_for_any_file_names_none(write_table: Callable[..., Path]) -> None:
+    path = write_table("id,split,doi,file_name", f"i,a,1,{'x' * 5000}", "j,b,2,y.jpg")
+    assert [row.image for row in read_dataset(path).rows] == [None, None]
 
 
 def test_equal_ids_of_two_splits_are_two_images(write_table: Callable[..., Path]) -> None:

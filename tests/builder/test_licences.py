@@ -20,6 +20,7 @@ from dataset_builder.filters.licences import (
     select,
     third_party_words,
 )
+from dataset_builder.pmc.file_lists import read_article_list
 from dataset_builder.records import Drop, Figure, Graphic, LicenceSource, LicenceStatement
 from rocov2_eval.errors import UsageFault
 
@@ -82,6 +83,50 @@ def test_spellings_of_a_licence_come_to_one_code(text: str, code: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("CC BY\u2013NC\u2013ND 4.0", "CC BY-NC-ND"),
+        ("CC BY\u2012NC", "CC BY-NC"),
+        ("CC BY\u2212NC", "CC BY-NC"),
+        ("CC BY\u2010NC\u2010ND", "CC BY-NC-ND"),
+        ("CC BY\u2011NC\u2011ND", "CC BY-NC-ND"),
+        ("CC BY\u00adNC\u00adND", "CC BY-NC-ND"),
+        ("CC BYNCND", "CC BY-NC-ND"),
+        ("\uff23\uff23 \uff22\uff39\uff0d\uff2e\uff23", "CC BY-NC"),
+        ("CC BY, NC, ND", "CC BY-NC-ND"),
+        ("CC BY (NC)", "CC BY-NC"),
+        ("CC BY + NC", "CC BY-NC"),
+        ("CC BY:NC", "CC BY-NC"),
+        ("CC BY N.C. N.D.", "CC BY-NC-ND"),
+        ("CC BY&nbsp;NC", "CC BY-NC"),
+        ("CC BY\u00a0NC", "CC BY-NC"),
+        ("CC BY&ndash;ND", "CC BY-ND"),
+        ("CC BY 4.0 NC", "CC BY-NC"),
+        ("CC BY 3.0-NC", "CC BY-NC"),
+        ("CC BY 3.0 US SA", "CC BY-SA"),
+        ("CC BY 4.0-NC-ND", "CC BY-NC-ND"),
+        ("CC BY (version 4.0, International): NC", "CC BY-NC"),
+        ("CC BY 4.0 \u2122NC", "CC BY-NC"),
+        ("Creative Commons Attribution-NC-ND 4.0", "CC BY-NC-ND"),
+        ("Creative Commons Attribution 4.0 International NC", "CC BY-NC"),
+        ("https://creativecommons.org/licenses/by%2Dnc/4.0/", "CC BY-NC"),
+        ("https://creativecommons.org/licenses/by%252Dnc/4.0/", "CC BY-NC"),
+        ("https://creativecommons.org/licenses/by\u2013nc/4.0/", "CC BY-NC"),
+        ("https://creativecommons.org/licenses/by/nc-nd/4.0", "CC BY-NC-ND"),
+        ("https://creativecommons.org/licenses/by_nc_sa/4.0", "CC BY-NC-SA"),
+    ],
+)
+def test_no_separator_hides_an_element_of_a_licence(text: str, code: str) -> None:
+    assert code == normalise(text)
+    assert outcome(figure(says(text)), LicenceOptions(allow=("CC BY",))) == licences.NOT_ALLOWED
+
+
+@pytest.mark.parametrize("text", ["CC BY and others", "CC BY, sample", "CC BY 3.0 IGO", "CC BY. San E."])
+def test_a_word_that_begins_like_an_element_is_none(text: str) -> None:
+    assert normalise(text) == "CC BY"
+
+
+@pytest.mark.parametrize(
     "text",
     [
         None,
@@ -90,6 +135,8 @@ def test_spellings_of_a_licence_come_to_one_code(text: str, code: str) -> None:
         "Creative Commons",
         "Published by the authors with proper attribution",
         "CC BY-NC-XX",
+        "CC BY NC-XX",
+        "https://creativecommons.org/licenses/by%xxnc/4.0/",
         "CC BYX",
         "CC BY-NoDerivs",
         "CC BY NonCommercial",
@@ -125,6 +172,24 @@ def test_case_hyphens_and_versions_never_change_a_code(code: str, data: st.DataO
     assert code == normalise(data.draw(st.sampled_from([spelled, spelled.lower(), f"({spelled})"])))
 
 
+SEPARATORS = st.text(st.characters(categories=("P", "S", "Z", "Pd", "Cf", "Cc", "Mn", "Lm")), max_size=4)
+VERSIONS = st.sampled_from(["", "4.0", "v3.0", "3.0 IGO", "4.0 International", "3.0 Unported", "2.5 US"])
+
+
+@given(code=st.sampled_from([code for code in CODES if code.startswith("CC BY")]), data=st.data())
+def test_a_licence_never_comes_out_weaker_than_it_is_whatever_separates_its_elements(
+    code: str, data: st.DataObject
+) -> None:
+    first, *elements = code.split("-")
+    spelled = data.draw(st.sampled_from([first, "https://creativecommons.org/licenses/by"]))
+    for element in elements:
+        version = data.draw(VERSIONS)
+        spelled += f" {version}" * bool(version) + data.draw(SEPARATORS) + element
+    wanted = set(elements)
+    found = normalise(data.draw(st.sampled_from([spelled, spelled.lower(), f"{spelled} 4.0"])))
+    assert found is None or wanted <= set(found.split("-")[1:])
+
+
 @pytest.mark.parametrize("run", [" ", "a", "a ", "cc-by-", "Creative Commons ", "shown ", "with my ", "(c) "])
 def test_a_long_run_of_anything_is_judged_in_no_time(run: str) -> None:
     start = time.perf_counter()
@@ -136,6 +201,13 @@ def test_a_long_run_of_anything_is_judged_in_no_time(run: str) -> None:
 @given(st.text())
 def test_any_text_names_known_codes_only(text: str) -> None:
     assert codes_in(f"CC BY {text}") <= set(CODES)
+
+
+def test_what_a_file_list_says_goes_through_the_same_gate(tmp_path: Path) -> None:
+    path = tmp_path / "oa_file_list.csv"
+    path.write_text("Accession ID,License\nPMC7,CC BY\u2013NC\u2013ND\n", encoding="utf-8")
+    said = read_article_list(path).licence("PMC7")
+    assert outcome(figure(says(said or ""))) == licences.NOT_ALLOWED
 
 
 # One article

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from dataset_builder.record_lines import to_lines
 from dataset_builder.records import Drop
 from dataset_builder.running import manifest
-from dataset_builder.running.manifest import Done, Product, Tally
+from dataset_builder.running.manifest import Done, Tally
+from dataset_builder.stages.stage import Product
 from dataset_builder.store import FolderStore
 
 DROPS = [Drop(stage="a", key=str(i), reason="r") for i in range(4)]
@@ -57,10 +58,10 @@ def test_a_product_that_was_changed_is_not_current(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     product = tmp_path / "SHA256SUMS"
     product.write_text("1")
-    done(store, products=(Product(path=str(product), sha256=manifest.sha256(b"1")),))
+    done(store, products=(Product(path=str(product), size=1, sha256=manifest.sha256(b"1")),))
     assert manifest.is_current(store, "a", "0", "f") is not None
 
-    product.write_text("22")
+    product.write_text("2")
 
     assert manifest.is_current(store, "a", "0", "f") is None
 
@@ -84,7 +85,7 @@ def test_the_digest_of_code_follows_what_a_module_imports(
     folder = tmp_path / "dataset_builder_probe"
     folder.mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(manifest, "_PACKAGE", folder.name)
+    monkeypatch.setattr(manifest, "_PACKAGES", (folder.name,))
     (folder / "__init__.py").write_text("")
     (folder / "top.py").write_text(f"def f():\n    from {folder.name} import deep\n    return deep\n")
     (folder / "deep.py").write_text("VALUE = 1\n")

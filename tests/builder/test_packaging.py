@@ -175,8 +175,8 @@ def test_unfit_ids_of_an_earlier_edition_are_refused(write: Write, image_id: str
 def test_assignments_are_what_the_next_edition_takes_as_earlier_ids(write: Write, tmp_path: Path) -> None:
     first = write()
     rows = table(truth(first)["assignments.csv"])
-    assert rows[0] == ["PMCID", "file", "split", "ID"]
-    earlier = {f"{pmcid}/{name}": image_id for pmcid, name, _, image_id in rows[1:]}
+    assert rows[0] == ["PMCID", "file", "split", "ID", "linked"]
+    earlier = {f"{pmcid}/{name}": image_id for pmcid, name, _, image_id, _ in rows[1:]}
     more = [*figures(), figure(11, "train"), figure(12, "test")]
     done = write_dataset(
         contents(figures=more, earlier=earlier, salt=bytes(32)), PackageOptions(), tmp_path / "next"
@@ -473,7 +473,8 @@ def test_progress_counts_every_image(tmp_path: Path) -> None:
         ({"prefix": "COVID"}, "holds the letters ID"),
         ({"prefix": "a/b"}, "prefix: 'a/b'"),
         ({"name": ""}, "name: ''"),
-        ({"title": " "}, "title and version"),
+        ({"title": " "}, "title: ' '"),
+        ({"title": "A\n## B"}, "one line without control characters"),
         ({"url": "javascript:alert()"}, "url: 'javascript"),
         ({"published": "today"}, "published: 'today'"),
         ({"held_out": "train"}, "held_out: 'train', expected 'test' or ''"),

@@ -4,6 +4,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,6 +136,13 @@ def test_an_object_that_is_not_there_is_told_apart_from_a_failure(client: PmcCli
     assert not client.fetch(Media(key="PMC12.10/none.jpg", name="none.jpg", md5=None), tmp_path / "a.jpg")
 
 
+def test_a_refusal_is_no_absence(client: PmcClient, bucket: Bucket, tmp_path: Path) -> None:
+    key = "PMC12.10/a b%1.jpg"
+    bucket.faults[key] = [403]
+    with pytest.raises(FetchFailed, match="status 403"):
+        client.fetch(media(bucket, key), tmp_path / "a.jpg")
+
+
 def test_a_service_that_never_answers_well_is_given_up(
     client: PmcClient, bucket: Bucket, tmp_path: Path
 ) -> None:
@@ -160,6 +168,36 @@ def test_requests_keep_to_their_rate(bucket: Bucket, waits: list[float]) -> None
 def test_metadata_of_another_shape_stop_everything(content: bytes) -> None:
     with pytest.raises(LayoutChanged):
         read_metadata(content, "metadata/PMC1.1.json")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"license_code": ["CC BY", "CC BY-NC"]},
+        {"license_code": {"code": "CC BY"}},
+        {"license_code": False},
+        {"title": ["A"]},
+        {"doi": 10},
+        {"xml_url": ["s3://pmc-oa-opendata/PMC1.1/PMC1.1.xml"]},
+        {"media_urls": {}},
+        {"media_urls": "s3://pmc-oa-opendata/PMC1.1/a.jpg"},
+        {"media_urls": [None]},
+    ],
+)
+def test_a_field_of_another_type_is_not_read_as_absent(field: dict[str, Any]) -> None:
+    held = Bucket()
+    held.add_article("PMC1", 1, {}, **field)
+    (name,) = field
+    with pytest.raises(LayoutChanged, match=rf"metadata/PMC1\.1\.json: {name} is "):
+        read_metadata(held.objects["metadata/PMC1.1.json"], "metadata/PMC1.1.json")
+
+
+@pytest.mark.parametrize("field", [{"license_code": None}, {"license_code": " "}, {"media_urls": None}])
+def test_a_field_that_is_absent_says_nothing(field: dict[str, Any]) -> None:
+    held = Bucket()
+    held.add_article("PMC1", 1, {}, **field)
+    found = read_metadata(held.objects["metadata/PMC1.1.json"], "metadata/PMC1.1.json")
+    assert (found.licence, found.media) == (None if "license_code" in field else "CC BY", ())
 
 
 @pytest.mark.parametrize(
@@ -235,17 +273,61 @@ class TestRehydrate:
         assert outcomes()["PMC12/a b%1.jpg"] == "was here"
         assert not [what for what, _ in bucket.requests if what.endswith(".jpg")]
 
+    def test_a_file_under_three_names_is_fetched_once(
+        self, client: PmcClient, bucket: Bucket, tmp_path: Path
+    ) -> None:
+        wanted = [Wanted(pmcid="PMC12", file=name) for name in ("a b%1", "a b%1.tif", "a b%1.jpg")]
+        found = [rehydrate(wanted, tmp_path / "out", client, lambda *_: None) for _ in range(2)]
+        assert [[item.outcome for item in each] for each in found] == [["fetched"] * 3, ["was here"] * 3]
+        assert {item.key for item in found[1]} == {"PMC12.10/a b%1.jpg", None}
+        assert [what for what, _ in bucket.requests].count("PMC12.10/a b%1.jpg") == 1
+
 
 @pytest.mark.parametrize(
-    "text",
-    ["a,b\n1,2\n", "pmcid,graphic\nPMCx,a.jpg\n", "pmcid,graphic\nPMC1,../a.jpg\n", "pmcid,graphic\nPMC1,\n"],
+    ("text", "code", "line", "message"),
+    [
+        ("", "R009", None, "no row, expected at least one figure"),
+        ("pmcid,graphic\n", "R009", None, "no row"),
+        ("a,b\n1,2\n", "R009", 1, "expected a column pmcid and graphic, found a, b"),
+        ("pmcid,graphic\nPMCx,a.jpg\n", "R113", 2, "'PMCx' is no PMCID, expected PMC and digits"),
+        (f"pmcid,graphic\nPMC{'1' * 4000},a.jpg\n", "R113", 2, "is no PMCID"),
+        ("pmcid,graphic\nPMC1,../a.jpg\n", "R113", 2, "'../a.jpg' is no file name"),
+        ("pmcid,graphic\nPMC1,\n", "R113", 2, "'' is no file name"),
+        ("pmcid,graphic\nPMC1,a\0.jpg\n", "R113", 2, "is no file name"),
+        (f"pmcid,graphic\nPMC1,{'x' * 5000}\n", "R113", 2, "has more than 250 bytes"),
+    ],
 )
-def test_a_list_that_is_none_says_what_is_wrong(tmp_path: Path, text: str) -> None:
+def test_a_list_that_is_none_says_what_is_wrong(
+    tmp_path: Path, text: str, code: str, line: int | None, message: str
+) -> None:
     path = tmp_path / "list.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(RejectedInput) as caught:
         read_list(path, "pmcid", "graphic")
-    assert caught.value.findings[0].line in {1, 2}
+    (found,) = caught.value.findings
+    assert (found.code, found.line, message in found.message) == (code, line, True)
+
+
+@pytest.mark.parametrize("row", ["PMC1", "PMC1,a.jpg,x", f'PMC1,"{"x" * 200_000}"'])
+def test_a_row_that_is_no_csv_of_this_header_is_named(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"pmcid,graphic\n{row}\n", encoding="utf-8")
+    with pytest.raises(RejectedInput, match=r"list\.csv:\d: "):
+        read_list(path, "pmcid", "graphic")
+
+
+def test_a_byte_order_mark_before_a_list_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("\ufeffpmcid,graphic\n1,a.jpg\n", encoding="utf-8")
+    assert read_list(path, "pmcid", "graphic") == [Wanted(pmcid="PMC1", file="a.jpg")]
+
+
+def test_a_list_of_something_else_does_not_flood_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("pmcid,graphic\n" + "x,y\n" * 1000, encoding="utf-8")
+    with pytest.raises(RejectedInput) as caught:
+        read_list(path, "pmcid", "graphic")
+    assert len(caught.value.findings) == 20
 
 
 def test_the_list_of_roco_is_read_as_it_is(shared: Path) -> None:

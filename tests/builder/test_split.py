@@ -244,6 +244,7 @@ def test_sizes_fractions_and_the_rest_are_met(shares: Mapping[str, float], sizes
         ({"train": float("nan")}, "train is nan"),
         ({"train": True}, "train is True"),
         ({"train": "most"}, "train is 'most'"),
+        ({"train": "rest", "dev": 0.1}, "'dev' is no split, expected train, valid, test"),
     ],
 )
 def test_shares_that_mean_nothing_are_refused(shares: Mapping[str, float], message: str) -> None:
@@ -253,7 +254,12 @@ def test_shares_that_mean_nothing_are_refused(shares: Mapping[str, float], messa
 
 @pytest.mark.parametrize(
     "shares",
-    [{"train": 9, "test": 2}, {"train": 4, "test": 4}, {"train": 0.5, "test": 0.4}, {"a": 11, "b": "rest"}],
+    [
+        {"train": 9, "test": 2},
+        {"train": 4, "test": 4},
+        {"train": 0.5, "test": 0.4},
+        {"test": 11, "train": "rest"},
+    ],
 )
 def test_shares_that_do_not_add_up_are_refused(shares: Mapping[str, float]) -> None:
     with pytest.raises(UsageFault, match="the dataset has 10; give one split 'rest'"):

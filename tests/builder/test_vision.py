@@ -202,6 +202,7 @@ def test_classes_named_twice_are_refused(model: Maker) -> None:
     [
         {"shape": ("batch", 1, 8, 8)},
         {"shape": ("batch", 3, "height", 8)},
+        {"shape": ("batch", 3, 8, 100_000)},
         {"kind": TensorProto.DOUBLE},
     ],
 )

@@ -5,11 +5,17 @@ from pathlib import Path
 
 import pytest
 
+import dataset_builder
 import rocov2_eval
 from rocov2_eval import findings as rules
 from rocov2_eval.findings import RULES, explain, finding, findings, is_rejected, shorten
 
-SOURCES = [path for path in Path(rocov2_eval.__file__).parent.rglob("*.py") if path.name != "findings.py"]
+SOURCES = [
+    path
+    for package in (rocov2_eval, dataset_builder)
+    for path in Path(str(package.__file__)).parent.rglob("*.py")
+    if path.name != "findings.py"
+]
 USED = {code for path in SOURCES for code in re.findall(r'"(R\d{3})"', path.read_text(encoding="utf-8"))}
 
 

@@ -1,0 +1,188 @@
+"""What a second run of a build does when something has changed since, or was damaged."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from dataset_builder.cli import run
+
+sys.path.insert(0, str(Path(__file__).parent))
+from real_build import write_inputs
+from s3_server import Bucket, serving
+from test_hostile_builds import PICTURE_NAME, TABLES, article, png
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return the folder of a finished build of three articles, `pmc/` in it."""
+    lay_out(tmp_path, dict.fromkeys(("PMC1", "PMC2", "PMC3"), article()))
+    rows = [
+        {"PMCID": f"PMC{number}", "file": PICTURE_NAME, "concepts": "C0024109", "concepts_manual": ""}
+        for number in (1, 2, 3)
+    ]
+    write_inputs(tmp_path, rows)
+    (tmp_path / "build.toml").write_text(f'[source]\nkind = "folder"\npath = "pmc"\n{TABLES}')
+    assert build(tmp_path) == 0
+    return tmp_path
+
+
+def lay_out(folder: Path, articles: dict[str, bytes]) -> None:
+    """Write articles in the layout of the service, each with a picture of its own."""
+    bucket = Bucket()
+    for pmcid, text in articles.items():
+        bucket.add_article(pmcid, 1, {PICTURE_NAME: png(seed=int(pmcid[3:]))}, xml=text)
+    for key, content in bucket.objects.items():
+        path = folder / "pmc" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def build(folder: Path, *options: str) -> int:
+    return run(["run", str(folder / "build.toml"), "--workers", "1", "--quiet", *options])
+
+
+def images(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "dataset/train").iterdir())
+
+
+def append(folder: Path, text: str) -> None:
+    path = folder / "build.toml"
+    path.write_text(path.read_text() + text)
+
+
+def test_an_article_retracted_in_a_folder_goes(folder: Path) -> None:
+    path = folder / "pmc/metadata/PMC2.1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"is_retracted": True}))
+
+    assert (build(folder), len(images(folder))) == (0, 2)
+
+
+def test_a_text_changed_in_a_folder_is_read_again(folder: Path) -> None:
+    text = article(caption="Coronal image of the pelvis of a child.")
+    lay_out(folder, {"PMC2": text})
+
+    assert build(folder) == 0
+    assert "Coronal image of the pelvis" in (folder / "dataset/train_captions.csv").read_text()
+
+
+def test_an_article_retracted_at_the_service_goes_when_it_is_asked_anew(folder: Path) -> None:
+    bucket = Bucket()
+    for number in (1, 2, 3):
+        bucket.add_article(f"PMC{number}", 1, {PICTURE_NAME: png(seed=number)}, xml=article())
+    (folder / "pmcids.csv").write_text("PMC1\nPMC2\nPMC3\n")
+    with serving(bucket):
+        source = f'[source]\nkind = "s3"\nlist = "pmcids.csv"\nbase_url = "{bucket.url}"\nper_second = 1e6\n'
+        (folder / "build.toml").write_text(source + TABLES)
+        assert build(folder) == 0
+        key = "metadata/PMC2.1.json"
+        bucket.objects[key] = json.dumps(json.loads(bucket.objects[key]) | {"is_retracted": True}).encode()
+
+        kept = [(build(folder, *options), len(images(folder))) for options in ((), ("--refresh",))]
+
+    assert kept == [(0, 3), (0, 2)]
+
+
+def test_a_file_lost_from_the_dataset_is_written_again(folder: Path) -> None:
+    (lost, *_) = (folder / "dataset/train").iterdir()
+    content = lost.read_bytes()
+    lost.unlink()
+
+    assert (0, content) == (build(folder), lost.read_bytes())
+
+
+@pytest.mark.parametrize("place", ["thesis", "."])
+def test_a_folder_that_is_no_dataset_is_never_replaced(folder: Path, place: str) -> None:
+    (folder / "thesis").mkdir()
+    (folder / "thesis/chapter.txt").write_text("years of work")
+    append(folder, f'[build]\nout = "{place}"\n')
+
+    assert (build(folder), (folder / "thesis/chapter.txt").read_text()) == (2, "years of work")
+
+
+def test_another_salt_numbers_the_held_out_images_anew(folder: Path) -> None:
+    before = (folder / "dataset/SHA256SUMS").read_bytes()
+    account = folder / "work/stages/package/all.done.json"
+    first = json.loads(account.read_text())["fingerprint"]
+    (folder / "work/salt").write_bytes(bytes(32))
+
+    assert build(folder) == 0
+    assert first != json.loads(account.read_text())["fingerprint"]
+    assert before == (folder / "dataset/SHA256SUMS").read_bytes()  # nothing is held out here
+
+
+def test_the_salt_is_for_its_owner_alone(folder: Path) -> None:
+    assert (folder / "work/salt").stat().st_mode & 0o077 == 0
+
+
+def test_an_empty_salt_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "work/salt").write_bytes(b"")
+
+    assert build(folder) == 1
+    assert "salt in the work folder has 0 bytes, expected 16 or more" in capsys.readouterr().err
+
+
+def test_drops_tell_nothing_of_another_configuration(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append(folder, "[captions]\nmin_words = 400\n")
+    assert run(["stage", "captions", str(folder / "build.toml"), "--quiet"]) == 0
+    capsys.readouterr()
+
+    assert run(["drops", str(folder / "build.toml"), "PMC2"]) == 0
+    told = capsys.readouterr().out
+    assert ("captions" in told, "ROCOv2_train" in told) == (True, False)
+
+
+def test_status_goes_without_the_inputs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "concepts.csv").unlink()
+    capsys.readouterr()
+
+    assert run(["status", str(folder / "build.toml")]) == 0
+    rows = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines() if "/1" in line)
+    assert (rows["captions"], rows["concepts"]) == ("1/1", "0/1")
+
+
+def test_a_disk_that_fills_up_under_parquet_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pyarrow.parquet as pq
+
+    class Full(pq.ParquetWriter):
+        def write_table(self, *_: object, **__: object) -> None:
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self) -> None:
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = folder / "build.toml"
+    path.write_text(path.read_text().replace("parquet = false", "parquet = true"))
+    with monkeypatch.context() as patch:
+        patch.setattr(pq, "ParquetWriter", Full)
+        assert build(folder) == 3
+    assert "No space left on device: make room" in capsys.readouterr().err
+    assert build(folder) == 0
+
+
+def test_new_images_follow_their_article_though_none_of_its_earlier_ones_is_left(
+    folder: Path,
+) -> None:
+    rows = "PMCID,file,split,ID,linked\n" + "".join(
+        f"PMC{number},gone.jpg,test,ROCOv2_test_00000{number},\n" for number in (1, 2)
+    )
+    (folder / "earlier.csv").write_text(rows)
+    path = folder / "build.toml"
+    shares = 'shares = { train = "rest", test = 0.4 }'
+    path.write_text(path.read_text().replace('shares = { train = "rest" }', shares))
+    append(folder, '[build]\nearlier = "earlier.csv"\n')
+
+    assert build(folder) == 0
+    licences = (folder / "dataset/license_information.csv").read_text().splitlines()[1:]
+    found = {row.split(",")[1]: row.split("_")[1] for row in licences}
+    assert found == {"PMC1": "test", "PMC2": "test", "PMC3": "train"}
