@@ -22,16 +22,19 @@ BUILDER = [
     "py3langid>=0.4,<0.5",  # the calibration of its probabilities is part of the caption filter
     "urllib3>=2",
 ]
+CONCEPTS = ["medcat>=2.9,<3", "pandas>=2.2,<3"]  # medcat 1 has another interface; pip falls back to it
 CLUSTER = ["fsspec>=2024.6", "ray>=2.40"]
 VERIFY = ["scikit-learn>=1.4", "rouge-score==0.1.2", "bert-score==0.3.13", "pandas>=2.2,<3"]
 TEST = [
     "hypothesis>=6.100",
+    "krippendorff>=0.8",
     "onnx>=1.16",  # writes small models
     "pillow>=10",
     "pytest>=8",
     "pytest-randomly>=3.15",
     "pytest-socket>=0.7",
     "pytest-xdist>=3.6",
+    "statsmodels>=0.14",
 ]
 BROWSER = ["playwright>=1.50"]  # drives the Chromium of the machine; it downloads none of its own
 DEV = [
@@ -42,6 +45,7 @@ DEV = [
     *BROWSER,
     *BUILDER,
     *CLUSTER,
+    *CONCEPTS,
     "mlcroissant>=1.1",
     "import-linter>=2.0",
     "mypy>=1.11",
@@ -89,6 +93,7 @@ setup(
         "browser": BROWSER,
         "builder": BUILDER,
         "cluster": CLUSTER,
+        "concepts": CONCEPTS,
         "dev": DEV,
     },
     entry_points={

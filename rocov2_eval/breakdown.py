@@ -5,31 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from rocov2_eval.concept_cells import Cell
-from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
+from rocov2_eval.editions import DIRECTION_CUIS, LABELS, MODALITY_CUIS, REGION_CUIS
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.truth import Truth
 
-# Shown in the place of the canonical names, which are made for machines.
-_LABELS: Mapping[str, str] = {
-    "C0040405": "CT",
-    "C1306645": "X-ray",
-    "C0024485": "MRI",
-    "C0041618": "ultrasound",
-    "C0002978": "angiography",
-    "C0032743": "PET",
-    "C0817096": "chest",
-    "C0023216": "lower extremity",
-    "C0037303": "cranium",
-    "C0000726": "abdomen",
-    "C1140618": "upper extremity",
-    "C0037949": "spine",
-    "C0030797": "pelvis",
-    "C0006141": "breast",
-    "C1999039": "anterior-posterior",
-    "C1996865": "postero-anterior",
-    "C0205129": "sagittal",
-    "C0205106": "transverse",
-}
 _COUNT_BINS = ((0, 0), (1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 1 << 62))
 
 
@@ -64,7 +43,7 @@ def _labels(facet: str) -> list[str]:
     if facet == "concepts":
         return [_bin_label(low, high) for low, high in _COUNT_BINS]
     cuis = {"modality": MODALITY_CUIS, "region": REGION_CUIS, "direction": DIRECTION_CUIS}[facet]
-    return [*(_LABELS[cui] for cui in cuis), _SEVERAL.get(facet, "several"), _NONE[facet]]
+    return [*(LABELS[cui] for cui in cuis), _SEVERAL.get(facet, "several"), _NONE[facet]]
 
 
 def _by_cuis(facet: str, cuis: Mapping[str, str]) -> Callable[[Cell], str]:
@@ -72,7 +51,7 @@ def _by_cuis(facet: str, cuis: Mapping[str, str]) -> Callable[[Cell], str]:
         held = {text.strip().upper() for text in (cell or "").split(";")} & cuis.keys()
         if len(held) > 1:
             return _SEVERAL.get(facet, "several")
-        return _LABELS[held.pop()] if held else _NONE[facet]
+        return LABELS[held.pop()] if held else _NONE[facet]
 
     return group
 

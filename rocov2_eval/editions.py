@@ -41,6 +41,27 @@ DIRECTION_CUIS: Mapping[str, str] = {
     "C0205129": "Sagittal",
     "C0205106": "Transverse - anatomical location",
 }
+# Shown in the place of the canonical names, which are made for machines.
+LABELS: Mapping[str, str] = {
+    "C0040405": "CT",
+    "C1306645": "X-ray",
+    "C0024485": "MRI",
+    "C0041618": "ultrasound",
+    "C0002978": "angiography",
+    "C0032743": "PET",
+    "C0817096": "chest",
+    "C0023216": "lower extremity",
+    "C0037303": "cranium",
+    "C0000726": "abdomen",
+    "C1140618": "upper extremity",
+    "C0037949": "spine",
+    "C0030797": "pelvis",
+    "C0006141": "breast",
+    "C1999039": "anterior-posterior",
+    "C1996865": "postero-anterior",
+    "C0205129": "sagittal",
+    "C0205106": "transverse",
+}
 OPTICAL_COHERENCE_TOMOGRAPHY = "C0920367"  # scored since the evaluator of 2025-02-13, absent from ROCOv2
 SCORED_MANUAL_CUIS = (*MODALITY_CUIS, *REGION_CUIS)
 
@@ -93,7 +114,8 @@ class CaptionRules:
         idf: BERTScore weighs tokens by their idf over the normalised references.
         both_empty_crashes: A caption empty on both sides ends the official evaluation with an exception.
         empty_crashes: So does an empty candidate alone (AlignScore).
-        not_computed: Metrics of the edition that this toolkit does not compute.
+        umls_f1: MedCAT F1 can be computed, as `umls_f1`, where a model pack is named.
+        not_computed: Metrics of the edition that this toolkit does not compute, or not without being asked.
     """
 
     dialect: Dialect
@@ -102,6 +124,7 @@ class CaptionRules:
     idf: bool = False
     both_empty_crashes: bool = True
     empty_crashes: bool = False
+    umls_f1: bool = False
     not_computed: tuple[str, ...] = ()
 
 
@@ -133,17 +156,22 @@ _COMMA_OURS = Dialect(delimiter=",", quoted=True, header="optional")
 
 _EXTRAS_2023 = ("BLEURT", "BLEU-1", "METEOR", "CIDEr", "CLIPScore")
 _EXTRAS_2024 = (*_EXTRAS_2023, "RefCLIPScore", "ClinicalBLEURT", "MedBERTScore")
-_EXTRAS_2025 = ("Similarity", "BLEURT", "MedCAT F1", "AlignScore", "Relevance", "Factuality", "Overall")
+MEDCAT_F1 = "MedCAT F1"  # the one that is computed on request
+_EXTRAS_2025 = ("Similarity", "BLEURT", MEDCAT_F1, "AlignScore", "Relevance", "Factuality", "Overall")
 
 _MANUAL_2025 = (*SCORED_MANUAL_CUIS, OPTICAL_COHERENCE_TOMOGRAPHY)
-_CAPTIONS_2025 = CaptionRules(dialect=_COMMA_HEADER, idf=True, empty_crashes=True, not_computed=_EXTRAS_2025)
+_CAPTIONS_2025 = CaptionRules(
+    dialect=_COMMA_HEADER, idf=True, empty_crashes=True, umls_f1=True, not_computed=_EXTRAS_2025
+)
 
 EDITIONS: Mapping[str, Edition] = {
     "rocov2": Edition(
         name="rocov2",
         source="ROCOv2 release, scored as in 2024 by this toolkit's own reader",
         concepts=ConceptRules(dialect=_COMMA_OURS, most=100, manual_cuis=SCORED_MANUAL_CUIS),
-        captions=CaptionRules(dialect=_COMMA_OURS, extra_cells="error", both_empty_crashes=False),
+        captions=CaptionRules(
+            dialect=_COMMA_OURS, extra_cells="error", both_empty_crashes=False, umls_f1=True
+        ),
         precheck=True,
     ),
     "imageclef-2018": Edition(

@@ -25,7 +25,7 @@ from rocov2_eval.scoring import Group, Report
 
 RESULT_SCHEMA_VERSION = 1
 _NOT_COMPARED = "none of the chosen images can be compared"
-_LIBRARIES = ("numpy", "rapidfuzz", "torch", "transformers", "tokenizers")
+_LIBRARIES = ("numpy", "rapidfuzz", "torch", "transformers", "tokenizers", "medcat")
 
 
 def result_document(report: Report, verification: Mapping[str, float] | None = None) -> dict[str, Any]:

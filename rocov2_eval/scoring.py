@@ -14,7 +14,7 @@ from rocov2_eval.align import Aligned, align, joint_sets
 from rocov2_eval.breakdown import group_images, order_of
 from rocov2_eval.concept_cells import ragged, taken
 from rocov2_eval.concept_errors import ConceptErrors, concept_errors
-from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition, caption_rules
+from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, MEDCAT_F1, Edition, caption_rules
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
 from rocov2_eval.formats import Source, Table
@@ -24,6 +24,7 @@ from rocov2_eval.metrics.bertscore import BertScoreOptions
 from rocov2_eval.metrics.concept_f1 import ConceptF1Options
 from rocov2_eval.metrics.concept_f1_manual import ConceptF1ManualOptions
 from rocov2_eval.metrics.rouge import RougeOptions
+from rocov2_eval.metrics.umls_f1 import UmlsF1Options
 from rocov2_eval.models import ENCODERS
 from rocov2_eval.precheck import precheck
 from rocov2_eval.records import BoolArray, ConceptSets, Finding, MetricResult, SampleScores, Task
@@ -34,6 +35,8 @@ from rocov2_eval.truth import Truth
 from rocov2_eval.validation import check_run, guess_dialect
 
 Opener = Callable[[Metric, Options], AbstractContextManager[Any]]
+# Computed where a model pack is named: none is free to come with this toolkit.
+_ON_REQUEST = "umls_f1"
 Columns = tuple[Sequence[str], Sequence[str]] | tuple[ConceptSets, ConceptSets]
 
 
@@ -50,6 +53,8 @@ class Settings:
         encoder: Name or folder of the text encoder of BERTScore.
         layer: Layer of the encoder, None for its own.
         precision: `fp32`, or `bf16`, which is not official.
+        concept_model: Folder or archive of the model pack of `umls_f1`, None to leave that metric out.
+        concept_types: Semantic types that `umls_f1` counts, empty for all.
     """
 
     edition: Edition = EDITIONS[DEFAULT_EDITION]
@@ -60,6 +65,8 @@ class Settings:
     encoder: str = "deberta-xlarge-mnli"
     layer: int | None = None
     precision: str = "fp32"
+    concept_model: str | None = None
+    concept_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +193,7 @@ def evaluate(source: Source, run: Table, truth: Truth, settings: Settings, open_
 
 
 def planned_signatures(settings: Settings, truth: Truth) -> tuple[str, ...]:
-    """Return the signature of each metric to compute; an encoder by the name that was asked for.
+    """Return the signature of each metric to compute; a model by the name that was asked for.
 
     Raises:
         UsageFault: A metric that the task or truth does not have.
@@ -195,8 +202,8 @@ def planned_signatures(settings: Settings, truth: Truth) -> tuple[str, ...]:
 
 
 def available(edition: Edition, task: Task) -> tuple[str, ...]:
-    """Return the names of the metrics that an edition has for a task."""
-    names = [name for name, metric in METRICS.items() if metric.needs == task]
+    """Return the names of the metrics that an edition has for a task, but for the one on request."""
+    names = [name for name, metric in METRICS.items() if metric.needs == task and name != _ON_REQUEST]
     if not edition.concepts.manual_cuis:
         names = [name for name in names if name != "concept_f1_manual"]
     return tuple(names)
@@ -204,10 +211,12 @@ def available(edition: Edition, task: Task) -> tuple[str, ...]:
 
 def _plan(settings: Settings, truth: Truth) -> Iterator[_Planned]:
     """Yield the metrics to compute with the options that the edition prescribes."""
-    names = available(settings.edition, truth.task)
+    names = (*available(settings.edition, truth.task), *_on_request(settings, truth.task))
     outputs = {output for name in names for output in METRICS[name].outputs}
     for wanted in settings.metrics:
         if wanted not in names and wanted not in outputs:
+            if _has_umls_f1(settings.edition, truth.task) and wanted in METRICS[_ON_REQUEST].outputs:
+                raise UsageFault(f"--metric {wanted} needs a model pack of MedCAT: add --concept-model PACK")
             offered = ", ".join(sorted({*names, *outputs}))
             raise UsageFault(f"--metric {wanted}: {settings.edition.name} offers for {truth.task}: {offered}")
     for name in names:
@@ -223,6 +232,22 @@ def _plan(settings: Settings, truth: Truth) -> Iterator[_Planned]:
         )
         if chosen:
             yield _Planned(metric=metric, options=_OPTIONS[name](settings, truth), outputs=chosen)
+
+
+def _on_request(settings: Settings, task: Task) -> tuple[str, ...]:
+    """Return the metric that a model pack is named for, if one is and the task is that of captions."""
+    if task != "captions" or settings.concept_model is None:
+        return ()
+    if not _has_umls_f1(settings.edition, task):
+        offered = ", ".join(name for name, other in EDITIONS.items() if _has_umls_f1(other, task))
+        raise UsageFault(
+            f"--concept-model: {settings.edition.name} has no {MEDCAT_F1}; editions with it: {offered}"
+        )
+    return (_ON_REQUEST,)
+
+
+def _has_umls_f1(edition: Edition, task: Task) -> bool:
+    return task == "captions" and edition.captions is not None and edition.captions.umls_f1
 
 
 def _concept_f1(settings: Settings, _: Truth) -> Options:
@@ -256,6 +281,10 @@ def _bertscore(settings: Settings, truth: Truth) -> Options:
     )
 
 
+def _umls_f1(settings: Settings, _: Truth) -> Options:
+    return UmlsF1Options(pack=settings.concept_model, types=tuple(sorted(set(settings.concept_types))))
+
+
 def _digest(truth: Truth, norm: str) -> str:
     """Return 12 hexadecimal digits of the SHA-256 of the normalised references."""
     corpus = "\0".join(normalise([cell or "" for cell in truth.table.cells], norm))
@@ -271,6 +300,7 @@ _OPTIONS: Mapping[str, Callable[[Settings, Truth], Options]] = {
     "concept_f1_manual": _concept_f1_manual,
     "bertscore": _bertscore,
     "rouge": _rouge,
+    "umls_f1": _umls_f1,
 }
 
 
@@ -345,7 +375,10 @@ def _not_computed(settings: Settings, truth: Truth, samples: Mapping[str, Sample
     edition = settings.edition
     if truth.task == "captions":
         names = edition.captions.not_computed if edition.captions else ()
-        return dict.fromkeys(names, "not implemented in this toolkit")
+        reasons = dict.fromkeys(names, "not implemented in this toolkit")
+        if MEDCAT_F1 in reasons and settings.concept_model is None:
+            return reasons | {MEDCAT_F1: "needs a model pack of MedCAT: --concept-model PACK"}
+        return {name: reason for name, reason in reasons.items() if name != MEDCAT_F1}
     wanted = not settings.metrics and edition.concepts.manual_cuis
     if wanted and "concept_f1_manual" not in samples:
         return {"concept_f1_manual": f"no concepts_manual.csv beside {truth.table.path}"}
@@ -358,6 +391,11 @@ def _notes(
     if errors:
         noun = "error" if len(errors) == 1 else "errors"
         yield f"--lenient in spite of {len(errors)} {noun}: the official evaluator rejects this run"
+    if any(name in METRICS[_ON_REQUEST].outputs for name in samples):
+        yield (
+            "umls_f1 is not comparable with the official MedCAT F1, which takes MedCAT 1 and a model pack "
+            "that may not be redistributed"
+        )
     if not any(name in METRICS["bertscore"].outputs for name in samples):
         return
     row = ENCODERS.get(settings.encoder)

@@ -14,6 +14,7 @@ from rocov2_eval.cli.options import (
     edition_option,
     model_opener,
     model_options,
+    model_settings,
     output_option,
     read_with_options,
     split_option,
@@ -137,9 +138,7 @@ def compare(runs: Sequence[Path], **options: Any) -> int:
         edition=EDITIONS[options["edition"]],
         metrics=options["metrics"],
         bootstrap=bootstrap,
-        encoder=options["encoder"],
-        layer=options["layer"],
-        precision=options["precision"],
+        **model_settings(options),
     )
     opener = model_opener(options["device"], use_cache=options["use_cache"], quiet=options["quiet"])
     read = _read(runs, options)

@@ -12,6 +12,7 @@ from rocov2_eval.cli.options import (
     edition_option,
     model_opener,
     model_options,
+    model_settings,
     note,
     read_with_options,
     split_option,
@@ -202,9 +203,7 @@ def _settings(options: dict[str, Any], bootstrap: Any) -> Settings:
         metrics=options["metrics"],
         by=options.get("by", ()),
         bootstrap=bootstrap,
-        encoder=options["encoder"],
-        layer=options["layer"],
-        precision=options["precision"],
+        **model_settings(options),
     )
 
 

@@ -59,6 +59,17 @@ output_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the answer to this file, not to stdout.",
 )
+
+
+def _usable_pack(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse at once a model pack that could not be loaded after hours of BERTScore."""
+    if value is not None:
+        from rocov2_eval.concept_extraction import require_pack
+
+        require_pack(Path(value))
+    return value
+
+
 _MODEL_OPTIONS = (
     click.option(
         "--device",
@@ -88,14 +99,41 @@ _MODEL_OPTIONS = (
         show_default=True,
         help="Keep token embeddings for the next run.",
     ),
+    click.option(
+        "--concept-model",
+        type=click.Path(exists=True),
+        callback=_usable_pack,
+        metavar="PACK",
+        help="Compute umls_f1 of captions with this model pack of MedCAT 2, a folder or a zip archive. "
+        "Loading a pack runs what is in it: name none that you do not trust.",
+    ),
+    click.option(
+        "--concept-type",
+        "concept_types",
+        multiple=True,
+        metavar="TUI",
+        help="Let umls_f1 count only concepts of this semantic type, such as T047; may be repeated.",
+    ),
 )
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of scores that need a text encoder."""
+    """Add the options of scores that need a model."""
     for option in reversed(_MODEL_OPTIONS):
         command = option(command)
     return command
+
+
+def model_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `Settings` that the model options set.
+
+    Raises:
+        UsageFault: Semantic types are named and no model pack that would find them.
+    """
+    if options["concept_types"] and options["concept_model"] is None:
+        raise UsageFault("--concept-type says what --concept-model PACK counts: name a model pack too")
+    names = ("encoder", "layer", "precision", "concept_model", "concept_types")
+    return {name: options[name] for name in names}
 
 
 def truth_places(given: Path | None) -> list[Place]:

@@ -15,6 +15,7 @@ from rocov2_eval.cli.options import (
     format_option,
     model_opener,
     model_options,
+    model_settings,
     note,
     output_option,
     read_with_options,
@@ -167,9 +168,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         by=tuple(dict.fromkeys(options["by"])),
         bootstrap=Bootstrap(seed=options["seed"]) if options["ci"] else None,
         lenient=options["lenient"],
-        encoder=options["encoder"],
-        layer=options["layer"],
-        precision=options["precision"],
+        **model_settings(options),
     )
 
 

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from rocov2_eval import models
 from rocov2_eval.breakdown import facets_of
+from rocov2_eval.concept_extraction import medcat_version, pack_identity
 from rocov2_eval.editions import EDITIONS, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import finding
@@ -262,6 +264,9 @@ def _signature(settings: Settings, truth: Truth) -> str:
     if any(line.startswith("bertscore|") for line in lines):
         folder = _weights(settings)
         lines.append(f"weights:{models.weights_digest(folder)}")
+    if any(line.startswith("umls_f1|") for line in lines):
+        assert settings.concept_model is not None
+        lines.append(f"pack:{pack_identity(Path(settings.concept_model))}|medcat:{medcat_version()}")
     lines.append(f"by:{'+'.join(settings.by)}")
     lines.append(f"intervals:{settings.bootstrap}")
     return "\n".join(lines)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rocov2_eval.metric import Metric
-from rocov2_eval.metrics import bertscore, concept_f1, concept_f1_manual, rouge
+from rocov2_eval.metrics import bertscore, concept_f1, concept_f1_manual, rouge, umls_f1
 
 METRICS: Mapping[str, Metric] = {
     "concept_f1": concept_f1.METRIC,
     "concept_f1_manual": concept_f1_manual.METRIC,
     "bertscore": bertscore.METRIC,
     "rouge": rouge.METRIC,
+    "umls_f1": umls_f1.METRIC,
 }
 
 

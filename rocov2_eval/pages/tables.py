@@ -26,6 +26,9 @@ _TITLES: Mapping[str, str] = {
     "rouge1": "ROUGE-1",
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
+    "umls_f1": "UMLS F1",
+    "umls_precision": "UMLS precision",
+    "umls_recall": "UMLS recall",
 }
 FACET_TITLES: Mapping[str, str] = {
     "modality": "modality",

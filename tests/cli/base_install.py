@@ -35,7 +35,7 @@ def rocov2_eval(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["torch", "transformers", "huggingface_hub", "pyarrow", "sklearn"])
+@pytest.mark.parametrize("name", ["torch", "transformers", "huggingface_hub", "medcat", "pyarrow", "sklearn"])
 def test_the_light_install_has_nothing_heavy(name: str) -> None:
     assert find_spec(name) is None
 

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import click
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import concept_pack
 
 from rocov2_eval import scoring
 from rocov2_eval.cli.compare import compare
@@ -197,6 +201,17 @@ def test_captions_are_compared_by_the_main_scores_with_the_encoder_asked_for(
     ]
 
 
+def test_captions_are_compared_by_umls_f1_with_the_model_pack_asked_for(
+    document: Documented, caption_run: Path, other_captions: Path, tmp_path: Path
+) -> None:
+    pack = concept_pack.make_pack(tmp_path)
+
+    compared = document(caption_run, other_captions, "--metric", "umls_f1", "--concept-model", pack)
+
+    assert [pair["metric"] for pair in compared["pairs"]] == ["umls_f1"]
+    assert "|pack:small@" in compared["signatures"]["umls_f1"]
+
+
 def test_metric_of_the_other_task_is_refused_with_what_is_offered(
     call: Call, concept_run: Path, other_run: Path
 ) -> None:
@@ -370,7 +385,7 @@ def test_scores_of_the_edition_that_are_not_computed_are_named(
 
     assert shown.code == ExitCode.OK
     assert re.search(
-        r"^Not computed: .*AlignScore.* \(not implemented in this toolkit\)$", shown.out, re.MULTILINE
+        r"^Not computed: .*AlignScore.* \(not implemented in this toolkit\)", shown.out, re.MULTILINE
     )
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,17 @@ from rocov2_eval.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[2]
 Call = Callable[..., Any]
-HEAVY = ("numpy", "rapidfuzz", "jsonschema", "torch", "transformers", "sklearn", "pandas", "pyarrow")
+HEAVY = (
+    "numpy",
+    "rapidfuzz",
+    "jsonschema",
+    "torch",
+    "transformers",
+    "sklearn",
+    "pandas",
+    "pyarrow",
+    "medcat",
+)
 
 
 def named_commands(group: click.Group = app, *above: str) -> Iterator[tuple[str, ...]]:
@@ -149,6 +160,14 @@ def test_doctor_says_in_json_what_each_edition_can_score(call: Call) -> None:
     for name in EDITIONS:
         assert ready[f"edition {name}", "concepts"] is True
         assert ready[f"edition {name}", "captions"] is False
+
+
+def test_doctor_tells_medcat_and_where_umls_f1_is_offered(call: Call) -> None:
+    checks = json.loads(call("doctor", "--format", "json").out)["checks"]
+    details = {(check["topic"], check["name"]): check["detail"] for check in checks}
+    assert version("medcat") in [detail for (_, name), detail in details.items() if name == "medcat"]
+    offered = [name for name in EDITIONS if "umls_f1" in details[f"edition {name}", "captions"]]
+    assert offered == ["rocov2", "imageclef-2025", "imageclef-2026"]
 
 
 def test_doctor_refuses_a_format_that_it_does_not_have(call: Call) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 import pytest
 from jsonschema import Draft202012Validator
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import concept_pack
 
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import ExitCode
@@ -598,6 +603,138 @@ def test_an_unknown_encoder_is_a_wrong_command_line(call: Call, caption_run: Pat
     answer = call("score", caption_run, "--encoder", "gpt")
     expected = "Error: no encoder 'gpt': expected deberta-xlarge-mnli, minilm, or a folder with a model\n"
     assert (ExitCode.USAGE, expected) == (answer.code, answer.err)
+
+
+# ---- the model pack
+
+
+@pytest.fixture(scope="session")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the archive of a small model pack of MedCAT."""
+    return concept_pack.make_pack(tmp_path_factory.mktemp("pack"))
+
+
+UMLS = ("--metric", "umls_f1", "--no-ci")
+
+
+def test_a_model_pack_brings_umls_f1_with_its_name_in_the_signature(
+    result: Callable[..., dict[str, Any]], caption_run: Path, pack: Path
+) -> None:
+    document = result(caption_run, "--metric", "rouge1", *UMLS, "--concept-model", pack)
+    assert list(document["metrics"]) == ["rouge1", "umls_f1", "umls_precision", "umls_recall"]
+    assert "|pack:small@" in document["metrics"]["umls_f1"]["signature"]
+
+
+def test_the_truth_scores_1_by_umls_f1_where_a_concept_is_found_and_0_elsewhere(
+    call: Call, sample: Path, pack: Path
+) -> None:
+    words = (sample / "valid_captions.csv", *UMLS, "--concept-model", pack, "--per-image", "scores.csv")
+    assert call("score", *words).code == ExitCode.OK
+    with Path("scores.csv").open(encoding="utf-8", newline="") as file:
+        assert {float(row["umls_f1"]) for row in csv.DictReader(file)} == {0.0, 1.0}
+
+
+def test_precision_and_recall_of_umls_f1_are_scores_of_their_own(
+    result: Callable[..., dict[str, Any]], caption_run: Path, pack: Path
+) -> None:
+    names = ["umls_precision", "umls_recall"]
+    words = [word for name in names for word in ("--metric", name)]
+    assert list(result(caption_run, *words, "--concept-model", pack)["metrics"]) == names
+
+
+@pytest.mark.parametrize("style", FORMATS)
+def test_umls_f1_is_named_as_not_comparable_in_every_format(
+    style: str, call: Call, caption_run: Path, pack: Path
+) -> None:
+    answer = call("score", caption_run, *UMLS, "--concept-model", pack, "--format", style)
+    assert "umls_f1 is not comparable with the official MedCAT F1" in answer.out
+
+
+def test_concept_types_restrict_umls_f1_and_stand_in_the_signature(
+    result: Callable[..., dict[str, Any]], caption_run: Path, pack: Path
+) -> None:
+    types = ("--concept-type", "T060", "--concept-type", "T047")
+    document = result(caption_run, *UMLS, "--concept-model", pack, *types)
+    assert "|types:T047+T060|" in document["metrics"]["umls_f1"]["signature"]
+
+
+@pytest.mark.parametrize("edition", ["imageclef-2025", "imageclef-2026"])
+def test_without_a_model_pack_medcat_f1_is_named_with_what_it_needs(
+    edition: str, result: Callable[..., dict[str, Any]], caption_run: Path
+) -> None:
+    document = result(caption_run, "--metric", "rouge1", "--edition", edition)
+    assert document["not_computed"]["MedCAT F1"] == "needs a model pack of MedCAT: --concept-model PACK"
+
+
+def test_with_a_model_pack_medcat_f1_is_not_among_what_is_not_computed(
+    result: Callable[..., dict[str, Any]], caption_run: Path, pack: Path
+) -> None:
+    document = result(caption_run, *UMLS, "--edition", "imageclef-2026", "--concept-model", pack)
+    assert "MedCAT F1" not in document["not_computed"]
+    assert {"AlignScore", "Factuality", "Overall"} < set(document["not_computed"])
+
+
+@pytest.mark.parametrize("name", ["umls_f1", "umls_recall"])
+def test_umls_f1_without_a_model_pack_is_a_wrong_command_line(
+    name: str, call: Call, caption_run: Path
+) -> None:
+    answer = call("score", caption_run, "--metric", name)
+    expected = f"Error: --metric {name} needs a model pack of MedCAT: add --concept-model PACK\n"
+    assert (ExitCode.USAGE, expected) == (answer.code, answer.err)
+
+
+def test_concept_types_without_a_model_pack_are_a_wrong_command_line(call: Call, caption_run: Path) -> None:
+    answer = call("score", caption_run, "--metric", "rouge", "--concept-type", "T047")
+    assert answer.code == ExitCode.USAGE
+    assert "name a model pack too" in answer.err
+
+
+def test_what_is_no_semantic_type_is_a_wrong_command_line(call: Call, caption_run: Path, pack: Path) -> None:
+    answer = call("score", caption_run, *UMLS, "--concept-model", pack, "--concept-type", "disease")
+    assert answer.code == ExitCode.USAGE
+    assert "'disease' is no semantic type, expected one such as T047" in answer.err
+
+
+def test_an_edition_without_medcat_f1_refuses_a_model_pack_and_names_the_others(
+    call: Call, caption_run: Path, pack: Path
+) -> None:
+    answer = call("score", caption_run, "--edition", "imageclef-2024", "--concept-model", pack)
+    assert answer.code == ExitCode.USAGE
+    assert "editions with it: rocov2, imageclef-2025, imageclef-2026" in answer.err
+
+
+def test_a_concept_run_takes_no_notice_of_a_model_pack(call: Call, concept_run: Path, pack: Path) -> None:
+    assert call("score", concept_run).out == call("score", concept_run, "--concept-model", pack).out
+
+
+def test_a_model_pack_that_is_not_there_is_a_wrong_command_line(call: Call, caption_run: Path) -> None:
+    answer = call("score", caption_run, "--concept-model", "none.zip")
+    assert answer.code == ExitCode.USAGE
+    assert "none.zip' does not exist" in answer.err
+
+
+def test_what_is_no_model_pack_is_rejected_before_anything_is_scored(call: Call, caption_run: Path) -> None:
+    answer = call("score", caption_run, "--concept-model", caption_run)
+    assert (answer.code, answer.out) == (ExitCode.INPUT_REJECTED, "")
+    assert "neither a folder nor a zip archive of a model pack" in answer.err
+
+
+def test_without_medcat_the_extra_is_named_before_anything_is_scored(
+    call: Call, caption_run: Path, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(name: str) -> NoReturn:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("rocov2_eval.concept_extraction.version", absent)
+    answer = call("score", caption_run, "--concept-model", pack)
+    assert (answer.code, answer.out) == (ExitCode.MISSING_RESOURCE, "")
+    assert "pip install 'rocov2-eval[concepts]'" in answer.err
+
+
+def test_help_says_that_loading_a_model_pack_runs_what_is_in_it(call: Call) -> None:
+    shown = " ".join(call("score", "--help").out.split())
+    assert "--concept-model PACK" in shown
+    assert "name none that you do not trust" in shown
 
 
 # ---- --verify

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import concept_pack
 
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.leaderboard import board as board_module
@@ -172,3 +176,21 @@ def test_a_killed_run_keeps_what_it_had_scored(
     monkeypatch.setattr(board_module, "evaluate", evaluate)
     made = board()
     assert (made.scored, made.known) == (2, 2)
+
+
+# ---- umls_f1
+
+
+def test_umls_f1_of_another_model_pack_is_another_score(
+    submit: Submit, publish: Callable[..., Any], tmp_path: Path
+) -> None:
+    submit("alpha", "one", captions("CT of the chest"), task="captions")
+    first = concept_pack.make_pack(tmp_path / "first")
+    second = concept_pack.make_pack(tmp_path / "second", concept_pack.ROWS[:2])
+    words = ("--task", "captions", "--metric", "umls_f1", "--rank-by", "umls_f1", "--concept-model")
+
+    answers = [publish(*words, pack) for pack in (first, first, second)]
+
+    assert [code for code, *_ in answers] == [0, 0, 0]
+    told = [next(line for line in out.splitlines() if line.startswith("scored")) for _, out, *_ in answers]
+    assert told == ["scored 1, known already 0", "scored 0, known already 1", "scored 1, known already 0"]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rocov2_eval.align import concept_sets
+from rocov2_eval.concept_extraction import Mention
 from rocov2_eval.editions import SCORED_MANUAL_CUIS
 from rocov2_eval.encoders import Arena, Tokens
 from rocov2_eval.metric import Metric
@@ -50,12 +51,27 @@ class FakeEncoder:
         return Arena(tokens=tokens, vectors=VECTORS[ids])
 
 
+class FakeExtractor:
+    """Find a concept in every word; words that begin alike share a name, and some of them a CUI."""
+
+    identity = "fake@123"
+
+    def extract(self, texts: Sequence[str]) -> list[tuple[Mention, ...]]:
+        return [tuple(map(mention_of, text.split())) for text in texts]
+
+
+def mention_of(word: str) -> Mention:
+    return Mention(
+        start=0, end=len(word), text=word, cui=f"C{token_of(word) % 7}", name=word[0], types=(), accuracy=1.0
+    )
+
+
 def token_of(word: str) -> int:
     return 2 + zlib.crc32(word.encode()) % (len(VECTORS) - 2)
 
 
 # What stands in the place of the model of a metric that has one.
-FAKES: Mapping[str, Any] = {"bertscore": FakeEncoder()}
+FAKES: Mapping[str, Any] = {"bertscore": FakeEncoder(), "umls_f1": FakeExtractor()}
 
 
 @pytest.fixture(params=METRICS)

@@ -1,0 +1,162 @@
+"""UMLS F1: how far candidate and reference name the same concepts, as MedCAT finds them in the raw captions.
+
+The definition is that of the MedCAT F1 of 2025 and 2026. The concepts are those of whatever model pack is
+loaded, so that the scores of one pack stand beside those of the same pack alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from rocov2_eval.concept_extraction import (
+    ConceptExtractor,
+    MedcatExtractor,
+    Mention,
+    Progress,
+    medcat_version,
+    open_pack,
+)
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.metric import Metric, Options
+from rocov2_eval.records import FloatArray, SampleScores
+
+OUTPUTS = ("umls_f1", "umls_precision", "umls_recall")
+_TYPE = re.compile(r"T\d{3}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UmlsF1Options(Options):
+    """Options of UMLS F1.
+
+    Attributes:
+        pack: Folder or archive of the model pack; `identified` puts `name@digest` in its place. None for none
+            yet.
+        medcat: Version of the library, which holds the algorithm; None, before `identified`, for the one that
+            is installed.
+        types: Semantic types that count, such as `T047`; empty for all that the pack finds. The official
+            filter lists 127, which are practically all of UMLS.
+        nested: Count a mention within a longer one too. The official evaluator does not: MedCAT 1 keeps the
+            longest of mentions that overlap.
+        both_empty: Score where both captions are the empty text.
+    """
+
+    pack: str | None = None
+    medcat: str | None = None
+    types: tuple[str, ...] = ()
+    nested: bool = False
+    both_empty: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in self.types:
+            if not _TYPE.fullmatch(name):
+                raise UsageFault(f"types: {name!r} is no semantic type, expected one such as T047")
+
+
+DEFAULT = UmlsF1Options()
+
+
+def load(
+    options: UmlsF1Options,
+    *,
+    device: str = "cpu",  # noqa: ARG001  every model is opened alike
+    cache: Path | None = None,  # noqa: ARG001
+    progress: Progress | None = None,
+    notify: object = None,  # noqa: ARG001
+) -> AbstractContextManager[MedcatExtractor]:
+    """Open the model pack that the options name, before `identified` was applied to them.
+
+    Args:
+        options: Of which `pack`, `types` and `nested` count.
+        device: Not used.
+        cache: Not used.
+        progress: Called with the texts read so far and in all.
+        notify: Not used.
+
+    Raises:
+        UsageFault: The options name no pack.
+    """
+    if options.pack is None:
+        raise UsageFault("umls_f1 needs a model pack of MedCAT: name one with --concept-model")
+    return open_pack(Path(options.pack), types=options.types, nested=options.nested, progress=progress)
+
+
+def identified(options: UmlsF1Options, extractor: ConceptExtractor) -> UmlsF1Options:
+    """Return the options as the signature shows them: with what was loaded, and the library's version."""
+    return replace(options, pack=extractor.identity, medcat=medcat_version())
+
+
+def score(
+    candidates: Sequence[str],
+    references: Sequence[str],
+    options: UmlsF1Options = DEFAULT,
+    resource: ConceptExtractor | None = None,
+) -> Mapping[str, SampleScores]:
+    """Return F1, precision and recall of the concepts of every candidate.
+
+    Each distinct text is read once, on whichever side and however often it stands.
+
+    Args:
+        candidates: n captions.
+        references: n captions.
+        options: Of which `both_empty` counts; the rest says what `resource` finds.
+        resource: What `load` opens.
+
+    Raises:
+        ValueError: Candidates and references differ in number, or there is no extractor.
+    """
+    if len(candidates) != len(references):
+        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+    if resource is None:
+        raise ValueError("umls_f1 needs an extractor: pass what load() opens as resource")
+    distinct = list(dict.fromkeys([*references, *candidates]))
+    found = dict(zip(distinct, map(concepts, resource.extract(distinct)), strict=True))
+    pairs = [(found[c], found[r]) for c, r in zip(candidates, references, strict=True)]
+    hits = _counts(len(ours & theirs) for ours, theirs in pairs)
+    precision = _quotient(hits, _counts(len(ours) for ours, _ in pairs))
+    recall = _quotient(hits, _counts(len(theirs) for _, theirs in pairs))
+    f1 = _quotient(2 * precision * recall, precision + recall)
+    is_both_empty = np.array([not c and not r for c, r in zip(candidates, references, strict=True)], np.bool_)
+    scored = np.ones(len(pairs), np.bool_)
+    return {
+        name: SampleScores(values=np.where(is_both_empty, options.both_empty, column), scored=scored)
+        for name, column in zip(OUTPUTS, (f1, precision, recall), strict=True)
+    }
+
+
+def concepts(mentions: Iterable[Mention]) -> frozenset[tuple[str, str]]:
+    """Return the concepts of a text as pairs of preferred name and CUI, each name once.
+
+    Of two concepts of one name the last that is mentioned counts, as in the dictionary by name of the
+    official evaluator.
+    """
+    return frozenset({mention.name: mention.cui for mention in mentions}.items())
+
+
+def _counts(numbers: Iterable[int]) -> FloatArray:
+    return np.fromiter(numbers, np.float64)
+
+
+def _quotient(dividend: FloatArray, divisor: FloatArray) -> FloatArray:
+    """Divide, 0 where the divisor is 0: a caption without concepts has neither precision nor recall."""
+    return np.divide(dividend, divisor, out=np.zeros_like(dividend), where=divisor != 0)
+
+
+METRIC = Metric(
+    name="umls_f1",
+    outputs=OUTPUTS,
+    score=score,
+    options=UmlsF1Options,
+    revision=1,
+    bounds=(0.0, 1.0),
+    identity=None,  # 0 for a caption without concepts
+    needs="captions",
+    load=load,
+    identify=identified,
+    source="MedCAT F1 of taubsity/clef-caption-evaluation-2026@9966c13; Kraljevic et al. 2021, MedCAT",
+)
