@@ -17,6 +17,7 @@ BENCHMARKS = (
     "bench_split",
     "bench_filters",
     "bench_build",
+    "bench_extraction",
 )
 
 

@@ -15,14 +15,16 @@ from rocov2_eval.findings import shorten
 from rocov2_eval.formats import BYTE_ORDER_MARK, load
 
 _FACET, _KAPPA = "facet", "kappa"
+_FACETS = "facets"  # of a report: an object of facets, each an object with its kappa
 
 
 def read_kappas(path: Path) -> dict[str, float | None]:
     """Return the kappa of each facet of a table of agreement; None where it is undefined.
 
     Args:
-        path: CSV with the columns `facet` and `kappa`, an empty cell for an undefined one; or, if its name
-            ends in `.json`, an object of facets and numbers, null for an undefined one.
+        path: CSV with the columns `facet` and `kappa` among others, an empty cell for an undefined one; or,
+            if its name ends in `.json`, an object of facets and numbers, null for an undefined one, or the
+            report of `rocov2-build agreement`.
 
     Raises:
         RejectedInput: It is something else, or a kappa lies outside of [-1, 1].
@@ -67,9 +69,19 @@ def _json_pairs(path: Path, text: str) -> Iterator[tuple[str, str, float | None]
         raise RejectedInput(f"{path}: nested too deeply, expected an object of facets and kappas") from None
     if not isinstance(pairs, tuple):
         raise RejectedInput(f"{path}: expected an object of facets and kappas")
-    for facet, value in pairs:
+    of_report = [value for name, value in pairs if name == _FACETS and isinstance(value, tuple)]
+    for facet, value in of_report[0] if of_report else pairs:
         place = f"{path}: {shorten(facet)}"
-        yield place, facet.strip(), None if value is None else _kappa_of(place, value)
+        kappa = _kappa_in(place, value) if of_report else value
+        yield place, facet.strip(), None if kappa is None else _kappa_of(place, kappa)
+
+
+def _kappa_in(place: str, facet: object) -> object:
+    """Return what a report says of the kappa of a facet."""
+    kappas = [value for name, value in facet if name == _KAPPA] if isinstance(facet, tuple) else []
+    if len(kappas) != 1:
+        raise RejectedInput(f"{place}: expected an object with one {_KAPPA!r}, as `agreement` writes it")
+    return kappas[0]
 
 
 def _kappa_of(place: str, value: object) -> float:

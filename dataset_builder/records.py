@@ -6,7 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from rocov2_eval.concept_extraction import Mention
+
 SPLITS = ("train", "valid", "test")  # of a dataset in the layout of ROCOv2, in the order of its tables
+
+Reason = Literal["type", "blacklist", "accuracy", "nested", "negated"]
 
 LicenceSource = Literal[
     "metadata", "pmc-license-ref", "license_ref", "license-href", "license-link", "license-text"
@@ -88,6 +92,37 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Removal:
+    """A mention that is not kept.
+
+    Attributes:
+        mention: What stands in the caption.
+        reason: The first of `concepts.extraction.REASONS` that holds.
+    """
+
+    mention: Mention
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """A manual answer that does not go with what else is known of the image.
+
+    Attributes:
+        facet: Of the manual answer.
+        manual: Its CUI.
+        others: CUIs of automatic concepts that say otherwise, in order of mention; empty where it is the
+            manual modality that does.
+        resolved: Whether the weaker side was left out.
+    """
+
+    facet: str
+    manual: str
+    others: tuple[str, ...] = ()
+    resolved: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Graphic:
     """One picture of a figure.
 
@@ -139,6 +174,11 @@ class Figure:
         radiology_score: Of the radiology filter, in [0, 1]: 1 for a radiology image; None until judged.
         concepts: CUIs, the manual ones first; empty until the concept stage.
         manual_concepts: CUIs of modality, X-ray body region and direction; empty until the concept stage.
+        mentions: What the caption names, in order: where the automatic concepts come from.
+        removed: Mentions that were not kept, and why.
+        gave_way: CUIs of automatic concepts that gave way to manual ones.
+        conflicts: Manual answers that do not go with what else is known.
+        rare: CUIs of automatic concepts that too few images have.
         duplicate_articles: Articles with a figure that was left out because this one shows the same.
         split: Empty until the split.
         image_id: Empty until the packaging.
@@ -170,6 +210,11 @@ class Figure:
     radiology_score: float | None = None
     concepts: tuple[str, ...] = ()
     manual_concepts: tuple[str, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    removed: tuple[Removal, ...] = ()
+    gave_way: tuple[str, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    rare: tuple[str, ...] = ()
     duplicate_articles: tuple[str, ...] = ()
     split: str = ""
     image_id: str = ""

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from dataset_builder.cli import build, dataset, service
+from dataset_builder.cli import agreement, audit, build, concepts, curation, dataset, service
 from rocov2_eval import __version__
 from rocov2_eval import command as border
 
@@ -26,6 +26,11 @@ def app() -> None:
     rocov2-build init                                    write a build.toml to begin with
     rocov2-build run build.toml                          articles to dataset, on from where it stopped
     rocov2-build drops build.toml PMC10009416            why a figure was left out
+    rocov2-build concepts model names.csv --out pack.zip what finds concepts in captions
+    rocov2-build curate export build.toml --out tasks/   have people say modality, region, direction
+    rocov2-build agreement annotations.csv               how far they agree
+    rocov2-build agreement-size --strata images.csv      how many images they should answer
+    rocov2-build audit sample dataset/ --out audit/      a blind check of automatic concepts
     rocov2-build verify dataset/                         whether a dataset is whole and tells no truth
     rocov2-build leaks dataset/                          what crosses its splits
     rocov2-build rehydrate list.csv --out images/        figures by PMCID and file name
@@ -39,6 +44,11 @@ for command in (
     build.stage,
     build.status,
     build.drops,
+    concepts.concepts,
+    curation.curate,
+    agreement.agreement,
+    agreement.agreement_size,
+    audit.audit,
     dataset.verify,
     dataset.leaks,
     service.rehydrate,

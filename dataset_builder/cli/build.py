@@ -30,6 +30,7 @@ _STAGES = (
     "radiology",
     "concepts",
     "duplicates",
+    "frequency",
     "split",
     "package",
 )
@@ -106,7 +107,7 @@ def stage(name: str, file: Path, **options: Any) -> None:
 
     \b
     NAME is one of: articles, figures, licence, captions, images, compound, radiology, concepts,
-    duplicates, split, package.
+    duplicates, frequency, split, package.
     """  # noqa: D301  click wants the backspace itself
     from dataset_builder.running.config import read_build
     from dataset_builder.running.runner import forget

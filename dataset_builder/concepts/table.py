@@ -1,4 +1,4 @@
-"""Concepts of figures from a table, and names of concepts."""
+"""Where the concepts of figures come from: a table, or captions; and what both are called."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 from dataset_builder.csv_tables import csv_rows
 from dataset_builder.figure_tables import FigureTable, key_of_row
 from dataset_builder.records import Drop, Figure
-from rocov2_eval.errors import RejectedInput
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
 
 STAGE = "concepts"
@@ -23,17 +23,36 @@ _CUI = re.compile(r"C\d{7}")
 
 @dataclass(frozen=True, kw_only=True)
 class ConceptOptions:
-    """Where concepts come from.
+    """Where concepts come from: either a table, or captions read with a model pack.
 
     Attributes:
         table: CSV with the columns PMCID, file, concepts, concepts_manual; CUIs joined by `;`.
-        names: CSV with the columns CUI and Canonical name.
+        model: A model pack of MedCAT 2, which finds the concepts in the captions.
+        manual: What people have settled, `image,facet,CUI`: goes with `model`.
+        names: CSV with the columns CUI and Canonical name; names what a model pack names otherwise or not.
+        min_images: Concepts that fewer images have are left out, manual ones apart. The number for ROCOv2 is
+            not known; its rarest concepts fit 10 or 11.
         without: What becomes of figures without any concept. ROCOv2 has none.
     """
 
-    table: Path
-    names: Path
+    table: Path | None = None
+    model: Path | None = None
+    manual: Path | None = None
+    names: Path | None = None
+    min_images: int = 10
     without: Literal["drop", "keep"] = "drop"
+
+    def __post_init__(self) -> None:
+        if (self.table is None) == (self.model is None):
+            raise UsageFault(
+                "table and model: expected one of them, a table of concepts or a model pack that finds them"
+            )
+        if self.table and not self.names:
+            raise UsageFault("names is missing: a table of concepts has no names of its own")
+        if self.table and self.manual:
+            raise UsageFault("manual goes with model; a table has manual concepts of its own")
+        if self.min_images < 1:
+            raise UsageFault(f"min_images: {self.min_images}, expected 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from itertools import groupby
 from jinja2 import Environment
 from markupsafe import Markup
 
+from dataset_builder.concepts.extraction import REASONS
 from dataset_builder.gates import Gate, share_text
 from dataset_builder.records import Figure, StageCount
 from dataset_builder.report import statistics
@@ -111,6 +112,10 @@ def report_page(
             rare_bound=statistics.RARE,
             single=statistics.single_concept(shown),
             frequent=statistics.frequent_concepts(shown, _CONCEPTS_SHOWN),
+            concept_counts=statistics.concept_counts(shown),
+            spread=statistics.images_per_concept(shown),
+            extraction=statistics.extraction(shown),
+            reasons=REASONS,
             pictures=_pictures(shown),
             names=names,
         )

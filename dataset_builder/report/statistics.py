@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from dataset_builder.concepts.extraction import CaptionConcepts, ExtractionSummary, summarise
 from dataset_builder.filters.captions import n_words
 from dataset_builder.gates import in_usual_order, modality_of
 from dataset_builder.records import Figure
@@ -19,6 +20,7 @@ _MOST_CONCEPTS = 15  # the last bar takes those and more
 _WORDS_A_BIN, _MOST_WORDS = 5, 100
 _SIDES = (0, 256, 512, 768, 1024, 1536, 2048, 4096)
 _MOST_YEARS = 20
+_IMAGES_OF_A_CONCEPT = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,27 @@ class Count:
     name: str
     number: int
     share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extraction:
+    """What was found in captions, and what became of it.
+
+    Attributes:
+        summary: Mentions, kept and removed.
+        gave_way: Automatic concepts of images that gave way to a manual modality.
+        conflicts: Manual answers that do not go with what else is known of the image.
+        resolved: Those of them of which the weaker side was left out.
+        rare: Different concepts that too few images have.
+        rare_pairs: Concepts of images that were left out for that.
+    """
+
+    summary: ExtractionSummary
+    gave_way: int
+    conflicts: int
+    resolved: int
+    rare: int
+    rare_pairs: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +137,32 @@ class RareModality:
     articles: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class ConceptCounts:
+    """How many concepts the images of a modality have.
+
+    Attributes:
+        name: The modality; `all` for all images.
+        images: Its images.
+        assignments: Concepts of each image, added up.
+        distinct: Different concepts.
+        manual_alone: Images with manual concepts and no automatic one.
+        without: Images without any concept.
+    """
+
+    name: str
+    images: int
+    assignments: int
+    distinct: int
+    manual_alone: int
+    without: int
+
+    @property
+    def mean(self) -> float | None:
+        """Concepts per image, None where there is no image."""
+        return self.assignments / self.images if self.images else None
+
+
 def licences(figures: Sequence[Figure]) -> tuple[Count, ...]:
     """Return the licences, the most frequent first."""
     return _ranked(Counter(figure.licence for figure in figures), len(figures))
@@ -189,6 +238,37 @@ def single_concept(figures: Sequence[Figure]) -> tuple[Count, tuple[Count, ...]]
     return _count("all", len(single), len(figures)), rows
 
 
+def concept_counts(figures: Sequence[Figure]) -> tuple[ConceptCounts, ...]:
+    """Return how many concepts the images have: all of them first, then by modality in the usual order."""
+    groups: dict[str, list[Figure]] = {}
+    for figure in figures:
+        groups.setdefault(modality_of(figure), []).append(figure)
+    rows = ((name, groups[name]) for name in in_usual_order(list(groups)))
+    return tuple(_concept_counts(name, group) for name, group in (("all", figures), *rows))
+
+
+def images_per_concept(figures: Sequence[Figure]) -> Distribution:
+    """Return how many images the concepts have: a distribution over concepts, not over images."""
+    held = Counter(cui for figure in figures for cui in set(figure.concepts))
+    return _distribution(list(held.values()), _IMAGES_OF_A_CONCEPT, 0)
+
+
+def extraction(figures: Sequence[Figure]) -> Extraction | None:
+    """Return what was found in the captions and what became of it; None where nothing was looked for."""
+    if not any(figure.mentions or figure.removed for figure in figures):
+        return None
+    outcomes = (CaptionConcepts(kept=figure.mentions, removed=figure.removed) for figure in figures)
+    conflicts = [conflict for figure in figures for conflict in figure.conflicts]
+    return Extraction(
+        summary=summarise(outcomes),
+        gave_way=sum(len(figure.gave_way) for figure in figures),
+        conflicts=len(conflicts),
+        resolved=sum(conflict.resolved for conflict in conflicts),
+        rare=len({cui for figure in figures for cui in figure.rare}),
+        rare_pairs=sum(len(figure.rare) for figure in figures),
+    )
+
+
 def rare_modalities(figures: Sequence[Figure], bound: float = RARE) -> tuple[RareModality, ...]:
     """Return the modalities with a share of the images below a bound, the rarest first."""
     images = Counter(map(modality_of, figures))
@@ -206,6 +286,21 @@ def frequent_concepts(figures: Sequence[Figure], most: int) -> tuple[Count, ...]
     """Return the concepts that most images have, by CUI."""
     held = Counter(cui for figure in figures for cui in set(figure.concepts))
     return _ranked(held, len(figures))[:most]
+
+
+def _concept_counts(name: str, group: Sequence[Figure]) -> ConceptCounts:
+    concepts = [set(figure.concepts) for figure in group]
+    return ConceptCounts(
+        name=name,
+        images=len(group),
+        assignments=sum(map(len, concepts)),
+        distinct=len(set().union(*concepts)),
+        manual_alone=sum(
+            bool(held) and held <= set(figure.manual_concepts)
+            for held, figure in zip(concepts, group, strict=True)
+        ),
+        without=sum(not held for held in concepts),
+    )
 
 
 def _split_size(split: str, part: Sequence[Figure], holders: Mapping[str, int], n_figures: int) -> SplitSize:

@@ -148,7 +148,7 @@ def joined_digest(parts: object) -> str:
 def code_digest(module: str, libraries: Sequence[str]) -> str:
     """Return the SHA-256 of a module of ours, of all ours that it imports, and of the libraries' versions."""
     sources = {name: sha256(_source(name)) for name in _reached(module)}
-    versions = {name: importlib.metadata.version(name) for name in libraries}
+    versions = {name: _version(name) for name in libraries}
     return joined_digest([sources, versions])
 
 
@@ -182,6 +182,14 @@ def provenance(content: str, options: Mapping[str, str], code: str) -> dict[str,
 
 def _hex(number: int) -> str:
     return f"{number % (1 << 256):064x}"
+
+
+def _version(library: str) -> str:
+    """Return the version of a library; one that a build does without may be absent."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _reached(module: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ from dataset_builder.running.executors import Executor
 from dataset_builder.running.manifest import Done
 from dataset_builder.running.plan import PLAN, remove_strangers, shard_of, write_plan
 from dataset_builder.running.worker import Failure, Task, source_of, work, work_on
-from dataset_builder.stages import STAGES
+from dataset_builder.stages import STAGES, radiology
 from dataset_builder.stages.package import GATES, SALT
 from dataset_builder.stages.stage import Candidate, Stage
 from dataset_builder.store import FolderStore, Store, open_store
@@ -139,6 +139,15 @@ def figures_of_build(build: Build) -> Iterator[tuple[str, Figure]]:
                 if figure.key not in seen:
                     seen.add(figure.key)
                     yield state.stage.name, figure
+
+
+def radiology_figures(build: Build) -> list[Figure]:
+    """Return the figures that are radiology images, whatever later stages made of them, in order of key."""
+    store = open_store(build.work)
+    state = next(state for state in state_of_build(build) if state.stage.name == radiology.STAGE.name)
+    names = [manifest.records_name(radiology.STAGE.name, shard) for shard in state.done]
+    found = [figure for name in names for figure in from_lines(store.read(name) or b"", Figure, name)]
+    return sorted(found, key=lambda figure: figure.key)
 
 
 def gates_of_build(build: Build) -> list[dict[str, Any]]:

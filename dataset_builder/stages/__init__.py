@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dataset_builder.concepts.extraction import ExtractionOptions
+from dataset_builder.concepts.merging import MergeOptions
 from dataset_builder.concepts.table import ConceptOptions
 from dataset_builder.filters.captions import CaptionOptions
 from dataset_builder.filters.compound import CompoundOptions
@@ -20,6 +22,7 @@ from dataset_builder.stages import (
     concepts,
     duplicates,
     figures,
+    frequency,
     images,
     licence,
     package,
@@ -41,6 +44,7 @@ STAGES: tuple[Stage, ...] = (
     radiology.STAGE,
     concepts.STAGE,
     duplicates.STAGE,
+    frequency.STAGE,
     split.STAGE,
     package.STAGE,
 )
@@ -55,6 +59,8 @@ TABLES: Mapping[str, type] = {
     "compound": CompoundOptions,
     "radiology": RadiologyOptions,
     "concepts": ConceptOptions,
+    "extraction": ExtractionOptions,
+    "merging": MergeOptions,
     "duplicates": DuplicateOptions,
     "split": SplitOptions,
     "gates": GateOptions,

@@ -1,33 +1,86 @@
-"""Concepts of every figure."""
+"""Concepts of every figure: looked up in a table, or found in its caption and merged with what people say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dataset_builder.concepts.extraction import CaptionConcepts, extract_concepts, open_extractor
+from dataset_builder.concepts.merging import MergeOptions, merge
+from dataset_builder.concepts.table import (
+    NO_CONCEPT,
+    ConceptOptions,
+    FigureConcepts,
+    read_names,
+    read_table,
+    select,
+)
 from dataset_builder.concepts.table import STAGE as NAME
-from dataset_builder.concepts.table import ConceptOptions, FigureConcepts, read_names, read_table, select
-from dataset_builder.figure_tables import FigureTable
-from dataset_builder.records import Figure
+from dataset_builder.curation.adjudication import read_manual
+from dataset_builder.figure_tables import FigureTable, key_of_row
+from dataset_builder.records import Drop, Figure, parted
 from dataset_builder.stages.stage import Context, Result, Stage
+from rocov2_eval.concept_extraction import ConceptExtractor, pack_identity, require_pack
+from rocov2_eval.errors import RejectedInput
+from rocov2_eval.findings import shorten
 from rocov2_eval.option_tables import file_digest
+
+Answers = Mapping[str, str]
 
 
 def run(figures: Sequence[Figure], context: Context) -> Result:
-    """Look up every figure."""
+    """Give every figure its concepts."""
     options: ConceptOptions = context.tables["concepts"]
-    kept, drops = select(figures, _table(options.table, file_digest(options.table)), options)
+    if options.table:
+        kept, drops = select(figures, _table(options.table, file_digest(options.table)), options)
+        return Result(kept=kept, drops=drops)
+    assert options.model is not None, "checked by the options"
+    manual = _manual(options.manual, file_digest(options.manual)) if options.manual else FigureTable(rows={})
+    found = extract_concepts(
+        [figure.caption for figure in figures], _extractor(options.model), context.tables["extraction"]
+    )
+    merging: MergeOptions = context.tables["merging"]
+    kept, drops = parted(
+        _merged(figure, outcome, manual.of(figure) or {}, merging, options)
+        for figure, outcome in zip(figures, found, strict=True)
+    )
     return Result(kept=kept, drops=drops)
 
 
 def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Look at both tables before anything is fetched for them."""
+    """Look at what concepts are made of before anything is fetched for them."""
     options: ConceptOptions = tables["concepts"]
-    _table(options.table, file_digest(options.table))
-    read_names(options.names)
+    if options.table:
+        _table(options.table, file_digest(options.table))
+    if options.model:
+        require_pack(options.model)
+    if options.manual:
+        _manual(options.manual, file_digest(options.manual))
+    if options.names:
+        read_names(options.names)
     return ()
+
+
+def _merged(
+    figure: Figure, outcome: CaptionConcepts, answers: Answers, merging: MergeOptions, options: ConceptOptions
+) -> Figure | Drop:
+    merged = merge(answers, outcome.kept, merging)
+    if not merged.concepts and options.without == "drop":
+        return Drop(
+            stage=NAME, key=figure.key, reason=NO_CONCEPT, detail="neither in the caption nor by hand"
+        )
+    return replace(
+        figure,
+        concepts=merged.concepts,
+        manual_concepts=merged.manual,
+        mentions=outcome.kept,
+        removed=outcome.removed,
+        gave_way=merged.dropped,
+        conflicts=merged.conflicts,
+    )
 
 
 @lru_cache(maxsize=1)
@@ -37,12 +90,43 @@ def _table(path: Path, digest: str) -> FigureTable[FigureConcepts]:
     return read_table(path)
 
 
+@lru_cache(maxsize=1)
+def _manual(path: Path, digest: str) -> FigureTable[Answers]:
+    """Return what people have settled, read once a process while it stays."""
+    del digest
+    rows = {key_of_row(*image.split("/", 1)): answers for image, answers in _settled(path)}
+    return FigureTable(rows=rows)
+
+
+def _settled(path: Path) -> list[tuple[str, Answers]]:
+    answers = read_manual(path)
+    strange = next((image for image in answers if "/" not in image), None)
+    if strange is not None:
+        raise RejectedInput(
+            f"{path}: image {shorten(strange)!r}, expected PMCID/file, as `curate export BUILD.TOML` has it"
+        )
+    return list(answers.items())
+
+
+def _extractor(pack: Path) -> ConceptExtractor:
+    """Return the extractor of a model pack, loaded once a process while the pack stays."""
+    return _loaded(pack, pack_identity(pack))
+
+
+@lru_cache(maxsize=1)
+def _loaded(pack: Path, identity: str) -> ConceptExtractor:
+    del identity
+    with open_extractor(pack) as extractor:  # it outlives the context, which only unpacks
+        return extractor
+
+
 STAGE = Stage(
     name=NAME,
     title="has concepts",
-    tables=("concepts",),
+    tables=("concepts", "extraction", "merging"),
     takes=Figure,
     gives=Figure,
     run=run,
+    libraries=("medcat",),
     inputs=inputs,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dataset_builder.concepts.table import read_names
+from dataset_builder.concepts.table import ConceptOptions, read_names
+from dataset_builder.curation.facets import MANUAL_NAMES
 from dataset_builder.earlier import Earlier
 from dataset_builder.gates import judge
 from dataset_builder.packaging import Contents, write_dataset
@@ -36,7 +37,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
         Contents(
             figures=figures,
             read=context.read,
-            concept_names=read_names(context.tables["concepts"].names),
+            concept_names=_concept_names(figures, context.tables["concepts"]),
             page=report_page,
             counts=tuple(context.counts),
             gates=gates,
@@ -52,6 +53,12 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
         context.progress,
     )
     return Result(kept=numbered, products=tuple(_products(context.out)))
+
+
+def _concept_names(figures: Sequence[Figure], options: ConceptOptions) -> dict[str, str]:
+    """Return the name of each concept: as the table of names has it, else as the model pack."""
+    named = {mention.cui: mention.name for figure in figures for mention in figure.mentions}
+    return {**named, **MANUAL_NAMES, **(read_names(options.names) if options.names else {})}
 
 
 def _products(out: Path) -> Iterator[Product]:

@@ -30,6 +30,7 @@ model = "radiology.onnx"
 [concepts]
 table = "concepts.csv"
 names = "cui_names.csv"
+min_images = 1
 """
 FOLDER = '[source]\nkind = "folder"\npath = "../pmc"\n' + TABLES
 SALT = b"a salt of the tests, of 32 bytes"

@@ -30,6 +30,7 @@ filter = "off"
 [concepts]
 table = "concepts.csv"
 names = "cui_names.csv"
+min_images = 1
 [split]
 shares = { train = "rest" }
 [package]

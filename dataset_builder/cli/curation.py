@@ -1,0 +1,291 @@
+"""Commands of manual curation: `curate export`, `curate import`, `curate adjudicate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rocov2_eval.errors import RejectedInput, UsageFault
+
+if TYPE_CHECKING:
+    from dataset_builder.curation.annotations import Task
+
+_FORMATS = ("label-studio", "cvat", "medcattrainer", "prodigy", "long-csv", "wide-csv")
+_FACETS = ("modality", "region", "direction")
+_DRAWN_EVERY = 50  # images
+_STYLES = click.Choice(["text", "json", "markdown"])
+
+
+@click.group()
+def curate() -> None:
+    """Have people say modality, body region and direction, and bring their answers together.
+
+    \b
+    rocov2-build curate export dataset/ --format label-studio --out tasks/
+    rocov2-build curate import export.json --out annotations.csv
+    rocov2-build curate adjudicate annotations.csv --out manual.csv --open disagreements.csv
+    """  # noqa: D301  click wants the backspace itself
+
+
+@curate.command(
+    epilog="Example: rocov2-build curate export dataset/ --format label-studio --out tasks/ --sample 1000 "
+    "--raters 2 --overlap 0.5"
+)
+@click.argument("source", metavar="BUILD.TOML|DIR", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--format", "name", type=click.Choice(_FORMATS), required=True, help="Of the tool that raters use."
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that gets the tasks and images; one folder in it for each of several raters.",
+)
+@click.option(
+    "--facet",
+    "facets",
+    multiple=True,
+    type=click.Choice(_FACETS),
+    help="Ask this; may be repeated.  [default: all three]",
+)
+@click.option(
+    "--sample", "size", type=click.IntRange(min=1), help="Ask about so many images, drawn by modality."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the sample and of who gets what.")
+@click.option(
+    "--only",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="CSV",
+    help="Ask about the images in its column `image` alone, such as disagreements.",
+)
+@click.option("--raters", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many raters.")
+@click.option(
+    "--overlap",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="Share of the images that every rater sees.",
+)
+@click.option("--captions", is_flag=True, help="Show the caption beside the image.")
+@click.option(
+    "--address",
+    default="",
+    help="What stands before the name of an image where the tool loads it, such as "
+    "https://images.example.org/curation/.",
+)
+@click.option("--link", is_flag=True, help="Hard links of the images in the place of copies.")
+@click.option("-q", "--quiet", is_flag=True, help="Neither progress nor what was written.")
+def export(source: Path, out: Path, **options: Any) -> None:
+    """Write tasks for raters.
+
+    BUILD.TOML is a build that has passed the stage radiology; DIR is a dataset in the ROCOv2 layout, or any
+    folder of images. Each image gets a name that tells its key, so that the tool's own export is enough to
+    import the answers.
+    """
+    from dataset_builder.curation.tasks import deal, sample
+
+    with TemporaryDirectory(prefix="rocov2-curation-") as pictures:
+        tasks, strata = _tasks(source, Path(pictures), options)
+        if options["size"] is not None:
+            tasks = sample(tasks, options["size"], options["seed"], strata)
+        if options["raters"] == 1:
+            _export(tasks, out, options)
+            return
+        shares = deal(tasks, options["raters"], options["overlap"], options["seed"])
+        for rater, share in shares.items():
+            _export(share, out / rater, options)
+
+
+@curate.command(
+    "import",
+    epilog="Example: rocov2-build curate import project-1.json project-2.json --raters raters.csv "
+    "--out annotations.csv",
+)
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True)
+)
+@click.option("--format", "name", type=click.Choice(_FORMATS), help="Of all files; else each file tells.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="CSV with a row an answer."
+)
+@click.option("--rater", default="", help="Who answered, where a file does not tell.")
+@click.option(
+    "--raters",
+    "names",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="MAP.csv",
+    help="New names: CSV with the columns rater and name. Every rater needs one.",
+)
+@click.option(
+    "--report", "style", type=_STYLES, default="text", show_default=True, help="How it is reported."
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
+    """Bring exports of annotation tools together in one table, with the raters kept apart.
+
+    The same answer twice counts once. Where a rater answered one question in different ways, the later answer
+    counts, and the report names the question; where the times do not tell, none counts.
+    """
+    from dataset_builder.curation.collecting import collect, read_names
+    from dataset_builder.curation.curation_reporters import COLLECTED, collected_document
+    from dataset_builder.curation.facets import FACETS
+    from dataset_builder.curation.formats import FORMATS, read_export
+    from dataset_builder.curation.sheets import write_annotations
+    from rocov2_eval.cli.options import writing
+    from rocov2_eval.command import progress_bar, silent
+
+    shown = sys.stderr.isatty() and not options["quiet"] and len(files) > 1
+    progress = progress_bar("files") if shown else silent
+    exports = []
+    for number, path in enumerate(files, start=1):
+        exports.append(read_export(path, name=options["name"] or "", rater=options["rater"]))
+        progress(number, len(files))
+    collected = collect(exports, read_names(options["names"]) if options["names"] else None)
+    with writing(out):
+        write_annotations(out, collected.annotations)
+    told = [(str(path), FORMATS[each.format].title) for path, each in zip(files, exports, strict=True)]
+    click.echo(COLLECTED[options["style"]](collected_document(collected, told), FACETS), nl=False)
+
+
+@curate.command(
+    epilog="Example: rocov2-build curate adjudicate annotations.csv --policy majority --out manual.csv "
+    "--open disagreements.csv"
+)
+@click.argument("annotations", metavar="ANNOTATIONS.csv", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--policy",
+    type=click.Choice(["unanimous", "majority", "senior"]),
+    default="majority",
+    show_default=True,
+    help="majority: more than half of those who could tell.",
+)
+@click.option("--senior", default="", metavar="RATER", help="Whose answer counts, with --policy senior.")
+@click.option(
+    "--adjudicator",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Answers that hold against all others: disagreements filled in, or an export.",
+)
+@click.option(
+    "--least",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Raters who must have answered.",
+)
+@click.option(
+    "--unsure",
+    type=click.Choice(["abstains", "counts"]),
+    default="abstains",
+    show_default=True,
+    help="Whether `cannot tell` is an answer like the others.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV with what is settled, image,facet,CUI: the manual table of a build.",
+)
+@click.option(
+    "--open",
+    "waiting",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV with what is not settled, and why: fill in its column CUI and give it to --adjudicator.",
+)
+@click.option(
+    "--format", "style", type=_STYLES, default="text", show_default=True, help="How it is reported."
+)
+def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
+    """Settle one answer for each image and facet.
+
+    Body region and direction are asked of X-rays alone: answers about other images are not settled.
+    """
+    from dataset_builder.curation import adjudication as work
+    from dataset_builder.curation.curation_reporters import ADJUDICATED, adjudication_document
+    from dataset_builder.curation.facets import FACETS
+    from dataset_builder.curation.formats import read
+    from dataset_builder.curation.sheets import LONG
+    from rocov2_eval.cli.options import writing
+
+    chosen = work.AdjudicationOptions(
+        policy=options["policy"], senior=options["senior"], least=options["least"], unsure=options["unsure"]
+    )
+    decisions = read(options["adjudicator"], rater="adjudicator") if options["adjudicator"] else []
+    result = work.adjudicate(read(annotations, name=LONG), chosen, decisions)
+    with writing(out):
+        work.write_manual(out, result.settled)
+    if options["waiting"]:
+        with writing(options["waiting"]):
+            work.write_open(options["waiting"], result.open)
+    click.echo(ADJUDICATED[options["style"]](adjudication_document(result, chosen), FACETS), nl=False)
+
+
+def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> tuple[list[Task], dict[str, str]]:
+    """Return the tasks of a build or folder, and the modality by image as far as it is known."""
+    from dataset_builder.csv_tables import csv_rows
+    from dataset_builder.curation.facets import FACETS
+    from dataset_builder.curation.tasks import is_dataset, modalities, tasks_of
+
+    facets = options["facets"] or tuple(FACETS)
+    if source.is_dir():
+        tasks = tasks_of(source, facets, captions=options["captions"])
+    else:
+        tasks = _tasks_of_build(source, pictures, facets, captions=options["captions"])
+    if options["only"]:
+        wanted = {row["image"].strip() for _, row in csv_rows(options["only"], ("image",))}
+        tasks = [task for task in tasks if task.image in wanted]
+        if not tasks:
+            raise UsageFault(f"{options['only']}: none of its images is in {source}")
+    return tasks, modalities(source) if source.is_dir() and is_dataset(source) else {}
+
+
+def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, captions: bool) -> list[Task]:
+    """Return a task for each figure that is a radiology image, its picture written out."""
+    from dataset_builder.curation.annotations import Task
+    from dataset_builder.running.config import read_build
+    from dataset_builder.running.runner import radiology_figures
+    from dataset_builder.running.worker import source_of
+
+    build = read_build(file)
+    articles = source_of(build, workers=1)
+    tasks = []
+    for number, figure in enumerate(radiology_figures(build)):
+        assert figure.media is not None, "the stage figures has looked it up"
+        content = articles.read(figure.media)
+        if content is None:
+            raise RejectedInput(f"{figure.media.key}: the source had this file and has it no more")
+        picture = pictures / f"{number}{Path(figure.media.name).suffix}"
+        picture.write_bytes(content)
+        tasks.append(
+            Task(image=figure.key, picture=picture, facets=facets, text=figure.caption if captions else "")
+        )
+    if not tasks:
+        raise UsageFault(
+            f"{file}: no figure has passed the stage radiology; rocov2-build stage radiology {file}"
+        )
+    return tasks
+
+
+def _export(tasks: list[Task], out: Path, options: dict[str, Any]) -> None:
+    from dataset_builder.curation.facets import FACETS
+    from dataset_builder.curation.formats import write
+    from rocov2_eval.cli.options import writing
+    from rocov2_eval.command import progress_bar, silent
+
+    shown = sys.stderr.isatty() and not options["quiet"]
+    with writing(out):
+        write(
+            tasks,
+            FACETS,
+            out,
+            name=options["name"],
+            address=options["address"],
+            link=options["link"],
+            progress=progress_bar("images", every=_DRAWN_EVERY) if shown else silent,
+        )
+    if not options["quiet"]:
+        click.echo(f"{out}: {len(tasks):,} images")

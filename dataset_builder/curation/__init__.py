@@ -1,0 +1,1 @@
+"""What people say about images: facets, annotations, exchange with annotation tools, adjudication."""

@@ -1,0 +1,44 @@
+"""One answer of one rater about one image: what every annotation tool's export is read into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotation:
+    """An answer.
+
+    Attributes:
+        image: Key of the image: `PMCID/file` in a build, the image id in a dataset, or of an audit's item.
+        facet: Name of the facet.
+        cui: Value of the choice: a CUI, or a word such as `combined`, `none`, `unsure`.
+        rater: Who answered, as the tool names them.
+        time: When, as ISO 8601 in UTC; empty where the tool does not tell.
+        tool: The exchange format that it came in, such as `label-studio`.
+    """
+
+    image: str
+    facet: str
+    cui: str
+    rater: str
+    time: str = ""
+    tool: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a rater is shown.
+
+    Attributes:
+        image: Key of the image, or of an audit's item.
+        picture: Its file; None where only text is judged.
+        facets: Names of the facets that are asked.
+        text: What stands beside the picture, such as a caption; empty for none.
+    """
+
+    image: str
+    picture: Path | None
+    facets: tuple[str, ...]
+    text: str = ""

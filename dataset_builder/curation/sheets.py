@@ -1,0 +1,176 @@
+"""Answers as CSV: one row an answer, the form that this toolkit keeps them in, or one row an image.
+
+long:   image,facet,CUI,rater[,time,tool]
+wide:   image[,rater][,time],modality,region,…      a column for each facet, empty for no answer
+
+Further columns are passed over. An answer is a CUI, its label or its canonical name.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from dataset_builder.csv_tables import csv_rows
+from dataset_builder.curation.annotations import Annotation, Task
+from dataset_builder.curation.exchange import (
+    Delivery,
+    Export,
+    Facets,
+    Format,
+    Opened,
+    named_image,
+    named_rater,
+    utc_time,
+    value_of,
+)
+from dataset_builder.curation.pictures_out import FOLDER, write_pictures
+from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.findings import shorten
+from rocov2_eval.formats import write_csv
+
+LONG = "long-csv"
+WIDE = "wide-csv"
+HEADER = ("image", "facet", "CUI", "rater", "time", "tool")
+_LONG = ("image", "facet", "CUI")
+
+
+def recognises_long(opened: Opened, facets: Facets) -> bool:
+    """Tell whether the header has the columns of one row an answer."""
+    del facets
+    return set(_LONG) <= set(_header(opened))
+
+
+def recognises_wide(opened: Opened, facets: Facets) -> bool:
+    """Tell whether the header has images and a facet."""
+    header = set(_header(opened))
+    return "image" in header and not set(_LONG) <= header and bool(header & facets.keys())
+
+
+def read_long(opened: Opened, facets: Facets, rater: str) -> Export:
+    """Return the answers of a file with one row an answer; rows without one are left out.
+
+    Raises:
+        RejectedInput: A row is not understood, or nobody knows who answered.
+    """
+    left_out: Counter[str] = Counter()
+    found = []
+    for line, row in csv_rows(opened.path, _LONG):
+        place = f"{opened.path}:{line}"
+        name = row["facet"].strip()
+        if name not in facets:
+            expected = ", ".join(facets)
+            raise RejectedInput(f"{place}: the facet is {shorten(name)!r}, expected one of {expected}")
+        if not row["CUI"].strip():
+            left_out["rows without an answer"] += 1
+            continue
+        found.append(
+            Annotation(
+                image=named_image(row["image"], place),
+                facet=name,
+                cui=value_of(facets[name], row["CUI"], place),
+                rater=named_rater(row.get("rater"), rater, place),
+                time=utc_time(row.get("time"), place),
+                tool=row.get("tool", "").strip() or LONG,
+            )
+        )
+    return Export(annotations=tuple(found), left_out=dict(left_out))
+
+
+def read_wide(opened: Opened, facets: Facets, rater: str) -> Export:
+    """Return the answers of a file with one row an image; empty cells are left out.
+
+    Raises:
+        RejectedInput: A cell is not understood, or nobody knows who answered.
+    """
+    left_out: Counter[str] = Counter()
+    found: list[Annotation] = []
+    asked = [facet for name, facet in facets.items() if name in _header(opened)]
+    for line, row in csv_rows(opened.path, ("image", *(facet.name for facet in asked))):
+        place = f"{opened.path}:{line}"
+        answered = [facet for facet in asked if row[facet.name].strip()]
+        left_out["empty cells"] += len(asked) - len(answered)
+        if not answered:
+            continue
+        who = named_rater(row.get("rater"), rater, place)
+        when = utc_time(row.get("time"), place)
+        image = named_image(row["image"], place)
+        found += [
+            Annotation(
+                image=image,
+                facet=facet.name,
+                cui=value_of(facet, row[facet.name], f"{place}, {facet.name}"),
+                rater=who,
+                time=when,
+                tool=WIDE,
+            )
+            for facet in answered
+        ]
+    return Export(annotations=tuple(found), left_out={key: n for key, n in left_out.items() if n})
+
+
+def write_annotations(path: Path, annotations: Iterable[Annotation]) -> None:
+    """Write answers, one row each."""
+    write_csv(
+        path,
+        HEADER,
+        ((each.image, each.facet, each.cui, each.rater, each.time, each.tool) for each in annotations),
+    )
+
+
+def write_long(tasks: Sequence[Task], facets: Facets, out: Path, delivery: Delivery) -> None:
+    """Write `tasks.csv` with an empty row for each picture and facet, and the pictures."""
+    names = _pictures(tasks, out, delivery)
+    rows = (
+        (task.image, facet, "", "", names.get(task.image, ""), task.text)
+        for task in tasks
+        for facet in task.facets
+        if facet in facets
+    )
+    write_csv(out / "tasks.csv", (*_LONG, "rater", "picture", "text"), rows)
+
+
+def write_wide(tasks: Sequence[Task], facets: Facets, out: Path, delivery: Delivery) -> None:
+    """Write `tasks.csv` with a row for each picture and an empty cell for each facet, and the pictures."""
+    names = _pictures(tasks, out, delivery)
+    asked = [name for name in facets if any(name in task.facets for task in tasks)]
+    rows = ((task.image, names.get(task.image, ""), task.text, *("" for _ in asked), "") for task in tasks)
+    write_csv(out / "tasks.csv", ("image", "picture", "text", *asked, "rater"), rows)
+
+
+LONG_FORMAT = Format(
+    title="CSV with one row an answer",
+    expected="a header with image,facet,CUI,rater",
+    recognises=recognises_long,
+    read=read_long,
+    write=write_long,
+)
+WIDE_FORMAT = Format(
+    title="CSV with one row an image",
+    expected="a header with image and a column for each facet",
+    recognises=recognises_wide,
+    read=read_wide,
+    write=write_wide,
+)
+
+
+def _header(opened: Opened) -> Sequence[str]:
+    """Return the first record of a file that looks like CSV."""
+    first = opened.text[:10_000].lstrip()
+    if first.startswith(("{", "[", "<")):
+        return ()
+    try:
+        return next(csv.reader(io.StringIO(first, newline="")), ())
+    except csv.Error:
+        return ()
+
+
+def _pictures(tasks: Sequence[Task], out: Path, delivery: Delivery) -> dict[str, str]:
+    address = delivery.address
+    if address.startswith(("=", "+", "@")):
+        raise UsageFault(f"{shorten(address)}: a spreadsheet would take this address for a formula")
+    names = write_pictures(tasks, out, delivery)
+    return {image: (address or f"{FOLDER}/") + name for image, name in names.items()}

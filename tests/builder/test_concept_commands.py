@@ -1,0 +1,103 @@
+"""The commands `concepts model` and `concepts extract`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dataset_builder.cli.concepts import concepts
+from rocov2_eval.command import invoke
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run() -> Run:
+    return lambda *words: invoke(concepts, "concepts", [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pack")
+    table = folder / "names.csv"
+    table.write_text(
+        "cui,name,name_status,type_ids\nC0032227,pleural effusion,P,T047\nC0008031,chest pain,P,T184\n",
+        encoding="utf-8",
+    )
+    path = folder / "pack.zip"
+    assert invoke(concepts, "concepts", ["model", str(table), "--out", str(path)]) == 0
+    return path
+
+
+@pytest.fixture
+def captions(tmp_path: Path) -> Path:
+    path = tmp_path / "captions.csv"
+    path.write_text('ID,Caption\na,"Chest pain, no pleural effusions on CT."\nb,nothing\n', encoding="utf-8")
+    return path
+
+
+def test_concepts_are_written_and_the_filter_is_reported(
+    run: Run, pack: Path, captions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "concepts.csv"
+    assert run("extract", captions, "--model", pack, "--out", out) == 0
+    assert out.read_text(encoding="utf-8") == "ID,CUIs\na,C0817096;C0032227;C0040405\nb,\n"
+    answer = capsys.readouterr().out
+    assert "2 captions, 1 (50.0%) with a concept" in answer
+    assert "T184 Sign or Symptom: chest pain 1" in answer
+
+
+def test_options_reach_the_extraction_and_the_files(
+    run: Run, pack: Path, captions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, mentions = tmp_path / "concepts.csv", tmp_path / "mentions.csv"
+    words = ("--types", "all", "--negated", "drop", "--without", "C0040405", "--jobs", 1, "-q")
+    words += ("--mentions", mentions, "--format", "json")
+    assert run("extract", captions, "--model", pack, "--out", out, *words) == 0
+    assert out.read_text(encoding="utf-8") == "ID,CUIs\na,C0008031\nb,\n"
+    assert ",pleural effusions,C0032227,pleural effusion,T047,1.0000,negated" in mentions.read_text("utf-8")
+    assert json.loads(capsys.readouterr().out)["removed"]["negated"] == 1
+
+
+def test_a_model_of_other_types_leaves_concepts_out(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "names.csv"
+    table.write_text("cui,name,tui\nC0000001,liver,T023\nC0000002,belief,T078\n", encoding="utf-8")
+    out = tmp_path / "pack.zip"
+    assert run("model", table, "--types", "ANAT", "--no-everyday", "--no-plurals", "--out", out) == 0
+    assert ": 1 concepts, 1 names" in capsys.readouterr().out
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.csv").write_text("cui,name\nC0000001,liver\n", encoding="utf-8")
+    Path("y.csv").write_text("cui,name\nliver,liver\n", encoding="utf-8")
+    Path("c.csv").write_text("ID,Caption\na,liver\n", encoding="utf-8")
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        (("model", "--out", "p.zip"), 2, "nothing to make a model pack of"),
+        (("model", "x.csv", "--source", "MSH", "--out", "p.zip"), 2, "--source goes with --umls"),
+        (("model", "x.csv", "--out", "p"), 2, "ends in .zip"),
+        (("model", "x.csv", "--types", "organs", "--out", "p.zip"), 2, "'organs' is neither"),
+        (("model", "--umls", ".", "--out", "p.zip"), 3, "no MRCONSO.RRF"),
+        (("model", "y.csv", "--out", "p.zip"), 1, "'LIVER' is no CUI"),
+        (("model", "x.csv", "--out", "x.csv/p.zip"), 2, "cannot be written"),
+        (("extract", "c.csv", "--model", "x.csv", "--out", "o.csv"), 1, "neither a folder nor a zip"),
+        (("extract", "c.csv", "--model", ".", "--out", "o.csv"), 1, "expected a model pack of MedCAT 2"),
+    ],
+)
+def test_faults_end_with_a_message(
+    run: Run, capsys: pytest.CaptureFixture[str], fault: tuple[tuple[str, ...], int, str]
+) -> None:
+    words, code, message = fault
+    assert run(*words) == code
+    assert message in capsys.readouterr().err

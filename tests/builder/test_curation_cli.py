@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dataset_builder.cli.curation import curate
+from rocov2_eval.command import invoke
+from rocov2_eval.errors import ExitCode
+
+LONG = "image,facet,CUI,rater,time,tool\n"
+NOON = "2026-01-31T12:00:00Z"
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a runner of the command: exit code, stdout, stderr."""
+
+    def invoke_it(*arguments: object) -> tuple[int, str, str]:
+        code = invoke(curate, "curate", [str(each) for each in arguments])
+        return code, *capsys.readouterr()
+
+    return invoke_it
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(10):
+        (folder / f"{number}.jpg").write_bytes(b"pixels")
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_rater_gets_a_folder(run: Run, pictures: Path, tmp_path: Path) -> None:
+    code, stdout, _ = run(
+        *("export", pictures, "--format", "wide-csv", "--out", tmp_path / "tasks"),
+        *("--sample", 6, "--raters", 2, "--overlap", 0.5, "--facet", "modality"),
+    )
+    first, second = (rows(tmp_path / "tasks" / f"rater-{n}" / "tasks.csv") for n in (1, 2))
+    shared = {row["image"] for row in first} & {row["image"] for row in second}
+    assert (code, len(first), len(second), len(shared)) == (ExitCode.OK, 5, 4, 3)
+    assert list(first[0]) == ["image", "picture", "text", "modality", "rater"]
+    assert stdout.endswith("rater-2: 4 images\n")
+
+
+def test_only_the_images_of_a_table_are_asked_about(run: Run, pictures: Path, tmp_path: Path) -> None:
+    only = tmp_path / "disagreements.csv"
+    only.write_text("image,reason\n3.jpg,no majority\n")
+    run("export", pictures, "--format", "cvat", "--out", tmp_path / "tasks", "--only", only)
+    assert [path.name for path in (tmp_path / "tasks" / "images").iterdir()] == ["3.jpg.jpg"]
+
+
+def test_answers_are_imported_settled_and_told(run: Run, tmp_path: Path) -> None:
+    export = tmp_path / "export.csv"
+    export.write_text(
+        f"{LONG}a,modality,CT,7,{NOON},\na,modality,CT,8,{NOON},\nb,modality,CT,7,{NOON},\n"
+        f"b,modality,PET,8,{NOON},\n"
+    )
+    (tmp_path / "map.csv").write_text("rater,name\n7,rater-1\n8,rater-2\n")
+    answers, manual, waiting = (tmp_path / f"{name}.csv" for name in ("answers", "manual", "open"))
+    code, stdout, _ = run("import", export, export, "--raters", tmp_path / "map.csv", "--out", answers)
+    assert (code, len(rows(answers))) == (ExitCode.OK, 4)
+    assert {row["rater"] for row in rows(answers)} == {"rater-1", "rater-2"}
+    assert "4 answers about 2 images" in stdout
+    assert "4 stood more than once and count once" in stdout
+    code, stdout, _ = run("adjudicate", answers, "--out", manual, "--open", waiting)
+    assert rows(manual) == [{"image": "a", "facet": "modality", "CUI": "C0040405"}]
+    assert [row["answers"] for row in rows(waiting)] == ["rater-1: CT; rater-2: PET"]
+    assert "modality: 1 settled, 1 open\n  no majority: 1\n" in stdout
+
+
+def test_an_answer_that_was_changed_is_told(run: Run, tmp_path: Path) -> None:
+    export = tmp_path / "export.csv"
+    export.write_text(f"{LONG}a,modality,CT,7,{NOON},\na,modality,PET,7,2026-02-01T12:00:00Z,\n")
+    arguments = ("import", export, "--out", tmp_path / "answers.csv", "--report")
+    assert "a, modality, 7: CT, then PET; PET counts" in run(*arguments, "text")[1]
+    assert "| a, modality, 7: CT, then PET; PET counts |" in run(*arguments, "markdown")[1]
+    (change,) = json.loads(run(*arguments, "json")[1])["changes"]
+    assert (change["counts"], len(change["answers"])) == ("C0032743", 2)
+
+
+@pytest.mark.parametrize("style", ["json", "markdown"])
+def test_what_was_settled_is_told_in_other_forms(style: str, run: Run, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.csv"
+    answers.write_text(f"{LONG}a,modality,CT,7,,\n")
+    _, stdout, _ = run("adjudicate", answers, "--out", tmp_path / "manual.csv", "--format", style)
+    if style == "json":
+        assert json.loads(stdout)["settled"] == {"modality": 1}
+    else:
+        assert "| modality | 1 | 0 |  |" in stdout
+
+
+def test_a_file_of_another_format_is_named(run: Run, tmp_path: Path) -> None:
+    export = tmp_path / "export.jsonl"
+    export.write_text('{"answer": "accept", "accept": ["CT"]}\n')
+    code, _, stderr = run("import", export, "--format", "label-studio", "--out", tmp_path / "answers.csv")
+    assert code == ExitCode.INPUT_REJECTED
+    assert "this is Prodigy JSONL, not Label Studio JSON: use --format prodigy" in stderr
+
+
+def test_what_goes_not_together_is_a_fault_of_usage(run: Run, pictures: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.csv"
+    answers.write_text(f"{LONG}a,modality,CT,7,,\n")
+    senior = run("adjudicate", answers, "--policy", "senior", "--out", tmp_path / "manual.csv")
+    captions = run("export", pictures, "--captions", "--format", "cvat", "--out", tmp_path / "tasks")
+    file = run("export", answers, "--format", "cvat", "--out", tmp_path / "tasks")
+    assert [senior[0], captions[0], file[0]] == [ExitCode.USAGE, ExitCode.USAGE, ExitCode.INPUT_REJECTED]
+
+
+def test_a_place_that_cannot_be_written_is_named(run: Run, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "tasks").write_text("")
+    code, _, stderr = run("export", pictures, "--format", "cvat", "--out", tmp_path / "tasks" / "deeper")
+    assert code == ExitCode.USAGE
+    assert "cannot be written" in stderr
+
+
+def test_the_formats_on_offer_are_those_there_are() -> None:
+    from dataset_builder.cli import curation
+    from dataset_builder.curation.facets import FACETS
+    from dataset_builder.curation.formats import FORMATS
+
+    assert tuple(FORMATS) == curation._FORMATS
+    assert tuple(FACETS) == curation._FACETS
+
+
+def test_answers_about_real_images_come_back_as_they_were_given(
+    run: Run, tmp_path: Path, shared: Path
+) -> None:
+    truth = {row["file"]: row for row in rows(shared / "data" / "images" / "images.csv")}
+    arguments = ("--format", "label-studio", "--sample", 60, "--raters", 3, "--overlap", 0.5)
+    run("export", shared / "data" / "images", "--out", tmp_path / "tasks", *arguments)
+    exports = []
+    for number in (1, 2, 3):
+        tasks = json.loads((tmp_path / "tasks" / f"rater-{number}" / "tasks.json").read_text())
+        for task in tasks:
+            told = truth[Path(task["data"]["key"]).name]
+            result = [
+                {"from_name": facet, "type": "choices", "value": {"choices": [told[facet] or "none"]}}
+                for facet in ("modality", "region", "direction")
+            ]
+            task["annotations"] = [{"result": result, "completed_by": number, "created_at": NOON}]
+        exports.append(tmp_path / f"{number}.json")
+        exports[-1].write_text(json.dumps(tasks))
+    run("import", *exports, "--out", tmp_path / "answers.csv")
+    run("adjudicate", tmp_path / "answers.csv", "--policy", "unanimous", "--out", tmp_path / "manual.csv")
+    settled = rows(tmp_path / "manual.csv")
+    assert {(row["image"], row["facet"], row["CUI"]) for row in settled} == {
+        (row["image"], row["facet"], truth[Path(row["image"]).name][row["facet"]] or "none")
+        for row in settled
+    }
+    assert len({row["image"] for row in settled}) == 60

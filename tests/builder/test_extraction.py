@@ -1,0 +1,143 @@
+"""Captions to concepts: what is kept, and why the rest is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from dataset_builder.concepts.concept_reporters import (
+    extraction_document,
+    extraction_markdown,
+    extraction_text,
+)
+from dataset_builder.concepts.extraction import (
+    ExtractionOptions,
+    extract_concepts,
+    merged,
+    sift,
+    summarise,
+)
+from rocov2_eval.concept_extraction import Mention
+from rocov2_eval.errors import UsageFault
+
+EVERYTHING = ExtractionOptions(types=())
+
+
+def mention(text: str, within: str, cui: str, *types: str, accuracy: float = 1.0) -> Mention:
+    start = within.index(text)
+    return Mention(
+        start=start, end=start + len(text), text=text, cui=cui, name=text, types=types, accuracy=accuracy
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """Finds what it was told."""
+
+    found: dict[str, list[Mention]]
+    identity: str = "listed@0"
+
+    def extract(self, texts: Sequence[str]) -> list[tuple[Mention, ...]]:
+        return [tuple(self.found[text]) for text in texts]
+
+
+TEXT = "CT of the chest: chest pain, no effusion, liver"
+CT = mention("CT", TEXT, "C0040405", "T060")
+CHEST = mention("chest", TEXT, "C0817096", "T029")
+PAIN = Mention(
+    start=17, end=27, text="chest pain", cui="C0008031", name="pain", types=("T184",), accuracy=1.0
+)
+IN_PAIN = Mention(start=17, end=22, text="chest", cui="C0817096", name="chest", types=("T029",), accuracy=1.0)
+EFFUSION = mention("effusion", TEXT, "C0013687", "T046")
+LIVER = mention("liver", TEXT, "C0023884", accuracy=0.4)
+FOUND = [CT, CHEST, PAIN, IN_PAIN, EFFUSION, LIVER]
+
+
+def reasons(options: ExtractionOptions) -> dict[str, str]:
+    return {one.mention.cui: one.reason for one in sift(TEXT, FOUND, options).removed}
+
+
+def test_concepts_come_in_order_of_first_mention_each_once() -> None:
+    outcome = sift(TEXT, FOUND, ExtractionOptions())
+    assert outcome.cuis == ("C0040405", "C0817096", "C0013687", "C0023884")
+
+
+def test_kept_and_removed_are_all_there_is() -> None:
+    outcome = sift(TEXT, FOUND, ExtractionOptions(negated="drop", min_accuracy=0.5))
+    assert len(outcome.kept) + len(outcome.removed) == len(FOUND)
+
+
+def test_a_type_that_is_not_chosen_is_removed() -> None:
+    assert reasons(ExtractionOptions()) == {"C0008031": "type"}
+
+
+def test_a_name_within_one_of_a_removed_type_is_kept() -> None:
+    kept = sift(TEXT, FOUND, ExtractionOptions()).kept
+    assert IN_PAIN in kept
+
+
+def test_a_name_within_a_kept_one_is_removed() -> None:
+    removed = [one for one in sift(TEXT, FOUND, EVERYTHING).removed if one.reason == "nested"]
+    assert [one.mention for one in removed] == [IN_PAIN]
+
+
+def test_a_concept_without_type_passes_the_filter() -> None:
+    assert LIVER in sift(TEXT, FOUND, ExtractionOptions(types=("T060",))).kept
+
+
+def test_the_blacklist_removes_concepts() -> None:
+    assert reasons(ExtractionOptions(types=(), blacklist=("C0040405",)))["C0040405"] == "blacklist"
+
+
+def test_a_link_of_little_accuracy_is_removed() -> None:
+    assert reasons(ExtractionOptions(types=(), min_accuracy=0.5))["C0023884"] == "accuracy"
+
+
+def test_denied_mentions_are_kept_unless_asked() -> None:
+    assert EFFUSION in sift(TEXT, FOUND, ExtractionOptions()).kept
+    assert reasons(ExtractionOptions(types=(), negated="drop"))["C0013687"] == "negated"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"negated": "maybe"}, "expected keep or drop"),
+        ({"min_accuracy": 1.5}, "expected 0 to 1"),
+        ({"blacklist": ("liver",)}, "'liver' is no CUI"),
+    ],
+)
+def test_options_out_of_bounds_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageFault, match=message):
+        ExtractionOptions(**options)
+
+
+def test_captions_are_taken_in_order() -> None:
+    extractor = Listed(found={TEXT: FOUND, "": []})
+    outcomes = extract_concepts(["", TEXT], extractor, EVERYTHING)
+    assert [len(outcome.kept) for outcome in outcomes] == [0, 5]
+
+
+def test_a_summary_counts_captions_mentions_and_what_was_removed() -> None:
+    summary = summarise([sift(TEXT, FOUND, ExtractionOptions()), sift("", [], ExtractionOptions())])
+    assert (summary.captions, summary.covered, summary.mentions, summary.untyped) == (2, 1, 5, 1)
+    assert summary.concepts["C0040405", "CT"] == 1
+    assert [(line.tui, line.mentions) for line in summary.removed_types] == [("T184", 1)]
+
+
+def test_parts_add_up_to_the_whole() -> None:
+    outcomes = [sift(TEXT, FOUND, ExtractionOptions()), sift(TEXT, FOUND[:3], ExtractionOptions())]
+    assert merged([summarise(outcomes[:1]), summarise(outcomes[1:])]) == summarise(outcomes)
+
+
+def test_reports_say_what_a_type_filter_cost() -> None:
+    summary = summarise([sift(TEXT, FOUND, ExtractionOptions())])
+    assert "T184 Sign or Symptom: pain 1" in extraction_text(summary, "pack@0")
+    assert "| T184 Sign or Symptom | 1 | 1 | pain 1 |" in extraction_markdown(summary, "pack@0")
+    assert extraction_document(summary, "pack@0")["removed"]["type"] == 1
+
+
+def test_reports_of_no_caption_divide_by_nothing() -> None:
+    assert "0 captions, 0 (0.0%) with a concept" in extraction_text(summarise([]), "pack@0")
