@@ -70,6 +70,7 @@ def test_a_text_changed_in_a_folder_is_read_again(folder: Path) -> None:
     assert "Coronal image of the pelvis" in (folder / "dataset/train_captions.csv").read_text()
 
 
+@pytest.mark.slow
 def test_an_article_retracted_at_the_service_goes_when_it_is_asked_anew(folder: Path) -> None:
     bucket = Bucket()
     for number in (1, 2, 3):

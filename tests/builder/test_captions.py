@@ -196,6 +196,7 @@ def test_without_py3langid_the_message_names_what_to_install(monkeypatch: pytest
         english_probability(ENGLISH)
 
 
+@pytest.mark.slow
 def test_of_real_captions_the_french_go_and_the_english_stay(shared: Path) -> None:
     with (shared / "data/roco/captions.csv").open(encoding="utf-8", newline="") as file:
         figures = [figure(row["Caption"], row["ID"]) for row in csv.DictReader(file)]

@@ -106,6 +106,7 @@ def test_a_negated_mention_goes_where_that_is_wanted(build: Callable[..., int], 
     assert concepts(tmp_path)["PMC2"] == [XRAY, "C1999039", CHEST]
 
 
+@pytest.mark.slow
 def test_concepts_of_few_images_go_and_manual_ones_stay(
     build: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from real_build import MadeArticle, fill_bucket, radiology_articles, real_articles, write_bucket, write_inputs
 from s3_server import Bucket, serving
 
+pytestmark = pytest.mark.slow
+
 MADE = 24
 TABLES = """
 [radiology]
@@ -146,7 +148,6 @@ def test_a_second_run_does_nothing_and_leaves_every_byte(reference: Path) -> Non
     assert before == (digest(reference), (reference / "dataset/SHA256SUMS").stat().st_mtime_ns)
 
 
-@pytest.mark.slow
 def test_a_failing_service_gives_the_same_dataset(
     prepare: Callable[..., Path], reference: Path, shared: Path
 ) -> None:
@@ -187,7 +188,6 @@ def _write_list(folder: Path, articles: list[MadeArticle]) -> None:
     (folder / "pmcids.txt").write_text("".join(f"{article.pmcid}\n" for article in articles))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("shards", "workers"), [(4, "2"), (8, "1")])
 def test_neither_shards_nor_workers_change_a_byte(
     prepare: Callable[..., Path], reference: Path, shards: int, workers: str
@@ -198,7 +198,6 @@ def test_neither_shards_nor_workers_change_a_byte(
     assert digest(reference) == digest(folder)
 
 
-@pytest.mark.slow
 def test_ray_gives_the_same_bytes(prepare: Callable[..., Path], reference: Path) -> None:
     pytest.importorskip("ray")
     folder = prepare(shards=4)
@@ -207,7 +206,6 @@ def test_ray_gives_the_same_bytes(prepare: Callable[..., Path], reference: Path)
     assert digest(reference) == digest(folder)
 
 
-@pytest.mark.slow
 def test_storage_behind_fsspec_gives_the_same_bytes(prepare: Callable[..., Path], reference: Path) -> None:
     pytest.importorskip("fsspec")
     folder = prepare()
@@ -221,7 +219,6 @@ def test_storage_behind_fsspec_gives_the_same_bytes(prepare: Callable[..., Path]
     assert (store / "stages/split/all.jsonl").is_file()
 
 
-@pytest.mark.slow
 def test_a_build_killed_at_any_of_20_moments_ends_in_the_same_bytes(
     prepare: Callable[..., Path], reference: Path
 ) -> None:
@@ -253,7 +250,6 @@ def _command(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, start_new_session=True)
 
 
-@pytest.mark.slow
 def test_a_growing_dataset_moves_no_image_and_renames_none(shared: Path, tmp_path: Path) -> None:
     made, rows = radiology_articles(shared, 90)
     (tmp_path / "pmc").mkdir()
@@ -283,7 +279,6 @@ def _assignments(path: Path) -> dict[str, tuple[str, str]]:
         return {f"{row['PMCID']}/{row['file']}": (row["split"], row["ID"]) for row in csv.DictReader(file)}
 
 
-@pytest.mark.slow
 def test_a_changed_option_runs_again_only_what_it_can_move(
     prepare: Callable[..., Path],
 ) -> None:

@@ -355,6 +355,7 @@ def test_every_figure_is_kept_or_dropped(figures: list[Figure]) -> None:
     assert len(figures) == len(kept) + len(drops)
 
 
+@pytest.mark.slow
 def test_the_gate_keeps_what_was_counted_among_the_figures_of_roco(shared: Path) -> None:
     with (shared / "data" / "roco" / "figures.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

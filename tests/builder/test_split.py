@@ -281,6 +281,7 @@ def test_an_image_fixed_in_an_unknown_split_is_refused() -> None:
         divide(members("a"), OPTIONS, fixed={"image_000": "validation"})
 
 
+@pytest.mark.slow
 def test_eighty_thousand_images_keep_articles_whole_and_labels_in_proportion_in_seconds() -> None:
     chance = random.Random(3)
     modalities = {

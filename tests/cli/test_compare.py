@@ -188,6 +188,7 @@ def test_metric_rouge_stands_for_rouge1_and_needs_no_model(
     assert expected == [pair["metric"] for pair in pairs]
 
 
+@pytest.mark.slow
 @pytest.mark.encoder
 def test_captions_are_compared_by_the_main_scores_with_the_encoder_asked_for(
     document: Documented, caption_run: Path, other_captions: Path
@@ -201,6 +202,7 @@ def test_captions_are_compared_by_the_main_scores_with_the_encoder_asked_for(
     ]
 
 
+@pytest.mark.slow
 def test_captions_are_compared_by_umls_f1_with_the_model_pack_asked_for(
     document: Documented, caption_run: Path, other_captions: Path, tmp_path: Path
 ) -> None:

@@ -188,6 +188,7 @@ def test_quiet_keeps_findings_off_stderr(call: Call, short_run: Path) -> None:
     assert loud.out == quiet.out
 
 
+@pytest.mark.slow
 @pytest.mark.encoder
 def test_quiet_leaves_stderr_empty_with_a_model_too(call: Call, caption_run: Path) -> None:
     answer = call("score", caption_run, "--encoder", "minilm", "--metric", "bertscore", "-q")
@@ -590,6 +591,7 @@ def test_the_signature_names_the_stand_in_and_its_weights(
     assert "|idf:yes|" in document["metrics"]["bertscore_f1"]["signature"]
 
 
+@pytest.mark.slow
 @pytest.mark.encoder
 def test_the_cache_changes_no_score(call: Call, caption_run: Path, home: Path) -> None:
     words = ("score", caption_run, "--encoder", "minilm", "--format", "json")
@@ -625,6 +627,7 @@ def test_a_model_pack_brings_umls_f1_with_its_name_in_the_signature(
     assert "|pack:small@" in document["metrics"]["umls_f1"]["signature"]
 
 
+@pytest.mark.slow
 def test_the_truth_scores_1_by_umls_f1_where_a_concept_is_found_and_0_elsewhere(
     call: Call, sample: Path, pack: Path
 ) -> None:
@@ -634,6 +637,7 @@ def test_the_truth_scores_1_by_umls_f1_where_a_concept_is_found_and_0_elsewhere(
         assert {float(row["umls_f1"]) for row in csv.DictReader(file)} == {0.0, 1.0}
 
 
+@pytest.mark.slow
 def test_precision_and_recall_of_umls_f1_are_scores_of_their_own(
     result: Callable[..., dict[str, Any]], caption_run: Path, pack: Path
 ) -> None:
@@ -642,6 +646,7 @@ def test_precision_and_recall_of_umls_f1_are_scores_of_their_own(
     assert list(result(caption_run, *words, "--concept-model", pack)["metrics"]) == names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", FORMATS)
 def test_umls_f1_is_named_as_not_comparable_in_every_format(
     style: str, call: Call, caption_run: Path, pack: Path
@@ -650,6 +655,7 @@ def test_umls_f1_is_named_as_not_comparable_in_every_format(
     assert "umls_f1 is not comparable with the official MedCAT F1" in answer.out
 
 
+@pytest.mark.slow
 def test_concept_types_restrict_umls_f1_and_stand_in_the_signature(
     result: Callable[..., dict[str, Any]], caption_run: Path, pack: Path
 ) -> None:
@@ -666,6 +672,7 @@ def test_without_a_model_pack_medcat_f1_is_named_with_what_it_needs(
     assert document["not_computed"]["MedCAT F1"] == "needs a model pack of MedCAT: --concept-model PACK"
 
 
+@pytest.mark.slow
 def test_with_a_model_pack_medcat_f1_is_not_among_what_is_not_computed(
     result: Callable[..., dict[str, Any]], caption_run: Path, pack: Path
 ) -> None:

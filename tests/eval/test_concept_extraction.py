@@ -116,6 +116,7 @@ def test_types_of_which_the_pack_has_none_are_refused(pack: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_pack_that_asks_for_a_log_of_what_it_is_shown_gets_none(
     pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -232,6 +232,7 @@ def test_a_text_beyond_the_tokenizers_limit_is_cut(encoder: TextEncoder) -> None
     assert len(encoder.encode(["chest " * 1000]).tokens.ids) == 512
 
 
+@pytest.mark.slow
 def test_a_tokenizer_without_limit_cuts_nothing(folders: dict[str, Path]) -> None:
     with opened(folders["deberta"]) as encoder:
         assert len(encoder.encode(["chest " * 1278]).tokens.ids) > 1000

@@ -285,6 +285,7 @@ def test_a_file_of_too_many_bytes_is_rejected(tmp_path: Path, monkeypatch: pytes
     assert expected == [item.code for item in caught.value.findings]
 
 
+@pytest.mark.slow
 def test_a_line_without_an_end_is_not_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "run.csv"
     with path.open("wb") as file:

@@ -178,6 +178,7 @@ def fetch(hub: Hub, home: Path, **environment: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 @needs_hub
 def test_a_fetched_encoder_has_the_needed_files_only(hub: Hub, tmp_path: Path) -> None:
     code, out, err = fetch(hub, tmp_path)
@@ -188,6 +189,7 @@ def test_a_fetched_encoder_has_the_needed_files_only(hub: Hub, tmp_path: Path) -
     assert (folder / WEIGHTS).read_bytes() == CONTENTS[WEIGHTS]
 
 
+@pytest.mark.slow
 @needs_hub
 def test_a_second_fetch_downloads_nothing(hub: Hub, tmp_path: Path) -> None:
     fetch(hub, tmp_path)
@@ -196,6 +198,7 @@ def test_a_second_fetch_downloads_nothing(hub: Hub, tmp_path: Path) -> None:
     assert hub.fetched == []
 
 
+@pytest.mark.slow
 @needs_hub
 def test_a_killed_download_goes_on_where_it_stopped(hub: Hub, tmp_path: Path) -> None:
     hub.stall_at = 12 * 2**20
@@ -223,6 +226,7 @@ def size_of_part(home: Path) -> int:
     return sum(path.stat().st_size for path in home.rglob("*-partial"))
 
 
+@pytest.mark.slow
 @needs_hub
 def test_a_file_that_arrives_damaged_is_deleted_and_fetched_again(hub: Hub, tmp_path: Path) -> None:
     hub.damage = True

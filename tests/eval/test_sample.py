@@ -177,6 +177,7 @@ def test_the_readme_counts_what_is_there() -> None:
     assert f"{sum(counts.values())} pictures in three splits ({parts})" in words
 
 
+@pytest.mark.slow
 def test_the_generator_would_write_what_is_on_disk() -> None:
     answer = make_sample("--check")
     assert (answer.returncode, answer.stdout) == (0, ""), answer.stderr

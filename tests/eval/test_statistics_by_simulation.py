@@ -130,6 +130,7 @@ def family_errors(repetitions: int, runs: int = 6) -> tuple[float, float]:
     return any_corrected / repetitions, any_plain / repetitions
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_mean_covers_it_in_95_of_100_worlds() -> None:
     # 93 to 97 of 100 are two standard errors of 500 repetitions.
     assert pytest.approx(0.95, abs=0.02) == single_coverage(500)
@@ -148,6 +149,7 @@ def test_the_intervals_cover_within_a_hundredth_over_thousands_of_worlds() -> No
     assert pytest.approx(0.95, abs=0.01) == paired_coverage(4000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unequal", [False, True])
 def test_equal_runs_are_told_apart_as_often_as_alpha_says(*, unequal: bool) -> None:
     p_values = null_p_values(500, unequal=unequal)
@@ -165,6 +167,7 @@ def test_over_thousands_of_worlds_the_level_holds_within_a_hundredth(*, unequal:
         assert within(alpha, 4000) == float((p_values <= alpha).mean())
 
 
+@pytest.mark.slow
 def test_the_power_rises_with_the_effect_from_alpha_to_certainty() -> None:
     found = [power(100, lost) for lost in (0, 0.03, 0.08, 0.25)]
 

@@ -242,6 +242,7 @@ def names_of(cat: Any, text: str, *, nested: bool) -> dict[str, str]:
     return {it["pretty_name"]: it["cui"] for it in entities}
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_what_was_read_before(pack: Path) -> None:
     options = UmlsF1Options(pack=str(pack))
     backwards = CAPTIONS[::-1]

@@ -181,6 +181,7 @@ def test_a_killed_run_keeps_what_it_had_scored(
 # ---- umls_f1
 
 
+@pytest.mark.slow
 def test_umls_f1_of_another_model_pack_is_another_score(
     submit: Submit, publish: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def test_a_recorded_result_follows_its_schema_and_tells_nothing_of_a_machine(run
     assert all(not Path(path).is_absolute() for path in paths)
 
 
+@pytest.mark.slow
 @pytest.mark.encoder
 @pytest.mark.parametrize("run", RUNS)
 def test_a_run_scores_what_is_recorded(run: str, write_results: Any) -> None:

@@ -142,6 +142,7 @@ def test_a_symbolic_link_to_the_truth(submit: Submit, board_with: Callable[[], O
     assert board_with().codes == ["R604"]
 
 
+@pytest.mark.slow
 def test_a_line_of_five_gigabytes(submit: Submit, board_with: Callable[[], Outcome]) -> None:
     path = submit("evil", "run", "ID,CUIs\n") / "run.csv"
     os.truncate(path, 5 << 30)  # sparse: the disk never sees it
@@ -149,6 +150,7 @@ def test_a_line_of_five_gigabytes(submit: Submit, board_with: Callable[[], Outco
     assert (outcome.codes, "more than 268,435,456 bytes" in outcome.messages[0]) == (["R001"], True)
 
 
+@pytest.mark.slow
 def test_a_million_columns(submit: Submit, board_with: Callable[[], Outcome]) -> None:
     submit("evil", "run", "ID,CUIs\npicture_000" + ",C1" * 1_000_000 + "\n")
     outcome = board_with()
@@ -205,6 +207,7 @@ def test_nul_bytes_and_control_characters(submit: Submit, board_with: Callable[[
     assert not {"\0", "\x1b", "\u202e", "\x07"} & set("".join(outcome.files.values()))
 
 
+@pytest.mark.slow
 def test_ten_thousand_nested_arrays(submit: Submit, board_with: Callable[[], Outcome]) -> None:
     for depth in (980, 10_000):
         folder = submit("evil", f"nested-{depth}")
@@ -223,6 +226,7 @@ def test_metadata_that_claims_the_run_of_another_team(
     assert (outcome.codes, outcome.messages) == (["R603"], ["it names honest/run, its folders are evil/run"])
 
 
+@pytest.mark.slow
 def test_ten_thousand_findings_make_a_short_page(submit: Submit, board_with: Callable[[], Outcome]) -> None:
     submit("evil", "run", "ID,CUIs\n" + "".join(f"unknown_{i},C1\n" for i in range(200_000)))
     outcome = board_with()

@@ -60,6 +60,7 @@ def test_a_board_that_is_killed_again_and_again_comes_to_its_end(
     assert "known already" in out
 
 
+@pytest.mark.slow
 def test_two_boards_at_once_lose_nothing(many: Path, truth: Path, tmp_path: Path) -> None:
     processes = [start(many, truth, tmp_path / f"site-{i}") for i in range(2)]
     answers = [process.communicate(timeout=60) for process in processes]

@@ -127,6 +127,7 @@ def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM scores").fetchone() == (0,)
 
 
+@pytest.mark.slow
 def test_a_fresh_store_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
     """Where setting up and looking were two steps, one in ten openings met a locked file."""
     start = (
