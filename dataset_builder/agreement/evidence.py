@@ -19,6 +19,7 @@ Coefficient = Literal["Cohen's kappa", "Fleiss' kappa", "Krippendorff's alpha"]
 Method = Literal["bootstrap", "exact", "none"]
 
 _PAIR = 2
+_SAME = 1e-12  # apart at most are kappas of resamples that do not differ
 _MOST_UNDEFINED = 0.05  # of the resamples; beyond it their quantiles tell only of the others
 
 
@@ -60,7 +61,7 @@ class Estimate:
         kappa: The coefficient.
         raw: Share of pairs of answers that agree.
         greatest: Kappa that could be reached.
-        standard_error: Of large samples.
+        standard_error: Of large samples; None where nothing varies, for it would be 0.
         interval: Of the level that was asked for.
         method: How it was made.
         remark: What is to be said of it; empty for nothing.
@@ -73,6 +74,20 @@ class Estimate:
     interval: Interval | None
     method: Method
     remark: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Point:
+    """One coefficient as it was found, and what it follows from."""
+
+    kappa: float
+    raw: float
+    chance: float
+    images: int
+
+    def kappa_at(self, raw: float) -> float:
+        """Return kappa at another raw agreement and the same agreement by chance."""
+        return (raw - self.chance) / (1 - self.chance)
 
 
 def evidence_of(codes: IntArray, k: int) -> Evidence:
@@ -96,13 +111,23 @@ def estimates(evidence: Evidence, options: Bootstrap) -> Iterator[Estimate]:
         ends, method, remark = (
             (None, "none", "")
             if np.isnan(kappa)
-            else _interval(kappa, resampled[:, i], evidence.chances[i], evidence.images, options.level)
+            else _interval(
+                _Point(
+                    kappa=float(kappa),
+                    raw=float(evidence.raws[i]),
+                    chance=float(evidence.chances[i]),
+                    images=evidence.images,
+                ),
+                resampled[:, i],
+                options.level,
+            )
         )
+        varies = _varies(evidence.raws[i], resampled[:, i])
         yield Estimate(
             kappa=unless_nan(kappa),
             raw=float(evidence.raws[i]),
             greatest=unless_nan(evidence.greatest[i]),
-            standard_error=unless_nan(evidence.errors[i]),
+            standard_error=unless_nan(evidence.errors[i]) if varies else None,
             interval=ends,
             method=method,
             remark=remark,
@@ -156,21 +181,39 @@ def _of_many(patterns: IntArray, counts: IntArray) -> Evidence:
     )
 
 
-def _interval(
-    kappa: float, resampled: FloatArray, chance: float, images: int, level: float
-) -> tuple[Interval | None, Method, str]:
+def _interval(point: _Point, resampled: FloatArray, level: float) -> tuple[Interval | None, Method, str]:
     """Return an interval, how it was made, and what is to be said of it."""
     tail = (1 - level) / 2
-    if kappa == 1:
+    if point.kappa == 1:
         # No resample can differ where nobody does. What chance may hide is bounded by the exact interval of
         # raw agreement (Clopper and Pearson 1934), whose low end for n of n is this power.
-        least = tail ** (1 / images)
-        low = max(float((least - chance) / (1 - chance)), -1.0)
+        low = max(point.kappa_at(tail ** (1 / point.images)), -1.0)
         remark = "the raters never differ: the low end is that of an exact interval of raw agreement"
         return Interval(low=low, high=1.0), "exact", remark
+    if _is_fixed(resampled):
+        remark = (
+            "no interval: kappa is the same in all resamples, as where a rater uses one class only, so that "
+            "they do not tell how far off it may be"
+        )
+        return None, "none", remark
+    if point.raw == 0:
+        high = point.kappa_at(1 - tail ** (1 / point.images))
+        remark = "the raters never agree: the high end is that of an exact interval of raw agreement"
+        return Interval(low=point.kappa, high=max(high, point.kappa)), "exact", remark
     is_undefined = np.isnan(resampled)
     if is_undefined.mean() > _MOST_UNDEFINED:
         remark = f"no interval: kappa is undefined in {is_undefined.mean():.0%} of the resamples"
         return None, "none", remark
     low, high = np.quantile(resampled[~is_undefined], [tail, 1 - tail])
     return Interval(low=float(low), high=float(high)), "bootstrap", ""
+
+
+def _varies(raw: float, resampled: FloatArray) -> bool:
+    """Tell whether the answers show how far kappa may be off: they agree at times, and resamples differ."""
+    return 0 < raw < 1 and not _is_fixed(resampled)
+
+
+def _is_fixed(resampled: FloatArray) -> bool:
+    """Tell whether kappa is the same in all resamples that have one; without any it is."""
+    defined = resampled[~np.isnan(resampled)]
+    return not defined.size or float(np.ptp(defined)) < _SAME

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
 
 from dataset_builder.curation.annotations import Annotation
+from dataset_builder.curation.collecting import collect
+from dataset_builder.curation.exchange import Export
 from dataset_builder.curation.facets import FACETS, UNSURE
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import shorten
@@ -34,6 +35,7 @@ class Ratings:
         alone: Images left out because only one rater answered.
         unsure: Answers left out because the rater could not tell.
         replaced: Answers left out because the same rater gave another one later, or the same again.
+        undecided: Answers left out because the same rater gave different ones, and no time tells the latest.
     """
 
     facet: str
@@ -43,20 +45,20 @@ class Ratings:
     alone: int
     unsure: int
     replaced: int
+    undecided: int
 
 
 def tabulate(annotations: Iterable[Annotation], *, unsure: Unsure = "class") -> list[Ratings]:
     """Return the ratings of each facet: modality, region and direction first, then further ones by name.
 
-    Of several answers of a rater to the same question the latest counts.
+    Of several answers of a rater to the same question the latest counts, and none where no time tells it.
 
     Args:
-        annotations: In any order.
+        annotations: In any order; times in UTC and of one form, as `curation.exchange.utc_time` returns them.
         unsure: Whether "cannot tell" is a class of its own or no answer.
 
     Raises:
-        RejectedInput: A value is no answer to its facet, there are too many to choose from, or a rater
-            gives two answers and no time tells which is later.
+        RejectedInput: A value is no answer to its facet, or there are too many to choose from.
     """
     by_facet: dict[str, list[Annotation]] = defaultdict(list)
     for annotation in annotations:
@@ -72,7 +74,7 @@ def label_of(facet: str, value: str) -> str:
 
 
 def _ratings(facet: str, annotations: list[Annotation], unsure: Unsure) -> Ratings:
-    answers, replaced = _latest(annotations)
+    answers, replaced, undecided = _latest(annotations)
     told = {key: cui for key, cui in answers.items() if unsure == "class" or cui != UNSURE}
     by_image: dict[str, dict[str, str]] = defaultdict(dict)
     for (image, rater), cui in told.items():
@@ -88,18 +90,19 @@ def _ratings(facet: str, annotations: list[Annotation], unsure: Unsure) -> Ratin
         alone=len(by_image) - len(shared),
         unsure=len(answers) - len(told),
         replaced=replaced,
+        undecided=undecided,
     )
 
 
-def _latest(annotations: list[Annotation]) -> tuple[dict[tuple[str, str], str], int]:
-    """Return the latest answer by image and rater, and how many it has replaced."""
-    kept: dict[tuple[str, str], Annotation] = {}
+def _latest(annotations: list[Annotation]) -> tuple[dict[tuple[str, str], str], int, int]:
+    """Return the answer by image and rater, how many others were replaced, and how many are undecided."""
     for annotation in annotations:
         _require_answer(annotation)
-        key = annotation.image, annotation.rater
-        earlier = kept.get(key)
-        kept[key] = annotation if earlier is None else _later(earlier, annotation)
-    return {key: annotation.cui for key, annotation in kept.items()}, len(annotations) - len(kept)
+    collected = collect([Export(annotations=tuple(annotations), left_out={})])
+    open_ = {(change.image, change.rater) for change in collected.changes if not change.counts}
+    undecided = sum((each.image, each.rater) in open_ for each in annotations)
+    answers = {(each.image, each.rater): each.cui for each in collected.annotations}
+    return answers, len(annotations) - undecided - len(answers), undecided
 
 
 def _require_answer(annotation: Annotation) -> None:
@@ -111,31 +114,6 @@ def _require_answer(annotation: Annotation) -> None:
             f"image {shorten(annotation.image)}, {shorten(annotation.rater)}: {shorten(annotation.cui)!r} is "
             f"no answer to {annotation.facet}, expected one of {', '.join(offered)}"
         )
-
-
-def _later(first: Annotation, second: Annotation) -> Annotation:
-    times = _moment(first), _moment(second)
-    if first.cui != second.cui and (None in times or times[0] == times[1]):
-        raise RejectedInput(
-            f"image {shorten(first.image)}: {shorten(first.rater)} answers {shorten(first.facet)} with both "
-            f"{shorten(first.cui)} and {shorten(second.cui)}, and no time tells which is later; leave one in"
-        )
-    if None in times:
-        return first
-    return max(first, second, key=lambda annotation: _moment(annotation) or datetime.min.replace(tzinfo=UTC))
-
-
-def _moment(annotation: Annotation) -> datetime | None:
-    if not annotation.time:
-        return None
-    try:
-        moment = datetime.fromisoformat(annotation.time)
-    except ValueError:
-        raise RejectedInput(
-            f"image {shorten(annotation.image)}, {shorten(annotation.rater)}: time "
-            f"{shorten(annotation.time)!r}, expected ISO 8601, such as 2026-01-31T12:00:00Z"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _ordered(facet: str, values: set[str]) -> tuple[str, ...]:

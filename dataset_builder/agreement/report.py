@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -20,7 +20,8 @@ from dataset_builder.agreement.evidence import (
 from dataset_builder.agreement.ratings import Ratings, Unsure, label_of, tabulate
 from dataset_builder.curation.annotations import Annotation
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.records import Interval
+from rocov2_eval.findings import shorten
+from rocov2_eval.records import IntArray, Interval
 from rocov2_eval.resampling import Bootstrap
 
 FLOOR = 0.6  # below it ROCOv2 counts a facet as not agreed upon
@@ -137,12 +138,13 @@ class FacetAgreement:
         alone: Left out because one rater answered.
         unsure: Answers left out because the rater could not tell.
         replaced: Answers left out because the same rater answered again.
+        undecided: Answers left out because the same rater gave different ones, and no time tells the latest.
         agreement: On the class.
         classes: Each class against all others.
         table: Of two raters the images by the class of the first (row) and of the second (column); of more
             the pairs of answers to an image by their classes, symmetric.
         pairs: Of more than two raters, those who share images.
-        meets_floor: Whether kappa, or its lower end, reaches the floor; False where it is undefined.
+        meets_floor: Whether kappa, or its lower end, reaches the floor; False without kappa or its interval.
     """
 
     facet: str
@@ -152,6 +154,7 @@ class FacetAgreement:
     alone: int
     unsure: int
     replaced: int
+    undecided: int
     agreement: Agreement
     classes: tuple[ClassAgreement, ...]
     table: tuple[tuple[int, ...], ...]
@@ -204,6 +207,7 @@ def _facet(ratings: Ratings, options: AgreementOptions) -> FacetAgreement:
     answers = np.bincount(ratings.codes[ratings.codes >= 0], minlength=k)
     evidence = evidence_of(ratings.codes, k) if k else None
     agreements = _agreements(ratings, evidence, options.bootstrap) if evidence else [_nothing_shared()]
+    pairs = tuple(_pairs(ratings)) if len(ratings.raters) > _PAIR else ()
     return FacetAgreement(
         facet=ratings.facet,
         coefficient=evidence.coefficient if evidence else "Cohen's kappa",
@@ -212,7 +216,8 @@ def _facet(ratings: Ratings, options: AgreementOptions) -> FacetAgreement:
         alone=ratings.alone,
         unsure=ratings.unsure,
         replaced=ratings.replaced,
-        agreement=agreements[0],
+        undecided=ratings.undecided,
+        agreement=replace(agreements[0], notes=(*agreements[0].notes, *_switched(evidence, pairs))),
         classes=tuple(
             ClassAgreement(
                 value=value,
@@ -224,7 +229,7 @@ def _facet(ratings: Ratings, options: AgreementOptions) -> FacetAgreement:
             for value, number, agreement in zip(ratings.classes, answers, agreements[1:], strict=True)
         ),
         table=tuple(tuple(map(int, row)) for row in evidence.table) if evidence else (),
-        pairs=tuple(_pairs(ratings)) if len(ratings.raters) > _PAIR else (),
+        pairs=pairs,
         meets_floor=_meets(agreements[0], options),
     )
 
@@ -288,8 +293,28 @@ def _pairs(ratings: Ratings) -> Iterator[RaterPair]:
             kappa=kappa,
             reason="" if kappa is not None else "every answer of both is the same",
             raw=float(coefficients.raw_agreement(table)),
-            standard_error=unless_nan(coefficients.standard_error(table)),
+            standard_error=_pair_error(table),
         )
+
+
+def _pair_error(table: IntArray) -> float | None:
+    """Return the standard error of two raters; None where it would be 0, for nothing in the table varies."""
+    diagonal, n = int(np.trace(table)), int(table.sum())
+    says_one_thing = n in table.sum(0) or n in table.sum(1)
+    return None if says_one_thing or diagonal in (0, n) else unless_nan(coefficients.standard_error(table))
+
+
+def _switched(evidence: Evidence | None, pairs: Sequence[RaterPair]) -> Iterator[str]:
+    """Yield how the two raters with most images agree, where answers of others decide on the coefficient."""
+    if evidence is None or evidence.coefficient != "Krippendorff's alpha":
+        return
+    most = max(pairs, key=lambda pair: pair.images)
+    kappa = "undefined" if most.kappa is None else f"{most.kappa:.3f}"
+    yield (
+        f"not every rater answered every image, hence Krippendorff's alpha; raters "
+        f"{shorten(most.first, 30)}, {shorten(most.second, 30)} alone: kappa {kappa} on {most.images:,} "
+        "images (--rater looks at some)"
+    )
 
 
 def _nothing_shared() -> Agreement:
@@ -297,8 +322,6 @@ def _nothing_shared() -> Agreement:
 
 
 def _meets(agreement: Agreement, options: AgreementOptions) -> bool:
-    if agreement.kappa is None:
+    if agreement.kappa is None or agreement.interval is None:
         return False
-    if not options.by_lower:
-        return agreement.kappa >= options.floor
-    return agreement.interval is not None and agreement.interval.low >= options.floor
+    return (agreement.interval.low if options.by_lower else agreement.kappa) >= options.floor

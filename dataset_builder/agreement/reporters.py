@@ -103,6 +103,7 @@ def _facet_document(facet: FacetAgreement) -> dict[str, Any]:
         "alone": facet.alone,
         "unsure": facet.unsure,
         "replaced": facet.replaced,
+        "undecided": facet.undecided,
         "raters": list(facet.raters),
         "classes": [
             {
@@ -155,6 +156,7 @@ def _facts(facet: FacetAgreement, report: AgreementReport) -> list[str]:
         "answered by one rater alone": facet.alone,
         "answers left out as unsure": facet.unsure,
         "answers replaced by later ones": facet.replaced,
+        "answers left out, for a rater gives different ones and no time tells the latest": facet.undecided,
     }
     counted = [f"{facet.images:,} images answered by {by}"] if facet.images else []
     facts = ["; ".join([*counted, *(f"{number:,} {words}" for words, number in left.items() if number)])]
@@ -165,9 +167,8 @@ def _facts(facet: FacetAgreement, report: AgreementReport) -> list[str]:
         "kappa if classes were equally frequent": agreement.adjusted,
     }
     facts.append(", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None))
-    below = (
-        f"{_held(report)} is not shown to reach" if agreement.kappa is None else f"{_held(report)} is below"
-    )
+    is_open = agreement.kappa is None or agreement.interval is None
+    below = f"{_held(report)} is not shown to reach" if is_open else f"{_held(report)} is below"
     facts.append(f"{_held(report) + ' reaches' if facet.meets_floor else below} {report.options.floor:g}")
     return [fact for fact in facts if fact]
 
@@ -243,10 +244,11 @@ def _verdict(report: AgreementReport) -> str:
 
 def _shown(facet: FacetAgreement, report: AgreementReport) -> str:
     agreement = facet.agreement
-    value = agreement.kappa
-    if report.options.by_lower and value is not None:
-        value = agreement.interval.low if agreement.interval else None
-    return "undefined" if value is None else f"{value:.3f}"
+    if agreement.kappa is None:
+        return "undefined"
+    if agreement.interval is None:
+        return f"{agreement.kappa:.3f} without an interval"
+    return f"{agreement.interval.low if report.options.by_lower else agreement.kappa:.3f}"
 
 
 def _held(report: AgreementReport) -> str:

@@ -1,11 +1,13 @@
 """Write an audit: a folder for each rater, and one that no rater may see.
 
 out/
-  rater-1/concepts/    tasks and pictures of concepts, in an order of this rater's own
-  rater-1/missed/      tasks and pictures for missed concepts
-  rater-2/…
-  secret/key.csv       which item is which
-  secret/design.json   how the sample was drawn
+  raters/rater-1/concepts/    tasks and pictures of concepts, in an order of this rater's own
+  raters/rater-1/missed/      tasks and pictures for missed concepts
+  raters/rater-2/…
+  secret/key.csv              which item is which
+  secret/design.json          how the sample was drawn
+
+`raters` holds nothing else: a tool may serve all of it.
 
 Pictures are named after items, and every item has a copy of its own: the name of an image would tell raters
 where to look its concepts up, and two items with one picture that the other is about the same image.
@@ -17,18 +19,20 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dataset_builder.audit.key import write_secrets
 from dataset_builder.audit.population import AuditedImage, Concept
 from dataset_builder.audit.questions import PARTS, assign, facets_of, refuse_nameless, text_of
 from dataset_builder.audit.sampling import Item, Sample, SampleOptions
-from dataset_builder.curation import formats
+from dataset_builder.curation import formats, label_studio
 from dataset_builder.curation.annotations import Task
+from dataset_builder.curation.pictures_out import FOLDER as PICTURES
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.findings import shorten
 
-KEY_FOLDER = "secret"
+KEY_FOLDER, RATERS_FOLDER = "secret", "raters"
+_LOCAL_FILES = "/data/local-files/?d="  # where Label Studio serves what lies below its document root
 _STAGED = ".pictures"
 
 
@@ -71,7 +75,9 @@ class HandingOut:
         overlap: Share of the items that every rater sees.
         format: Exchange format, a name of `curation.formats.FORMATS`.
         with_caption: Raters see the caption, and are less blind for it.
-        address: What stands before the name of a picture, where a tool takes addresses.
+        address: Where a tool finds what lies in `raters`; the path of a picture below it is added. Empty for
+            the folders that Label Studio serves, its document root being `raters`, and else for the path from
+            the tasks.
     """
 
     raters: int = 1
@@ -118,7 +124,9 @@ def write_audit(
     building = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))  # for its owner alone
     try:
         staged = _stage(building / _STAGED, sample, material.pictures, progress)
-        _write_tasks(building, sample, replace(material, files=staged), options.seed, handing_out)
+        _write_tasks(
+            building / RATERS_FOLDER, sample, replace(material, files=staged), options.seed, handing_out
+        )
         shutil.rmtree(building / _STAGED)
         write_secrets(building / KEY_FOLDER, sample, options, handing_out=asdict(handing_out))
         building.chmod(0o755)
@@ -166,13 +174,20 @@ def _write_tasks(
         shares = assign(items, handing_out.raters, handing_out.overlap, [seed, number])
         for rater, share in enumerate(shares, 1):
             if share:
+                place = PurePosixPath(f"rater-{rater}", part)
                 formats.write(
                     [_task(item, material, with_caption=handing_out.with_caption) for item in share],
                     facets_of(items),
-                    folder / f"rater-{rater}" / part,
+                    folder / place,
                     name=handing_out.format,
-                    address=handing_out.address,
+                    address=_address(handing_out, place),
                 )
+
+
+def _address(handing_out: HandingOut, place: PurePosixPath) -> str:
+    """Return what stands before the names of the pictures of a folder; empty for the path from its tasks."""
+    root = handing_out.address or (_LOCAL_FILES if handing_out.format == label_studio.NAME else "")
+    return f"{root}{place}/{PICTURES}/" if root else ""
 
 
 def _task(item: Item, material: Material, *, with_caption: bool) -> Task:

@@ -1,4 +1,4 @@
-"""Proportions, means and rates of a stratified sample, with their intervals.
+"""Proportions of a stratified sample, with their intervals.
 
 Wilson's interval (1927) for proportions. Of several strata it is taken at the effective sample size, as Korn
 and Graubard (1998) do: the size of a simple random sample with the same variance. Strata drawn without
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 Z = 1.959963984540054  # the 97.5 % point of the normal distribution
-_PRIOR = 2  # observations at the overall rate that each stratum is lent for its variance
+PRIOR = 2  # observations at the overall rate that each stratum is lent for its variance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +21,10 @@ class Estimate:
 
     Attributes:
         value: None where it is undefined.
-        low: None where the value is.
-        high: None where the value is.
+        low: None where the value is, or where too little was judged to tell.
+        high: Likewise.
         judged: Items that it rests on.
-        why: Why it is undefined; empty where it is not.
+        why: Why it, or its interval, is undefined; empty where neither is.
     """
 
     value: float | None
@@ -39,7 +39,7 @@ class Judged:
     """What was judged of one stratum.
 
     Attributes:
-        values: One for each item: 0 or 1 for a proportion, a number for a mean.
+        values: One for each item, 0 or 1.
         population: Things in the stratum, whether drawn or not.
     """
 
@@ -92,68 +92,9 @@ def proportion(strata: Sequence[Judged], why: str) -> Estimate:
     return Estimate(value=share, low=low, high=high, judged=n)
 
 
-def mean(strata: Sequence[Judged]) -> tuple[float, float]:
-    """Return a mean over the population of judged strata, and the variance of this estimate."""
-    seen = [stratum for stratum in strata if stratum.values]
-    average = _mean(seen)
-    pooled = [value for stratum in seen for value in stratum.values]
-    spread = _variance(pooled)
-    weights = _weights(seen)
-    variance = sum(
-        weight**2
-        * _open(stratum)
-        * (_variance(stratum.values) if len(stratum.values) > 1 else spread)
-        / len(stratum.values)
-        for weight, stratum in zip(weights, seen, strict=True)
-    )
-    return average, variance
-
-
-def rate_of_missed(
-    missed: Sequence[Judged], right: Sequence[Judged], *, why_not_missed: str, why_not_right: str
-) -> Estimate:
-    """Return the false negative rate: missed concepts among missed and rightly found ones.
-
-    Both numbers are estimated, the missed from a mean over images, the right from a proportion of automatic
-    concepts; the interval is on the scale of their log ratio, by the delta method. Where none was missed, the
-    upper bound is that of Wilson for an image with one.
-
-    Args:
-        missed: Missed concepts of each image.
-        right: Whether each automatic concept is right.
-        why_not_missed: Reason if no image was judged.
-        why_not_right: Reason if no automatic concept was.
-    """
-    images = [stratum for stratum in missed if stratum.values]
-    judged = sum(len(stratum.values) for stratum in images)
-    found = [stratum for stratum in right if stratum.values]
-    if not images or not found:
-        return undefined(why_not_right if images else why_not_missed, judged)
-    n_images = sum(stratum.population for stratum in images)
-    per_image, variance = mean(images)
-    share, share_variance = mean(found)
-    n_right = share * sum(stratum.population for stratum in found)
-    n_missed = n_images * per_image
-    if not n_missed + n_right:
-        return undefined("no concept of the type is right or missed", judged)
-    if not n_missed:
-        most = n_images * wilson(0.0, _effective_size(images, 0.0))[1]
-        return Estimate(value=0.0, low=0.0, high=most / (most + n_right), judged=judged)
-    if not n_right:
-        return Estimate(value=1.0, low=_least_missed(found, n_missed), high=1.0, judged=judged)
-    ratio = math.log(n_missed / n_right)
-    half = Z * math.sqrt(variance / per_image**2 + share_variance / share**2)
-    return Estimate(
-        value=_logistic(ratio),
-        low=_logistic(ratio - half),
-        high=_logistic(ratio + half),
-        judged=judged,
-    )
-
-
-def _least_missed(found: Sequence[Judged], n_missed: float) -> float:
-    most = wilson(0.0, _effective_size(found, 0.0))[1] * sum(stratum.population for stratum in found)
-    return n_missed / (n_missed + most)
+def open_share(judged: int, population: int) -> float:
+    """Return the share of a stratum that was not judged, on which its variance rests."""
+    return max(1 - judged / population, 0.0)
 
 
 def _effective_size(strata: Sequence[Judged], share: float) -> float:
@@ -169,7 +110,7 @@ def _effective_size(strata: Sequence[Judged], share: float) -> float:
     variance = 0.0
     for weight, stratum in zip(weights, strata, strict=True):
         n = len(stratum.values)
-        own = (sum(stratum.values) + _PRIOR * share) / (n + _PRIOR)
+        own = (sum(stratum.values) + PRIOR * share) / (n + PRIOR)
         variance += weight**2 * _open(stratum) * own * (1 - own) / n
     return share * (1 - share) / variance if variance else math.inf
 
@@ -192,16 +133,4 @@ def _weights(strata: Sequence[Judged]) -> list[float]:
 
 
 def _open(stratum: Judged) -> float:
-    """Return the share of a stratum that was not judged, on which its variance rests."""
-    return max(1 - len(stratum.values) / stratum.population, 0.0)
-
-
-def _variance(values: Sequence[float]) -> float:
-    if len(values) < 2:  # noqa: PLR2004  one value alone has none
-        return 0.0
-    average = sum(values) / len(values)
-    return sum((value - average) ** 2 for value in values) / (len(values) - 1)
-
-
-def _logistic(x: float) -> float:
-    return 1 / (1 + math.exp(-x))
+    return open_share(len(stratum.values), stratum.population)

@@ -20,6 +20,7 @@ from rocov2_eval.formats import write_text
 
 KEY, DESIGN = "key.csv", "design.json"
 HEADER = ("item", "kind", "image", "cui", "types", "modality", "population")
+_UNSEEN: tuple[Kind, ...] = ("unseen", "unseen-images")  # strata without an item
 _ID = re.compile(r"q[0-9a-f]{12}")
 _POPULATION = re.compile(r"[0-9]{1,12}")
 
@@ -82,7 +83,7 @@ def _item(place: str, row: Mapping[str, str]) -> Item:
     if kind is None:
         listed = ", ".join(get_args(Kind))
         raise RejectedInput(f"{place}: kind {shorten(row['kind'])!r}, expected one of {listed}")
-    if not (_ID.fullmatch(row["item"]) or (kind == "unseen" and not row["item"])):
+    if not (_ID.fullmatch(row["item"]) or (kind in _UNSEEN and not row["item"])):
         raise RejectedInput(f"{place}: item {shorten(row['item'])!r}, expected q and 12 hexadecimal digits")
     if not _POPULATION.fullmatch(row["population"]):
         raise RejectedInput(f"{place}: population {shorten(row['population'])!r}, expected a whole number")

@@ -50,7 +50,7 @@ def facets_of(items: Iterable[Item]) -> dict[str, Facet]:
     for item in items:
         if item.kind == "missed":
             facets |= {facet.name: facet for facet in map(missed_facet, item.types)}
-        elif item.kind != "unseen":
+        elif item.kind in PARTS["concepts"]:
             facets[CONCEPT.name] = CONCEPT
     return facets
 

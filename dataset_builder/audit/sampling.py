@@ -1,8 +1,9 @@
 """Draw what raters judge: automatic concepts by stratum, decoys among them, and images for missed concepts.
 
 A stratum is a semantic type, or a type within a modality. Images for missed concepts come first, each image
-with the same chance; concepts are drawn from the other images alone, because the concepts of an image stand
-beside it when raters look for missed ones, and would tell them which of its concepts elsewhere is a decoy.
+of a stratum with the same chance; concepts are drawn from the other images alone, because the concepts of an
+image stand beside it when raters look for missed ones, and would tell them which of its concepts elsewhere is
+a decoy.
 Nothing here depends on the order in which the images are given.
 """
 
@@ -17,9 +18,10 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from dataset_builder.audit.population import NO_TYPE, AuditedImage, Concept
+from dataset_builder.audit.strata import Stratum, allocate
 from rocov2_eval.errors import UsageFault
 
-Kind = Literal["automatic", "decoy", "missed", "unseen"]
+Kind = Literal["automatic", "decoy", "missed", "unseen", "unseen-images"]
 _ID_BYTES = 6
 _MOST_DECOYS = 0.5
 
@@ -28,31 +30,19 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stratum:
-    """What is drawn from by itself.
-
-    Attributes:
-        type: Semantic type; empty for the images of missed concepts.
-        modality: Empty where modalities are not told apart.
-    """
-
-    type: str = ""
-    modality: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Item:
     """What a rater judges, with what no rater may know.
 
     Attributes:
-        item: Its id, which tells nothing; empty for `unseen`.
+        item: Its id, which tells nothing; empty for `unseen` and `unseen-images`.
         kind: `automatic`: a concept of the image. `decoy`: a concept that the image does not have. `missed`:
-            an image and all its concepts. `unseen`: no item, but a stratum of which nothing was drawn.
+            an image and all its concepts. `unseen`: no item, but a stratum of which no concept was drawn.
+            `unseen-images`: likewise a modality of which no image was.
         image: Id of the image in the dataset.
-        cui: The concept; empty for `missed` and `unseen`.
-        types: Semantic type of the concept; for `missed` those that are asked about.
+        cui: The concept; else empty.
+        types: Semantic type of the concept; of images those that are asked about.
         modality: Of the stratum.
-        population: Automatic concepts of the stratum in the whole dataset; for `missed` images of it.
+        population: Automatic concepts of the stratum in the whole dataset; of images those of it.
     """
 
     item: str
@@ -66,7 +56,8 @@ class Item:
     @property
     def stratum(self) -> Stratum:
         """What it was drawn from."""
-        return Stratum(type="" if self.kind == "missed" else self.types[0], modality=self.modality)
+        is_image = self.kind in ("missed", "unseen-images")
+        return Stratum(type="" if is_image else self.types[0], modality=self.modality)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +70,7 @@ class SampleOptions:
         most: From each stratum; None for no limit.
         decoys: Their share of the concepts that raters see, up to one half.
         images: Images for missed concepts.
+        least_images: From each modality where these are strata, up to half of its images.
         asked: Semantic types that are asked about in each of these, the most frequent ones.
         ask: These types instead.
         by_modality: A stratum is a type within a modality.
@@ -90,6 +82,7 @@ class SampleOptions:
     most: int | None = None
     decoys: float = 0.2
     images: int = 100
+    least_images: int = 5
     asked: int = 10
     ask: tuple[str, ...] = ()
     by_modality: bool = False
@@ -97,7 +90,7 @@ class SampleOptions:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name in ("concepts", "least", "images", "asked", "seed"):
+        for name in ("concepts", "least", "images", "least_images", "asked", "seed"):
             if getattr(self, name) < 0:
                 raise UsageFault(f"{name} is {getattr(self, name)}, expected 0 or more")
         if self.most is not None and self.most < max(self.least, 1):
@@ -164,7 +157,7 @@ def draw_sample(
     strata = _pairs_by_stratum(images, concepts, by_modality=options.by_modality)
     if not strata:
         raise UsageFault("no image has an automatic concept: there is nothing to audit")
-    missed = _missed(images, _asked(strata, options), options, draw)
+    missed, unseen_images = _missed(images, _asked(strata, options), options, draw)
     looked_at = {item.image for item in missed}
     rest = {image.image_id: image for image in images if image.image_id not in looked_at}
     left = {
@@ -173,49 +166,7 @@ def draw_sample(
     automatic = _automatic(strata, left, options, draw)
     decoys, short = _decoys(automatic, left, rest, options, draw)
     items = sorted((*missed, *automatic, *decoys), key=lambda item: item.item)
-    unseen = _unseen(strata, automatic) if options.concepts else []
-    return Sample(items=(*items, *unseen), decoys_short=short)
-
-
-def allocate(
-    sizes: Mapping[Stratum, int], total: int, *, least: int = 0, most: int | None = None
-) -> dict[Stratum, int]:
-    """Share out a number of draws: `least` to each stratum, and what is left in proportion to its size.
-
-    A stratum never gives more than it has or than `most`; what it cannot take goes to the others. The result
-    adds up to `total`, or to all that can be had.
-
-    Raises:
-        UsageFault: The total is less than what `least` asks for.
-    """
-    caps = {stratum: size if most is None else min(size, most) for stratum, size in sizes.items()}
-    given = {stratum: min(cap, least) for stratum, cap in caps.items()}
-    needed = sum(given.values())
-    if needed > total:
-        held = sum(size > 0 for size in sizes.values())
-        raise UsageFault(
-            f"{total:,} are too few for {least:,} of each of {held:,} strata, as far as they have them: ask "
-            f"for {needed:,} or more in all, or for {total // held:,} of each"
-        )
-    left = min(total, sum(caps.values())) - needed
-    while left:
-        open_ = {stratum: sizes[stratum] for stratum in sizes if given[stratum] < caps[stratum]}
-        shares = _in_proportion(open_, left)
-        for stratum, share in shares.items():
-            more = min(share, caps[stratum] - given[stratum])
-            given[stratum] += more
-            left -= more
-    return given
-
-
-def _in_proportion(sizes: Mapping[Stratum, int], total: int) -> dict[Stratum, int]:
-    """Return whole numbers in proportion to sizes that add up to a total: largest remainders first."""
-    of = sum(sizes.values())
-    shares = {stratum: total * size // of for stratum, size in sizes.items()}
-    ranked = sorted(sizes, key=lambda it: (-(total * sizes[it] % of), it.type, it.modality))
-    for stratum in ranked[: total - sum(shares.values())]:
-        shares[stratum] += 1
-    return shares
+    return Sample(items=(*items, *_unseen(strata, automatic), *unseen_images), decoys_short=short)
 
 
 def _pairs_by_stratum(
@@ -247,9 +198,10 @@ def _asked(strata: Mapping[Stratum, Sequence[Pair]], options: SampleOptions) -> 
 
 def _missed(
     images: Sequence[AuditedImage], types: tuple[str, ...], options: SampleOptions, draw: _Draw
-) -> list[Item]:
+) -> tuple[list[Item], list[Item]]:
+    """Return the images to look through, and the modalities of which none was drawn."""
     if not options.images:
-        return []
+        return [], []
     if not types:
         raise UsageFault(
             "no semantic type is known, so that nobody can be asked for missed concepts of one: name a table "
@@ -263,20 +215,39 @@ def _missed(
             f"{options.images:,} images for missed concepts leave none of {len(images):,} for the concepts: "
             "ask for fewer"
         )
-    numbers = allocate({stratum: len(groups[stratum]) for stratum in sorted(groups, key=str)}, options.images)
-    return [
-        Item(
-            item=draw.new_id(),
-            kind="missed",
-            image=image.image_id,
-            cui="",
-            types=types,
-            modality=stratum.modality,
-            population=len(groups[stratum]),
-        )
+    sizes = {stratum: len(groups[stratum]) for stratum in sorted(groups, key=str)}
+    least = options.least_images if options.by_modality else 0
+    numbers = allocate(sizes, options.images, least=least, halved=True)
+    drawn = [
+        _image_item("missed", stratum, types, sizes[stratum], (draw.new_id(), image.image_id))
         for stratum, number in numbers.items()
         for image in draw.some(groups[stratum], number)
     ]
+    unseen = [
+        _image_item("unseen-images", stratum, types, sizes[stratum])
+        for stratum, number in numbers.items()
+        if not number
+    ]
+    return drawn, unseen
+
+
+def _image_item(
+    kind: Kind,
+    stratum: Stratum,
+    types: tuple[str, ...],
+    population: int,
+    drawn: tuple[str, str] = ("", ""),
+) -> Item:
+    """Return an item about an image; `drawn` is its id and that of the image."""
+    return Item(
+        item=drawn[0],
+        kind=kind,
+        image=drawn[1],
+        cui="",
+        types=types,
+        modality=stratum.modality,
+        population=population,
+    )
 
 
 def _automatic(
@@ -359,7 +330,7 @@ def _concept_item(kind: Kind, pair: Pair, stratum: Stratum, population: int, dra
 
 
 def _unseen(strata: Mapping[Stratum, Sequence[Pair]], automatic: Sequence[Item]) -> list[Item]:
-    """Return the strata of which nothing was drawn, so that a score can say what it does not cover."""
+    """Return the strata of which no concept was drawn, so that a score can say what it does not cover."""
     drawn = {item.stratum for item in automatic}
     return [
         Item(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from dataset_builder.audit.intervals import Estimate
+from dataset_builder.audit.missed_concepts import Gap
 from dataset_builder.audit.scoring import AuditReport, RaterScore, TypeScore
 from dataset_builder.concepts.semantic_types import type_name
 from rocov2_eval import __version__
@@ -20,7 +22,7 @@ DEFINITIONS: Mapping[str, str] = {
     "images_missing": "images that lack at least one concept that they show, among images",
     "false_alarms": "decoys that a rater takes for shown, among the decoys that the rater judged",
     "interval": "95 %, Wilson at the effective sample size of the stratified sample; of the false negative "
-    "rate by the delta method on the scale of the log ratio",
+    "rate from the limits of both its parts (method of variance estimates recovery)",
 }
 _COLUMNS = ("type", "automatic", "drawn", "precision", "false positives", "false negatives", "images missing")
 
@@ -43,7 +45,9 @@ def audit_document(report: AuditReport) -> dict[str, Any]:
         "questions": report.questions,
         "open": dict(report.open),
         "uncovered": dict(report.uncovered),
+        "uncovered_images": dict(report.uncovered_images),
         "superseded": report.superseded,
+        "undecided": report.undecided,
     }
 
 
@@ -100,6 +104,7 @@ def _score(score: TypeScore) -> dict[str, Any]:
         "false_positive_rate": _estimate(score.false_positives),
         "false_negative_rate": _estimate(score.false_negatives),
         "images_missing": _estimate(score.images_missing),
+        "false_negatives_without": [asdict(gap) for gap in score.gaps],
     }
 
 
@@ -109,11 +114,15 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
         "high": estimate.high,
         "judged": estimate.judged,
         **_value(estimate),
+        "why_no_interval": None if estimate.value is None else estimate.why or None,
     }
 
 
 def _value(estimate: Estimate) -> dict[str, Any]:
-    return {"value": estimate.value, "why_undefined": estimate.why or None}
+    return {
+        "value": estimate.value,
+        "why_undefined": estimate.why if estimate.value is None else None,
+    }
 
 
 def _rater(rater: RaterScore) -> dict[str, Any]:
@@ -151,7 +160,7 @@ def _shown(estimate: Estimate) -> str:
 
 
 def _reasons(report: AuditReport) -> list[str]:
-    """Return why figures are undefined, with the types that it is true of."""
+    """Return why figures or intervals are undefined, with the types that it is true of."""
     reasons: dict[str, list[str]] = {}
     for score in (report.overall, *report.types):
         for name, estimate in (
@@ -160,7 +169,8 @@ def _reasons(report: AuditReport) -> list[str]:
             ("images missing", score.images_missing),
         ):
             if estimate.why:
-                reasons.setdefault(f"{name} undefined, {estimate.why}", []).append(score.type)
+                lacking = "undefined" if estimate.value is None else "without interval"
+                reasons.setdefault(f"{name} {lacking}, {estimate.why}", []).append(score.type)
     lines = [f"{reason}: {', '.join(types)}" for reason, types in reasons.items()]
     return [*lines, ""] if lines else []
 
@@ -187,11 +197,39 @@ def _notes(report: AuditReport) -> list[str]:
     if report.uncovered:
         listed = ", ".join(f"{tui} {number:,}" for tui, number in report.uncovered.items())
         notes.append(f"not covered, for nothing of their stratum was judged: automatic concepts of {listed}")
+    if report.uncovered_images:
+        listed = ", ".join(f"{name or 'all'} {n:,}" for name, n in report.uncovered_images.items())
+        notes.append(f"not covered, for none of them was judged for missed concepts: images of {listed}")
+    notes += _gap_notes(report.overall.gaps)
     if report.superseded:
-        notes.append(f"{report.superseded:,} answers were replaced by a later one of the same rater")
+        notes.append(
+            f"{report.superseded:,} answers were replaced by a later one of the same rater, or stood twice"
+        )
+    if report.undecided:
+        notes.append(
+            f"{report.undecided:,} questions were answered in different ways by one rater, and no time tells "
+            "which answer is the latest: none of them counts"
+        )
     if report.left_out:
         notes.append(f"left out: all answers of {', '.join(map(shorten, report.left_out))}")
     notes += [f"{name.replace('_', ' ')}: {text}" for name, text in DEFINITIONS.items()]
+    return notes
+
+
+def _gap_notes(gaps: Sequence[Gap]) -> list[str]:
+    """Return what the false negatives do not cover, the types of a modality together."""
+    grouped: dict[tuple[str, str, int | None], list[Gap]] = {}
+    for gap in gaps:
+        grouped.setdefault((gap.modality, gap.why, gap.images), []).append(gap)
+    notes = []
+    for (modality, why, images), found in grouped.items():
+        of = f" of {modality}" if modality else ""
+        size = "" if images is None else f" and {images:,} images"
+        automatic = sum(gap.automatic for gap in found)
+        listed = ", ".join(gap.type for gap in found)
+        notes.append(
+            f"false negatives do not cover {listed}{of} ({automatic:,} automatic concepts{size}): {why}"
+        )
     return notes
 
 

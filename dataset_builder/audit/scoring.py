@@ -7,27 +7,33 @@ false positive rate  automatic concepts that it does not show, among automatic c
 false negative rate  concepts that the image shows and the dataset lacks, among all that it shows
 false alarms         decoys that a rater takes for shown, among the decoys that the rater judged
 
-Several answers to one question count once, by majority; what is tied or cannot be told is not judged.
+Several answers to one question count once, by majority; what is tied or cannot be told is not judged. Of
+several answers of one rater the latest counts, and none where no time tells which it is.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import combinations
 
-from dataset_builder.audit.intervals import (
-    Estimate,
-    Judged,
-    proportion,
-    rate_of_missed,
-    simple_proportion,
-    undefined,
+from dataset_builder.audit.intervals import Estimate, Judged, proportion, simple_proportion, undefined
+from dataset_builder.audit.missed_concepts import (
+    Gap,
+    Question,
+    Settled,
+    concept_populations,
+    missed_score,
+    uncovered_images,
 )
-from dataset_builder.audit.questions import CONCEPT, NO, PARTS, YES, facets_of, missed_facet
-from dataset_builder.audit.sampling import Item, Kind, Stratum
+from dataset_builder.audit.questions import CONCEPT, NO, PARTS, YES, facets_of
+from dataset_builder.audit.sampling import Item, Kind
+from dataset_builder.audit.strata import Stratum
 from dataset_builder.curation.annotations import Annotation
+from dataset_builder.curation.collecting import collect
+from dataset_builder.curation.exchange import Export
 from dataset_builder.curation.facets import UNSURE
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import shorten
@@ -35,7 +41,6 @@ from rocov2_eval.findings import shorten
 ALL_TYPES = "all"
 MOST_FALSE_ALARMS = 0.2  # a rater who takes more decoys for shown is flagged; our own limit
 
-Question = tuple[str, str]  # item, facet
 Answers = Mapping[Question, Mapping[str, str]]  # value by rater
 
 
@@ -51,6 +56,7 @@ class TypeScore:
         false_positives: See above.
         false_negatives: See above; for `all` of the types that were asked about.
         images_missing: Share of the images that lack at least one concept that they show.
+        gaps: What the false negatives do not cover.
     """
 
     type: str
@@ -60,6 +66,7 @@ class TypeScore:
     false_positives: Estimate
     false_negatives: Estimate
     images_missing: Estimate
+    gaps: tuple[Gap, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +101,10 @@ class AuditReport:
         questions: Asked in all.
         open: Questions that are not judged, by reason.
         uncovered: Automatic concepts of strata of which nothing was judged, by type.
-        superseded: Answers that a later one of the same rater replaced.
+        uncovered_images: Images of modalities of which nothing was judged for missed concepts, by modality.
+        superseded: Answers that a later one of the same rater replaced, or that stood twice.
+        undecided: Questions that one rater answered in different ways, without a time that tells the latest;
+            none of these answers counts.
         left_out: Raters whose answers do not count.
         limit: Above which a rater is flagged.
     """
@@ -106,7 +116,9 @@ class AuditReport:
     questions: int
     open: Mapping[str, int]
     uncovered: Mapping[str, int]
+    uncovered_images: Mapping[str, int]
     superseded: int
+    undecided: int
     left_out: tuple[str, ...]
     limit: float
 
@@ -129,12 +141,12 @@ def score_audit(
     Raises:
         RejectedInput: No answer is left.
     """
-    answers, superseded = _answers(annotations)
+    answers, superseded, undecided = _answers(annotations)
     raters = _raters(key, answers, limit)
     left_out = tuple(rater.rater for rater in raters if rater.is_flagged) if without_flagged else ()
     counted = _without(answers, left_out)
     if not counted:
-        raise RejectedInput("no answer is left" if left_out else "no answer was handed in")
+        raise RejectedInput("no answer is left" if left_out or undecided else "no answer was handed in")
     settled = {question: majority(values.values()) for question, values in counted.items()}
     items = list(key.values())
     tuis = _by_size(items)
@@ -144,9 +156,11 @@ def score_audit(
         raters=raters,
         agreement={part: _agreement(counted, key, kinds) for part, kinds in PARTS.items()},
         questions=len(_questions(items)),
-        open=_open_questions(items, counted, settled),
+        open=_open_questions(items, counted, settled, {(item, facet) for item, facet, _ in undecided}),
         uncovered=_uncovered(items, settled),
+        uncovered_images=uncovered_images(items, settled),
         superseded=superseded,
+        undecided=len(undecided),
         left_out=left_out,
         limit=limit,
     )
@@ -175,16 +189,17 @@ def majority(values: Iterable[str]) -> str | None:
     return counts[0][0]
 
 
-def _answers(annotations: Sequence[Annotation]) -> tuple[dict[Question, dict[str, str]], int]:
-    """Return the latest answer of each rater to each question, and how many earlier ones there were.
-
-    Of answers of the same time, or without one, the one that stands last counts.
-    """
+def _answers(
+    annotations: Sequence[Annotation],
+) -> tuple[dict[Question, dict[str, str]], int, set[tuple[str, str, str]]]:
+    """Return the answer of each rater to each question, how many were replaced, and what is undecided."""
+    collected = collect([Export(annotations=tuple(annotations), left_out={})])
     answers: dict[Question, dict[str, str]] = {}
-    for annotation in sorted(annotations, key=lambda each: each.time):
-        question = annotation.image, annotation.facet
-        answers.setdefault(question, {})[annotation.rater] = annotation.cui
-    return answers, len(annotations) - sum(map(len, answers.values()))
+    for annotation in collected.annotations:
+        answers.setdefault((annotation.image, annotation.facet), {})[annotation.rater] = annotation.cui
+    undecided = {(it.image, it.facet, it.rater) for it in collected.changes if not it.counts}
+    in_vain = sum((it.image, it.facet, it.rater) in undecided for it in annotations)
+    return answers, len(annotations) - in_vain - len(collected.annotations), undecided
 
 
 def _questions(items: Iterable[Item]) -> list[Question]:
@@ -221,107 +236,41 @@ def _without(answers: Answers, raters: Sequence[str]) -> dict[Question, dict[str
     return {question: values for question, values in kept.items() if values}
 
 
-def _by_size(items: Iterable[Item]) -> list[str]:
+def _by_size(items: Sequence[Item]) -> list[str]:
     """Return the types that were drawn from, the one with most automatic concepts first."""
     sizes: Counter[str] = Counter()
-    for stratum, population in _populations(items).items():
+    for stratum, population in concept_populations(items).items():
         sizes[stratum.type] += population
     return sorted(sizes, key=lambda tui: (-sizes[tui], tui))
 
 
-def _populations(items: Iterable[Item]) -> dict[Stratum, int]:
-    """Return the automatic concepts of each stratum."""
-    return {item.stratum: item.population for item in items if item.kind in ("automatic", "unseen")}
-
-
-def _type_score(
-    name: str, tuis: Sequence[str], items: Sequence[Item], settled: Mapping[Question, str | None]
-) -> TypeScore:
+def _type_score(name: str, tuis: Sequence[str], items: Sequence[Item], settled: Settled) -> TypeScore:
     drawn = [item for item in items if item.kind == "automatic" and item.types[0] in tuis]
-    asked = [tui for tui in tuis if any(item.kind == "missed" and tui in item.types for item in items)]
-    right = _right(items, tuis, settled)
-    precision = proportion(right, "none was drawn" if not drawn else "none was judged")
+    right = _right(drawn, settled)
+    precision = proportion(list(right.values()), "none was judged" if drawn else "none was drawn")
+    missed = missed_score(items, tuis, settled, right)
     return TypeScore(
         type=name,
-        automatic=sum(size for stratum, size in _populations(items).items() if stratum.type in tuis),
+        automatic=sum(size for stratum, size in concept_populations(items).items() if stratum.type in tuis),
         drawn=len(drawn),
         precision=precision,
         false_positives=_complement(precision),
-        false_negatives=_false_negatives(items, asked, settled),
-        images_missing=_images_missing(items, asked, settled),
+        false_negatives=missed.false_negatives,
+        images_missing=missed.images_missing,
+        gaps=missed.gaps,
     )
 
 
-def _right(
-    items: Sequence[Item], tuis: Sequence[str], settled: Mapping[Question, str | None]
-) -> list[Judged]:
+def _right(drawn: Iterable[Item], settled: Settled) -> dict[Stratum, Judged]:
     """Return whether the automatic concepts of each stratum are right, where that was judged."""
-    verdicts = {
-        item: settled.get((item.item, CONCEPT.name))
-        for item in items
-        if item.kind == "automatic" and item.types[0] in tuis
-    }
-    return _by_stratum({item: float(it == YES) for item, it in verdicts.items() if it is not None})
-
-
-def _false_negatives(
-    items: Sequence[Item], asked: Sequence[str], settled: Mapping[Question, str | None]
-) -> Estimate:
-    if not asked:
-        return undefined("nobody was asked for missed ones")
-    numbers = _missed(items, asked, settled)
-    known = [[each[place] for each in numbers.values()] for place in range(len(asked))]
-    means = [_mean_of([number for number in column if number is not None]) for column in known]
-    # What is not known of an image is taken to be as on average, so that the others of its answers count.
-    counts = {
-        item: sum(mean if number is None else number for number, mean in zip(each, means, strict=True))
-        for item, each in numbers.items()
-        if any(number is not None for number in each)
-    }
-    return rate_of_missed(
-        _by_stratum(counts),
-        _right(items, asked, settled),
-        why_not_missed="no image was judged for missed ones",
-        why_not_right="no automatic concept was judged",
-    )
-
-
-def _images_missing(
-    items: Sequence[Item], asked: Sequence[str], settled: Mapping[Question, str | None]
-) -> Estimate:
-    if not asked:
-        return undefined("nobody was asked for missed ones")
-    missing = {
-        item: float(any(each)) for item, each in _missed(items, asked, settled).items() if None not in each
-    }
-    return proportion(_by_stratum(missing), "no image was judged for missed ones")
-
-
-def _missed(
-    items: Sequence[Item], asked: Sequence[str], settled: Mapping[Question, str | None]
-) -> dict[Item, list[int | None]]:
-    """Return how many concepts of each type an image lacks, None where that is not judged."""
-    names = [missed_facet(tui).name for tui in asked]
-    verdicts = {
-        item: [settled.get((item.item, name)) for name in names] for item in items if item.kind == "missed"
-    }
-    return {
-        item: [None if verdict is None else int(verdict) for verdict in each]
-        for item, each in verdicts.items()
-    }
-
-
-def _by_stratum(values: Mapping[Item, float]) -> list[Judged]:
-    grouped: dict[Stratum, list[float]] = defaultdict(list)
+    values: dict[Stratum, list[float]] = defaultdict(list)
     populations = {}
-    for item, value in values.items():
-        grouped[item.stratum].append(value)
-        populations[item.stratum] = item.population
-    return [Judged(values=tuple(found), population=populations[it]) for it, found in grouped.items()]
-
-
-def _mean_of(numbers: Sequence[int]) -> float:
-    return sum(numbers) / len(numbers) if numbers else 0.0
+    for item in drawn:
+        verdict = settled.get((item.item, CONCEPT.name))
+        if verdict is not None:
+            values[item.stratum].append(float(verdict == YES))
+            populations[item.stratum] = item.population
+    return {it: Judged(values=tuple(found), population=populations[it]) for it, found in values.items()}
 
 
 def _complement(estimate: Estimate) -> Estimate:
@@ -346,26 +295,28 @@ def _agreement(answers: Answers, key: Mapping[str, Item], kinds: Sequence[Kind])
 
 
 def _open_questions(
-    items: Iterable[Item], answers: Answers, settled: Mapping[Question, str | None]
+    items: Iterable[Item], answers: Answers, settled: Settled, undecided: AbstractSet[Question]
 ) -> dict[str, int]:
     reasons: Counter[str] = Counter()
     for question in _questions(items):
         if question not in answers:
-            reasons["not answered"] += 1
+            reasons[
+                "answered in different ways by one rater" if question in undecided else "not answered"
+            ] += 1
         elif settled[question] is None:
             is_unsure = set(answers[question].values()) == {UNSURE}
             reasons["cannot be told" if is_unsure else "raters are divided"] += 1
     return dict(sorted(reasons.items()))
 
 
-def _uncovered(items: Sequence[Item], settled: Mapping[Question, str | None]) -> dict[str, int]:
+def _uncovered(items: Sequence[Item], settled: Settled) -> dict[str, int]:
     judged = {
         item.stratum
         for item in items
         if item.kind == "automatic" and settled.get((item.item, CONCEPT.name)) is not None
     }
     uncovered: Counter[str] = Counter()
-    for stratum, population in _populations(items).items():
+    for stratum, population in concept_populations(items).items():
         if stratum not in judged:
             uncovered[stratum.type] += population
     return dict(sorted(uncovered.items()))

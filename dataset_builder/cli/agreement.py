@@ -70,7 +70,7 @@ def agreement(context: click.Context, /, annotations: Path, output: Path | None,
     images have as many answers. What is written as json or csv can be the `agreement` of the gates of
     build.toml.
 
-    The exit code is 1 if --floor is given and a facet does not reach it, or has no kappa.
+    The exit code is 1 if --floor is given and a facet does not reach it, or has no kappa or no interval.
     """
     from dataset_builder.agreement.report import FLOOR, AgreementOptions, measure
     from dataset_builder.agreement.reporters import REPORTERS

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FORMATS = ("label-studio", "prodigy", "long-csv", "wide-csv")  # the others show no picture, or no text
-_SAMPLE_OPTIONS = ("concepts", "least", "most", "decoys", "images", "asked", "ask", "by_modality")
+_SAMPLE_OPTIONS = (
+    *("concepts", "least", "most", "decoys"),
+    *("images", "least_images", "asked", "ask", "by_modality"),
+)
 _TABLES = {
     "manual": ("--manual", "ID,CUIs", "manual concepts, to tell them from automatic ones"),
     "captions": ("--captions", "ID,Caption", "captions, for --with-caption"),
@@ -80,6 +83,9 @@ def audit() -> None:
 @click.option("--decoys", type=float, help="Their share of the concepts that raters see.  [default: 0.2]")
 @click.option("--images", type=click.IntRange(min=0), help="Images for missed concepts.  [default: 100]")
 @click.option(
+    "--least-images", type=click.IntRange(min=0), help="Of each modality, with --by-modality.  [default: 5]"
+)
+@click.option(
     "--asked", type=click.IntRange(min=1), help="Semantic types asked about in these.  [default: 10]"
 )
 @click.option("--ask", multiple=True, metavar="TUI", help="Ask about this type instead; may be repeated.")
@@ -98,14 +104,19 @@ def audit() -> None:
     show_default=True,
     help="Exchange format of the tasks.",
 )
-@click.option("--address", default="", help="What stands before the names of pictures, for tools that ask.")
+@click.option(
+    "--address",
+    default="",
+    help="Where a tool finds the folder OUT/raters, for the addresses of pictures.  [default: for Label "
+    "Studio its document root]",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Else one that nobody knows, kept beside the key.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def sample(dataset: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Draw automatic concepts, decoys and images for raters who do not know which is which.
 
-    DIR is a dataset folder in the ROCOv2 layout; CONCEPTS.CSV are tables of ID and CUIs. OUT gets a folder
-    for each rater and the folder `secret` with the key, which no rater may see.
+    DIR is a dataset folder in the ROCOv2 layout; CONCEPTS.CSV are tables of ID and CUIs. OUT/raters gets
+    a folder for each rater, and OUT/secret the key, which no rater may see.
     """
     from dataset_builder.audit.handing_out import HandingOut, Material, write_audit
     from dataset_builder.audit.population import read_concepts, read_images
@@ -256,7 +267,12 @@ def _pictures(dataset: tuple[Path, ...], folder: Path | None) -> Iterator[dict[s
 
 
 def _told(out: Path, drawn: Sample, handing_out: HandingOut) -> str:
-    numbers = {kind: len(drawn.of_kind(kind)) for kind in ("automatic", "decoy", "missed", "unseen")}
+    from dataset_builder.audit.sampling import Kind
+
+    numbers = {kind: len(drawn.of_kind(kind)) for kind in get_args(Kind)}
+    images = [
+        f"{item.modality or 'no modality'} {item.population:,}" for item in drawn.of_kind("unseen-images")
+    ]
     raters = f"{handing_out.raters:,} rater{'s' if handing_out.raters > 1 else ''}"
     concepts = f"{numbers['automatic']:,} automatic concepts among {numbers['decoy']:,} decoys"
     lines = [
@@ -266,7 +282,9 @@ def _told(out: Path, drawn: Sample, handing_out: HandingOut) -> str:
     if drawn.decoys_short:
         lines.append(f"{drawn.decoys_short:,} decoys fewer than asked: all images have the concepts")
     if numbers["unseen"]:
-        lines.append(f"{numbers['unseen']:,} strata of which nothing was drawn; the score will name them")
+        lines.append(f"{numbers['unseen']:,} strata of which no concept was drawn; the score will name them")
+    if images:
+        lines.append(f"no image for missed concepts was drawn of {', '.join(images)}: ask for more --images")
     return "".join(f"{line}\n" for line in lines)
 
 

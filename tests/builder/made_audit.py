@@ -117,7 +117,7 @@ def answers(
                 )
                 for tui in item.types
             ]
-        elif item.kind != "unseen":
+        elif item.kind in ("automatic", "decoy"):
             shown = truth.right.get((item.image, item.cui), False) != (generator.random() < error)
             verdict = YES if shown or generator.random() < yes else NO
             given.append(Annotation(image=item.item, facet=CONCEPT.name, cui=verdict, rater=rater))

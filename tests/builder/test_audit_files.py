@@ -16,7 +16,7 @@ import pytest
 from dataset_builder.audit.handing_out import HandingOut, Material, Picture, write_audit
 from dataset_builder.audit.key import read_key
 from dataset_builder.audit.population import Tables, read_concepts, read_images, tables_of
-from dataset_builder.audit.sampling import Sample, SampleOptions, draw_sample
+from dataset_builder.audit.sampling import Item, Sample, SampleOptions, draw_sample
 from dataset_builder.cli.audit import audit
 from rocov2_eval import command
 from rocov2_eval.errors import RejectedInput, UsageFault
@@ -85,9 +85,9 @@ def public_files(out: Path) -> list[Path]:
 
 def shown_tasks(out: Path) -> list[tuple[str, str, str]]:
     """Return item, text and digest of the picture of each concept, in the order of the rater."""
-    with (out / "rater-1/concepts/tasks.csv").open(encoding="utf-8", newline="") as file:
+    with (out / "raters/rater-1/concepts/tasks.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    folder = out / "rater-1/concepts"
+    folder = out / "raters/rater-1/concepts"
     return [
         (row["image"], row["text"], hashlib.sha256((folder / row["picture"]).read_bytes()).hexdigest())
         for row in rows
@@ -143,7 +143,7 @@ def test_no_file_of_a_rater_names_kinds_images_captions_or_the_seed(tmp_path: Pa
 
 def test_tasks_of_decoys_have_the_same_fields_as_the_others(tmp_path: Path) -> None:
     out = written(tmp_path, format="label-studio")
-    (path,) = (out / "rater-1/concepts").glob("*.json")
+    (path,) = (out / "raters/rater-1/concepts").glob("*.json")
     fields = {tuple(task["data"]) for task in json.loads(path.read_text(encoding="utf-8"))}
     assert len(fields) == 1
 
@@ -166,10 +166,50 @@ def test_the_caption_is_shown_where_it_is_asked_for(tmp_path: Path) -> None:
 
 def test_every_rater_gets_both_parts_and_the_shared_items(tmp_path: Path) -> None:
     out = written(tmp_path, raters=2, overlap=0.5, format="long-csv")
-    seen = [{path.stem for path in (out / f"rater-{rater}/concepts/images").iterdir()} for rater in (1, 2)]
+    seen = [
+        {path.stem for path in (out / f"raters/rater-{rater}/concepts/images").iterdir()} for rater in (1, 2)
+    ]
     assert len(seen[0] & seen[1]) == 20
     assert seen[0] | seen[1] == {item.item for item in SMALL.items if item.kind in ("automatic", "decoy")}
-    assert sorted(path.name for path in (out / "rater-2").iterdir()) == ["concepts", "missed"]
+    assert sorted(path.name for path in (out / "raters/rater-2").iterdir()) == ["concepts", "missed"]
+
+
+def addresses(out: Path, rater: int, part: str) -> list[str]:
+    tasks = json.loads((out / f"raters/rater-{rater}/{part}/tasks.json").read_text(encoding="utf-8"))
+    return [task["data"]["image"] for task in tasks]
+
+
+def test_one_document_root_serves_the_pictures_of_all_raters_and_not_the_key(tmp_path: Path) -> None:
+    out = written(tmp_path, raters=2)
+    for rater in (1, 2):
+        for part in ("concepts", "missed"):
+            for address in addresses(out, rater, part):
+                before, path = address.split("?d=")
+                assert before == "/data/local-files/"
+                assert path.startswith(f"rater-{rater}/{part}/images/")
+                assert (out / "raters" / path).is_file()
+    assert sorted(path.name for path in out.iterdir()) == ["raters", "secret"]
+
+
+@pytest.mark.parametrize("format_", ["label-studio", "prodigy"])
+def test_an_address_stands_for_the_folder_of_the_raters(tmp_path: Path, format_: str) -> None:
+    out = written(tmp_path, format=format_, address="https://pictures.example.org/")
+    text = next((out / "raters/rater-1/missed").glob("*.json*")).read_text(encoding="utf-8")
+    assert "https://pictures.example.org/rater-1/missed/images/q" in text
+
+
+def test_a_key_with_a_modality_without_images_comes_back(tmp_path: Path) -> None:
+    unseen = Item(
+        item="",
+        kind="unseen-images",
+        image="",
+        cui="",
+        types=("T047", "T023"),
+        modality="PET",
+        population=3,
+    )
+    drawn = replace(SMALL, items=(*SMALL.items, unseen))
+    assert list(read_key(written(tmp_path, drawn) / "secret/key.csv").values())[-1] == unseen
 
 
 def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
@@ -275,7 +315,7 @@ def test_a_dataset_is_sampled_answered_and_scored(
     assert "automatic concepts among" in answer.out
     exports = []
     for part in ("concepts", "missed"):
-        with (out / f"rater-1/{part}/tasks.csv").open(encoding="utf-8", newline="") as file:
+        with (out / f"raters/rater-1/{part}/tasks.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         facets = [name for name in rows[0] if name == "concept" or name.startswith("missed_")]
         for row in rows:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from dataset_builder.audit.population import AuditedImage
 from dataset_builder.audit.questions import assign
-from dataset_builder.audit.sampling import Item, SampleOptions, Stratum, allocate, draw_sample
+from dataset_builder.audit.sampling import Item, SampleOptions, draw_sample
+from dataset_builder.audit.strata import Stratum, allocate
 from rocov2_eval.errors import UsageFault
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -96,6 +97,27 @@ def test_strata_by_modality_hold_one_modality_each() -> None:
     sample = draw_sample(IMAGES, CONCEPTS, replace(FEW, by_modality=True))
     assert all(BY_ID[item.image].modality == item.modality for item in sample.items if item.image)
     assert {item.modality for item in sample.items} == {"CT", "X-ray"}
+
+
+def with_rare_modality(n: int) -> list[AuditedImage]:
+    """Return the images with `n` more of a modality of their own."""
+    rare = [replace(image, image_id=f"rare_{i}", manual=("C0032743",)) for i, image in enumerate(IMAGES[:n])]
+    return [*IMAGES, *rare]
+
+
+@pytest.mark.parametrize(("n", "expected"), [(30, 6), (6, 3), (1, 1)])
+def test_a_rare_modality_gives_images_for_missed_concepts_and_keeps_half_of_them(
+    n: int, expected: int
+) -> None:
+    sample = draw_sample(with_rare_modality(n), CONCEPTS, replace(FEW, least=0, by_modality=True))
+    drawn = Counter(item.modality for item in sample.of_kind("missed"))
+    assert (drawn["PET"], drawn.total()) == (expected, 40)
+
+
+def test_a_modality_of_which_no_image_is_drawn_is_named_with_its_size() -> None:
+    options = replace(FEW, least=0, by_modality=True, least_images=0)
+    sample = draw_sample(with_rare_modality(3), CONCEPTS, options)
+    assert [(item.modality, item.population) for item in sample.of_kind("unseen-images")] == [("PET", 3)]
 
 
 def test_the_most_frequent_types_are_asked_about() -> None:

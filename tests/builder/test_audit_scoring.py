@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +14,11 @@ from dataset_builder.audit.intervals import (
     Estimate,
     Judged,
     proportion,
-    rate_of_missed,
     wilson,
 )
+from dataset_builder.audit.missed_concepts import Gap
 from dataset_builder.audit.questions import CONCEPT, YES
-from dataset_builder.audit.sampling import Item, Sample, SampleOptions, draw_sample
+from dataset_builder.audit.sampling import Item, Kind, Sample, SampleOptions, draw_sample
 from dataset_builder.audit.score_reporters import REPORTERS, audit_document
 from dataset_builder.audit.scoring import AuditReport, majority, refuse_strangers, score_audit
 from dataset_builder.curation.annotations import Annotation
@@ -31,6 +32,7 @@ IMAGES, CONCEPTS = population()
 TRUTH = truth_of(IMAGES, CONCEPTS)
 OPTIONS = SampleOptions(concepts=300, least=30, images=150, seed=4)
 SAMPLE = draw_sample(IMAGES, CONCEPTS, OPTIONS)
+BOTH: tuple[Kind, ...] = ("automatic", "missed")
 
 
 def key_of(sample: Sample) -> dict[str, Item]:
@@ -91,17 +93,6 @@ def test_a_proportion_lies_within_its_interval_and_the_interval_within_0_and_1(
     assert seen.high is not None
     assert 0 <= seen.low <= seen.value + 1e-12
     assert seen.value - 1e-12 <= seen.high <= 1
-
-
-def test_where_none_was_missed_the_bound_is_not_zero() -> None:
-    seen = rate_of_missed(
-        [Judged(values=(0.0,) * 50, population=1000)],
-        [Judged(values=(1.0,) * 50, population=3000)],
-        why_not_missed="",
-        why_not_right="",
-    )
-    assert (seen.value, seen.low) == (0.0, 0.0)
-    assert seen.high == pytest.approx(0.0227, abs=0.002)
 
 
 def test_raters_without_error_recover_the_truth_within_the_intervals() -> None:
@@ -212,6 +203,102 @@ def test_the_later_answer_of_a_rater_counts() -> None:
     assert (report.overall.precision.value, report.superseded) == (1.0, 1)
 
 
+def test_of_answers_whose_order_is_not_known_none_counts_and_it_is_told() -> None:
+    first, second = SAMPLE.of_kind("automatic")[:2]
+    once = Annotation(image=first.item, facet="concept", cui="yes", rater="r")
+    twice = [replace(once, image=second.item, cui=cui) for cui in ("no", "yes", "yes")]
+    for order in (twice, twice[::-1]):
+        report = score_audit(key_of(SAMPLE), [once, *order])
+        assert (report.overall.precision.judged, report.undecided, report.superseded) == (1, 1, 0)
+        assert report.open["answered in different ways by one rater"] == 1
+        assert "1 questions were answered in different ways by one rater" in REPORTERS["text"](report)
+
+
+def key_of_two_modalities() -> dict[str, Item]:
+    """Return 20 concepts and 20 images each of 100 images of CT and 900 of MRI, all with one concept."""
+    items = [
+        Item(
+            item=f"{kind}-{modality}-{number}",
+            kind=kind,
+            image="",
+            cui="",
+            types=("T047",),
+            modality=modality,
+            population=size,
+        )
+        for modality, size in {"CT": 100, "MRI": 900}.items()
+        for kind in BOTH
+        for number in range(20)
+    ]
+    return {item.item: item for item in items}
+
+
+def right_or_one(item: Item) -> Annotation:
+    """Return the answer that a concept is right, or that an image lacks one."""
+    is_image = item.kind == "missed"
+    facet, value = ("missed_T047", "1") if is_image else ("concept", "yes")
+    return Annotation(image=item.item, facet=facet, cui=value, rater="r")
+
+
+def in_two_modalities(*, asked_in: Sequence[str]) -> AuditReport:
+    """Return the score where the images of some modalities were answered; the truth of both is one half."""
+    key = key_of_two_modalities()
+    return score_audit(key, [right_or_one(it) for it in key.values() if is_asked(it, asked_in)])
+
+
+def is_asked(item: Item, modalities: Sequence[str]) -> bool:
+    return item.kind == "automatic" or item.modality in modalities
+
+
+@pytest.mark.parametrize("asked_in", [["CT"], ["MRI"], ["CT", "MRI"]])
+def test_false_negatives_set_missed_and_right_concepts_of_the_same_images_side_by_side(
+    asked_in: list[str],
+) -> None:
+    rate = in_two_modalities(asked_in=asked_in).overall.false_negatives
+    assert rate.value == pytest.approx(0.5)
+    assert holds(rate, 0.5)
+
+
+def test_images_of_which_none_was_judged_are_told() -> None:
+    report = in_two_modalities(asked_in=["CT"])
+    assert (report.uncovered, report.uncovered_images) == ({}, {"MRI": 900})
+    assert report.overall.gaps == (
+        Gap(
+            type="T047", modality="MRI", automatic=900, images=900, why="no image was judged for missed ones"
+        ),
+    )
+    text = REPORTERS["text"](report)
+    assert "false negatives do not cover T047 of MRI (900 automatic concepts and 900 images)" in text
+    assert "images of MRI 900" in text
+    assert audit_document(report)["uncovered_images"] == {"MRI": 900}
+
+
+def test_a_modality_without_automatic_concepts_of_a_type_needs_no_answer_about_them() -> None:
+    key = {
+        name: item
+        for name, item in key_of_two_modalities().items()
+        if not (item.kind == "automatic" and item.modality == "MRI")
+    }
+    given_ = [right_or_one(item) for item in key.values()]
+    rate = score_audit(key, given_).overall
+    assert rate.gaps == ()
+    assert rate.false_negatives.value == pytest.approx(1000 / 1100)
+
+
+def test_where_no_stratum_has_both_answers_the_rate_is_undefined() -> None:
+    key = key_of_two_modalities()
+    given_ = [right_or_one(it) for it in key.values() if (it.kind == "missed") == (it.modality == "CT")]
+    found = score_audit(key, given_).overall.false_negatives
+    assert (found.value, found.why) == (None, "of no stratum were both images and automatic concepts judged")
+
+
+def test_without_concepts_images_are_scored_and_the_rate_is_undefined() -> None:
+    report = scored(draw_sample(IMAGES, CONCEPTS, replace(OPTIONS, concepts=0)))
+    assert report.overall.images_missing.judged == 150
+    assert report.overall.false_negatives.why == "no automatic concept was judged"
+    assert sum(report.uncovered.values()) == len(TRUTH.right)
+
+
 def test_answers_of_another_audit_are_rejected_with_their_file() -> None:
     refuse_strangers(key_of(SAMPLE), answers(list(SAMPLE.items), TRUTH), "mine.json")
     stranger = Annotation(image="q000000000000", facet=CONCEPT.name, cui=YES, rater="r")
@@ -232,6 +319,7 @@ def test_json_has_null_and_a_reason_where_a_figure_is_undefined() -> None:
         "high": None,
         "judged": 0,
         "why_undefined": "nobody was asked for missed ones",
+        "why_no_interval": None,
     }
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,15 +107,15 @@ def test_the_help_says_what_the_exit_codes_mean(build: Callable[..., Answer]) ->
     assert "The exit code is 0 without leaks and 1 with leaks." in build("leaks", "--help").out
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["leaks", "--help"]])
-def test_help_costs_nothing(arguments: list[str]) -> None:
-    took = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "dataset_builder.cli", *arguments], capture_output=True)
-        took.append(time.perf_counter() - start)
-        assert done.returncode == 0
-    assert min(took) < 0.3
+@pytest.mark.parametrize("package", ["rocov2_eval", "dataset_builder", "baselines"])
+def test_help_loads_no_heavy_library(package: str) -> None:
+    heavy = ["numpy", "torch", "transformers", "pandas", "lxml", "PIL", "medcat", "pyarrow", "onnxruntime"]
+    code = (
+        f"import sys; from {package}.cli import app; app.main(['--help'], standalone_mode=False); "
+        f"print('loaded', sorted(set(sys.modules) & set({heavy})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "loaded []"
 
 
 def test_the_command_runs_in_a_process_of_its_own(leaky: Path) -> None:
