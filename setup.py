@@ -24,6 +24,16 @@ BUILDER = [
 ]
 CONCEPTS = ["medcat>=2.9,<3", "pandas>=2.2,<3"]  # medcat 1 has another interface; pip falls back to it
 CLUSTER = ["fsspec>=2024.6", "ray>=2.40"]
+BASELINES = [
+    *CAPTIONS,
+    "numpy>=2",
+    "onnx>=1.16",
+    "onnxruntime>=1.20",
+    "pillow>=10.1",
+    "safetensors>=0.4",
+    "tokenizers>=0.20",
+    "transformers>=5,<6",  # 4 has another way of generating
+]
 VERIFY = ["scikit-learn>=1.4", "rouge-score==0.1.2", "bert-score==0.3.13", "pandas>=2.2,<3"]
 TEST = [
     "hypothesis>=6.100",
@@ -43,6 +53,7 @@ DEV = [
     *VERIFY,
     *TEST,
     *BROWSER,
+    *BASELINES,
     *BUILDER,
     *CLUSTER,
     *CONCEPTS,
@@ -72,8 +83,14 @@ setup(
             "sample/*/*.jpg",
             "schema/*.json",
         ],
-        "dataset_builder": ["build.toml", "packaging/templates/*", "py.typed", "report/templates/*"],
-        "baselines": ["py.typed"],
+        "dataset_builder": [
+            "build.toml",
+            "filters/models/*",
+            "packaging/templates/*",
+            "py.typed",
+            "report/templates/*",
+        ],
+        "baselines": ["py.typed", "recipes/*.toml"],
     },
     install_requires=[
         "click>=8.1",
@@ -90,6 +107,7 @@ setup(
         "parquet": PARQUET,
         "verify": VERIFY,
         "test": TEST,
+        "baselines": BASELINES,
         "browser": BROWSER,
         "builder": BUILDER,
         "cluster": CLUSTER,
@@ -98,6 +116,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
+            "rocov2-baselines = baselines.cli:main",
             "rocov2-build = dataset_builder.cli:main",
             "rocov2-eval = rocov2_eval.cli:main",
         ]

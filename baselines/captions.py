@@ -1,0 +1,405 @@
+"""What a captioner is trained on: each caption, token by token, given its picture.
+
+The loss of a batch is the negative log-likelihood of all its tokens over the number of tokens that so many
+captions have on average. Dividing by the tokens of the batch itself would make the gradient depend on how a
+batch is cut into processes and parts; so it does not, and on average it is the same.
+
+Beside the weights lie the tokenizer, `captioner.json` (what the network is made of, how pictures must look,
+how captions are generated) and `generation_config.json`, which transformers reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from baselines.data.augment import AugmentOptions, augment, centre
+from baselines.data.dataset import Examples
+from baselines.data.decoding import PixelArray
+from baselines.data.pack import Packed
+from baselines.generation import GenerationOptions, generate, refuse_too_long, settings_of
+from baselines.models.captioner import (
+    DECODERS,
+    ENCODERS,
+    LICENCES,
+    Captioner,
+    CaptionerOptions,
+    compose,
+    fetched,
+    is_new,
+    rebuild,
+    shapes,
+)
+from baselines.models.text import Text, Tokens, batched, encode, open_text, save_text, train_text
+from baselines.models.weights import CHANNELS, HALF, Normalisation
+from baselines.training import checkpoint
+from baselines.training.objective import Group, Share, split_by_decay
+from rocov2_eval.command import silent
+from rocov2_eval.encoders import Encoder
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.formats import write_text
+from rocov2_eval.metrics import bertscore, rouge
+from rocov2_eval.option_tables import read_options
+from rocov2_eval.records import IntArray
+
+FACTS = "captioner.json"
+TOKENIZER = "tokenizer"
+_PREPROCESSOR = "preprocessor_config.json"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Captioned:
+    """Pictures with their captions.
+
+    Attributes:
+        ids: n of them.
+        images: uint8, shape (n, side, side, 3); may lie on the disk.
+        captions: n of them.
+        rows: Of `images` that belong to the ids: all, but for broken ones.
+    """
+
+    ids: tuple[str, ...]
+    images: PixelArray
+    captions: tuple[str, ...]
+    rows: IntArray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionOptions:
+    """What is learnt and how it is validated.
+
+    Attributes:
+        most_tokens: Longest caption, its end included; a longer one is cut.
+        validated: Pictures of the validation split, evenly spread, that get captions; 0 for all.
+    """
+
+    most_tokens: int = 96
+    validated: int = 0
+
+    def __post_init__(self) -> None:
+        if self.most_tokens < 2:  # noqa: PLR2004  a token and the end
+            raise UsageFault(f"most_tokens: {self.most_tokens}, expected 2 or more")
+        if self.validated < 0:
+            raise UsageFault(f"validated: {self.validated}, expected 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ready:
+    """A captioner with all that prediction needs.
+
+    Attributes:
+        captioner: The network.
+        text: Its tokenizer.
+        normalisation: How pictures must look.
+        generation: How captions are generated.
+        licences: Of the weights it started from, by name.
+    """
+
+    captioner: Captioner
+    text: Text
+    normalisation: Normalisation
+    generation: GenerationOptions
+    licences: Mapping[str, str]
+
+
+class Fetched(NamedTuple):
+    """A batch on the host: which examples, their pixels, what the decoder reads and should say."""
+
+    rows: IntArray
+    pixels: PixelArray
+    inputs: IntArray
+    targets: IntArray
+
+
+class CaptionObjective:
+    """The objective of `baselines.training.loop` that trains a captioner.
+
+    Attributes:
+        model: The captioner.
+        ready: It and what belongs to it.
+        train: What it learns from.
+        main: The validation score that decides which weights are kept.
+        n: Number of training examples.
+        typical: Tokens of a training caption on average, the end included.
+    """
+
+    main = "rouge1"
+
+    def __init__(
+        self,
+        ready: Ready,
+        train: Captioned,
+        valid: Captioned,
+        *,
+        options: CaptionOptions,
+        augmentation: AugmentOptions,
+        encoder: Encoder | None = None,
+    ) -> None:
+        refuse_too_long(ready.captioner, options.most_tokens)
+        self.model: Any = ready.captioner
+        self.ready = ready
+        self.train = train
+        self.n = len(train)
+        self._valid = valid
+        self._options = options
+        self._augmentation = augmentation
+        self._encoder = encoder
+        self._tokens = encode(ready.text, train.captions, options.most_tokens)
+        self._valid_tokens = encode(ready.text, valid.captions, options.most_tokens)
+        self.typical = sum(map(len, self._tokens)) / self.n
+
+    def groups(self) -> Sequence[Group]:
+        """Return pretrained weights and new ones, which want a higher rate, apart."""
+        trained = [(name, each) for name, each in self.model.named_parameters() if each.requires_grad]
+        old = [(name, each) for name, each in trained if not is_new(name)]
+        new = [(name, each) for name, each in trained if is_new(name)]
+        return (*split_by_decay(old), *split_by_decay(new, rate=self.ready.captioner.options.new_rate))
+
+    def fetch(self, indices: IntArray) -> Fetched:
+        """Return pictures and tokens of some examples."""
+        rows: list[Tokens] = [self._tokens[index] for index in indices]
+        pixels = self.train.images[self.train.rows[indices]]
+        return Fetched(indices, pixels, *batched(rows, self.ready.text.end))
+
+    def loss(self, model: Any, fetched: Fetched, generator: Any, device: Any, share: Share) -> Any:  # noqa: ANN401
+        """Return the mean negative log-likelihood of a token."""
+        pixels = self.varied(fetched, generator, device, share)
+        inputs, targets = (torch.from_numpy(side).to(device) for side in (fetched.inputs, fetched.targets))
+        return model(pixels, inputs, targets).mean() / self.typical
+
+    def varied(self, fetched: Fetched, generator: Any, device: Any, share: Share) -> Any:  # noqa: ANN401
+        """Return the pictures of a batch as training sees them, shape (b, 3, size, size)."""
+        look = self.ready.normalisation
+        return augment(
+            torch.from_numpy(fetched.pixels).to(device),
+            look.size,
+            self._augmentation,
+            generator,
+            look.mean,
+            look.std,
+            rank=share.rank,
+            world=share.world,
+        )
+
+    def validate(self, model: Any, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
+        """Return ROUGE-1 and, given an encoder, BERTScore of generated captions, and the loss of a token."""
+        valid, wanted = self._valid, self._options.validated or len(self._valid)
+        chosen = np.unique(np.linspace(0, len(valid) - 1, min(wanted, len(valid))).round().astype(np.int64))
+        part = select(valid, chosen)
+        found = predict(
+            replace(self.ready, captioner=model),
+            part,
+            device,
+            lengths=[len(self._valid_tokens[index]) for index in chosen],
+        )
+        scores = {
+            "rouge1": rouge.score(found, part.captions)["rouge1"].mean,
+            "negative_loss": -self._valid_loss(model, device),
+        }
+        if self._encoder is not None:
+            scored = bertscore.score(found, part.captions, resource=self._encoder)
+            scores["bertscore_f1"] = scored["bertscore_f1"].mean
+        return {name: value for name, value in scores.items() if value is not None}
+
+    def save(self, folder: Path) -> None:
+        """Write the files beside the weights, see the head of the module."""
+        save_ready(self.ready, folder)
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def _valid_loss(self, model: Any, device: Any) -> float:  # noqa: ANN401  torch is Any
+        """Return the negative log-likelihood of a token of the validation captions."""
+        order = np.argsort([-len(ids) for ids in self._valid_tokens], kind="stable")
+        pictures = shown(self._valid, self.ready.normalisation, device)
+        total = 0.0
+        for start in range(0, len(order), self.ready.generation.batch):
+            rows = order[start : start + self.ready.generation.batch]
+            pair = batched([self._valid_tokens[row] for row in rows], self.ready.text.end)
+            inputs, targets = (torch.from_numpy(side).to(device) for side in pair)
+            total += float(model(pictures(rows), inputs, targets).sum())
+        return total / sum(map(len, self._valid_tokens))
+
+
+def captioned(examples: Examples, packed: Packed) -> Captioned:
+    """Return the intact pictures of a split with their captions.
+
+    Raises:
+        UsageFault: The captions were not read, or the pack is of other pictures.
+        RejectedInput: No picture is intact.
+    """
+    if examples.captions is None or examples.ids != packed.ids:
+        raise UsageFault(f"{packed.folder}: not the pack of the {examples.split} split with its captions")
+    rows = packed.intact
+    if not len(rows):
+        raise RejectedInput(f"{packed.folder}: no picture of the {examples.split} split can be read")
+    return Captioned(
+        ids=tuple(examples.ids[row] for row in rows),
+        images=packed.images,
+        captions=tuple(examples.captions[row] for row in rows),
+        rows=rows,
+    )
+
+
+def select(examples: Captioned, chosen: IntArray) -> Captioned:
+    """Return some of the examples, by index."""
+    return replace(
+        examples,
+        ids=tuple(examples.ids[index] for index in chosen),
+        captions=tuple(examples.captions[index] for index in chosen),
+        rows=examples.rows[chosen],
+    )
+
+
+def begin(options: CaptionerOptions, generation: GenerationOptions, captions: Sequence[str]) -> Ready:
+    """Return a captioner to be trained.
+
+    Its new weights come from torch's global generator.
+
+    Args:
+        options: What it is made of.
+        generation: Saved with it.
+        captions: Of the training split: a tokenizer is trained on them where the decoder brings none.
+
+    Raises:
+        MissingResource: Weights are not on this disk and cannot be fetched.
+        RejectedInput: They do not fit.
+    """
+    own = options.decoder in DECODERS
+    text = train_text(captions, options.vocabulary) if own else open_text(fetched(options.decoder))
+    captioner = compose(options, vocabulary=len(text), end=text.end)
+    refuse_too_long(captioner, generation.most_tokens)
+    return Ready(
+        captioner=captioner,
+        text=text,
+        normalisation=look_of(options),
+        generation=generation,
+        licences={name: _licence(name) for name in (options.encoder, options.decoder)},
+    )
+
+
+def look_of(options: CaptionerOptions) -> Normalisation:
+    """Return how pictures must look for the encoder.
+
+    Raises:
+        RejectedInput: The folder of the encoder does not say it.
+    """
+    is_random = options.encoder in ENCODERS
+    mean, std = (HALF, HALF) if is_random else _said_by(fetched(options.encoder) / _PREPROCESSOR)
+    return Normalisation(
+        mean=mean, std=std, size=options.size, source=options.encoder, licence=_licence(options.encoder)
+    )
+
+
+def predict(
+    ready: Ready,
+    pictures: Captioned,
+    device: Any,  # noqa: ANN401  torch is Any
+    *,
+    lengths: Sequence[int] | None = None,
+    progress: Callable[[int, int], None] = silent,
+) -> list[str]:
+    """Return a caption for each picture, in their order; see `generation.generate`."""
+    was_training = ready.captioner.training
+    ready.captioner.eval()
+    try:
+        return generate(
+            ready.captioner,
+            ready.text,
+            shown(pictures, ready.normalisation, device),
+            len(pictures),
+            ready.generation,
+            lengths=lengths,
+            progress=progress,
+        )
+    finally:
+        ready.captioner.train(was_training)
+
+
+def shown(pictures: Captioned, look: Normalisation, device: Any) -> Callable[[IntArray], Any]:  # noqa: ANN401
+    """Return what gives the pixels of some rows as the network sees them, with nothing random."""
+
+    def pixels(rows: IntArray) -> Any:  # noqa: ANN401  torch is Any
+        batch = torch.from_numpy(pictures.images[pictures.rows[rows]]).to(device)
+        return centre(batch, look.size, look.mean, look.std)
+
+    return pixels
+
+
+def save_ready(ready: Ready, folder: Path) -> None:
+    """Write all but the weights; `open_ready` reads it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_text(ready.text, folder / TOKENIZER)
+    settings_of(ready.text, ready.generation).save_pretrained(str(folder))
+    facts = {
+        "options": asdict(ready.captioner.options),
+        "shapes": shapes(ready.captioner),
+        "normalisation": asdict(ready.normalisation),
+        "generation": asdict(ready.generation),
+        "licences": dict(ready.licences),
+    }
+    write_text(folder / FACTS, json.dumps(facts, indent=2) + "\n")
+
+
+def open_ready(folder: Path, weights: Path) -> Ready:
+    """Return a trained captioner, in evaluation mode; nothing is fetched.
+
+    Args:
+        folder: What `save_ready` has written.
+        weights: A checkpoint of the captioner's parameters.
+
+    Raises:
+        MissingResource: A file is missing.
+        RejectedInput: A file is damaged, or the weights are of another network.
+    """
+    path = folder / FACTS
+    if not path.is_file():
+        raise MissingResource(f"{folder}: no {FACTS}: not the folder of a captioner")
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        look = facts["normalisation"]
+        normalisation = Normalisation(**look | {"mean": tuple(look["mean"]), "std": tuple(look["std"])})
+        options = read_options(CaptionerOptions, facts["options"], f"{path} options", folder)
+        generation = read_options(GenerationOptions, facts["generation"], f"{path} generation", folder)
+        captioner = rebuild(options, facts["shapes"])
+        licences = facts["licences"]
+    except (ValueError, KeyError, TypeError, UsageFault) as error:
+        raise RejectedInput(f"{path}: not as it was written: {error}; take the folder anew") from None
+    tensors, _ = checkpoint.read(weights)
+    checkpoint.fill(captioner, tensors, weights)
+    return Ready(
+        captioner=captioner.eval(),
+        text=open_text(folder / TOKENIZER),
+        normalisation=normalisation,
+        generation=generation,
+        licences=licences,
+    )
+
+
+def _licence(name: str) -> str:
+    if name in ENCODERS or name in DECODERS:
+        return "none: random weights"
+    return LICENCES.get(name, "unknown: read the page of these weights")
+
+
+def _said_by(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of the channels."""
+    fault = RejectedInput(
+        f"{path}: expected image_mean and image_std, three numbers each: without them nobody knows how "
+        "pictures must look for these weights"
+    )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        mean, std = tuple(map(float, found["image_mean"])), tuple(map(float, found["image_std"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise fault from None
+    if len(mean) != CHANNELS or len(std) != CHANNELS or min(std) <= 0:
+        raise fault
+    return mean, std

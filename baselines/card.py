@@ -1,0 +1,98 @@
+"""The model card of a run: what it is and was made of, how well it does, what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_LIMITS = """\
+Research only. Not a medical device: not for diagnosis, triage or any decision about a patient. It has seen
+figures of publications, not clinical images; what is rare there, it hardly knows. Scores say how well it
+agrees with captions and labels, not with a radiologist.
+"""
+_RAIL = """\
+Its decoder was BioMedLM (stanford-crfm/BioMedLM), published under the BigScience BLOOM RAIL licence 1.0. The
+restrictions of use of that licence hold for these weights too; whoever passes them on must pass these terms
+on.
+"""
+_RAIL_WEIGHTS = "BioMedLM"
+
+
+def model_card(
+    record: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, str]]
+) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        record: `run.json`.
+        metrics: `metrics.jsonl`.
+        rules: What each decision rule is worth, none for captions.
+    """
+    recipe, data = record["recipe"], record["data"]
+    images = f"{data['train']['images']:,} training and {data['valid']['images']:,} validation images"
+    weights = _weights(recipe)
+    lines = [
+        f"# {record['name']}: {recipe['run']['task']}",
+        "",
+        recipe["run"]["about"] or "No description in the recipe.",
+        "",
+        "## Limits",
+        "",
+        _LIMITS,
+        *([_RAIL] if any(_RAIL_WEIGHTS in weight for weight in weights) else []),
+        "## Data",
+        "",
+        f"{images} of `{_name(data)}`.",
+        "The images keep their own licences, CC BY and CC BY-NC in a dataset like ROCOv2; its attribution",
+        "table names whom to credit. Non-commercial images make these weights unfit for commercial use.",
+        "",
+        f"Weights to start from: {', '.join(weights) or 'none, random'}.",
+        "",
+        "## Scores",
+        "",
+        "On the validation split, which also chose the epoch and the decision: too hopeful for other images.",
+        "",
+        *_scores(record.get("scores", {})),
+    ]
+    if rules:
+        lines += ["", "| rule | validation F1 | over fixed 0.5 |", "|---|---|---|"]
+        lines += [
+            f"| {row['rule']} | {float(row['valid_f1']):.4f} | {float(row['gain_over_half']):+.4f} |"
+            for row in rules
+        ]
+        lines += ["", "Each half of the split is decided by what the other half taught."]
+    if metrics:
+        lines += ["", "## Training", "", *_training(record, metrics)]
+    return "\n".join(lines) + "\n"
+
+
+def _scores(scores: Mapping[str, Any]) -> list[str]:
+    rows = [f"| {name} | {value:.4f} |" for name, value in scores.items() if isinstance(value, float)]
+    return ["| score | value |", "|---|---|", *rows]
+
+
+def _training(record: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    last = metrics[-1]
+    steps, seconds = record.get("steps", last["step"]), record.get("seconds", last["seconds"])
+    how = f"{record['device']}, {record['precision']}, seed {record['recipe']['run']['seed']}"
+    lines = [f"{steps:,} steps in {seconds:,.0f} s on {how}."]
+    if "images_per_second" in last:
+        waiting = f"{100 * last['waiting']:.0f} % of the time waiting for data"
+        lines.append(f"{last['images_per_second']:,.0f} images/s, {waiting}.")
+    return [*lines, "", "`run.json` has the whole recipe, digests of the data, and versions."]
+
+
+def _weights(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the names of what the run started from."""
+    tables = (recipe.get("network", {}), recipe.get("captioner", {}))
+    found = [
+        str(value)
+        for table in tables
+        for key, value in table.items()
+        if key in ("init", "encoder", "decoder")
+    ]
+    return [name for name in found if name]
+
+
+def _name(data: Mapping[str, Any]) -> str:
+    return str(data["folder"]).rstrip("/").rpartition("/")[2]

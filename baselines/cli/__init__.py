@@ -1,0 +1,46 @@
+"""The command `rocov2-baselines`: parse, call, print; nothing else.
+
+What a command needs is imported inside it, so that `--help` costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from baselines.cli import experiment, export, pack, predict, train
+from rocov2_eval import __version__
+from rocov2_eval import command as border
+
+_NAME = "rocov2-baselines"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name=_NAME)
+def app() -> None:
+    """Train baselines on a dataset in the ROCOv2 layout, and write their run files.
+
+    \b
+    rocov2-baselines recipes                                          what there is to train
+    rocov2-baselines pack rocov2/                                     decode its pictures beforehand
+    rocov2-baselines train concepts_b0 --data rocov2/ --out runs/b0   train; stop it, and go on with --resume
+    rocov2-baselines predict runs/b0 --data rocov2/ --split test --out run.csv
+    rocov2-baselines experiment licences --data rocov2/               what CC BY-NC images add
+    rocov2-baselines export runs/radiology --out radiology.onnx       an image filter for rocov2-build
+    """  # noqa: D301  click wants the backspace itself
+
+
+for command in (train.recipes, pack.pack, train.train, predict.predict, export.export, experiment.experiment):
+    app.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and end the process with one of the codes of `rocov2_eval.errors.ExitCode`."""
+    border.main(app, _NAME, arguments)
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Run the command in this process and return its exit code."""
+    return border.invoke(app, _NAME, arguments)

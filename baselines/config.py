@@ -1,0 +1,240 @@
+"""Recipes: TOML files that say everything about a run, one for each published number.
+
+A recipe has a table for each part; every key has a default, unknown ones are refused.
+`--set training.epochs=3` overrules one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from baselines.captions import CaptionOptions
+from baselines.concepts import DecisionOptions, NetworkOptions
+from baselines.data.augment import AugmentOptions
+from baselines.filters import FilterOptions
+from baselines.generation import GenerationOptions
+from baselines.models.captioner import CaptionerOptions
+from baselines.selfcritical import SelfCriticalOptions
+from baselines.training.loop import TrainingOptions
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.findings import shorten
+from rocov2_eval.option_tables import read_options
+
+Task = Literal["concepts", "captions", "self-critical", "filter"]
+_SUFFIX = ".toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What a run is.
+
+    Attributes:
+        task: What is predicted.
+        about: What the recipe is for, in a sentence.
+        seed: Of everything random.
+    """
+
+    task: Task
+    about: str = ""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise UsageFault(f"seed: {self.seed}, expected 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """What is trained on.
+
+    Attributes:
+        train: Split to learn from.
+        valid: Split to decide by; never the one that is reported.
+        side: Pixels of the packed squares, at least those that the network sees.
+        fit: `letterbox` keeps proportions and fills up with black; `squash` does not.
+        allow_broken: Leave out training pictures that cannot be decoded, in the place of an error.
+        licences: Only training images under these, such as `CC BY`; all if empty.
+        least_concepts: Only training images with so many concepts or more.
+        concepts: A table `ID,CUIs` to learn from in the place of the dataset's own; validation keeps its own.
+        only: CUIs that alone are learnt and validated; all if empty.
+        workers: Processes that pack.
+    """
+
+    train: str = "train"
+    valid: str = "valid"
+    side: int = 256
+    fit: Literal["letterbox", "squash"] = "letterbox"
+    allow_broken: bool = False
+    licences: tuple[str, ...] = ()
+    least_concepts: int = 0
+    concepts: Path | None = None
+    only: tuple[str, ...] = ()
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        if self.side < 8 or self.workers < 1 or self.least_concepts < 0:  # noqa: PLR2004
+            raise UsageFault("side 8 or more, workers 1 or more, least_concepts 0 or more: one is less")
+        if self.train == self.valid:
+            raise UsageFault(f"train and valid are both {self.train!r}: what decides must be unseen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartOptions:
+    """What the self-critical phase goes on from.
+
+    Attributes:
+        run: Folder of a finished run of captions.
+        reward: What a caption is worth: CIDEr-D, or our BERTScore.
+        encoder: Of BERTScore: a name or folder as `rocov2-eval score --encoder` takes it.
+    """
+
+    run: str = "runs/captions"
+    reward: Literal["cider", "bertscore"] = "cider"
+    encoder: str = "deberta-xlarge-mnli"
+
+
+# What each table of a recipe may hold, by task.
+TABLES: Mapping[Task, Mapping[str, type]] = {
+    "concepts": {
+        "run": RunOptions,
+        "data": DataOptions,
+        "augment": AugmentOptions,
+        "network": NetworkOptions,
+        "training": TrainingOptions,
+        "decision": DecisionOptions,
+    },
+    "captions": {
+        "run": RunOptions,
+        "data": DataOptions,
+        "augment": AugmentOptions,
+        "captioner": CaptionerOptions,
+        "captions": CaptionOptions,
+        "training": TrainingOptions,
+        "generation": GenerationOptions,
+    },
+    "self-critical": {
+        "run": RunOptions,
+        "data": DataOptions,
+        "augment": AugmentOptions,
+        "start": StartOptions,
+        "captions": CaptionOptions,
+        "selfcritical": SelfCriticalOptions,
+        "training": TrainingOptions,
+    },
+    "filter": {"run": RunOptions, "filter": FilterOptions, "training": TrainingOptions},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A recipe with all its defaults.
+
+    Attributes:
+        name: Of the file, or of one that comes with the program.
+        tables: Options by table.
+    """
+
+    name: str
+    tables: Mapping[str, Any]
+
+    @property
+    def run(self) -> RunOptions:
+        """What the run is."""
+        options: RunOptions = self.tables["run"]
+        return options
+
+    def document(self) -> dict[str, Any]:
+        """Return the recipe as JSON holds it, every default spelt out; what is not set is left away."""
+        return {name: _plain(asdict(options)) for name, options in self.tables.items()}
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return the recipes that come with the program."""
+    folder = resources.files("baselines") / "recipes"
+    return tuple(
+        sorted(item.name.removesuffix(_SUFFIX) for item in folder.iterdir() if item.name.endswith(_SUFFIX))
+    )
+
+
+def read_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
+    """Return a recipe.
+
+    Args:
+        name: Path of a TOML file, or the name of one that comes with the program.
+        overrides: Such as `training.epochs=3`; the value as TOML has it, text without quotes as well.
+
+    Raises:
+        MissingResource: There is none.
+        RejectedInput: It is no TOML.
+        UsageFault: A table or key is unknown, or a value is wrong.
+    """
+    path = Path(name)
+    if path.suffix != _SUFFIX and name in recipe_names():
+        text, folder = _bundled(name), Path.cwd()
+    else:
+        try:
+            text, folder = path.read_text(encoding="utf-8"), path.resolve().parent
+        except (OSError, UnicodeDecodeError) as error:
+            known = ", ".join(recipe_names())
+            raise MissingResource(f"{name}: {error}; expected a TOML file, or one of {known}") from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RejectedInput(f"{name}: no TOML ({error})") from None
+    for override in overrides:
+        _overrule(document, override)
+    return recipe_of(path.stem, document, name, folder)
+
+
+def recipe_of(name: str, document: Mapping[str, Any], where: str, folder: Path) -> Recipe:
+    """Return the recipe of a document.
+
+    Raises:
+        UsageFault: A table or key is unknown, or a value is wrong.
+    """
+    said = document["run"].get("task") if isinstance(document.get("run"), dict) else None
+    task = next((known for known in get_args(Task) if known == said), None)
+    if task is None:
+        raise UsageFault(f"{where} [run] task: {shorten(repr(said))}, expected {' or '.join(get_args(Task))}")
+    kinds: Mapping[str, Any] = TABLES[task]
+    for table, value in document.items():
+        if table not in kinds or not isinstance(value, dict):
+            known = ", ".join(f"[{kind}]" for kind in kinds)
+            raise UsageFault(f"{where}: {shorten(table)!r} is no table of {task}, expected some of {known}")
+    tables = {
+        table: read_options(kind, document.get(table, {}), f"{where} [{table}]", folder)
+        for table, kind in kinds.items()
+    }
+    return Recipe(name=name, tables=tables)
+
+
+def _bundled(name: str) -> str:
+    return (resources.files("baselines") / "recipes" / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+
+
+def _overrule(document: dict[str, Any], override: str) -> None:
+    place, equals, text = override.partition("=")
+    table, dot, key = place.strip().partition(".")
+    if not (equals and dot and table and key):
+        raise UsageFault(f"--set {shorten(override)}: expected TABLE.KEY=VALUE, such as training.epochs=3")
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    document.setdefault(table, {})
+    if not isinstance(document[table], dict):
+        raise UsageFault(f"--set {shorten(override)}: {table} is no table of the recipe")
+    document[table][key] = value
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items() if item is not None}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

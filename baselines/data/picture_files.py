@@ -1,0 +1,87 @@
+"""Read picture files from folders and from zip archives.
+
+A path may go through an archive, `train_images.zip/train/a.jpg`, so that both are named in the same way.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+from rocov2_eval.errors import RejectedInput
+from rocov2_eval.findings import shorten
+
+_MOST_BYTES = 1 << 28  # of a picture file
+_UNREADABLE = (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError)
+
+
+def read_picture(path: Path) -> bytes:
+    """Return the bytes of a picture file.
+
+    Raises:
+        RejectedInput: It cannot be read.
+    """
+    try:
+        archive = _archive_of(path)
+        if archive is None:
+            with path.open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+        else:
+            with _opened(archive, _stamp_of_file(archive)).open(_member(path, archive)) as member:
+                content = member.read(_MOST_BYTES + 1)
+    except _UNREADABLE as error:
+        raise RejectedInput(f"{path}: cannot be read: {error}") from None
+    if len(content) > _MOST_BYTES:
+        raise RejectedInput(f"{path}: more than {_MOST_BYTES:,} bytes")
+    return content
+
+
+def stamp(path: Path) -> str:
+    """Return what tells a changed picture file without reading it: size and time, in an archive size and CRC.
+
+    Raises:
+        RejectedInput: There is no such file.
+    """
+    archive = _archive_of(path)
+    if archive is None:
+        return _stamp_of_file(path)
+    info = _member(path, archive)
+    return f"{info.file_size}-{info.CRC:08x}"
+
+
+def close_archives() -> None:
+    """Close the archives that were opened on the way."""
+    _opened.cache_clear()  # an archive that nobody holds closes itself
+
+
+def _archive_of(path: Path) -> Path | None:
+    """Return the archive that a path goes through, None for a file of its own."""
+    if ".zip" not in path.as_posix():  # spares a look at every parent of every picture
+        return None
+    return next((parent for parent in path.parents if parent.suffix == ".zip" and parent.is_file()), None)
+
+
+def _stamp_of_file(path: Path) -> str:
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise RejectedInput(f"{path}: cannot be read: {error.strerror}") from None
+    return f"{facts.st_size}-{facts.st_mtime_ns}"
+
+
+def _member(path: Path, archive: Path) -> zipfile.ZipInfo:
+    name = path.relative_to(archive).as_posix()
+    try:
+        return _opened(archive, _stamp_of_file(archive)).getinfo(name)
+    except KeyError:
+        raise RejectedInput(f"{archive}: no member {shorten(name)}") from None
+
+
+@lru_cache(maxsize=4)
+def _opened(archive: Path, _stamp: str) -> zipfile.ZipFile:
+    """Return an archive, opened once for all its pictures; by the stamp a replaced one is opened anew."""
+    try:
+        return zipfile.ZipFile(archive)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise RejectedInput(f"{archive}: cannot be opened: {error}; fetch it again") from None

@@ -1,0 +1,178 @@
+"""Write a trained network as ONNX, checked against torch, saying itself how it is to be used.
+
+The metadata are those that the image filters of the dataset builder read; the two packages meet in the file.
+
+| key | value |
+|---|---|
+| `rocov2.task` | what the model answers, such as `radiology` |
+| `rocov2.mean`, `rocov2.std` | three numbers each, separated by commas, for pixels in [0, 1] |
+| `rocov2.classes` | names separated by commas, in the order of the output |
+| `rocov2.positive` | the class whose probability is the score |
+| `rocov2.threshold` | the score from which on the answer is yes |
+| `rocov2.resize` | how a picture comes to the size of the input: `squash` or `letterbox` |
+| `rocov2.activation` | what makes probabilities of the output: `softmax`, `sigmoid` or `none` |
+| `rocov2.licence` | of the weights; for people, no program reads it |
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.records import FloatArray
+
+Resize = Literal["squash", "letterbox"]
+Activation = Literal["softmax", "sigmoid", "none"]
+
+PREFIX = "rocov2."
+CHANNELS = 3
+TOLERANCE = 1e-4  # of a logit; rounding alone gives about 1e-6
+OPSET = 17
+_CHECKED = 8  # images of the comparison with torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """What a model file of an image filter says about itself.
+
+    Attributes:
+        task: `radiology` or `compound`.
+        mean: Of the channels, for pixels in [0, 1].
+        std: Likewise.
+        classes: In the order of the output.
+        positive: The one whose probability is the score.
+        threshold: The score from which on the answer is yes, in [0, 1].
+        resize: How a picture comes to the size of the input.
+        activation: What makes probabilities of the output.
+        licence: Of the weights.
+    """
+
+    task: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...]
+    positive: str
+    threshold: float
+    resize: Resize
+    activation: Activation
+    licence: str
+
+    def __post_init__(self) -> None:
+        if self.positive not in self.classes:
+            raise UsageFault(f"positive: {self.positive}, expected one of {', '.join(self.classes)}")
+        if any("," in name or name != name.strip() or not name for name in self.classes):
+            raise UsageFault(f"classes: {self.classes}, expected names without commas and outer blanks")
+        if not 0 <= self.threshold <= 1:
+            raise UsageFault(f"threshold: {self.threshold}, expected 0 to 1")
+
+    def metadata(self) -> dict[str, str]:
+        """Return the `metadata_props` of the file."""
+        numbers = {"mean": self.mean, "std": self.std, "threshold": (self.threshold,)}
+        words = {"task": self.task, "classes": ",".join(self.classes), "positive": self.positive}
+        words |= {"resize": self.resize, "activation": self.activation, "licence": self.licence}
+        words |= {key: ",".join(repr(float(number)) for number in row) for key, row in numbers.items()}
+        return {f"{PREFIX}{key}": words[key] for key in sorted(words)}
+
+
+def export_onnx(model: Any, path: Path, *, side: int, metadata: Mapping[str, str]) -> float:  # noqa: ANN401
+    """Write a network of images as ONNX: float32 of shape (batch, 3, side, side) to (batch, classes).
+
+    Batch is open. The file is complete or absent: it is compared with torch before it takes its name.
+
+    Args:
+        model: A network of torch, on any device and in any mode; left as it is.
+        path: Replaced if it exists.
+        side: Pixels of the square images.
+        metadata: What the file says about itself.
+
+    Returns:
+        The largest difference between a logit of onnxruntime and one of torch.
+
+    Raises:
+        MissingResource: onnx or onnxruntime is not installed.
+        RejectedInput: The two differ by more than `TOLERANCE`.
+    """
+    _require()
+    import torch
+
+    still = copy.deepcopy(model).cpu().float().eval()
+    images = torch.randn(_CHECKED, CHANNELS, side, side, generator=torch.Generator().manual_seed(0)) * 2
+    with torch.inference_mode():
+        expected: FloatArray = still(images).numpy().astype(np.float64)
+    partial = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _trace(still, images, partial)
+        _declare(partial, metadata)
+        difference = float(np.abs(_run(partial, images.numpy()) - expected).max())
+        if not difference <= TOLERANCE:  # NaN is refused too
+            raise RejectedInput(
+                f"{path}: onnxruntime and torch differ by {difference:.2g} in a logit, expected at most "
+                f"{TOLERANCE:g}; nothing was written"
+            )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return difference
+
+
+def _require() -> None:
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise MissingResource(
+            f'the export needs onnx and onnxruntime ({error}): pip install "rocov2-eval[baselines]"'
+        ) from None
+    del onnx
+
+
+def _trace(model: Any, images: Any, path: Path) -> None:  # noqa: ANN401  torch is Any
+    """Write what one pass through the network does.
+
+    The exporter by tracing needs no further library; the newer one needs onnxscript.
+    """
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Padding that follows the side becomes a constant, and the side is fixed.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        torch.onnx.export(
+            model,
+            (images,),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
+        )
+
+
+def _declare(path: Path, metadata: Mapping[str, str]) -> None:
+    import onnx
+
+    document = onnx.load(str(path))
+    onnx.helper.set_model_props(document, dict(metadata))
+    onnx.checker.check_model(document, full_check=True)
+    onnx.save(document, str(path))
+
+
+def _run(path: Path, images: Any) -> FloatArray:  # noqa: ANN401  an array of float32
+    """Return the logits by onnxruntime, the images one at a time, as the builder asks."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    rows = [session.run(None, {name: images[at : at + 1]})[0] for at in range(len(images))]
+    return np.concatenate(rows).astype(np.float64)

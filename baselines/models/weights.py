@@ -1,0 +1,238 @@
+"""What a network starts from: weights of the Hub, of a file, or none; and how their images must look.
+
+Pretrained weights expect pixels scaled as they were in their own training. That differs from one set of
+weights to the next, so it travels with them: in `KNOWN` for those of the Hub, in the header of the file for
+ours.
+
+Only safetensors are read: they hold numbers and no code.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from baselines.models.efficientnet import EfficientNet
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.findings import shorten
+
+PREFIX = "timm/"
+FILE = "model.safetensors"
+HEAD = "classifier."
+CHANNELS = 3
+HALF = (0.5, 0.5, 0.5)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_SHOWN = 3  # names of parameters that a message lists
+_HEADER_KEY = "normalisation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalisation:
+    """How images must look for some weights.
+
+    Attributes:
+        mean: Of the channels, red first, for pixels in [0, 1]; to be subtracted.
+        std: Likewise; to be divided by.
+        size: Pixels of the square images that the weights were trained on.
+        source: Where the weights come from.
+        licence: Of the weights, as their publisher states it.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: int
+    source: str
+    licence: str
+
+
+def _known(
+    size: int, mean: tuple[float, ...] = HALF, std: tuple[float, ...] = HALF
+) -> Callable[[str], Normalisation]:
+    def row(name: str) -> Normalisation:
+        return Normalisation(mean=mean, std=std, size=size, source=f"{PREFIX}{name}", licence="Apache-2.0")
+
+    return row
+
+
+_ROWS: Mapping[str, Callable[[str], Normalisation]] = {
+    "efficientnet_b0.ra_in1k": _known(224, IMAGENET_MEAN, IMAGENET_STD),
+    "efficientnet_b0.ra4_e3600_r224_in1k": _known(224),
+    "tf_efficientnet_b0.in1k": _known(224),
+    "tf_efficientnet_b0.ap_in1k": _known(224),
+    "tf_efficientnet_b0.aa_in1k": _known(224, IMAGENET_MEAN, IMAGENET_STD),
+    "tf_efficientnet_b0.ns_jft_in1k": _known(224, IMAGENET_MEAN, IMAGENET_STD),
+    "tf_efficientnetv2_s.in1k": _known(300),
+    "tf_efficientnetv2_s.in21k": _known(300),
+    "tf_efficientnetv2_s.in21k_ft_in1k": _known(300),
+    "tf_efficientnetv2_m.in1k": _known(384),
+    "tf_efficientnetv2_m.in21k": _known(384),
+    "tf_efficientnetv2_m.in21k_ft_in1k": _known(384),
+}
+# Facts of timm 1.0.31 (`timm.models.get_pretrained_cfg`): mean, std, training size, licence.
+KNOWN: Mapping[str, Normalisation] = {f"{PREFIX}{name}": row(name) for name, row in _ROWS.items()}
+
+
+def load_init(model: EfficientNet, init: str | None) -> Normalisation:
+    """Fill a network with the weights it is to start from.
+
+    The classifier stays random where the weights have another number of classes; nothing else may be missing,
+    left over or of another shape.
+
+    Args:
+        model: Changed in place.
+        init: A key of `KNOWN`; the path of a safetensors file; None to keep the random weights.
+
+    Returns:
+        How images must look.
+
+    Raises:
+        UsageFault: Neither a known name nor a file.
+        MissingResource: The weights are not on this disk and cannot be fetched.
+        RejectedInput: The file is broken, belongs to another network, or says not how images must look.
+    """
+    if init is None:
+        spec = model.spec
+        return Normalisation(mean=HALF, std=HALF, size=spec.side, source="random weights", licence="none")
+    if init in KNOWN:
+        _refuse_other_network(model, init)
+        path, normalisation = _fetched(init), KNOWN[init]
+        tensors, _ = _read(path)
+    else:
+        path = _local(init)
+        tensors, header = _read(path)
+        normalisation = _said_by(header, path)
+    _fill(model, tensors, path)
+    return normalisation
+
+
+def header_of(normalisation: Normalisation) -> dict[str, str]:
+    """Return the metadata of a safetensors file that `load_init` can start from again."""
+    return {_HEADER_KEY: json.dumps(vars(normalisation), sort_keys=True)}
+
+
+def _refuse_other_network(model: EfficientNet, init: str) -> None:
+    network = init.removeprefix(PREFIX).partition(".")[0]
+    if network != model.spec.name:
+        fitting = [name for name in KNOWN if name.startswith(f"{PREFIX}{model.spec.name}.")]
+        raise UsageFault(
+            f"init: {init} is of the network {network}, expected weights of {model.spec.name}: "
+            + (", ".join(fitting) or "a safetensors file, as the Hub has none")
+        )
+
+
+def _fetched(init: str) -> Path:
+    """Return the file of weights of the Hub, fetched unless the Hub's cache on this disk has it."""
+    try:
+        import huggingface_hub
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError:
+        message = 'weights of the Hub need huggingface_hub: pip install "rocov2-eval[baselines]"'
+        raise MissingResource(message) from None
+    # The client below huggingface_hub, whichever it is, raises errors of its own while a file is on its way.
+    clients = tuple(sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules)
+    try:
+        return Path(huggingface_hub.hf_hub_download(init, FILE))
+    except (OSError, HfHubHTTPError, LocalEntryNotFoundError, *clients) as error:
+        raise MissingResource(
+            f"{init} is not on this disk and cannot be fetched: {shorten(str(error), 160)}\n"
+            f"With a connection, `hf download {init} {FILE}` brings it into the cache; carry the cache over "
+            f"where there is none, or name a file of your own as init"
+        ) from None
+
+
+def _local(init: str) -> Path:
+    path = Path(init)
+    if path.is_file():
+        return path
+    if init.startswith(PREFIX):
+        raise UsageFault(f"init: {shorten(init)} is not known, expected one of {', '.join(KNOWN)}")
+    raise UsageFault(
+        f"init: {shorten(init)}: no such file, expected a safetensors file, or weights of the Hub such as "
+        f"{next(iter(KNOWN))}"
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return the tensors of a file and its metadata."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        found = shorten(str(error), 120)
+        raise RejectedInput(f"{path}: expected a safetensors file, whole: {found}") from None
+
+
+def _said_by(header: Mapping[str, str], path: Path) -> Normalisation:
+    """Return how images must look: as the file says, or as is known of a file that keeps its Hub name."""
+    if _HEADER_KEY in header:
+        return _parse(header[_HEADER_KEY], path)
+    for name in (path.name.removesuffix(".safetensors"), path.resolve().parent.name):
+        if f"{PREFIX}{name}" in KNOWN:
+            return KNOWN[f"{PREFIX}{name}"]
+    raise RejectedInput(
+        f"{path}: the file says not how its images are scaled, and a wrong mean spoils the weights quietly: "
+        f"expected {_HEADER_KEY} in its metadata (baselines.models.weights.header_of writes it), or file or "
+        f"folder named as on the Hub, such as {next(iter(_ROWS))}.safetensors"
+    )
+
+
+def _parse(text: str, path: Path) -> Normalisation:
+    fault = RejectedInput(
+        f"{path}: {_HEADER_KEY} in the metadata is {shorten(text)!r}, expected mean and std (three numbers "
+        "each, std above 0), size (a whole number), source and licence"
+    )
+    try:
+        found = Normalisation(**json.loads(text))
+        mean, std = tuple(map(float, found.mean)), tuple(map(float, found.std))
+    except (ValueError, TypeError):
+        raise fault from None
+    if len(mean) != CHANNELS or len(std) != CHANNELS or not all(map(math.isfinite, (*mean, *std))):
+        raise fault
+    if min(std) <= 0 or not isinstance(found.size, int) or found.size < 1:
+        raise fault
+    return Normalisation(
+        mean=mean, std=std, size=found.size, source=str(found.source), licence=str(found.licence)
+    )
+
+
+def _fill(model: Any, tensors: Mapping[str, torch.Tensor], path: Path) -> None:  # noqa: ANN401  torch is Any
+    own = model.state_dict()
+    given = dict(tensors)
+    for name in own:
+        if name.startswith(HEAD) and name in given and given[name].shape != own[name].shape:
+            given[name] = own[name]
+    faults = (
+        _listed("lacks", [name for name in own if name not in given]),
+        _listed("has beyond them", [name for name in given if name not in own]),
+        _listed(
+            "has of another shape",
+            [
+                f"{name} {list(given[name].shape)} instead of {list(own[name].shape)}"
+                for name in own
+                if name in given and given[name].shape != own[name].shape
+            ],
+        ),
+    )
+    if any(faults):
+        found = "; ".join(filter(None, faults))
+        raise RejectedInput(f"{path}: expected the parameters of {model.spec.name}; the file {found}")
+    model.load_state_dict(given, strict=True)
+
+
+def _listed(words: str, names: list[str]) -> str:
+    """Return a clause with the first of some names, nothing if there are none."""
+    if not names:
+        return ""
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{words} {', '.join(names[:_SHOWN])}{rest}"

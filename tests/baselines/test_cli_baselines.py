@@ -1,0 +1,159 @@
+"""The commands around training: what they print, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from baselines.cli import run
+from baselines.concepts import open_detector
+from baselines.config import recipe_names
+from baselines.filters import FACTS, FilterOptions
+from baselines.models.efficientnet import SPECS, EfficientNet
+from baselines.models.weights import load_init
+from baselines.training import checkpoint
+from baselines.training.loop import BEST
+from rocov2_eval.errors import ExitCode
+
+SHORT = ("--set", "training.epochs=1", "--set", "training.batch=36", "--set", "data.workers=1")
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run folder of concept detection, trained for one step."""
+    folder = tmp_path_factory.mktemp("detector") / "run"
+    arguments = ["train", "concepts_nano", "--data", str(tiny_dataset), "--out", str(folder), "--quiet"]
+    assert run([*arguments, *SHORT]) == ExitCode.OK
+    return folder
+
+
+def test_every_recipe_is_listed_with_its_purpose(capsys: Output) -> None:
+    assert run(["recipes"]) == ExitCode.OK
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(recipe_names())
+    assert all(len(line.split()) > 3 for line in lines)
+
+
+@pytest.mark.parametrize("command", [(), ("train",), ("predict",), ("pack",), ("export",), ("recipes",)])
+def test_every_command_has_help_with_an_example(command: tuple[str, ...], capsys: Output) -> None:
+    assert run([*command, "--help"]) == ExitCode.OK
+    assert f"rocov2-baselines {' '.join(command)}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_packing_beforehand_is_what_training_finds(
+    tiny_dataset: Path, tmp_path: Path, capsys: Output
+) -> None:
+    packs = str(tmp_path / "packs")
+    common = ["--packs", packs, "--quiet"]
+    assert (
+        run(["pack", str(tiny_dataset), "--side", "64", "--split", "train", "--workers", "1", *common])
+        == ExitCode.OK
+    )
+    digest = capsys.readouterr().out.split()[-1]
+    folder = next((tmp_path / "packs").iterdir())
+    before = (folder / "pack.json").stat().st_mtime_ns
+
+    short = (*SHORT, "--out", str(tmp_path / "run"))
+    assert run(["train", "concepts_nano", "--data", str(tiny_dataset), *common, *short]) == ExitCode.OK
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert record["data"]["train"]["pixels_sha256"] == digest
+    assert (folder / "pack.json").stat().st_mtime_ns == before
+
+
+def test_a_broken_picture_is_refused_by_name_or_kept_black(
+    own_dataset: Path, tmp_path: Path, capsys: Output
+) -> None:
+    picture = next((own_dataset / "test").iterdir())
+    picture.write_bytes(b"no picture")
+    command = [
+        "pack",
+        str(own_dataset),
+        "--side",
+        "32",
+        "--split",
+        "test",
+        "--packs",
+        str(tmp_path),
+        "--quiet",
+    ]
+
+    assert run(command) == ExitCode.INPUT_REJECTED
+    assert picture.stem in capsys.readouterr().err
+    assert run([*command, "--allow-broken"]) == ExitCode.OK
+    assert "18 pictures, 1 broken" in capsys.readouterr().out
+
+
+def test_an_exported_network_answers_as_torch_does(detector: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    out = tmp_path / "concepts.onnx"
+    assert run(["export", str(detector), "--out", str(out), "--licence", "CC BY 4.0"]) == ExitCode.OK
+
+    session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    said = session.get_modelmeta().custom_metadata_map
+    trained = open_detector(detector)
+    images = torch.randn(2, 3, trained.size, trained.size, generator=torch.Generator().manual_seed(1))
+    (logits,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    with torch.inference_mode():
+        assert torch.allclose(torch.from_numpy(logits), trained.model(images), atol=1e-4)
+    assert said["rocov2.classes"].split(",") == list(trained.labels)
+    assert (said["rocov2.task"], said["rocov2.licence"]) == ("concepts", "CC BY 4.0")
+    assert json.loads(said["rocov2.decision"])["rule"] == trained.decision.rule
+
+
+def test_an_image_filter_is_exported_by_the_same_command(tmp_path: Path, capsys: Output) -> None:
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path / "filter"
+    options = FilterOptions(task="radiology", side=32)
+    model = EfficientNet(SPECS[options.spec], classes=1)
+    how = load_init(model, None)
+    checkpoint.write(folder / BEST, model.state_dict(), {})
+    document = {"options": asdict(options), "normalisation": asdict(how)}
+    (folder / FACTS).write_text(json.dumps(document))
+
+    assert run(["export", str(folder), "--out", str(tmp_path / "radiology.onnx")]) == ExitCode.OK
+    assert "logits differ from torch by" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_no_run_is_not_exported(tmp_path: Path, capsys: Output) -> None:
+    assert run(["export", str(tmp_path), "--out", str(tmp_path / "x.onnx")]) == ExitCode.MISSING_RESOURCE
+    assert "name the folder of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("library", "recipe"),
+    [("torch", "concepts_nano"), ("safetensors", "concepts_nano"), ("transformers", "captions_nano")],
+)
+def test_a_library_that_is_missing_is_named_with_the_command_that_gets_it(  # noqa: PLR0917  fixtures
+    tiny_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Output,
+    library: str,
+    recipe: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    arguments = ["train", recipe, "--data", str(tiny_dataset), "--out", str(tmp_path / "run")]
+
+    assert run(arguments) == ExitCode.MISSING_RESOURCE
+    assert f"{library} is not installed: pip install 'rocov2-eval[baselines]'" in capsys.readouterr().err
+
+
+def test_concepts_and_captions_make_no_ensemble(
+    detector: Path, tiny_dataset: Path, tmp_path: Path, capsys: Output
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    record = json.loads((detector / "run.json").read_text())
+    record["recipe"]["run"]["task"] = "captions"
+    (other / "run.json").write_text(json.dumps(record))
+    arguments = ["predict", str(detector), "--ensemble", str(other), "--data", str(tiny_dataset)]
+
+    assert run([*arguments, "--out", str(tmp_path / "run.csv")]) == ExitCode.USAGE
+    assert "concept detection alone" in capsys.readouterr().err
