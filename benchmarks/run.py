@@ -18,6 +18,8 @@ BENCHMARKS = (
     "bench_filters",
     "bench_build",
     "bench_extraction",
+    "bench_training",
+    "bench_captioner",
 )
 
 
