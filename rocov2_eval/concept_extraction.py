@@ -108,6 +108,7 @@ def open_pack(
     Args:
         path: The folder of the pack, or its zip archive.
         types: Semantic types to find, whatever filter the pack brings; empty for what the pack itself finds.
+            A concept without a type is then left out.
         nested: Keep mentions within longer ones.
         progress: Called with the texts read so far and in all, at every call of `extract`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -136,7 +135,11 @@ def model(tables: tuple[Path, ...], out: Path, **options: Any) -> None:
     help="Least accuracy of a link.",
 )
 @click.option("--without", multiple=True, metavar="CUI", help="Concept to leave out; may be repeated.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes; else one a processor.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Processes; else as many as pay: one more for every 20,000 captions, at most one a processor.",
+)
 @click.option(
     "--format",
     "style",
@@ -150,26 +153,30 @@ def extract(captions: Path, pack: Path, out: Path, **options: Any) -> None:
     """Find the concepts of captions.
 
     CSV has the columns ID and Caption; DIR is a dataset folder, whose *_captions.csv are read. --types are
-    those that can be seen in an image unless others are named; the answer says what they cost.
+    those that can be seen in an image unless others are named; the answer says what they cost. A concept
+    of which the pack tells no type stays.
     """
     from dataset_builder.concepts.caption_shards import MENTION_COLUMNS, caption_files, extract_files
     from dataset_builder.concepts.concept_reporters import REPORTERS
     from dataset_builder.concepts.extraction import ExtractionOptions
-    from dataset_builder.concepts.semantic_types import DEFAULT, chosen_types
+    from dataset_builder.concepts.semantic_types import DEFAULT, absent_types, chosen_types
 
+    words = options["types"] or (DEFAULT,)
     shown = sys.stderr.isatty() and not options["quiet"]
     found = extract_files(
         caption_files(captions),
         pack,
         ExtractionOptions(
-            types=chosen_types(options["types"] or (DEFAULT,)),
+            types=chosen_types(words),
             negated=options["negated"],
             min_accuracy=options["min_accuracy"],
             blacklist=options["without"],
         ),
-        jobs=options["jobs"] or os.cpu_count() or 1,
+        jobs=options["jobs"],
         progress=border.progress_bar("captions", every=1) if shown else None,
     )
+    for word in absent_types(words, found.types):
+        click.echo(f"--types {word}: no concept of {found.identity} has such a type", err=True)
     _write(out, f"ID,CUIs\n{found.concepts}")
     if options["mentions"]:
         _write(options["mentions"], f"{','.join(MENTION_COLUMNS)}\n{found.mentions}")

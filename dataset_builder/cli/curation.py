@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -93,11 +94,11 @@ def export(source: Path, out: Path, **options: Any) -> None:
         if options["size"] is not None:
             tasks = sample(tasks, options["size"], options["seed"], strata)
         if options["raters"] == 1:
-            _export(tasks, out, options)
+            _export(tasks, out, options, root=out.resolve().parent)
             return
         shares = deal(tasks, options["raters"], options["overlap"], options["seed"])
         for rater, share in shares.items():
-            _export(share, out / rater, options)
+            _export(share, out / rater, options, root=out.resolve().parent)
 
 
 @curate.command(
@@ -138,6 +139,7 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     from rocov2_eval.cli.options import writing
     from rocov2_eval.command import progress_bar, silent
 
+    _refuse_overwriting([out], [*files, options["names"]])
     shown = sys.stderr.isatty() and not options["quiet"] and len(files) > 1
     progress = progress_bar("files") if shown else silent
     exports = []
@@ -211,6 +213,7 @@ def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
     from dataset_builder.curation.sheets import LONG
     from rocov2_eval.cli.options import writing
 
+    _refuse_overwriting([out, options["waiting"]], [annotations, options["adjudicator"]])
     chosen = work.AdjudicationOptions(
         policy=options["policy"], senior=options["senior"], least=options["least"], unsure=options["unsure"]
     )
@@ -222,6 +225,15 @@ def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
         with writing(options["waiting"]):
             work.write_open(options["waiting"], result.open)
     click.echo(ADJUDICATED[options["style"]](adjudication_document(result, chosen), FACETS), nl=False)
+
+
+def _refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Refuse to write where something is read, or twice to one place; None stands for an option not given."""
+    taken = {path.resolve() for path in inputs if path}
+    for path in filter(None, outputs):
+        if path.resolve() in taken:
+            raise UsageFault(f"{path}: this file is read or written already; name another for the output")
+        taken.add(path.resolve())
 
 
 def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> tuple[list[Task], dict[str, str]]:
@@ -270,7 +282,7 @@ def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, capt
     return tasks
 
 
-def _export(tasks: list[Task], out: Path, options: dict[str, Any]) -> None:
+def _export(tasks: list[Task], out: Path, options: dict[str, Any], *, root: Path) -> None:
     from dataset_builder.curation.facets import FACETS
     from dataset_builder.curation.formats import write
     from rocov2_eval.cli.options import writing
@@ -284,6 +296,7 @@ def _export(tasks: list[Task], out: Path, options: dict[str, Any]) -> None:
             out,
             name=options["name"],
             address=options["address"],
+            root=root,
             link=options["link"],
             progress=progress_bar("images", every=_DRAWN_EVERY) if shown else silent,
         )

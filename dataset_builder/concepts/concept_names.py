@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from dataset_builder.csv_tables import csv_rows
+from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import shorten
 
@@ -34,6 +35,7 @@ _SKIPPED = re.compile(r"[^a-z0-9]+")
 _KEPT_PUNCTUATION = (".", ":")
 _SKIPPED_WORDS = ("nos",)
 _SEPARATOR = "~"
+_CURATED = frozenset({**MODALITY_CUIS, **REGION_CUIS, **DIRECTION_CUIS})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +57,21 @@ class ConceptName:
     source: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Nameless:
+    """A concept that is left without a name.
+
+    Attributes:
+        cui: Of the concept.
+        name: The one it prefers.
+        holder: The concept that has this name now; empty where MedCAT would drop letters of it.
+    """
+
+    cui: str
+    name: str
+    holder: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Readied:
     """Names fit for MedCAT, and what was left out.
@@ -62,12 +79,14 @@ class Readied:
     Attributes:
         names: Each concept has a preferred one; acronyms first.
         unseen: Number of names of which the tokenizer would drop letters, such as those that begin with `β`.
-        yielded: Number of names left to a concept that prefers them, or comes first.
+        yielded: Number of names left to another concept, to one that prefers them or goes before.
+        nameless: Concepts that have no other names than these, by CUI.
     """
 
     names: tuple[ConceptName, ...]
     unseen: int
     yielded: int
+    nameless: tuple[Nameless, ...]
 
 
 def read_concept_table(path: Path) -> Iterator[ConceptName]:
@@ -125,18 +144,25 @@ def is_acronym(name: str) -> bool:
     return name.isupper()
 
 
-def ready(rows: Iterable[ConceptName], *, preferred_wins: bool = True, first_wins: bool = False) -> Readied:
+def ready(rows: Iterable[ConceptName], *, preferred_wins: bool = True, lowest_wins: bool = False) -> Readied:
     """Make names ready for MedCAT.
+
+    Which concept gets a name does not depend on the order of the rows.
 
     Args:
         rows: Names in any order. Of equal ones of a concept, the best status wins.
         preferred_wins: A name that one concept prefers, and another merely has, goes to the first. Without
             training MedCAT would find neither.
-        first_wins: A name that still belongs to several concepts goes to the one that comes first.
+        lowest_wins: A name that still belongs to several concepts goes to one of them: to one that prefers
+            it, then to one that ROCOv2 curates by hand, then to that of the lowest CUI. Of two CUIs that a
+            source gives one thing the lower is the older one, and more often the one in use.
     """
     seen: dict[tuple[str, str], ConceptName] = {}
+    shown: dict[str, ConceptName] = {}
     unseen = 0
     for row in rows:
+        if _rank(row) < _rank(shown.setdefault(row.cui, row)):
+            shown[row.cui] = row
         key = _sound_key(row.name)
         if not key:
             unseen += 1
@@ -147,13 +173,16 @@ def ready(rows: Iterable[ConceptName], *, preferred_wins: bool = True, first_win
     _give_types(seen)
     _give_preferred(seen)
     yielded = 0
-    for wanted, losers in ((preferred_wins, _outranked), (first_wins, _later)):
+    for wanted, losers in ((preferred_wins, _outranked), (lowest_wins, _later)):
         for place in losers(seen) if wanted else ():
             del seen[place]
             yielded += 1
+    _give_preferred(seen)  # to those that yielded the name that they preferred
     # Of names with one key MedCAT takes the last one's capitals: an acronym must not hide a word (ARM, arm).
     names = sorted(seen.values(), key=lambda row: not is_acronym(row.name))
-    return Readied(names=tuple(names), unseen=unseen, yielded=yielded)
+    return Readied(
+        names=tuple(names), unseen=unseen, yielded=yielded, nameless=_nameless(shown.values(), names)
+    )
 
 
 def _rank(row: ConceptName) -> tuple[int, bool]:
@@ -207,10 +236,23 @@ def _outranked(seen: Mapping[tuple[str, str], ConceptName]) -> list[tuple[str, s
 
 
 def _later(seen: Mapping[tuple[str, str], ConceptName]) -> list[tuple[str, str]]:
-    """Return the places of names that another concept has too: with a better status, or before."""
-    best: dict[str, tuple[str, str]] = {}
+    """Return the places of names that a concept has that goes before."""
+    best: dict[str, tuple[bool, bool, str]] = {}
     for (cui, key), row in seen.items():
-        holder = best.get(key)
-        if holder is None or row.status == PREFERRED != seen[holder].status:
-            best[key] = (cui, key)
-    return [place for place in seen if best[place[1]] != place]
+        best[key] = min(_turn(cui, row), best.get(key, _turn(cui, row)))
+    return [(cui, key) for cui, key in seen if cui != best[key][-1]]
+
+
+def _turn(cui: str, row: ConceptName) -> tuple[bool, bool, str]:
+    """Return what is least for the concept that a name goes to."""
+    return row.status != PREFERRED, cui not in _CURATED, cui
+
+
+def _nameless(shown: Iterable[ConceptName], names: Iterable[ConceptName]) -> tuple[Nameless, ...]:
+    """Return the concepts that none of the names is of."""
+    holders = {name_key(row.name): row.cui for row in names}
+    named = set(holders.values())
+    lost = sorted((row for row in shown if row.cui not in named), key=lambda row: row.cui)
+    return tuple(
+        Nameless(cui=row.cui, name=row.name, holder=holders.get(_sound_key(row.name), "")) for row in lost
+    )

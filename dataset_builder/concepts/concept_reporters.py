@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from dataset_builder.concepts.concept_names import Nameless
 from dataset_builder.concepts.extraction import REASONS, ExtractionSummary
-from dataset_builder.concepts.model_pack import PackSummary
+from dataset_builder.concepts.model_pack import DESCRIPTION, PackSummary
 from rocov2_eval import __version__
 from rocov2_eval.findings import shorten
 
 SCHEMA_VERSION = 1
 _MOST_SHOWN = 20
+_MOST_EXAMPLES = 5
 
 Reporter = Callable[[ExtractionSummary, str], str]
 
@@ -93,12 +95,25 @@ def pack_text(summary: PackSummary, identity: str) -> str:
     lines = [
         f"{identity}: {summary.concepts:,} concepts, {summary.names:,} names",
         f"  {summary.made:>8,}  names made: plurals, words without a hyphen",
-        f"  {summary.yielded:>8,}  names left to a concept that prefers them, or comes first",
+        f"  {summary.yielded:>8,}  names left to another concept: it prefers them, or goes before",
         f"  {summary.unseen:>8,}  names left out: MedCAT would drop letters of them",
+        f"  {len(summary.nameless):>8,}  concepts left without a name, so that they are not in the pack",
+        *(f"  {'':>8}    {_nameless(each)}" for each in summary.nameless[:_MOST_EXAMPLES]),
+        *_more_nameless(len(summary.nameless)),
         f"  {summary.untyped:>8,}  concepts without a semantic type",
         f"  {summary.trained_on:>8,}  captions trained on",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _nameless(concept: Nameless) -> str:
+    reason = f"went to {concept.holder}" if concept.holder else "cannot be read by MedCAT"
+    return f"{concept.cui}: {shorten(concept.name, 40)} {reason}"
+
+
+def _more_nameless(n: int) -> list[str]:
+    rest = n - _MOST_EXAMPLES
+    return [f"  {'':>8}    … and {rest:,} more; {DESCRIPTION} in the pack has all"] if rest > 0 else []
 
 
 def _headline(summary: ExtractionSummary, identity: str) -> str:

@@ -33,7 +33,9 @@ class ExtractionOptions:
     """Which mentions are kept.
 
     Attributes:
-        types: Semantic types; all if empty. A concept whose type the model pack does not tell is kept.
+        types: Semantic types; all if empty. A concept whose type the model pack does not tell is kept: there
+            is nothing to judge it by. `open_pack(types=…)`, by which `umls_f1` counts single types, leaves
+            such a concept out: it is not known to be of any of them.
         negated: What becomes of mentions that the caption denies. ROCOv2 keeps them.
         min_accuracy: Least accuracy of a link, in [0, 1].
         blacklist: CUIs that are left out.
@@ -122,6 +124,11 @@ def open_extractor(pack: Path) -> Iterator[MedcatExtractor]:
         # MedCAT's own choice among nested mentions would come before any filter of ours.
         extractor.cat.config.general.show_nested_entities = True
         yield extractor
+
+
+def types_of(extractor: MedcatExtractor) -> frozenset[str]:
+    """Return the semantic types of which the model pack has a concept."""
+    return frozenset(tui for tui, info in extractor.cat.cdb.type_id2info.items() if info.cuis)
 
 
 def extract_concepts(

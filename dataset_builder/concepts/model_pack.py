@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.concepts.concept_names import ConceptName, name_key, ready
+from dataset_builder.concepts.concept_names import ConceptName, Nameless, name_key, ready
 from dataset_builder.concepts.name_variants import with_joined, with_plurals
 from dataset_builder.concepts.semantic_types import type_name
 from rocov2_eval import __version__
@@ -48,7 +48,8 @@ class PackSettings:
         plurals: Make plurals of the names.
         joined: Make names without the hyphen of a prefix.
         preferred_wins: A name goes to the concept that prefers it, if one alone does.
-        first_wins: Without training, a name of several concepts goes to the first. MedCAT finds none of them.
+        lowest_wins: Without training, a name of several concepts goes to the lowest CUI, or to a concept
+            curated by hand. MedCAT finds none of them.
         epochs: Times that the captions are trained on.
         vector_size: Of a word vector.
         vector_window: Words on each side that count as neighbours.
@@ -67,7 +68,7 @@ class PackSettings:
     plurals: bool = True
     joined: bool = True
     preferred_wins: bool = True
-    first_wins: bool = True
+    lowest_wins: bool = True
     epochs: int = 1
     vector_size: int = 50
     vector_window: int = 5
@@ -105,7 +106,7 @@ MEDCAT_DEFAULTS: Mapping[str, Any] = {
     "plurals": False,
     "joined": False,
     "preferred_wins": False,
-    "first_wins": False,
+    "lowest_wins": False,
 }
 DEFAULT_SETTINGS = PackSettings()
 
@@ -132,7 +133,8 @@ class PackSummary:
         names: Number of pairs of concept and name, made forms included.
         made: How many of the names are plurals and joined forms.
         unseen: Names left out because MedCAT would drop letters of them.
-        yielded: Names left to a concept that prefers them, or comes first.
+        yielded: Names left to another concept, to one that prefers them or goes before.
+        nameless: Concepts that were left without a name.
         untyped: Concepts without a semantic type.
         trained_on: Number of captions.
         sources: Files it was made of.
@@ -145,6 +147,7 @@ class PackSummary:
     made: int
     unseen: int
     yielded: int
+    nameless: tuple[Nameless, ...]
     untyped: int
     trained_on: int
     sources: tuple[PackSource, ...] = ()
@@ -188,7 +191,7 @@ def build_pack(
     readied = ready(
         _varied(given, settings),
         preferred_wins=settings.preferred_wins,
-        first_wins=settings.first_wins and not texts,
+        lowest_wins=settings.lowest_wins and not texts,
     )
     if not readied.names:
         raise UsageFault("no name of a concept to make a model pack of")
@@ -200,6 +203,7 @@ def build_pack(
         made=sum((row.cui, name_key(row.name)) not in known for row in readied.names),
         unseen=readied.unseen,
         yielded=readied.yielded,
+        nameless=readied.nameless,
         untyped=len({row.cui for row in readied.names if not row.types}),
         trained_on=len(texts or ()),
         sources=tuple(sources),

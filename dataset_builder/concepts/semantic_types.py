@@ -285,6 +285,11 @@ def chosen_types(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(chosen))
 
 
+def absent_types(words: Sequence[str], known: frozenset[str]) -> tuple[str, ...]:
+    """Return the words, as `chosen_types` takes them, of whose types none is known."""
+    return tuple(word for word in words if word != ALL and known.isdisjoint(_types_of(word)))
+
+
 def type_name(tui: str) -> str:
     """Return the name of a type, empty where it is not one of UMLS."""
     known = SEMANTIC_TYPES.get(tui)
@@ -319,14 +324,18 @@ def _most(counts: Mapping[tuple[str, str], int]) -> list[tuple[tuple[str, str], 
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN_EXAMPLES]
 
 
-def _types_of(word: str) -> Iterable[str]:
+def _types_of(word: str) -> tuple[str, ...]:
     if word == DEFAULT:
         return DEFAULT_TYPES
     if word in _NAMES:
-        return _NAMES[word]
-    # A pack may have types of its own making, so that any identifier is taken.
-    if _TUI.fullmatch(word):
+        return tuple(_NAMES[word])
+    if word in SEMANTIC_TYPES:
         return (word,)
+    if _TUI.fullmatch(word):
+        raise UsageFault(
+            f"types: {word} is none of the {len(SEMANTIC_TYPES)} semantic types of UMLS, "
+            f"which go from {min(SEMANTIC_TYPES)} to {max(SEMANTIC_TYPES)} with gaps"
+        )
     groups = ", ".join(GROUPS)
     raise UsageFault(
         f"types: {shorten(word)!r} is neither {DEFAULT} nor {ALL}, no type such as T023, "

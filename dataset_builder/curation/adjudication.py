@@ -10,8 +10,9 @@ from typing import Literal
 
 from dataset_builder.csv_tables import csv_rows
 from dataset_builder.curation.annotations import Annotation
-from dataset_builder.curation.exchange import Facets, value_of
-from dataset_builder.curation.facets import FACETS, MODALITY, NONE, UNSURE, choice_named
+from dataset_builder.curation.exchange import value_of
+from dataset_builder.curation.facets import FACETS, MODALITY, NONE, UNSURE, Facets, choice_named
+from dataset_builder.curation.formulas import refuse_formulas
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
 from rocov2_eval.formats import write_csv
@@ -164,8 +165,14 @@ def adjudicate(
 
 
 def write_manual(path: Path, settled: Iterable[Settled]) -> None:
-    """Write what is settled, one row a facet: the manual table of a build."""
-    write_csv(path, MANUAL_HEADER, ((each.image, each.facet, each.cui) for each in settled))
+    """Write what is settled, one row a facet: the manual table of a build.
+
+    Raises:
+        RejectedInput: A spreadsheet would take an image for a formula.
+    """
+    rows = [(each.image, each.facet, each.cui) for each in settled]
+    refuse_formulas(images=(image for image, _, _ in rows))
+    write_csv(path, MANUAL_HEADER, rows)
 
 
 def read_manual(path: Path, facets: Facets = FACETS) -> dict[str, dict[str, str]]:
@@ -190,15 +197,20 @@ def read_manual(path: Path, facets: Facets = FACETS) -> dict[str, dict[str, str]
 
 
 def write_open(path: Path, questions: Iterable[Open], facets: Facets = FACETS) -> None:
-    """Write what is open, with the answers as raters read them and an empty cell for the right one."""
-    write_csv(
-        path,
-        OPEN_HEADER,
-        (
-            (each.image, each.facet, "", "", each.reason, "; ".join(_spoken(each, facets)))
-            for each in questions
-        ),
+    """Write what is open, with the answers as raters read them and an empty cell for the right one.
+
+    Raises:
+        RejectedInput: A spreadsheet would take an image or a rater for a formula.
+    """
+    questions = tuple(questions)
+    refuse_formulas(
+        images=(each.image for each in questions),
+        raters=(rater for each in questions for rater, _ in each.answers),
     )
+    rows = (
+        (each.image, each.facet, "", "", each.reason, "; ".join(_spoken(each, facets))) for each in questions
+    )
+    write_csv(path, OPEN_HEADER, rows)
 
 
 def counted(questions: Sequence[Open]) -> dict[tuple[str, str], int]:

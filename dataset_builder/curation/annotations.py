@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,3 +43,13 @@ class Task:
     picture: Path | None
     facets: tuple[str, ...]
     text: str = ""
+
+
+def answered(
+    image: str, answers: Iterable[tuple[str, str]], *, rater: str, time: str, tool: str
+) -> list[Annotation]:
+    """Return what one person answered about an image at one time, from names of facets and values."""
+    return [
+        Annotation(image=image, facet=facet, cui=cui, rater=rater, time=time, tool=tool)
+        for facet, cui in answers
+    ]

@@ -45,12 +45,14 @@ class Collected:
         repeated: Answers that stood more than once.
         changes: Where a rater answered in different ways.
         left_out: What of the exports is no answer, with its number.
+        warnings: What to mind about the exports.
     """
 
     annotations: tuple[Annotation, ...]
     repeated: int
     changes: tuple[Change, ...]
     left_out: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
 
 
 def collect(exports: Sequence[Export], names: Mapping[str, str] | None = None) -> Collected:
@@ -88,6 +90,7 @@ def collect(exports: Sequence[Export], names: Mapping[str, str] | None = None) -
         repeated=sum(len(group) - len({each.cui for each in group}) for group in groups.values()),
         changes=tuple(changes),
         left_out=dict(left_out.most_common()),
+        warnings=tuple(warning for export in exports for warning in export.warnings),
     )
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from dataset_builder.curation.adjudication import Adjudication, AdjudicationOptions, counted
 from dataset_builder.curation.collecting import Collected
-from dataset_builder.curation.exchange import Facets
-from dataset_builder.curation.facets import choice_named
+from dataset_builder.curation.facets import Facets, choice_named
 from rocov2_eval import __version__
 from rocov2_eval.findings import shorten
 
@@ -40,6 +39,7 @@ def collected_document(collected: Collected, files: Sequence[tuple[str, str]]) -
         "raters": {rater: dict(raters[rater]) for rater in sorted(raters)},
         "repeated": collected.repeated,
         "left_out": dict(collected.left_out),
+        "warnings": list(collected.warnings),
         "changes": [
             {
                 **{key: value for key, value in asdict(change).items() if key != "answers"},
@@ -53,6 +53,7 @@ def collected_document(collected: Collected, files: Sequence[tuple[str, str]]) -
 def collected_text(document: Document, facets: Facets) -> str:
     """Return what was collected for a terminal, with the first answers that a rater changed."""
     lines = [f"{each['path']}: {each['format']}" for each in document["files"]]
+    lines += [f"warning: {warning}" for warning in document["warnings"]]
     lines += ["", f"{document['answers']:,} answers about {document['images']:,} images"]
     lines += [f"  {shorten(rater, 40)}: {_listed(told)}" for rater, told in document["raters"].items()]
     if document["repeated"]:
@@ -78,6 +79,8 @@ def collected_markdown(document: Document, facets: Facets) -> str:
     for rater, told in document["raters"].items():
         cells = " | ".join(f"{told.get(facet, 0):,}" for facet in facets)
         lines.append(f"| {_cell(shorten(rater, 40))} | {cells} |")
+    if document["warnings"]:
+        lines += ["", *(f"- Warning: {_cell(warning)}" for warning in document["warnings"])]
     if document["left_out"]:
         lines += ["", "| left out | number |", "|---|---|"]
         lines += [f"| {reason} | {n:,} |" for reason, n in document["left_out"].items()]

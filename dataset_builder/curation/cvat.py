@@ -18,20 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.curation.annotations import Annotation, Task
-from dataset_builder.curation.exchange import (
-    Delivery,
-    Export,
-    Facets,
-    Format,
-    Opened,
-    named_image,
-    named_rater,
-    utc_time,
-    value_of,
-)
-from dataset_builder.curation.facets import Facet, facets_offering
+from dataset_builder.curation.annotations import Annotation, Task, answered
+from dataset_builder.curation.exchange import Export, named_image, named_rater, utc_time, value_of
+from dataset_builder.curation.facets import Facets, facets_offering
 from dataset_builder.curation.pictures_out import image_key, write_pictures
+from dataset_builder.curation.tool_files import Delivery, Format, Opened
 from dataset_builder.pmc.xml_input import Element, parse
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
@@ -67,7 +58,7 @@ def read(opened: Opened, facets: Facets, rater: str) -> Export:
     left_out: Counter[str] = Counter()
     assigned = _assigned(root)
     when = utc_time(root.findtext("meta/dumped"), f"{opened.path}: meta/dumped")
-    found = []
+    found: list[Annotation] = []
     for picture in root.iterfind("image"):
         name = picture.get("name") or ""
         place = f"{opened.path}:{picture.sourceline}"
@@ -81,18 +72,9 @@ def read(opened: Opened, facets: Facets, rater: str) -> Export:
         if answers:
             told = assigned.get(picture.get("task_id") or "") or assigned.get("")
             who = named_rater(told, rater, place)
-            found += [
-                Annotation(
-                    image=named_image(image_key(name), place),
-                    facet=facet.name,
-                    cui=cui,
-                    rater=who,
-                    time=when,
-                    tool=NAME,
-                )
-                for facet, cui in answers
-            ]
-    return Export(annotations=tuple(found), left_out={key: n for key, n in left_out.items() if n})
+            key = named_image(image_key(name), place)
+            found += answered(key, answers, rater=who, time=when, tool=NAME)
+    return Export(annotations=tuple(found), left_out=left_out)
 
 
 def write(tasks: Sequence[Task], facets: Facets, out: Path, delivery: Delivery) -> None:
@@ -154,8 +136,8 @@ def _assigned(root: Element) -> Mapping[str, Any]:
 
 def _answers(
     tag: Element, facets: Facets, opened: Opened, left_out: Counter[str]
-) -> Iterator[tuple[Facet, str]]:
-    """Yield what a tag answers: by its attributes, or by its own name."""
+) -> Iterator[tuple[str, str]]:
+    """Yield facet and value of what a tag answers: by its attributes, or by its own name."""
     place = f"{opened.path}:{tag.sourceline}"
     attributes = [(item.get("name") or "", (item.text or "").strip()) for item in tag.iterfind("attribute")]
     asked = [(facets[name], text) for name, text in attributes if name in facets]
@@ -163,7 +145,7 @@ def _answers(
         if text in ("", UNTOUCHED):
             left_out["attributes that nobody touched"] += 1
         else:
-            yield facet, value_of(facet, text, f"{place}, {facet.name}")
+            yield facet.name, value_of(facet, text, f"{place}, {facet.name}")
     if asked:
         return
     label = tag.get("label") or ""
@@ -172,6 +154,6 @@ def _answers(
         names = " and ".join(facet.name for facet in offering)
         raise RejectedInput(f"{place}: the tag {shorten(label)!r} could answer {names}; use an attribute")
     if offering:
-        yield offering[0], value_of(offering[0], label, place)
+        yield offering[0].name, value_of(offering[0], label, place)
     else:
         left_out["other tags"] += 1

@@ -52,6 +52,9 @@ class Facet:
     only_for: str = ""
 
 
+Facets = Mapping[str, Facet]  # by name
+
+
 def _choices(names: Mapping[str, str], *words: Choice) -> tuple[Choice, ...]:
     curated = (Choice(value=cui, label=LABELS[cui], name=name) for cui, name in names.items())
     return (
@@ -73,7 +76,7 @@ DIRECTION = Facet(
 )
 
 # In the order of the CUIs in `concepts_manual`.
-FACETS: Mapping[str, Facet] = {facet.name: facet for facet in (MODALITY, REGION, DIRECTION)}
+FACETS: Facets = {facet.name: facet for facet in (MODALITY, REGION, DIRECTION)}
 
 # Canonical names of the CUIs that raters choose from.
 MANUAL_NAMES: Mapping[str, str] = {**MODALITY_CUIS, **REGION_CUIS, **DIRECTION_CUIS}
@@ -84,7 +87,7 @@ def choice_named(facet: Facet, text: str) -> Choice | None:
     return _by_name(facet).get(_plain(text))
 
 
-def facets_offering(text: str, facets: Mapping[str, Facet]) -> list[Facet]:
+def facets_offering(text: str, facets: Facets) -> list[Facet]:
     """Return the facets that have a choice of this value, label or canonical name."""
     return [facet for facet in facets.values() if choice_named(facet, text)]
 

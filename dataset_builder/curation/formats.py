@@ -8,8 +8,10 @@ from pathlib import Path
 
 from dataset_builder.curation import cvat, label_studio, medcattrainer, prodigy, sheets
 from dataset_builder.curation.annotations import Annotation, Task
-from dataset_builder.curation.exchange import Delivery, Export, Facets, Format, Opened, open_export
-from dataset_builder.curation.facets import FACETS
+from dataset_builder.curation.exchange import Export
+from dataset_builder.curation.facets import FACETS, Facets
+from dataset_builder.curation.tool_files import Delivery, Format, Opened, open_export
+from dataset_builder.curation.unknown_files import described
 from rocov2_eval.errors import RejectedInput
 
 FORMATS: Mapping[str, Format] = {
@@ -49,17 +51,21 @@ def read_export(path: Path, facets: Facets = FACETS, *, name: str = "", rater: s
         RejectedInput: It cannot be read, is of another format, or an answer is not understood.
     """
     opened = open_export(path)
-    if name and not FORMATS[name].recognises(opened, facets):
+    if name and not _is_of(opened, FORMATS[name], facets):
         found = next((other for other in FORMATS if FORMATS[other].recognises(opened, facets)), "")
         if found:
             raise RejectedInput(
                 f"{path}: this is {FORMATS[found].title}, not {FORMATS[name].title}: use --format {found}"
             )
         raise RejectedInput(
-            f"{path}: this is no {FORMATS[name].title}, expected {FORMATS[name].expected}{_fault(opened)}"
+            f"{path}: this is no {FORMATS[name].title} but {described(opened)}; "
+            f"expected {FORMATS[name].expected}"
         )
     name = name or _detected(opened, facets)
-    return replace(FORMATS[name].read(opened, facets, rater), format=name)
+    export = FORMATS[name].read(opened, facets, rater)
+    left_out = {reason: n for reason, n in export.left_out.items() if n}
+    empty = () if export.annotations or left_out else (f"{path}: an export of 0 tasks",)
+    return replace(export, left_out=left_out, format=name, warnings=(*export.warnings, *empty))
 
 
 def write(
@@ -69,6 +75,7 @@ def write(
     *,
     name: str,
     address: str = "",
+    root: Path | None = None,
     link: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> None:
@@ -80,6 +87,7 @@ def write(
         out: Folder, made where it is not there.
         name: Of the format.
         address: What stands before the name of a picture, where the tool takes addresses.
+        root: A folder above `out` that is the document root of Label Studio; None for the one that holds it.
         link: Make hard links of pictures in the place of copies.
         progress: Told how many of how many pictures are there.
 
@@ -87,7 +95,14 @@ def write(
         UsageFault: The format cannot show what the tasks have, or a file cannot be written.
         RejectedInput: A picture cannot be read.
     """
-    FORMATS[name].write(tasks, facets, out, Delivery(address=address, link=link, progress=progress))
+    FORMATS[name].write(
+        tasks, facets, out, Delivery(address=address, root=root, link=link, progress=progress)
+    )
+
+
+def _is_of(opened: Opened, form: Format, facets: Facets) -> bool:
+    """Tell whether a file can be of a format that was named; without a task it may look like nothing."""
+    return form.recognises(opened, facets) or form.is_empty(opened)
 
 
 def _detected(opened: Opened, facets: Facets) -> str:
@@ -95,9 +110,4 @@ def _detected(opened: Opened, facets: Facets) -> str:
         if each.recognises(opened, facets):
             return name
     known = "; ".join(f"{name}: {each.expected}" for name, each in FORMATS.items())
-    raise RejectedInput(f"{opened.path}: of no format known here{_fault(opened)}. Known are {known}")
-
-
-def _fault(opened: Opened) -> str:
-    """Return what is wrong with a file that looks like JSON and is none."""
-    return f" ({opened.json_fault})" if opened.json_fault and opened.text.lstrip()[:1] in ("{", "[") else ""
+    raise RejectedInput(f"{opened.path}: of no format known here: {described(opened)}. Known are {known}")

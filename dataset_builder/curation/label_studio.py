@@ -7,7 +7,9 @@ out/
 
 An export is a list of tasks, each with annotations of one or several people. What a person skipped has
 `was_cancelled`; `completed_by` is a number in one kind of export and an object in another. Cloud storages get
-single annotations with their task inside. Described in the guide of Label Studio, "Task format".
+single annotations with their task inside. JSON-MIN is a list of annotations without their structure: the data
+of the task with each answer under the name of its question, and `annotator`. Described in the guide of Label
+Studio, "Task format" and "Export annotations".
 """
 
 from __future__ import annotations
@@ -17,25 +19,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.etree import ElementTree as ET
 
-from dataset_builder.curation.annotations import Annotation, Task
-from dataset_builder.curation.exchange import (
-    Delivery,
-    Export,
-    Facets,
-    Format,
-    Opened,
-    as_list,
-    as_object,
-    named_image,
-    named_rater,
-    utc_time,
-    value_of,
-)
-from dataset_builder.curation.facets import MODALITY, Facet, choice_named
+from dataset_builder.curation.annotations import Annotation, Task, answered
+from dataset_builder.curation.exchange import Export, named_image, named_rater, utc_time, value_of
+from dataset_builder.curation.facets import MODALITY, Facet, Facets, choice_named
+from dataset_builder.curation.json_values import as_list, as_object
 from dataset_builder.curation.pictures_out import FOLDER, image_key, write_pictures
+from dataset_builder.curation.tool_files import Delivery, Format, Opened
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
 from rocov2_eval.formats import write_text
@@ -44,18 +36,21 @@ NAME = "label-studio"
 _ANSWERS = ("annotations", "completions")  # the second before version 1.0
 _UPLOADED = "/upload/"  # Label Studio puts eight letters and a hyphen before names of files uploaded to it
 _PREFIX = 9
+_KINDS = ("choices", "taxonomy")  # of answers; a taxonomy has the path to each
+_MINIMAL_WARNING = (
+    "this is JSON-MIN, which loses drafts, skipped tasks and, in older versions, who answered; "
+    "export JSON where you can"
+)
 
 
 def recognises(opened: Opened, facets: Facets) -> bool:
-    """Tell whether a file is JSON with tasks of Label Studio."""
-    del facets
+    """Tell whether a file is JSON with tasks of Label Studio, or JSON-MIN."""
     document = opened.parsed
     first = document[0] if isinstance(document, list) and document else document
     if not isinstance(first, dict):
         return False
     is_task = isinstance(first.get("data"), dict) and "answer" not in first
-    is_single = "result" in first and isinstance(first.get("task"), dict)
-    return is_task or is_single
+    return is_task or _is_single(first) or _is_minimal(document, facets)
 
 
 def read(opened: Opened, facets: Facets, rater: str) -> Export:
@@ -64,11 +59,13 @@ def read(opened: Opened, facets: Facets, rater: str) -> Export:
     Cancelled annotations, drafts, predictions and answers to other questions are left out.
 
     Raises:
-        RejectedInput: It is no such export, an answer is none of the facet's, or nobody knows who answered.
+        RejectedInput: It is no such export, an answer is none of the facet's, nobody knows who answered, or
+            people annotated and none of it is an answer.
     """
     left_out: Counter[str] = Counter()
     found: list[Annotation] = []
-    for place, task in _tasks(opened):
+    annotated = 0
+    for place, task in _tasks(opened, facets):
         image = _image(task, place)
         left_out["drafts"] += len(as_list(task.get("drafts"), f"{place}, drafts"))
         left_out["predictions"] += len(as_list(task.get("predictions"), f"{place}, predictions"))
@@ -81,16 +78,25 @@ def read(opened: Opened, facets: Facets, rater: str) -> Export:
             if annotation.get("was_cancelled"):
                 left_out["cancelled annotations"] += 1
                 continue
+            annotated += 1
             answers = dict(_answers(annotation, facets, where, left_out))
             left_out["annotations without an answer"] += not answers
             if answers:
                 who = named_rater(annotation.get("completed_by"), rater, where)
                 when = utc_time(annotation.get("updated_at") or annotation.get("created_at"), where)
-                found += [
-                    Annotation(image=image, facet=facet, cui=cui, rater=who, time=when, tool=NAME)
-                    for facet, cui in answers.items()
-                ]
-    return Export(annotations=tuple(found), left_out={key: n for key, n in left_out.items() if n})
+                found += answered(image, answers.items(), rater=who, time=when, tool=NAME)
+    if annotated and not found:
+        told = ", ".join(f"{reason} {n:,}" for reason, n in left_out.items() if n)
+        raise RejectedInput(
+            f"{opened.path}: {annotated:,} annotations and no answer to {', '.join(facets)} ({told}); the "
+            f"questions of the labelling interface must have these names, as in labels.xml"
+        )
+    minimal = _is_minimal(opened.parsed, facets)
+    return Export(
+        annotations=tuple(found),
+        left_out=left_out,
+        warnings=(f"{opened.path}: {_MINIMAL_WARNING}",) if minimal else (),
+    )
 
 
 def write(tasks: Sequence[Task], facets: Facets, out: Path, delivery: Delivery) -> None:
@@ -101,16 +107,17 @@ def write(tasks: Sequence[Task], facets: Facets, out: Path, delivery: Delivery) 
         facets: The questions; each task asks those of its own.
         out: The folder.
         delivery: How pictures reach raters. Without an address they are named by the path under which Label
-            Studio serves local files, where its document root is the folder that holds `out`.
+            Studio serves local files, where its document root is the delivery's, else the folder that holds
+            `out`.
 
     Raises:
-        UsageFault: Some tasks have pictures and some have none.
+        UsageFault: Some tasks have pictures and some have none, or `out` is not below the document root.
     """
     pictured = {task.picture is not None for task in tasks}
     if len(pictured) > 1:
         raise UsageFault("some tasks have a picture and some have none; export them separately")
     names = write_pictures(tasks, out, delivery)
-    before = delivery.address or f"/data/local-files/?d={out.resolve().name}/{FOLDER}/"
+    before = delivery.address or _local_address(out.resolve(), delivery.root)
     documents = []
     for task in tasks:
         data = {"key": task.image}
@@ -130,25 +137,61 @@ def write(tasks: Sequence[Task], facets: Facets, out: Path, delivery: Delivery) 
 
 FORMAT = Format(
     title="Label Studio JSON",
-    expected='a list of tasks with "data" and "annotations" (Export, JSON; not JSON-MIN, CSV or TSV)',
+    expected='a list of tasks with "data" and "annotations" (Export, JSON; not CSV or TSV)',
     recognises=recognises,
     read=read,
     write=write,
+    is_empty=lambda opened: opened.parsed == [],
 )
 
 
-def _tasks(opened: Opened) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _is_single(document: Mapping[str, Any]) -> bool:
+    """Tell whether a JSON object is an annotation with its task inside."""
+    return "result" in document and isinstance(document.get("task"), dict)
+
+
+def _is_minimal(document: object, facets: Facets) -> bool:
+    """Tell whether a JSON document is JSON-MIN: no task has its data apart, and one answers a facet."""
+    if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
+        return False
+    others = ("data", "result", "answer")
+    return (
+        all("key" in row or "image" in row for row in document)
+        and all(row.keys().isdisjoint(others) for row in document)
+        and not all(row.keys().isdisjoint(facets) for row in document)
+    )
+
+
+def _tasks(opened: Opened, facets: Facets) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the tasks with what messages call them; an annotation with its task inside as its task."""
     if opened.json_fault:
         raise RejectedInput(opened.json_fault)
     document = opened.parsed if isinstance(opened.parsed, list) else [opened.parsed]
+    is_minimal = _is_minimal(document, facets)
     for number, each in enumerate(document, start=1):
         place = f"{opened.path}: task {number}"
         task = as_object(each, place)
-        if "result" in task and isinstance(task.get("task"), dict):
+        if is_minimal:
+            yield place, _of_minimal(task, facets)
+        elif _is_single(task):
             yield place, {**task["task"], "annotations": [task]}
         else:
             yield place, task
+
+
+def _of_minimal(row: Mapping[str, Any], facets: Facets) -> Mapping[str, Any]:
+    """Return the task of a row of JSON-MIN, which is a task with one annotation."""
+    told = {name: row[name] for name in facets if row.get(name) not in (None, "")}
+    result = [{"from_name": name, "value": _of_cell(cell)} for name, cell in told.items()]
+    times = {name: row[name] for name in ("created_at", "updated_at") if name in row}
+    return {"data": row, "annotations": [{**times, "completed_by": row.get("annotator"), "result": result}]}
+
+
+def _of_cell(cell: object) -> Mapping[str, Any]:
+    """Return the value of an answer in JSON-MIN: one by itself, several in an object, paths in a list."""
+    if isinstance(cell, dict):
+        return cell
+    return {"taxonomy": cell} if isinstance(cell, list) else {"choices": [cell]}
 
 
 def _image(task: Mapping[str, Any], place: str) -> str:
@@ -183,11 +226,34 @@ def _answers(
             left_out["answers to other questions"] += 1
             continue
         where = f"{place}, {facet.name}"
-        choices = as_list(as_object(result.get("value"), where).get("choices"), where)
-        if len(choices) == 1:
-            yield facet.name, value_of(facet, choices[0], where)
+        value = as_object(result.get("value"), where)
+        kind = next((name for name in _KINDS if name in value), None)
+        if kind is None:
+            if value:
+                left_out[f"answers of the type {shorten(str(result.get('type')), 30)}, not read"] += 1
+            continue
+        chosen = as_list(value[kind], where)
+        if len(chosen) == 1:
+            yield facet.name, value_of(facet, _last(chosen[0], where), where)
         else:
-            left_out["several answers where one was asked for"] += bool(choices)
+            left_out["several answers where one was asked for"] += bool(chosen)
+
+
+def _last(choice: object, place: str) -> object:
+    """Return what was chosen, of a path through a tree of choices its end."""
+    if not isinstance(choice, list):
+        return choice
+    if not choice:
+        raise RejectedInput(f"{place}: an empty path, expected the choices down to the one that was made")
+    return choice[-1]
+
+
+def _local_address(out: Path, root: Path | None) -> str:
+    """Return what stands before the name of a picture that Label Studio serves from its document root."""
+    above = root.resolve() if root else out.parent
+    if not out.is_relative_to(above):
+        raise UsageFault(f"{out} is not below {above}, from which Label Studio is to serve the images")
+    return f"/data/local-files/?d={quote((out.relative_to(above) / FOLDER).as_posix())}/"
 
 
 def _interface(facets: Sequence[Facet], *, with_picture: bool, with_text: bool) -> str:

@@ -17,21 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.curation.annotations import Annotation, Task
-from dataset_builder.curation.exchange import (
-    Delivery,
-    Export,
-    Facets,
-    Format,
-    Opened,
-    as_list,
-    as_object,
-    named_image,
-    named_rater,
-    utc_time,
-    value_of,
-)
-from dataset_builder.curation.facets import facets_offering
+from dataset_builder.curation.annotations import Annotation, Task, answered
+from dataset_builder.curation.exchange import Export, named_image, named_rater, utc_time, value_of
+from dataset_builder.curation.facets import Facets, facets_offering
+from dataset_builder.curation.json_values import as_list, as_object
+from dataset_builder.curation.tool_files import Delivery, Format, Opened
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
 from rocov2_eval.formats import write_csv, write_text
@@ -56,7 +46,7 @@ def read(opened: Opened, facets: Facets, rater: str) -> Export:
     if opened.json_fault:
         raise RejectedInput(opened.json_fault)
     left_out: Counter[str] = Counter()
-    found = []
+    found: list[Annotation] = []
     for place, image, annotation in _annotations(opened):
         if not annotation.get("validated"):
             left_out["annotations that nobody validated"] += 1
@@ -70,11 +60,8 @@ def read(opened: Opened, facets: Facets, rater: str) -> Export:
             if answers:
                 who = named_rater(annotation.get("user"), rater, place)
                 when = utc_time(annotation.get("last_modified"), place)
-                found += [
-                    Annotation(image=image, facet=facet, cui=cui, rater=who, time=when, tool=NAME)
-                    for facet, cui in answers
-                ]
-    return Export(annotations=tuple(found), left_out={key: n for key, n in left_out.items() if n})
+                found += answered(image, answers, rater=who, time=when, tool=NAME)
+    return Export(annotations=tuple(found), left_out=left_out)
 
 
 def write(tasks: Sequence[Task], facets: Facets, out: Path, delivery: Delivery) -> None:

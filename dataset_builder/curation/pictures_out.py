@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from dataset_builder.curation.annotations import Task
-from dataset_builder.curation.exchange import Delivery
+from dataset_builder.curation.tool_files import Delivery
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
 

@@ -16,22 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.curation.annotations import Annotation, Task
-from dataset_builder.curation.exchange import (
-    Delivery,
-    Export,
-    Facets,
-    Format,
-    Opened,
-    as_list,
-    as_object,
-    named_image,
-    named_rater,
-    utc_time,
-    value_of,
-)
-from dataset_builder.curation.facets import Facet, facets_offering
+from dataset_builder.curation.annotations import Annotation, Task, answered
+from dataset_builder.curation.exchange import Export, named_image, named_rater, utc_time, value_of
+from dataset_builder.curation.facets import Facet, Facets, facets_offering
+from dataset_builder.curation.json_values import as_list, as_object
 from dataset_builder.curation.pictures_out import FOLDER, image_key, write_pictures
+from dataset_builder.curation.tool_files import Delivery, Format, Opened
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import shorten
 from rocov2_eval.formats import write_text
@@ -60,7 +50,7 @@ def read(opened: Opened, facets: Facets, rater: str) -> Export:
         RejectedInput: It is no such export, an answer is none of the facet's, or nobody knows who answered.
     """
     left_out: Counter[str] = Counter()
-    found = []
+    found: list[Annotation] = []
     for place, line in _lines(opened):
         answer = line.get("answer")
         if answer not in ("accept", "reject", "ignore"):
@@ -76,17 +66,10 @@ def read(opened: Opened, facets: Facets, rater: str) -> Export:
             left_out[kind] += 1
         else:
             facet, cui = _answer(line, chosen[0], facets, place)
-            found.append(
-                Annotation(
-                    image=_image(line, place),
-                    facet=facet.name,
-                    cui=cui,
-                    rater=named_rater(line.get("_annotator_id") or line.get("_session_id"), rater, place),
-                    time=utc_time(line.get("_timestamp"), place),
-                    tool=NAME,
-                )
-            )
-    return Export(annotations=tuple(found), left_out=dict(left_out))
+            who = named_rater(line.get("_annotator_id") or line.get("_session_id"), rater, place)
+            when = utc_time(line.get("_timestamp"), place)
+            found += answered(_image(line, place), [(facet.name, cui)], rater=who, time=when, tool=NAME)
+    return Export(annotations=tuple(found), left_out=left_out)
 
 
 def write(tasks: Sequence[Task], facets: Facets, out: Path, delivery: Delivery) -> None:
@@ -119,6 +102,7 @@ FORMAT = Format(
     recognises=recognises,
     read=read,
     write=write,
+    is_empty=lambda opened: not opened.text.strip(),
 )
 
 

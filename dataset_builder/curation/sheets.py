@@ -15,19 +15,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dataset_builder.csv_tables import csv_rows
-from dataset_builder.curation.annotations import Annotation, Task
-from dataset_builder.curation.exchange import (
-    Delivery,
-    Export,
-    Facets,
-    Format,
-    Opened,
-    named_image,
-    named_rater,
-    utc_time,
-    value_of,
-)
+from dataset_builder.curation.annotations import Annotation, Task, answered
+from dataset_builder.curation.exchange import Export, named_image, named_rater, utc_time, value_of
+from dataset_builder.curation.facets import Facets
+from dataset_builder.curation.formulas import is_formula, refuse_formulas, shown_text
 from dataset_builder.curation.pictures_out import FOLDER, write_pictures
+from dataset_builder.curation.tool_files import Delivery, Format, Opened
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
 from rocov2_eval.formats import write_csv
@@ -57,7 +50,7 @@ def read_long(opened: Opened, facets: Facets, rater: str) -> Export:
         RejectedInput: A row is not understood, or nobody knows who answered.
     """
     left_out: Counter[str] = Counter()
-    found = []
+    found: list[Annotation] = []
     for line, row in csv_rows(opened.path, _LONG):
         place = f"{opened.path}:{line}"
         name = row["facet"].strip()
@@ -67,17 +60,14 @@ def read_long(opened: Opened, facets: Facets, rater: str) -> Export:
         if not row["CUI"].strip():
             left_out["rows without an answer"] += 1
             continue
-        found.append(
-            Annotation(
-                image=named_image(row["image"], place),
-                facet=name,
-                cui=value_of(facets[name], row["CUI"], place),
-                rater=named_rater(row.get("rater"), rater, place),
-                time=utc_time(row.get("time"), place),
-                tool=row.get("tool", "").strip() or LONG,
-            )
+        found += answered(
+            named_image(row["image"], place),
+            [(name, value_of(facets[name], row["CUI"], place))],
+            rater=named_rater(row.get("rater"), rater, place),
+            time=utc_time(row.get("time"), place),
+            tool=row.get("tool", "").strip() or LONG,
         )
-    return Export(annotations=tuple(found), left_out=dict(left_out))
+    return Export(annotations=tuple(found), left_out=left_out)
 
 
 def read_wide(opened: Opened, facets: Facets, rater: str) -> Export:
@@ -91,41 +81,38 @@ def read_wide(opened: Opened, facets: Facets, rater: str) -> Export:
     asked = [facet for name, facet in facets.items() if name in _header(opened)]
     for line, row in csv_rows(opened.path, ("image", *(facet.name for facet in asked))):
         place = f"{opened.path}:{line}"
-        answered = [facet for facet in asked if row[facet.name].strip()]
-        left_out["empty cells"] += len(asked) - len(answered)
-        if not answered:
+        filled = [facet for facet in asked if row[facet.name].strip()]
+        left_out["empty cells"] += len(asked) - len(filled)
+        if not filled:
             continue
         who = named_rater(row.get("rater"), rater, place)
         when = utc_time(row.get("time"), place)
         image = named_image(row["image"], place)
-        found += [
-            Annotation(
-                image=image,
-                facet=facet.name,
-                cui=value_of(facet, row[facet.name], f"{place}, {facet.name}"),
-                rater=who,
-                time=when,
-                tool=WIDE,
-            )
-            for facet in answered
+        answers = [
+            (facet.name, value_of(facet, row[facet.name], f"{place}, {facet.name}")) for facet in filled
         ]
-    return Export(annotations=tuple(found), left_out={key: n for key, n in left_out.items() if n})
+        found += answered(image, answers, rater=who, time=when, tool=WIDE)
+    return Export(annotations=tuple(found), left_out=left_out)
 
 
 def write_annotations(path: Path, annotations: Iterable[Annotation]) -> None:
-    """Write answers, one row each."""
-    write_csv(
-        path,
-        HEADER,
-        ((each.image, each.facet, each.cui, each.rater, each.time, each.tool) for each in annotations),
+    """Write answers, one row each.
+
+    Raises:
+        RejectedInput: A spreadsheet would take an image, a rater or a tool for a formula.
+    """
+    rows = [(each.image, each.facet, each.cui, each.rater, each.time, each.tool) for each in annotations]
+    refuse_formulas(
+        images=(row[0] for row in rows), raters=(row[3] for row in rows), tools=(row[5] for row in rows)
     )
+    write_csv(path, HEADER, rows)
 
 
 def write_long(tasks: Sequence[Task], facets: Facets, out: Path, delivery: Delivery) -> None:
     """Write `tasks.csv` with an empty row for each picture and facet, and the pictures."""
     names = _pictures(tasks, out, delivery)
     rows = (
-        (task.image, facet, "", "", names.get(task.image, ""), task.text)
+        (task.image, facet, "", "", names.get(task.image, ""), shown_text(task.text))
         for task in tasks
         for facet in task.facets
         if facet in facets
@@ -137,7 +124,10 @@ def write_wide(tasks: Sequence[Task], facets: Facets, out: Path, delivery: Deliv
     """Write `tasks.csv` with a row for each picture and an empty cell for each facet, and the pictures."""
     names = _pictures(tasks, out, delivery)
     asked = [name for name in facets if any(name in task.facets for task in tasks)]
-    rows = ((task.image, names.get(task.image, ""), task.text, *("" for _ in asked), "") for task in tasks)
+    rows = (
+        (task.image, names.get(task.image, ""), shown_text(task.text), *("" for _ in asked), "")
+        for task in tasks
+    )
     write_csv(out / "tasks.csv", ("image", "picture", "text", *asked, "rater"), rows)
 
 
@@ -169,8 +159,10 @@ def _header(opened: Opened) -> Sequence[str]:
 
 
 def _pictures(tasks: Sequence[Task], out: Path, delivery: Delivery) -> dict[str, str]:
+    """Write the pictures, and return the cell of each by its image."""
+    refuse_formulas(images=(task.image for task in tasks))
     address = delivery.address
-    if address.startswith(("=", "+", "@")):
+    if is_formula(address):
         raise UsageFault(f"{shorten(address)}: a spreadsheet would take this address for a formula")
     names = write_pictures(tasks, out, delivery)
     return {image: (address or f"{FOLDER}/") + name for image, name in names.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -18,6 +19,7 @@ from dataset_builder.concepts.caption_shards import (
     caption_files,
     extract_files,
     read_captions,
+    workers_for,
 )
 from dataset_builder.concepts.everyday_names import everyday_names
 from dataset_builder.concepts.extraction import ExtractionOptions
@@ -56,6 +58,7 @@ class Everyday:
 def opened(monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in for a model pack."""
     monkeypatch.setattr(caption_shards, "open_extractor", lambda _: nullcontext(Everyday()))
+    monkeypatch.setattr(caption_shards, "types_of", lambda _: frozenset({"T060"}))
     return Path("everyday.zip")
 
 
@@ -116,6 +119,25 @@ def test_a_fault_in_a_worker_is_told_like_one_here(tmp_path: Path) -> None:
     path.write_text("ID,Caption\n" + "".join(f"i{i},CT\n" for i in range(1001)), encoding="utf-8")
     with pytest.raises(MissingResource, match="model pack"):
         extract_files([path], tmp_path / "none.zip", OPTIONS, jobs=2)
+
+
+@pytest.mark.parametrize(
+    ("captions", "processors", "workers"),
+    [(1, 8, 1), (6_834, 2, 1), (19_999, 8, 1), (20_000, 8, 2), (20_000, 1, 1), (1_000_000, 8, 8)],
+)
+def test_another_worker_starts_where_there_is_enough_for_it(
+    captions: int, processors: int, workers: int
+) -> None:
+    assert workers_for(captions, processors) == workers
+
+
+def test_few_captions_are_read_in_this_process(
+    captions: Path, opened: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caption_shards, "SHARD", 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    # The pack that is opened is there in this process alone: another one would not find it.
+    assert extract_files([captions], opened, OPTIONS, jobs=None).identity == "everyday@0"
 
 
 def test_a_dataset_folder_has_its_captions_by_split(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +63,30 @@ def test_options_reach_the_extraction_and_the_files(
     assert json.loads(capsys.readouterr().out)["removed"]["negated"] == 1
 
 
+def test_a_type_that_no_concept_of_the_pack_has_is_told(
+    run: Run, pack: Path, captions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--types", "T061", "--types", "T047", "--types", "DEVI")
+    assert run("extract", captions, "--model", pack, "--out", tmp_path / "concepts.csv", *words) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(": no concept of ")[0] for line in told] == ["--types T061", "--types DEVI"]
+
+
+def test_a_model_tells_the_concepts_that_are_left_without_a_name(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, out = tmp_path / "names.csv", tmp_path / "pack.zip"
+    rows = "".join(f"C{number:07},retina,P\n" for number in range(9, 0, -1))
+    table.write_text(f"cui,name,name_status\n{rows}", encoding="utf-8")
+    assert run("model", table, "--no-everyday", "--no-plurals", "--out", out) == 0
+    told = capsys.readouterr().out
+    assert "8  concepts left without a name" in told
+    assert "C0000002: retina went to C0000001\n" in told
+    assert "… and 3 more; rocov2.json in the pack has all" in told
+    with zipfile.ZipFile(out) as archive:
+        assert len(json.loads(archive.read("rocov2.json"))["nameless"]) == 8
+
+
 def test_a_model_of_other_types_leaves_concepts_out(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +113,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (("model", "x.csv", "--source", "MSH", "--out", "p.zip"), 2, "--source goes with --umls"),
         (("model", "x.csv", "--out", "p"), 2, "ends in .zip"),
         (("model", "x.csv", "--types", "organs", "--out", "p.zip"), 2, "'organs' is neither"),
+        (("model", "x.csv", "--types", "T999", "--out", "p.zip"), 2, "T999 is none of the 127"),
         (("model", "--umls", ".", "--out", "p.zip"), 3, "no MRCONSO.RRF"),
         (("model", "y.csv", "--out", "p.zip"), 1, "'LIVER' is no CUI"),
         (("model", "x.csv", "--out", "x.csv/p.zip"), 2, "cannot be written"),

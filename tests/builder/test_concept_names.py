@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builder.concepts.concept_names import ConceptName, name_key, read_concept_table, ready
+from dataset_builder.concepts.concept_names import ConceptName, Nameless, name_key, read_concept_table, ready
 from dataset_builder.concepts.everyday_names import everyday_names, with_everyday_names
 from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
 from rocov2_eval.errors import RejectedInput
@@ -65,6 +65,17 @@ def test_the_open_ontologies_can_be_read(shared: Path) -> None:
     assert len({row.cui for row in rows}) == 9_323
 
 
+@pytest.mark.slow
+def test_the_older_of_two_concepts_of_the_open_ontologies_keeps_the_name(shared: Path) -> None:
+    rows = list(read_concept_table(shared / "data" / "concepts" / "cui_names_open_ontologies.csv"))
+    readied = ready(with_everyday_names(rows), lowest_wins=True)
+    assert {one.name: one.cui for one in readied.names if one.name in ("retina", "lymphoma")} == {
+        "retina": "C0035298",
+        "lymphoma": "C0024299",
+    }
+    assert len({one.cui for one in readied.names}) + len(readied.nameless) == 9_334
+
+
 def test_names_differing_in_case_and_punctuation_are_one() -> None:
     assert name_key("X-ray, NOS") == name_key("x\u2010Ray") == "x~ray"
 
@@ -95,24 +106,54 @@ def test_names_are_shared_where_nobody_wins() -> None:
     assert {one.cui for one in readied.names} == {"C0000001", "C0000002"}
 
 
-def test_a_name_of_several_concepts_can_go_to_the_first() -> None:
+def owners(rows: list[ConceptName], name: str) -> set[str]:
+    return {one.cui for one in ready(rows, lowest_wins=True).names if one.name == name}
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_name_of_several_concepts_can_go_to_the_lowest_whatever_their_order(turn: int) -> None:
     rows = [row("C0000001", "cold"), row("C0000001", "rhinitis", "P"), row("C0000002", "cold")]
-    readied = ready([*rows, row("C0000002", "chill", "P")], first_wins=True)
-    assert [(one.cui, one.name) for one in readied.names] == [
-        ("C0000001", "cold"),
-        ("C0000001", "rhinitis"),
-        ("C0000002", "chill"),
+    assert owners([*rows, row("C0000002", "chill", "P")][::turn], "cold") == {"C0000001"}
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_several_concepts_one_that_is_curated_by_hand_goes_before_the_lowest(turn: int) -> None:
+    rows = [row("C0000001", "thorax", "P"), row("C0817096", "thorax", "P")]
+    assert owners(rows[::turn], "thorax") == {"C0817096"}
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_concept_left_without_a_name_is_told_with_who_has_its_name(turn: int) -> None:
+    rows = [
+        row("C0000001", "retina", "P"),
+        row("C0000002", "retina", "P"),
+        row("C0000003", "β-thalassaemia", "P"),
+        row("C0000004", "retina", "P"),
+        row("C0000004", "net", "A"),
+    ]
+    readied = ready(rows[::turn], lowest_wins=True)
+    assert readied.nameless == (
+        Nameless(cui="C0000002", name="retina", holder="C0000001"),
+        Nameless(cui="C0000003", name="β-thalassaemia", holder=""),
+    )
+
+
+def test_a_concept_that_lost_its_preferred_name_prefers_another() -> None:
+    rows = [row("C0000001", "retina", "P"), row("C0000002", "retina", "P"), row("C0000002", "net")]
+    assert [(one.name, one.status) for one in ready(rows, lowest_wins=True).names] == [
+        ("retina", "P"),
+        ("net", "P"),
     ]
 
 
-def test_of_several_concepts_the_first_that_prefers_the_name_comes_first() -> None:
+def test_of_several_concepts_the_lowest_that_prefers_the_name_goes_before() -> None:
     rows = [
         row("C0000001", "cold"),
         row("C0000001", "rhinitis", "P"),
         row("C0000002", "cold", "P"),
         row("C0000003", "cold", "P"),
     ]
-    assert [one.cui for one in ready(rows, first_wins=True).names if one.name == "cold"] == ["C0000002"]
+    assert [one.cui for one in ready(rows, lowest_wins=True).names if one.name == "cold"] == ["C0000002"]
 
 
 def test_every_name_has_all_types_of_its_concept() -> None:

@@ -197,3 +197,16 @@ def test_a_facet_of_others_can_be_settled() -> None:
     facets = {"verdict": FACETS["modality"]}
     result = adjudicate(votes(CT, facet="verdict"), facets=facets)
     assert [each.facet for each in result.settled] == ["verdict"]
+
+
+def test_no_open_question_is_written_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
+    answers = (("=cmd()", CT), ("rater-2", PET))
+    question = Open(image="a", facet="modality", reason="no majority", answers=answers)
+    with pytest.raises(RejectedInput, match=r"the rater '=cmd\(\)' begins with"):
+        write_open(tmp_path / "open.csv", [question])
+
+
+def test_no_settled_answer_is_written_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
+    settled = adjudicate(votes(CT, image="+a")).settled
+    with pytest.raises(RejectedInput, match=r"the image '\+a' begins with"):
+        write_manual(tmp_path / "manual.csv", settled)

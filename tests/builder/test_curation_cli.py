@@ -80,6 +80,59 @@ def test_answers_are_imported_settled_and_told(run: Run, tmp_path: Path) -> None
     assert "modality: 1 settled, 1 open\n  no majority: 1\n" in stdout
 
 
+def test_one_root_serves_the_images_of_all_raters(run: Run, pictures: Path, tmp_path: Path) -> None:
+    run("export", pictures, "--format", "label-studio", "--out", tmp_path / "tasks", "--raters", 2)
+    for rater in ("rater-1", "rater-2"):
+        for task in json.loads((tmp_path / "tasks" / rater / "tasks.json").read_text()):
+            place = task["data"]["image"].removeprefix("/data/local-files/?d=")
+            assert place.startswith(f"tasks/{rater}/images/")
+            assert (tmp_path / place).is_file()
+
+
+def test_a_warning_of_an_export_is_told(run: Run, tmp_path: Path) -> None:
+    export = tmp_path / "export.json"
+    export.write_text('[{"image": "/x/a.jpg", "modality": "CT", "annotator": 1}]')
+    arguments = ("import", export, "--out", tmp_path / "answers.csv", "--report")
+    warning = f"{export}: this is JSON-MIN"
+    assert f"\nwarning: {warning}" in run(*arguments, "text")[1]
+    assert f"\n- Warning: {warning}" in run(*arguments, "markdown")[1]
+    (told,) = json.loads(run(*arguments, "json")[1])["warnings"]
+    assert told.startswith(warning)
+
+
+def test_no_output_takes_the_place_of_an_input_or_of_another(run: Run, tmp_path: Path) -> None:
+    answers, names = tmp_path / "answers.csv", tmp_path / "map.csv"
+    content = f"{LONG}a,modality,CT,7,,\n"
+    answers.write_text(content)
+    names.write_text("rater,name\n7,rater-1\n")
+    (tmp_path / "link.csv").symlink_to(answers)
+    out = tmp_path / "manual.csv"
+    faults = [
+        run("import", answers, "--out", tmp_path / "." / "answers.csv"),
+        run("import", answers, "--out", tmp_path / "link.csv"),
+        run("import", answers, "--raters", names, "--out", names),
+        run("adjudicate", answers, "--out", answers),
+        run("adjudicate", answers, "--out", out, "--open", answers),
+        run("adjudicate", answers, "--out", out, "--open", out),
+        run("adjudicate", answers, "--out", out, "--adjudicator", names, "--open", names),
+    ]
+    assert {(code, "name another for the output" in stderr) for code, _, stderr in faults} == {
+        (ExitCode.USAGE, True)
+    }
+    assert (content, False) == (answers.read_text(), out.exists())
+
+
+def test_a_rater_who_is_a_formula_is_refused_until_renamed(run: Run, tmp_path: Path) -> None:
+    export, names, out = (tmp_path / f"{name}.csv" for name in ("export", "map", "answers"))
+    export.write_text(f"{LONG}a,modality,CT,=cmd(),,\n")
+    names.write_text("rater,name\n=cmd(),rater-1\n")
+    code, _, stderr = run("import", export, "--out", out)
+    assert (code, out.exists()) == (ExitCode.INPUT_REJECTED, False)
+    assert "the rater '=cmd()' begins with one of = + - @" in stderr
+    assert "--raters MAP.csv" in stderr
+    assert run("import", export, "--raters", names, "--out", out)[0] == ExitCode.OK
+
+
 def test_an_answer_that_was_changed_is_told(run: Run, tmp_path: Path) -> None:
     export = tmp_path / "export.csv"
     export.write_text(f"{LONG}a,modality,CT,7,{NOON},\na,modality,PET,7,2026-02-01T12:00:00Z,\n")

@@ -107,8 +107,8 @@ def test_a_bar_in_a_name_does_not_cut_it(find: Find) -> None:
     assert find("left; left right") == [("left right", "C0000009")]
 
 
-def test_without_training_an_ambiguous_name_is_the_first_concepts(find: Find) -> None:
-    assert find("cold") == [("cold", COLD)]
+def test_without_training_an_ambiguous_name_is_that_of_the_lowest_cui(find: Find) -> None:
+    assert find("cold") == [("cold", min(COLD, CHILL))]
 
 
 def test_mentions_tell_name_types_and_accuracy(extractor: MedcatExtractor) -> None:

@@ -11,6 +11,7 @@ from dataset_builder.concepts.semantic_types import (
     GROUPS,
     SEMANTIC_TYPES,
     RemovedType,
+    absent_types,
     chosen_types,
     report_removed,
     type_name,
@@ -67,6 +68,15 @@ def test_all_beside_others_is_refused() -> None:
 def test_an_unknown_word_is_refused_by_name() -> None:
     with pytest.raises(UsageFault, match="'anatomy' is neither default nor all"):
         chosen_types(["anatomy"])
+
+
+def test_a_type_that_is_none_of_umls_is_refused() -> None:
+    with pytest.raises(UsageFault, match="T999 is none of the 127 semantic types"):
+        chosen_types(["T999"])
+
+
+def test_words_are_absent_of_whose_types_none_is_known() -> None:
+    assert absent_types(["T023", "ANAT", "PROC", "T184", "all"], frozenset({"T023"})) == ("PROC", "T184")
 
 
 def test_report_counts_mentions_and_concepts_by_type() -> None:
