@@ -43,6 +43,8 @@ def write(
         # A copy of each: tensors that share their numbers, as tied weights do, are refused.
         held = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
         save_file(held, str(partial), {_HEADER: json.dumps(dict(header)), **(extra or {})})
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())  # else a name could reach the disk before its numbers when power fails
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
