@@ -13,6 +13,8 @@ pytest.importorskip("onnxruntime")
 from dataset_builder.filters.model_contract import MODELS, Task, find_model
 from dataset_builder.filters.vision import open_classifier
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 TASKS = get_args(Task)
 
 

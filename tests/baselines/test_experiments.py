@@ -10,6 +10,8 @@ from baselines.cli import run
 from baselines.cli.experiment import _NAMES
 from baselines.experiments import EXPERIMENTS
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 QUICK = ("--set", "training.epochs=1", "--set", "training.batch=12", "--set", "data.workers=1", "--quiet")
 
 
@@ -77,7 +79,6 @@ def test_a_second_call_trains_nothing(experiment: Path, capsys: pytest.CaptureFi
     assert "| MRI | 6 |" in told
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["modality", "semantic-types", "single-concept"])
 def test_every_experiment_runs(name: str, experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tables = ["--automatic", "other.csv", "--unfiltered", "other.csv"]

@@ -21,6 +21,8 @@ from baselines.training import checkpoint
 from baselines.training.loop import TrainingOptions, scheduled
 from rocov2_eval.cli import invoke as evaluate
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 QUICK = ("--set", "training.epochs=3", "--set", "training.batch=12", "--set", "data.workers=1")
 Train = Callable[..., int]
 
@@ -68,7 +70,6 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(train: Train,
     assert differing(tmp_path / "a", tmp_path / "c")
 
 
-@pytest.mark.slow
 def test_a_run_killed_and_resumed_ends_in_the_same_bits(
     train: Train, tiny_dataset: Path, tmp_path: Path
 ) -> None:
@@ -83,7 +84,6 @@ def test_a_run_killed_and_resumed_ends_in_the_same_bits(
     assert differing(tmp_path / "whole", tmp_path / "parts") == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_leaves_a_checkpoint_to_go_on_from(
     train: Train, tiny_dataset: Path, tmp_path: Path, number: signal.Signals
@@ -100,7 +100,6 @@ def test_asked_to_stop_it_leaves_a_checkpoint_to_go_on_from(
     assert differing(tmp_path / "whole", tmp_path / "parts") == []
 
 
-@pytest.mark.slow
 def test_two_processes_end_where_one_does_but_for_rounding(tiny_dataset: Path, tmp_path: Path) -> None:
     alike = ("--set", "network.dropout=0", "--set", "network.drop_path=0", "--set", "training.batch=36")
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -123,7 +122,6 @@ def test_two_processes_end_where_one_does_but_for_rounding(tiny_dataset: Path, t
     assert float((one - two).norm() / one.norm()) < 1e-3
 
 
-@pytest.mark.slow
 def test_two_processes_asked_to_stop_leave_a_checkpoint_of_the_same_step(
     tiny_dataset: Path, tmp_path: Path
 ) -> None:
@@ -141,7 +139,6 @@ def test_two_processes_asked_to_stop_leave_a_checkpoint_of_the_same_step(
     assert header["state"]["finished"] is False
 
 
-@pytest.mark.slow
 def test_a_network_learns_what_can_be_seen_and_its_run_file_passes(
     train: Train, tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,8 @@ from baselines.training.runtime import Runtime
 from rocov2_eval.encoders import Arena, Tokens
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 CPU = torch.device("cpu")
 STEPS = 4
 
@@ -161,7 +163,6 @@ def test_broken_pictures_are_left_out(tiny_dataset: Path, tmp_path: Path) -> Non
     assert found.ids[1:] == captioned(found, packed).ids
 
 
-@pytest.mark.slow
 def test_the_loop_trains_a_captioner_on_a_dataset_folder(
     tiny_dataset: Path, tmp_path: Path, new_captioner: Any, new_objective: Any
 ) -> None:

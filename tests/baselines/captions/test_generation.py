@@ -26,6 +26,8 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.formats import load
 from rocov2_eval.validation import read_run
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 CPU = torch.device("cpu")
 
 

@@ -9,6 +9,8 @@ import torch
 from baselines.models.adapters import MARK, add_adapters, merge_adapters
 from rocov2_eval.errors import UsageFault
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 PLACES = r".*h\.\d+\.(attn\.c_attn|attn\.c_proj|mlp\.c_fc|mlp\.c_proj)"
 
 

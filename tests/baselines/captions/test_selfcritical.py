@@ -23,6 +23,8 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.models import locate
 from rocov2_eval.records import FloatArray
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 CPU = torch.device("cpu")
 CORPUS = ("a b", "a c")  # idf: log 2 of b, c, `a b` and `a c`; 0 of a
 WORDS = st.lists(st.sampled_from("abcd"), min_size=1, max_size=6).map(" ".join)
@@ -64,7 +66,6 @@ def test_a_corpus_of_one_caption_is_refused() -> None:
         frequencies(["a", "a"])
 
 
-@pytest.mark.slow
 def test_self_critical_training_raises_the_reward(new_captioner: Any, new_objective: Any, learn: Any) -> None:
     ready = new_captioner()
     captions = new_objective(ready)
