@@ -210,6 +210,10 @@ class CaptionObjective:
             scores["bertscore_f1"] = scored["bertscore_f1"].mean
         return {name: value for name, value in scores.items() if value is not None}
 
+    def header(self) -> Mapping[str, str]:
+        """Return nothing: captioners are opened by their folder."""
+        return {}
+
     def save(self, folder: Path) -> None:
         """Write the files beside the weights, see the head of the module."""
         save_ready(self.ready, folder)

@@ -15,7 +15,7 @@ Its decoder was BioMedLM (stanford-crfm/BioMedLM), published under the BigScienc
 restrictions of use of that licence hold for these weights too; whoever passes them on must pass these terms
 on.
 """
-_RAIL_WEIGHTS = "BioMedLM"
+_RAIL_WEIGHTS = ("biomedlm", "pubmedgpt", "rail")
 
 
 def model_card(
@@ -30,7 +30,7 @@ def model_card(
     """
     recipe, data = record["recipe"], record["data"]
     images = f"{data['train']['images']:,} training and {data['valid']['images']:,} validation images"
-    weights = _weights(recipe)
+    weights = _weights(record)
     lines = [
         f"# {record['name']}: {recipe['run']['task']}",
         "",
@@ -39,7 +39,7 @@ def model_card(
         "## Limits",
         "",
         _LIMITS,
-        *([_RAIL] if any(_RAIL_WEIGHTS in weight for weight in weights) else []),
+        *([_RAIL] if any(word in weight.lower() for weight in weights for word in _RAIL_WEIGHTS) else []),
         "## Data",
         "",
         f"{images} of `{_name(data)}`.",
@@ -82,8 +82,11 @@ def _training(record: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -
     return [*lines, "", "`run.json` has the whole recipe, digests of the data, and versions."]
 
 
-def _weights(recipe: Mapping[str, Any]) -> list[str]:
-    """Return the names of what the run started from."""
+def _weights(record: Mapping[str, Any]) -> list[str]:
+    """Return what the run started from; the folder of a captioner knows what its first phase had, too."""
+    if record.get("licences"):
+        return [f"{name} ({licence})" for name, licence in record["licences"].items()]
+    recipe = record["recipe"]
     tables = (recipe.get("network", {}), recipe.get("captioner", {}))
     found = [
         str(value)

@@ -23,7 +23,7 @@ from baselines.data.labels import label_matrix, label_order
 from baselines.data.pack import Packed
 from baselines.decisions import Decision, RuleName
 from baselines.models.efficientnet import SPECS, EfficientNet
-from baselines.models.weights import Normalisation, load_init
+from baselines.models.weights import Normalisation, header_of, load_init
 from baselines.training.objective import Group, Share, split_by_decay
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.formats import write_csv, write_text
@@ -186,6 +186,10 @@ class ConceptDetection:
         chosen = rows[self._deciding.rule]
         self._decision = chosen.decision
         return {"f1": chosen.valid, "f1_at_half": rows["fixed"].valid, "f1_gain": chosen.gain}
+
+    def header(self) -> dict[str, str]:
+        """Return how images must look, as `load_init` reads it."""
+        return header_of(self._normalisation)
 
     def save(self, folder: Path) -> None:
         """Write label order, decision, what every rule is worth, and the network's options."""

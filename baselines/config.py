@@ -58,7 +58,7 @@ class DataOptions:
         side: Pixels of the packed squares, at least those that the network sees.
         fit: `letterbox` keeps proportions and fills up with black; `squash` does not.
         allow_broken: Leave out training pictures that cannot be decoded, in the place of an error.
-        licences: Only training images under these, such as `CC BY`; all if empty.
+        licences: Only training images under these, such as `CC BY`, of any version; all if empty.
         least_concepts: Only training images with so many concepts or more.
         concepts: A table `ID,CUIs` to learn from in the place of the dataset's own; validation keeps its own.
         only: CUIs that alone are learnt and validated; all if empty.

@@ -17,8 +17,16 @@ import numpy as np
 
 from baselines.config import recipe_of
 from baselines.data.dataset import Need, read_examples
-from baselines.runs import Reporting, predict_concepts, read_table, restricted, train_run
+from baselines.runs import (
+    Reporting,
+    predict_concepts,
+    read_table,
+    refuse_other_recipe,
+    restricted,
+    train_run,
+)
 from baselines.training.loop import BEST
+from baselines.training.runlog import RUN
 from baselines.training.runtime import Runtime
 from rocov2_eval.align import concept_sets
 from rocov2_eval.breakdown import FACETS
@@ -163,6 +171,9 @@ def run_experiment(  # noqa: PLR0917  what, on what, where to
         UsageFault: A table that the experiment asks for was not named.
     """
     experiment = EXPERIMENTS[name]
+    for arm in experiment.arms:
+        if arm.learns_from and arm.learns_from not in tables:
+            raise UsageFault(f"{arm.name}: name the table that it learns from with --{arm.learns_from} CSV")
     examples = read_examples(data, split, {experiment.truth, "concepts_manual"})
     truth = getattr(examples, experiment.truth)
     modality_of = FACETS["modality"][1]
@@ -216,6 +227,9 @@ def table_text(name: str, rows: Sequence[Row]) -> str:
     for group in names:
         cells = " | ".join(_shown(row.groups[group]) for row in rows)
         lines.append(f"| {group} | {rows[0].groups[group].images:,} | {cells} |")
+    for row in rows[1:]:
+        if row.trained_on == rows[0].trained_on and _only_picks(name, row):
+            lines += ["", f"**{row.name} learns from the same images as the first arm: no answer here.**"]
     lines += [
         "",
         "Brackets: 95 % percentile bootstrap over images. One seed: the chance of training is not in them.",
@@ -272,11 +286,11 @@ def _answers(  # noqa: PLR0917  what run_experiment has
     """Return the cell of each image; what is there already is not made again."""
     changes = dict(arm.changes)
     if arm.learns_from:
-        if arm.learns_from not in tables:
-            raise UsageFault(f"{arm.name}: name the table that it learns from with --{arm.learns_from} CSV")
         changes["data.concepts"] = str(tables[arm.learns_from].resolve())
     chosen = recipe_of(arm.name, changed(recipe, changes), arm.name, Path.cwd())
     answered = folder / f"{split}.csv"
+    if (folder / RUN).is_file():
+        refuse_other_recipe(folder, chosen)
     if not answered.is_file():
         reporting.note(arm.name)
         train_run(
@@ -285,6 +299,12 @@ def _answers(  # noqa: PLR0917  what run_experiment has
         assert (folder / BEST).is_file(), "the first validation writes it"
         predict_concepts([folder], data, split, answered, packs, runtime.device, reporting)
     return {row["ID"]: row["CUIs"] for row in read_table(answered)}
+
+
+def _only_picks(name: str, row: Row) -> bool:
+    """Tell whether an arm differs from the first in nothing but which images it learns from."""
+    arm = next(arm for arm in EXPERIMENTS[name].arms if arm.name == row.name)
+    return bool(arm.changes) and not arm.learns_from and all(key.startswith("data.") for key in arm.changes)
 
 
 def _f1(cells: Sequence[str], truth: Sequence[Sequence[str]], only: Sequence[str]) -> SampleScores:

@@ -26,7 +26,7 @@ from baselines.data.decoding import Fit, PixelArray
 from baselines.export import Declaration, export_onnx
 from baselines.filter_pictures import Examples, balanced
 from baselines.models.efficientnet import SPECS, EfficientNet
-from baselines.models.weights import Normalisation, load_init
+from baselines.models.weights import Normalisation, header_of, load_init
 from baselines.training import checkpoint
 from baselines.training.loop import BEST, TrainingOptions, train
 from baselines.training.objective import Group, Share, split_by_decay
@@ -140,7 +140,8 @@ class FilterTraining:
         """
         torch.manual_seed(options.seed)
         self.model = EfficientNet(SPECS[options.spec], classes=1, dropout=0.2, drop_path=0.1)
-        self.n = options.pictures
+        # Every picture is seen in every epoch, however many there are of the more frequent answer.
+        self.n = max(options.pictures, 2 * int(np.bincount(train.answers, minlength=2).max()))
         self._options = options
         self._normalisation = load_init(self.model, options.init or None)
         self._train = train
@@ -173,6 +174,10 @@ class FilterTraining:
         quality = judge(scores, answers, self._options.threshold)
         rates = {name: value for name, value in asdict(quality).items() if name not in {"yes", "no"}}
         return {"likelihood": float(np.mean(sides)), **rates}
+
+    def header(self) -> dict[str, str]:
+        """Return how images must look, as `load_init` reads it."""
+        return header_of(self._normalisation)
 
     def save(self, folder: Path) -> None:
         """Write what the network answers, and how its images must look."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,14 +18,16 @@ from baselines.card import model_card
 from baselines.concepts import ConceptDetection, Labelled, open_detector
 from baselines.config import DataOptions, Recipe, Task
 from baselines.data.dataset import Examples, Need, read_attributions, read_examples, select
-from baselines.data.pack import Packed, pack_images
+from baselines.data.pack import Packed, check_pixels, pack_images
 from baselines.filters import FilterOptions
 from baselines.generation import write_captions
-from baselines.training import runlog
+from baselines.models.efficientnet import SPECS
+from baselines.training import checkpoint, runlog
 from baselines.training.loop import BEST, LAST, State, train
 from baselines.training.objective import Objective
 from baselines.training.runtime import Runtime
 from rocov2_eval.command import silent
+from rocov2_eval.encoders import TextEncoder
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
 from rocov2_eval.formats import write_csv, write_text
@@ -104,6 +107,8 @@ def train_run(  # noqa: PLR0917  recipe, data, where to
     """
     if not resume and (out / LAST).exists():
         raise UsageFault(f"{out} holds a run already; go on with --resume, or name another folder with --out")
+    if not resume and out.is_dir() and any(out.iterdir()) and not (out / runlog.RUN).is_file():
+        raise UsageFault(f"{out} holds something else than a run; name another folder with --out")
     if recipe.run.task == "filter":
         return _train_filter(recipe, data, out, runtime, reporting, packs, resume=resume)
     material = load_material(recipe, data, packs, reporting)
@@ -116,7 +121,7 @@ def train_run(  # noqa: PLR0917  recipe, data, where to
             out,
             runtime,
             reporting,
-            lambda: scored(recipe, out, material, runtime.device),
+            lambda: scored(recipe, out, material, runtime.device, objective.main),
             resume=resume,
         )
 
@@ -138,7 +143,9 @@ def load_material(recipe: Recipe, data: Path, packs: Path, reporting: Reporting)
         packed_train=pack(
             train_examples, options, packs, reporting.packing, allow_broken=options.allow_broken
         ),
-        packed_valid=pack(valid_examples, options, packs, reporting.packing, allow_broken=False),
+        packed_valid=pack(
+            valid_examples, options, packs, reporting.packing, allow_broken=options.allow_broken
+        ),
     )
 
 
@@ -150,7 +157,7 @@ def pack(
         packs
         / f"{examples.folder.resolve().name}-{examples.split}-{len(examples)}-{options.side}-{options.fit}"
     )
-    return pack_images(
+    packed = pack_images(
         examples.named_files,
         place,
         options.side,
@@ -159,6 +166,8 @@ def pack(
         workers=options.workers,
         progress=progress,
     )
+    check_pixels(packed)  # a run says which pixels it has read: they must be those
+    return packed
 
 
 def objective_of(recipe: Recipe, material: Material, stack: ExitStack) -> Objective:
@@ -175,6 +184,10 @@ def _concepts(recipe: Recipe, material: Material, _stack: ExitStack) -> Objectiv
         learnt = other_concepts(options.concepts, material.train.ids)
     if options.only:
         learnt, seen = restricted(learnt, options.only), restricted(seen, options.only)
+    network = recipe.tables["network"]
+    sees = network.size or (0 if network.init else SPECS[network.spec].side)
+    if sees > options.side:
+        raise UsageFault(f"data.side: {options.side} pixels are packed, and the network sees {sees}")
     return ConceptDetection(
         recipe.tables["network"],
         recipe.tables["augment"],
@@ -194,20 +207,23 @@ def _captions(recipe: Recipe, material: Material, _stack: ExitStack) -> captions
 def _self_critical(recipe: Recipe, material: Material, stack: ExitStack) -> Objective:
     start = recipe.tables["start"]
     folder = Path(start.run)
-    first = _caption_objective(recipe, material, captions.open_ready(folder, folder / BEST))
+    ready = captions.open_ready(folder, folder / BEST)
     if start.reward == "cider":
+        first = _caption_objective(recipe, material, ready)
         reward = selfcritical.cider_reward(first.train.captions)
     else:
         from rocov2_eval.encoders import open_encoder
         from rocov2_eval.models import require
 
         encoder = stack.enter_context(open_encoder(require(start.encoder), notify=silent))
+        first = _caption_objective(recipe, material, ready, encoder)
+        first.main = "bertscore_f1"  # what is learnt decides what is kept
         reward = selfcritical.bertscore_reward(encoder)
     return selfcritical.SelfCriticalObjective(first, reward, recipe.tables["selfcritical"])
 
 
 def _caption_objective(
-    recipe: Recipe, material: Material, ready: captions.Ready
+    recipe: Recipe, material: Material, ready: captions.Ready, encoder: TextEncoder | None = None
 ) -> captions.CaptionObjective:
     return captions.CaptionObjective(
         ready,
@@ -215,6 +231,7 @@ def _caption_objective(
         captions.captioned(material.valid, material.packed_valid),
         options=recipe.tables["captions"],
         augmentation=recipe.tables["augment"],
+        encoder=encoder,
     )
 
 
@@ -247,14 +264,20 @@ def _train_filter(  # noqa: PLR0917  what train_run has
     }
     objective = filters.FilterTraining(options, examples, aside)
     return _train(
-        recipe, objective, identity, out, runtime, reporting, lambda: _of_best_epoch(out), resume=resume
+        recipe,
+        objective,
+        identity,
+        out,
+        runtime,
+        reporting,
+        lambda: _of_best_epoch(out, objective.main, ("auc", "recall", "specificity")),
+        resume=resume,
     )
 
 
-def _of_best_epoch(out: Path) -> dict[str, Any]:
-    """Return how pictures kept aside were answered in the epoch that was kept."""
-    best = max(runlog.read_metrics(out), key=lambda facts: facts[filters.FilterTraining.main])
-    known = ("auc", "recall", "specificity")
+def _of_best_epoch(out: Path, main: str, known: Sequence[str]) -> dict[str, Any]:
+    """Return what validation said in the epoch that was kept."""
+    best = max(runlog.read_metrics(out), key=lambda facts: facts[main])
     return {f"valid_{name}": best[name] for name in known if best.get(name) is not None}
 
 
@@ -291,10 +314,17 @@ def restricted(cells: concepts.Cells, only: Collection[str]) -> concepts.Cells:
     return [tuple(cui for cui in image if cui in only) for image in cells]
 
 
-def scored(recipe: Recipe, folder: Path, material: Material, device: Any) -> dict[str, Any]:  # noqa: ANN401
+def scored(
+    recipe: Recipe,
+    folder: Path,
+    material: Material,
+    device: Any,  # noqa: ANN401  torch is Any
+    main: str,
+) -> dict[str, Any]:
     """Return the scores of the best weights on the validation split, by the scorer itself."""
     if recipe.run.task != "concepts":
-        return _scored_captions(folder, material, device)
+        # A second captioner may not fit beside the trained one; validation scored it by the scorer already.
+        return _of_best_epoch(folder, main, ("rouge1", "bertscore_f1", "negative_loss"))
     from rocov2_eval.align import concept_sets
     from rocov2_eval.metrics import concept_f1
 
@@ -437,11 +467,23 @@ def _train(  # noqa: PLR0917  what train_run has
     )
     if runtime.leads:
         scores, metrics = score(), runlog.read_metrics(out)
-        runlog.write_run(out, {**record, "scores": scores, "seconds": state.seconds, "steps": state.step})
+        done = {"scores": scores, "seconds": state.seconds, "steps": state.step}
+        runlog.write_run(out, {**record, **done, **_licences(objective)})
         rules = read_table(out / concepts.RULES_TABLE)
         write_text(out / "README.md", model_card(runlog.read_run(out), metrics, rules))
     runtime.barrier()
     return state
+
+
+def _licences(objective: Objective) -> dict[str, Any]:
+    """Return the licences of the weights that a captioner started from."""
+    ready = getattr(objective, "ready", None)
+    return {"licences": dict(ready.licences)} if ready else {}
+
+
+def licence_of(attribution: str) -> str:
+    """Return the licence of an attribution, `CC BY` of `CC BY 4.0 [Surname et al. (2020)]`: versions are one."""
+    return re.sub(r"\s+\d+(\.\d+)?$", "", attribution.partition(" [")[0].strip())
 
 
 def _chosen(examples: Examples, options: DataOptions) -> Examples:
@@ -449,7 +491,7 @@ def _chosen(examples: Examples, options: DataOptions) -> Examples:
     rows = np.arange(len(examples))
     if options.licences:
         attributions = read_attributions(examples.folder)
-        licences = [attributions.get(image_id, "").partition(" [")[0] for image_id in examples.ids]
+        licences = [licence_of(attributions.get(image_id, "")) for image_id in examples.ids]
         rows = rows[[licences[row] in options.licences for row in rows]]
     if options.least_concepts:
         assert examples.concepts is not None, "they were asked for"
@@ -457,15 +499,6 @@ def _chosen(examples: Examples, options: DataOptions) -> Examples:
     if not len(rows):
         raise RejectedInput(f"{examples.folder}: no training image is left by licences and least_concepts")
     return examples if len(rows) == len(examples) else select(examples, rows.tolist())
-
-
-def _scored_captions(folder: Path, material: Material, device: Any) -> dict[str, Any]:  # noqa: ANN401
-    from rocov2_eval.metrics import rouge
-
-    assert material.valid.captions is not None, "they were asked for"
-    found = _said(folder, material.valid, material.packed_valid, device, silent)
-    values = rouge.score(found, material.valid.captions)["rouge1"]
-    return {"valid_rouge1": values.mean, "images": values.n}
 
 
 def _said(folder: Path, examples: Examples, packed: Packed, device: Any, progress: Progress) -> list[str]:  # noqa: ANN401
@@ -520,13 +553,35 @@ def _data_options(record: Mapping[str, Any]) -> DataOptions:
 
 
 def _refuse_other(before: Mapping[str, Any], now: Mapping[str, Any], out: Path) -> None:
-    for key in ("recipe", "data"):
-        if before.get(key) != now[key]:
-            raise UsageFault(f"{out}: its run had another {key}; resume with the same, or begin a new run")
+    """Refuse to go on with another recipe or other data; where they lie and who packs them may differ."""
+    ours, theirs = _identity(now), _identity(before)
+    for key in sorted(ours.keys() | theirs.keys()):
+        if ours.get(key) != theirs.get(key):
+            was, is_now = (shorten(repr(found.get(key)), 60) for found in (theirs, ours))
+            raise UsageFault(
+                f"{out}: {key} was {was} in this run, and is {is_now} now; take the same, or begin a new run"
+            )
+
+
+def refuse_other_recipe(out: Path, recipe: Recipe) -> None:
+    """Refuse a run folder that another recipe has made.
+
+    Raises:
+        UsageFault: A key differs; the message names it.
+    """
+    record = runlog.read_run(out)
+    _refuse_other(record, {**record, "recipe": recipe.document()}, out)
+
+
+def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes a run what it is, flat: keys of the recipe, and digests of the data."""
+    recipe, data = record["recipe"], record["data"]
+    known = {f"{table}.{key}": value for table, options in recipe.items() for key, value in options.items()}
+    for idle in ("run.about", "data.workers"):
+        known.pop(idle, None)
+    known |= {f"digest of {Path(path).name}": digest for path, digest in data.get("tables", {}).items()}
+    return known | {f"pixels of {split}": data[split]["pixels_sha256"] for split in ("train", "valid")}
 
 
 def _last_step(out: Path) -> int:
-    from baselines.training import checkpoint
-
-    _, header = checkpoint.read(out / LAST)
-    return int(header["state"]["step"])
+    return int(checkpoint.read_header(out / LAST)["state"]["step"])

@@ -66,6 +66,7 @@ class SelfCriticalObjective:
     def __init__(self, captions: CaptionObjective, reward: Reward, options: SelfCriticalOptions) -> None:
         refuse_too_long(captions.ready.captioner, options.most_tokens)
         self.model: Any = captions.model
+        self.ready = captions.ready
         self.main = captions.main
         self.n = captions.n
         self._captions = captions
@@ -95,6 +96,10 @@ class SelfCriticalObjective:
     def validate(self, model: Any, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
         """Return the scores of the first phase."""
         return self._captions.validate(model, device)
+
+    def header(self) -> Mapping[str, str]:
+        """Return what the first phase would."""
+        return self._captions.header()
 
     def save(self, folder: Path) -> None:
         """Write what the first phase would."""

@@ -36,5 +36,5 @@ def export(run: Path, out: Path, licence: str) -> None:
 
     difference = export_run(run, out, licence)
     click.echo(
-        f"{out}: {out.stat().st_size / 1e6:.1f} MB; logits differ from torch by {difference:.1g} at most"
+        f"{out}: {out.stat().st_size / 1e6:.1f} MB; of the largest logit, {difference:.2g} differs from torch"
     )

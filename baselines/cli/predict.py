@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -59,7 +59,9 @@ def predict(run: Path, data: Path, split: str, out: Path, **options: Any) -> Non
         steps=border.progress_bar("images") if bars else border.silent,
     )
     packs = options["packs"] or run.resolve().parent / "packs"
-    with opened(options["device"], "fp32") as runtime:
+    # As in training: what decides was fitted to probabilities of that precision.
+    precision: Literal["auto", "fp32"] = "auto" if read_run(run).get("precision") == "bf16" else "fp32"
+    with opened(options["device"], precision) as runtime, runtime.autocast():
         if tasks == {"concepts"}:
             answered = predict_concepts(folders, data, split, out, packs, runtime.device, reporting)
         else:

@@ -58,6 +58,9 @@ def recipes() -> None:
     metavar="TABLE.KEY=VALUE",
     help="Overrule a key of the recipe; may be repeated.",
 )
+@click.option(
+    "--init", metavar="WEIGHTS", help="Of concepts: a name of the Hub or a safetensors file to start from."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
 @click.option(
     "--packs",
@@ -81,7 +84,8 @@ def train(recipe: str, data: Path, **options: Any) -> None:  # noqa: ANN401  as 
     from baselines.training.runlog import board
     from baselines.training.runtime import opened
 
-    chosen = read_recipe(recipe, options["overrides"])
+    start = [f"network.init={options['init']}"] if options["init"] else []
+    chosen = read_recipe(recipe, [*options["overrides"], *start])
     require(*LIBRARIES[chosen.run.task])
     out = options["out"] or Path("runs") / chosen.name
     leads = os.environ.get("RANK", "0") == "0"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import IntArray
 
 
+@lru_cache(maxsize=2)
 def epoch_order(n: int, seed: int, epoch: int) -> IntArray:
     """Return the order of n images in an epoch, shape (n,).
 
@@ -30,7 +33,8 @@ def steps_in_epoch(n: int, batch: int) -> int:
 def batch_indices(n: int, batch: int, seed: int, step: int) -> IntArray:
     """Return the images of a step, counted from 0 over all epochs; shape (batch,), or (n,) if n is less."""
     epoch, place = divmod(step, steps_in_epoch(n, batch))
-    return epoch_order(n, seed, epoch)[place * batch : (place + 1) * batch]
+    indices: IntArray = epoch_order(n, seed, epoch)[place * batch : (place + 1) * batch].copy()
+    return indices
 
 
 def shard(indices: IntArray, rank: int, world: int) -> IntArray:

@@ -343,6 +343,7 @@ def _broken_message(faults: Mapping[str, str], n: int) -> str:
             f"{len(faults):,} of {n:,} pictures cannot be decoded:",
             *lines,
             *more,
-            "Replace them, or take --allow-broken: training leaves them out, prediction sees them black.",
+            "Replace them, or allow them (train --set data.allow_broken=true, pack --allow-broken): training",
+            "leaves them out, validation and prediction see them black.",
         ]
     )

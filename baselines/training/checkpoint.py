@@ -70,6 +70,26 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return tensors, json.loads(header)
 
 
+def read_header(path: Path) -> dict[str, Any]:
+    """Return the header of a checkpoint alone: it may hold billions of numbers.
+
+    Raises:
+        MissingResource: There is none.
+        RejectedInput: It is damaged, or not one of ours.
+    """
+    if not path.is_file():
+        raise MissingResource(f"{path}: no such checkpoint; the run was stopped before its first")
+    try:
+        with safe_open(str(path), "pt") as file:
+            header = (file.metadata() or {}).get(_HEADER)
+    except (SafetensorError, OSError) as error:
+        raise RejectedInput(f"{path}: no whole safetensors file ({error})") from None
+    if header is None:
+        raise RejectedInput(f"{path}: not written by this program: its header says nothing of a run")
+    found: dict[str, Any] = json.loads(header)
+    return found
+
+
 def part(tensors: Tensors, prefix: str) -> dict[str, Any]:
     """Return the tensors whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -254,15 +254,16 @@ class _Trainer:
             group["lr"] = rate * scheduled(step, total, self._options)
         self._model.train()
         torch.manual_seed(_mixed(self._seed, step, self._runtime.share.rank))  # of dropout
-        parts = len(fetched)
-        for index, one in enumerate(fetched):
+        for index, (weight, one) in enumerate(fetched):
             generator = torch.Generator().manual_seed(_mixed(self._seed, step, 1 << 20 | index))
-            with self._runtime.autocast():
-                loss = self._objective.loss(
-                    self._model, one, generator, self._runtime.device, self._runtime.share
-                )
-            (loss / parts).backward()
-            meter.losses.append(loss.detach())
+            is_last = index == len(fetched) - 1
+            with self._runtime.together(self._model, is_last=is_last):
+                with self._runtime.autocast():
+                    loss = self._objective.loss(
+                        self._model, one, generator, self._runtime.device, self._runtime.share
+                    )
+                (loss * weight).backward()
+            meter.losses.append(loss.detach() * (weight * len(fetched)))
         if self._options.clip:
             torch.nn.utils.clip_grad_norm_(self._names.values(), self._options.clip)
         self._optimiser.step()
@@ -339,7 +340,7 @@ class _Trainer:
         """Write the averaged weights, and beside them what prediction needs."""
         weights = {**self._objective.model.state_dict(), **self._average}
         header = {"step": state.step, "scores": dict(scores)}
-        checkpoint.write(self._folder / BEST, weights, header)
+        checkpoint.write(self._folder / BEST, weights, header, self._objective.header())
         self._objective.save(self._folder)
 
     def load(self) -> State:
@@ -356,22 +357,29 @@ class _Trainer:
         for name, each in self._names.items():
             held = checkpoint.part(tensors, f"optimiser.{name}.")
             if held:
+                # The fused optimiser of a GPU keeps the number of the step there; the other one on the CPU.
+                is_fused = self._runtime.device.type == "cuda"
                 self._optimiser.state[each] = {
-                    key: value.to(each.device if key != "step" else value.device)
+                    key: value.to(each.device if key != "step" or is_fused else value.device)
                     for key, value in held.items()
                 }
         return State(**header["state"])
 
-    def _fetch(self, step: int) -> list[Any]:
-        """Return the parts of a batch that are computed one after the other."""
+    def _fetch(self, step: int) -> list[tuple[float, Any]]:
+        """Return the parts of a batch that are computed one after the other, with their share of its images.
+
+        The batch is cut into parts first, and then each part among the processes, so that a part holds the
+        same images however many processes there are.
+        """
         indices = batch_indices(self._objective.n, self._options.batch, self._seed, step)
-        share = self._runtime.share
-        own = shard(indices, share.rank, share.world)
-        parts = self._options.accumulate
-        if len(own) < parts:
-            raise UsageFault(f"accumulate: {parts} parts of {len(own)} images")
-        # Strided, so that the parts differ by no more than one image.
-        return [self._objective.fetch(own[part::parts]) for part in range(parts)]
+        share, parts = self._runtime.share, self._options.accumulate
+        if len(indices) < parts * share.world:
+            raise UsageFault(f"accumulate: {parts} parts of {len(indices) // share.world} images")
+        cut = [indices[part::parts] for part in range(parts)]
+        return [
+            (len(part) / len(indices), self._objective.fetch(shard(part, share.rank, share.world)))
+            for part in cut
+        ]
 
     def _follow(self, step: int) -> None:
         """Move the running average towards the weights."""

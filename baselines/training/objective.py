@@ -73,6 +73,10 @@ class Objective(Protocol):
         """Return scores on the validation split, `main` among them: more is better."""
         ...
 
+    def header(self) -> Mapping[str, str]:
+        """Return what the file of the best weights says of itself, so that another run can start from it."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Write beside the weights what prediction needs: labels, tokenizer, decision, settings."""
         ...

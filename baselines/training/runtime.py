@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import torch
@@ -15,6 +16,7 @@ from baselines.training.objective import Share
 from rocov2_eval.errors import MissingResource, UsageFault
 
 Precision = Literal["auto", "bf16", "fp32"]
+_PATIENCE = timedelta(hours=12)  # of those that wait while one writes captions for a whole split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,10 @@ class Runtime:
         """Return the largest of what every process has, so that all decide alike."""
         return self._agreed(value, distributed.ReduceOp.MAX)
 
+    def together(self, model: Any, *, is_last: bool) -> AbstractContextManager[Any]:  # noqa: ANN401
+        """Return the context of one part of a batch: gradients are averaged over processes at the last."""
+        return nullcontext() if self.share.world == 1 or is_last else model.no_sync()
+
     def barrier(self) -> None:
         """Wait until every process is here."""
         if self.share.world > 1:
@@ -82,7 +88,7 @@ def opened(device: str, precision: Precision) -> Iterator[Runtime]:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     place = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
     if world > 1:
-        distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
+        distributed.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         share = Share(rank=distributed.get_rank(), world=world) if world > 1 else Share()
         if place.type == "cuda":
@@ -148,6 +154,8 @@ def _device(name: str, local_rank: int) -> Any:  # noqa: ANN401  torch is Any
         device = torch.device(name)
     except RuntimeError:
         raise UsageFault(f"device: {name!r}, expected auto, cpu or cuda") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageFault(f"device: {name!r}, expected auto, cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise MissingResource(f"{name}: torch sees no GPU here; say --device cpu")
     return device

@@ -93,6 +93,23 @@ def test_a_table_that_was_not_named_is_asked_for(
     command = ["experiment", "modality", "--data", str(experiment), "--recipe", "concepts_nano", *QUICK]
     assert run(command) == 2
     assert "with --automatic CSV" in capsys.readouterr().err
+    assert not Path("runs/experiment-modality").exists()  # before anything is trained
+
+
+def test_an_experiment_of_other_settings_is_not_taken_for_this_one(
+    experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["experiment", "by-modality", "--data", str(experiment), "--recipe", "concepts_nano", *QUICK]
+    assert (run(command), run([*command, "--set", "run.seed=7"])) == (0, 2)
+    assert "run.seed was 0 in this run, and is 7 now" in capsys.readouterr().err
+
+
+def test_arms_that_learn_from_the_same_images_are_told(
+    experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["experiment", "single-concept", "--data", str(experiment), "--recipe", "concepts_nano", *QUICK]
+    assert run(command) == 0
+    assert "learns from the same images as the first arm" in capsys.readouterr().out
 
 
 def test_a_recipe_of_captions_is_refused(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:

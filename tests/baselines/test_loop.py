@@ -50,6 +50,9 @@ class Line:
         self.validations += 1
         return {"fit": -float((model(self._x) - self._y).square().mean())}
 
+    def header(self) -> Mapping[str, str]:
+        return {}
+
     def save(self, folder: Path) -> None:
         (folder / "said.txt").write_text("a line", encoding="utf-8")
 
@@ -76,9 +79,10 @@ def test_it_finds_the_line(tmp_path: Path) -> None:
     assert (float(found["weight"]), float(found["bias"])) == pytest.approx((2, 1), abs=0.05)
 
 
-def test_parts_of_a_batch_add_up_to_the_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parts", [3, 4])
+def test_parts_of_a_batch_add_up_to_the_whole(tmp_path: Path, parts: int) -> None:
     fit(tmp_path / "whole")
-    fit(tmp_path / "parts", with_options(accumulate=4))
+    fit(tmp_path / "parts", with_options(accumulate=parts))
 
     for name, tensor in best(tmp_path / "whole").items():
         assert torch.allclose(best(tmp_path / "parts")[name], tensor, rtol=1e-5)

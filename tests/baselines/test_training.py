@@ -100,8 +100,12 @@ def test_asked_to_stop_it_leaves_a_checkpoint_to_go_on_from(
     assert differing(tmp_path / "whole", tmp_path / "parts") == []
 
 
-def test_two_processes_end_where_one_does_but_for_rounding(tiny_dataset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("parts", [1, 2])
+def test_two_processes_end_where_one_does_but_for_rounding(
+    tiny_dataset: Path, tmp_path: Path, parts: int
+) -> None:
     alike = ("--set", "network.dropout=0", "--set", "network.drop_path=0", "--set", "training.batch=36")
+    alike += ("--set", f"training.accumulate={parts}")
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for name, launcher in (("one", []), ("two", torchrun)):
         command = [sys.executable, *launcher, *_command(tiny_dataset, tmp_path / name, *alike)[1:]]
@@ -208,6 +212,8 @@ def test_a_run_folder_says_all_that_is_needed_to_repeat_it(trained: Path) -> Non
         (("--set", "decision.fewest=99"), 1, "no concept has 99 or more training images"),
         (("--resume",), 3, "name the folder of a run"),
         (("--device", "warp"), 2, "device: 'warp'"),
+        (("--device", "mps"), 2, "device: 'mps'"),
+        (("--set", "network.size=128"), 2, "64 pixels are packed, and the network sees 128"),
     ],
 )
 def test_what_cannot_work_is_told(
@@ -225,7 +231,62 @@ def test_a_finished_run_is_not_overwritten(train: Train, capsys: pytest.CaptureF
 @pytest.mark.usefixtures("finished")
 def test_a_run_is_resumed_by_its_own_recipe_alone(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
     assert train("run", "--set", "training.rate=0.1", "--resume") == 2
-    assert "another recipe" in capsys.readouterr().err
+    assert "training.rate was 0.002 in this run, and is 0.1 now" in capsys.readouterr().err
+
+
+def test_a_run_is_resumed_wherever_its_data_lie_now(
+    finished: Path, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(tiny_dataset, moved)
+    arguments = [
+        "train",
+        "concepts_nano",
+        "--data",
+        str(moved),
+        "--out",
+        str(finished),
+        "--quiet",
+        "--resume",
+    ]
+    assert run([*arguments, *QUICK, "--set", "data.workers=2"]) == 0
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/README.md").write_text("years of work")
+
+    assert train("thesis") == 2
+    assert "holds something else than a run" in capsys.readouterr().err
+    assert (tmp_path / "thesis/README.md").read_text() == "years of work"
+
+
+def test_another_run_starts_from_the_weights_of_one(finished: Path, train: Train, tmp_path: Path) -> None:
+    assert train("next", "--init", str(finished / "best.safetensors")) == 0
+    assert "best.safetensors" in (tmp_path / "next/README.md").read_text()
+
+
+def test_pixels_that_were_changed_behind_its_back_stop_a_run(
+    own_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "concepts_nano", "--data", str(own_dataset), "--quiet", *QUICK]
+    assert run([*arguments, "--out", str(tmp_path / "a")]) == 0
+    (pixels,) = (tmp_path / "packs").glob("*-train-*/pixels.u8")
+    with pixels.open("r+b") as file:
+        file.write(bytes(5000))
+
+    assert run([*arguments, "--out", str(tmp_path / "b")]) == 1
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_broken_pictures_are_left_out_where_that_is_allowed(own_dataset: Path, tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        next((own_dataset / split).iterdir()).write_bytes(b"no picture")
+    arguments = ["train", "concepts_nano", "--data", str(own_dataset), "--quiet", *QUICK]
+    assert run([*arguments, "--out", str(tmp_path / "a")]) == 1
+    assert run([*arguments, "--out", str(tmp_path / "a"), "--set", "data.allow_broken=true"]) == 0
 
 
 def test_a_damaged_checkpoint_is_refused(
