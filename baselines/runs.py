@@ -482,7 +482,7 @@ def _licences(objective: Objective) -> dict[str, Any]:
 
 
 def licence_of(attribution: str) -> str:
-    """Return the licence of an attribution, `CC BY` of `CC BY 4.0 [Surname et al. (2020)]`: versions are one."""
+    """Return the licence of an attribution, such as `CC BY` of `CC BY 4.0 [Surname et al. (2020)]`."""
     return re.sub(r"\s+\d+(\.\d+)?$", "", attribution.partition(" [")[0].strip())
 
 

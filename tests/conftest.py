@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_socket
+from hypothesis import settings as hypothesis_settings
 
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.formats import Source, Table, load
@@ -16,6 +17,12 @@ from rocov2_eval.records import Task
 from rocov2_eval.scoring import Report, Settings, evaluate
 from rocov2_eval.truth import Place, Truth, find_truth, sample_folder
 from rocov2_eval.validation import read_run
+
+# The fast suite looks at fewer examples; `--hypothesis-profile thorough` at many, as tox -e parity does.
+hypothesis_settings.register_profile("fast", max_examples=25)
+hypothesis_settings.register_profile("thorough", max_examples=200, deadline=None)
+hypothesis_settings.load_profile("fast")
+
 
 LOOPBACK = "127.0.0.1"
 

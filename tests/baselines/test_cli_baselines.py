@@ -20,6 +20,8 @@ from baselines.training import checkpoint
 from baselines.training.loop import BEST
 from rocov2_eval.errors import ExitCode
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("--set", "training.epochs=1", "--set", "training.batch=36", "--set", "data.workers=1")
 Output = pytest.CaptureFixture[str]
 

@@ -10,6 +10,8 @@ torch = pytest.importorskip("torch")
 
 from baselines.models.efficientnet import SPECS, EfficientNet, LatePadding, Shortcut, Stage  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 RECORDED = json.loads(
     (Path(__file__).parents[1] / "golden" / "timm_efficientnets.json").read_text(encoding="utf-8")
 )["networks"]
@@ -121,7 +123,6 @@ def test_channels_last_changes_no_answer(nano: Any) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nano", "tf_efficientnet_b0"])
 def test_the_whole_network_compiles_into_one_graph(name: str) -> None:
     model = EfficientNet(SPECS[name], classes=3, drop_path=0.1).eval()
@@ -132,7 +133,6 @@ def test_the_whole_network_compiles_into_one_graph(name: str) -> None:
     torch.testing.assert_close(compiled(images), model(images))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", RECORDED)
 def test_outputs_of_equal_weights_equal_those_of_timm(name: str) -> None:
     timm = pytest.importorskip("timm", reason="timm is not installed")

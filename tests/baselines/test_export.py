@@ -16,6 +16,8 @@ from baselines.models.efficientnet import SPECS, EfficientNet, Spec, Stage  # no
 from dataset_builder.filters.vision import OnnxClassifier  # noqa: E402
 from rocov2_eval.errors import RejectedInput, UsageFault  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 SIDE = 33
 DECLARED = Declaration(
     task="radiology",

@@ -36,6 +36,8 @@ from baselines.training.runtime import opened  # noqa: E402
 from dataset_builder.filters.vision import OnnxClassifier  # noqa: E402
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 SIDE = 32
 OPTIONS = FilterOptions(task="compound", side=SIDE, pictures=16)
 BRIEF = TrainingOptions(epochs=1, batch=8, rate=2e-3, average=0.5, precision="fp32")
@@ -220,7 +222,6 @@ def trained(folder: Path, examples: Examples, options: FilterOptions = OPTIONS, 
         return fit_filter(options, examples, examples, chosen, runtime, folder)
 
 
-@pytest.mark.slow
 def test_a_filter_learns_to_tell_squares_from_stripes(told_apart: Examples, tmp_path: Path) -> None:
     found = trained(tmp_path, told_apart, replace(OPTIONS, pictures=160), epochs=4, batch=16)
 
@@ -345,7 +346,6 @@ def test_options_that_cannot_be_are_refused(wrong: dict[str, Any], message: str)
         replace(OPTIONS, **wrong)
 
 
-@pytest.mark.slow
 def test_a_filter_is_trained_by_a_recipe_and_run_by_the_builder(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for name, shade in (("radiology", 60), ("other", 190)):
@@ -373,7 +373,6 @@ def test_a_filter_is_trained_by_a_recipe_and_run_by_the_builder(tmp_path: Path) 
     assert "## Limits" in (folder / "README.md").read_text()
 
 
-@pytest.mark.slow
 def test_a_filter_has_no_run_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run.json").write_text('{"recipe": {"run": {"task": "filter"}}}')
     arguments = ["predict", str(tmp_path), "--data", str(tmp_path), "--out", str(tmp_path / "run.csv")]

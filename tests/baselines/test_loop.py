@@ -17,6 +17,8 @@ from baselines.training.runtime import Runtime
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import IntArray
 
+pytestmark = pytest.mark.slow
+
 CPU = Runtime(device=torch.device("cpu"), bf16=False, share=Share())
 OPTIONS = TrainingOptions(epochs=4, batch=8, rate=0.05, average=0.0)
 

@@ -12,6 +12,8 @@ import pytest
 from dataset_builder.cli.concepts import concepts
 from rocov2_eval.command import invoke
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., int]
 
 

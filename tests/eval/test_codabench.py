@@ -31,6 +31,8 @@ from rocov2_eval.scoring import Report, Settings, available
 from rocov2_eval.truth import Place
 from rocov2_eval.validation import read_run
 
+pytestmark = pytest.mark.slow
+
 IDS = [f"image_{i:03d}" for i in range(30)]
 CONCEPTS = [f"C13{i:05d};C0024485" if i % 3 else f"C13{i:05d}" for i in range(30)]
 MANUAL = ["C0024485" if i % 3 else "" for i in range(30)]

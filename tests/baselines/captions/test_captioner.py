@@ -16,6 +16,8 @@ from baselines.models.captioner import CaptionerOptions, compose, is_new
 from baselines.models.text import END, IGNORED, batched, decode, encode, open_text, save_text, train_text
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_caption_ends_with_the_mark_and_the_mark_is_a_target(ready: Any) -> None:
     rows = encode(ready.text, ["Chest X-ray.", "CT"], 48)
