@@ -26,6 +26,8 @@ from dataset_builder.concepts.model_pack import (
 from rocov2_eval.concept_extraction import MedcatExtractor, Mention, import_medcat, longest, open_pack
 from rocov2_eval.errors import UsageFault
 
+pytestmark = pytest.mark.slow
+
 COLD, CHILL = "C0009443", "C0009264"
 ROWS = [
     ConceptName(cui="C0019552", name="hip", status="P", types=("T029",)),

@@ -19,6 +19,8 @@ import yaml
 
 from rocov2_eval.errors import ExitCode
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[..., Any]
 IMAGE = ("--image", "example.org/rocov2-eval:1", "--start", "2026-03-01")
 SCRIPTS = sysconfig.get_path("scripts")

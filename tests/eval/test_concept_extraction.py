@@ -23,6 +23,8 @@ from rocov2_eval.concept_extraction import (
 )
 from rocov2_eval.errors import MissingResource, RejectedInput
 
+pytestmark = pytest.mark.slow
+
 CAPTION = "Axial CT scan of the chest wall with effusion"
 SPANS = st.tuples(st.integers(0, 12), st.integers(1, 5), st.sampled_from(["C1", "C2"]), st.floats(0, 1))
 

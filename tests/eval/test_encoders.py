@@ -23,6 +23,7 @@ from rocov2_eval.models import ModelFolder
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.encoder,
     # transformers 4 compiles parts of DeBERTa with what torch 2.13 calls deprecated.
     pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning"),

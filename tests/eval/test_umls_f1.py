@@ -17,6 +17,8 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.metrics.umls_f1 import METRIC, UmlsF1Options, concepts, identified, load, score
 from rocov2_eval.signature import parse, signature
 
+pytestmark = pytest.mark.slow
+
 CAPTIONS = (
     "Axial CT scan of the chest wall: pleural effusion.",
     "CT of the chest, no effusion",

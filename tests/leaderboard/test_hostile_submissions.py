@@ -19,6 +19,8 @@ import pytest
 
 from rocov2_eval.errors import ExitCode
 
+pytestmark = pytest.mark.slow
+
 Submit = Callable[..., Path]
 MOST_MEMORY = 4 << 30  # of address space: what numpy and its threads reserve is in it
 MOST_SECONDS = 60
