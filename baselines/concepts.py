@@ -24,10 +24,12 @@ from baselines.data.pack import Packed
 from baselines.decisions import Decision, RuleName
 from baselines.models.efficientnet import SPECS, EfficientNet
 from baselines.models.weights import Normalisation, header_of, load_init
+from baselines.training import checkpoint, runlog
+from baselines.training.loop import BEST
 from baselines.training.objective import Group, Share, split_by_decay
-from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.formats import write_csv, write_text
-from rocov2_eval.records import BoolArray, FloatArray, IntArray
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.formats import write_csv
+from rocov2_eval.records import FloatArray, IntArray
 
 LABELS, DECISION, RULES_TABLE, NETWORK = "labels.csv", "decision.json", "decisions.csv", "network.json"
 _VALIDATED_AT_ONCE = 256  # images
@@ -196,7 +198,7 @@ class ConceptDetection:
         assert self._decision is not None, "validated before it is saved"
         rows = [(cui, self._names.get(cui, "")) for cui in self.labels]
         write_csv(folder / LABELS, ("CUI", "Canonical name"), rows)
-        _write_json(folder / DECISION, decisions.decision_document(self._decision))
+        runlog.write_document(folder / DECISION, decisions.decision_document(self._decision))
         write_csv(
             folder / RULES_TABLE,
             ("rule", "parameters", "valid_f1", "gain_over_half"),
@@ -211,7 +213,7 @@ class ConceptDetection:
             ],
         )
         seen = {"size": self._size, "normalisation": asdict(self._normalisation)}
-        _write_json(folder / NETWORK, {"spec": self._network.spec, **seen})
+        runlog.write_document(folder / NETWORK, {"spec": self._network.spec, **seen})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -244,10 +246,7 @@ def open_detector(folder: Path) -> Detector:
         MissingResource: A file is missing.
         RejectedInput: A file is damaged.
     """
-    from baselines.training import checkpoint
-    from baselines.training.loop import BEST
-
-    network = _read_json(folder / NETWORK)
+    network = runlog.read_document(folder / NETWORK)
     labels = _read_labels(folder / LABELS)
     if network.get("spec") not in SPECS:
         raise RejectedInput(
@@ -260,7 +259,7 @@ def open_detector(folder: Path) -> Detector:
     return Detector(
         model=model.eval(),
         labels=labels,
-        decision=decisions.read_decision(_read_json(folder / DECISION), str(folder / DECISION)),
+        decision=decisions.read_decision(runlog.read_document(folder / DECISION), str(folder / DECISION)),
         size=network["size"],
         normalisation=Normalisation(**{**said, "mean": tuple(said["mean"]), "std": tuple(said["std"])}),
     )
@@ -294,14 +293,7 @@ def probabilities(  # noqa: PLR0917  a network and what it looks at
     return found
 
 
-def truth_of(concepts: Cells, labels: Sequence[str]) -> tuple[BoolArray, IntArray]:
-    """Return the truth of images over a label order, as the decisions take it."""
-    return label_matrix(concepts, labels)
-
-
 def _read_labels(path: Path) -> tuple[str, ...]:
-    from rocov2_eval.errors import MissingResource
-
     if not path.is_file():
         raise MissingResource(f"{path}: no such file; name the folder of a finished run")
     with path.open(encoding="utf-8", newline="") as file:
@@ -309,21 +301,3 @@ def _read_labels(path: Path) -> tuple[str, ...]:
     if not labels or len(set(labels)) < len(labels):
         raise RejectedInput(f"{path}: {len(labels)} labels, expected one or more, each once, in a column CUI")
     return labels
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    from rocov2_eval.errors import MissingResource
-
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingResource(f"{path}: {error.strerror}; name the folder of a finished run") from None
-    except ValueError as error:
-        raise RejectedInput(f"{path}: no JSON ({error})") from None
-    if not isinstance(document, dict):
-        raise RejectedInput(f"{path}: expected an object")
-    return document
-
-
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

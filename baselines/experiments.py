@@ -17,9 +17,9 @@ import numpy as np
 
 from baselines.config import recipe_of
 from baselines.data.dataset import Need, read_examples
+from baselines.predictions import predict_concepts
 from baselines.runs import (
     Reporting,
-    predict_concepts,
     read_table,
     refuse_other_recipe,
     restricted,

@@ -1,4 +1,4 @@
-"""A recipe and a dataset into a run, and a run into predictions."""
+"""A recipe and a dataset into a run folder."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from baselines import captions, concepts, decisions, filter_pictures, filters, selfcritical
 from baselines.card import model_card
@@ -20,7 +21,6 @@ from baselines.config import DataOptions, Recipe, Task
 from baselines.data.dataset import Examples, Need, read_attributions, read_examples, select
 from baselines.data.pack import Packed, check_pixels, pack_images
 from baselines.filters import FilterOptions
-from baselines.generation import write_captions
 from baselines.models.efficientnet import SPECS
 from baselines.training import checkpoint, runlog
 from baselines.training.loop import BEST, LAST, State, train
@@ -30,8 +30,7 @@ from rocov2_eval.command import silent
 from rocov2_eval.encoders import TextEncoder
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import shorten
-from rocov2_eval.formats import write_csv, write_text
-from rocov2_eval.option_tables import read_options
+from rocov2_eval.formats import write_text
 
 Progress = Callable[[int, int], None]
 
@@ -105,10 +104,8 @@ def train_run(  # noqa: PLR0917  recipe, data, where to
         UsageFault: `out` holds a run already, and is not to be resumed.
         RocoError: The data or recipe cannot work.
     """
-    if not resume and (out / LAST).exists():
-        raise UsageFault(f"{out} holds a run already; go on with --resume, or name another folder with --out")
-    if not resume and out.is_dir() and any(out.iterdir()) and not (out / runlog.RUN).is_file():
-        raise UsageFault(f"{out} holds something else than a run; name another folder with --out")
+    if runtime.leads and not resume:  # the others would find what this process has begun to write
+        _require_free(out)
     if recipe.run.task == "filter":
         return _train_filter(recipe, data, out, runtime, reporting, packs, resume=resume)
     material = load_material(recipe, data, packs, reporting)
@@ -124,6 +121,14 @@ def train_run(  # noqa: PLR0917  recipe, data, where to
             lambda: scored(recipe, out, material, runtime.device, objective.main),
             resume=resume,
         )
+
+
+def _require_free(out: Path) -> None:
+    """Refuse to begin a run in a folder that holds one, or something else."""
+    if (out / LAST).exists():
+        raise UsageFault(f"{out} holds a run already; go on with --resume, or name another folder with --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / runlog.RUN).is_file():
+        raise UsageFault(f"{out} holds something else than a run; name another folder with --out")
 
 
 def load_material(recipe: Recipe, data: Path, packs: Path, reporting: Reporting) -> Material:
@@ -172,7 +177,7 @@ def pack(
 
 def objective_of(recipe: Recipe, material: Material, stack: ExitStack) -> Objective:
     """Return what a recipe trains; what it keeps open is closed with the stack."""
-    seeds(recipe.run.seed)
+    torch.manual_seed(recipe.run.seed)  # of the first weights
     return _OBJECTIVES[recipe.run.task](recipe, material, stack)
 
 
@@ -189,7 +194,7 @@ def _concepts(recipe: Recipe, material: Material, _stack: ExitStack) -> Objectiv
     if sees > options.side:
         raise UsageFault(f"data.side: {options.side} pixels are packed, and the network sees {sees}")
     return ConceptDetection(
-        recipe.tables["network"],
+        network,
         recipe.tables["augment"],
         recipe.tables["decision"],
         Labelled(packed=material.packed_train, concepts=learnt),
@@ -340,64 +345,6 @@ def scored(
     return {"valid_concept_f1": values.mean, "images": values.n}
 
 
-def predict_captions(  # noqa: PLR0917  run, data, where to
-    folder: Path,
-    data: Path,
-    split: str,
-    out: Path,
-    packs: Path,
-    device: Any,  # noqa: ANN401  torch is Any
-    reporting: Reporting,
-) -> int:
-    """Write a run file of a trained captioner; return how many images it answers."""
-    record = runlog.read_run(folder)
-    examples = read_examples(data, split)
-    packed = pack(examples, _data_options(record), packs, reporting.packing, allow_broken=True)
-    found = _said(folder, examples, packed, device, reporting.steps)
-    write_captions(out, examples.ids, found)
-    return len(found)
-
-
-def predict_concepts(  # noqa: PLR0917  runs, data, where to
-    folders: Sequence[Path],
-    data: Path,
-    split: str,
-    out: Path,
-    packs: Path,
-    device: Any,  # noqa: ANN401  torch is Any
-    reporting: Reporting,
-) -> int:
-    """Write a run file of one or several trained networks; return how many images it answers.
-
-    Several networks answer with their mean probability, decided by the rule of the first, fitted anew on the
-    validation split of its own training, since an average is calibrated otherwise than its parts.
-
-    Raises:
-        UsageFault: The networks have other labels or splits.
-    """
-    records = [runlog.read_run(folder) for folder in folders]
-    detectors = [open_detector(folder) for folder in folders]
-    labels = detectors[0].labels
-    for folder, detector in zip(folders, detectors, strict=True):
-        if detector.labels != labels:
-            raise UsageFault(f"{folder}: other labels than {folders[0]}; an ensemble needs the same")
-    examples = read_examples(data, split)
-    found = _together(detectors, records, examples, packs, device, reporting)
-    decision = detectors[0].decision
-    if len(folders) > 1:
-        decision = _refitted(detectors, records, data, packs, device, reporting)
-    cells = decisions.concept_cells(decisions.decide(found, decision), labels)
-    write_csv(out, ("ID", "CUIs"), list(zip(examples.ids, cells, strict=True)))
-    return len(cells)
-
-
-def seeds(seed: int) -> None:
-    """Seed what makes the first weights."""
-    import torch
-
-    torch.manual_seed(seed)
-
-
 def read_names(folder: Path) -> dict[str, str]:
     """Return the canonical name of each concept of a dataset, none where it has no such table."""
     path = folder / "cui_mapping.csv"
@@ -499,57 +446,6 @@ def _chosen(examples: Examples, options: DataOptions) -> Examples:
     if not len(rows):
         raise RejectedInput(f"{examples.folder}: no training image is left by licences and least_concepts")
     return examples if len(rows) == len(examples) else select(examples, rows.tolist())
-
-
-def _said(folder: Path, examples: Examples, packed: Packed, device: Any, progress: Progress) -> list[str]:  # noqa: ANN401
-    """Return a caption for each image of a split, for one that is black because it is broken too."""
-    ready = captions.open_ready(folder, folder / BEST)
-    ready.captioner.to(device)
-    pictures = captions.Captioned(
-        ids=examples.ids,
-        images=packed.images,
-        captions=("",) * len(examples),
-        rows=np.arange(len(examples)),
-    )
-    return captions.predict(ready, pictures, device, progress=progress)
-
-
-def _together(  # noqa: PLR0917  what predict_concepts has
-    detectors: Sequence[concepts.Detector],
-    records: Sequence[Mapping[str, Any]],
-    examples: Examples,
-    packs: Path,
-    device: Any,  # noqa: ANN401  torch is Any
-    reporting: Reporting,
-) -> Any:  # noqa: ANN401  probabilities
-    """Return the mean probability of each label of each image."""
-    members = []
-    for detector, record in zip(detectors, records, strict=True):
-        options = _data_options(record)
-        packed = pack(examples, options, packs, reporting.packing, allow_broken=True)
-        detector.model.to(device)
-        members.append(detector.probabilities(packed.images, device, reporting.steps))
-    return decisions.ensemble(members, [detector.labels for detector in detectors], "mean")
-
-
-def _refitted(  # noqa: PLR0917  what predict_concepts has
-    detectors: Sequence[concepts.Detector],
-    records: Sequence[Mapping[str, Any]],
-    data: Path,
-    packs: Path,
-    device: Any,  # noqa: ANN401  torch is Any
-    reporting: Reporting,
-) -> decisions.Decision:
-    table = records[0]["recipe"]["decision"]["table"]
-    valid = read_examples(data, _data_options(records[0]).valid, (table,))
-    truth, outside = concepts.truth_of(getattr(valid, table), detectors[0].labels)
-    found = _together(detectors, records, valid, packs, device, reporting)
-    return decisions.fit(found, truth, detectors[0].decision.rule, outside)
-
-
-def _data_options(record: Mapping[str, Any]) -> DataOptions:
-    options: DataOptions = read_options(DataOptions, record["recipe"]["data"], f"{runlog.RUN} [data]", Path())
-    return options
 
 
 def _refuse_other(before: Mapping[str, Any], now: Mapping[str, Any], out: Path) -> None:

@@ -42,7 +42,8 @@ def predict(run: Path, data: Path, split: str, out: Path, **options: Any) -> Non
     The file is what the challenge takes: `rocov2-eval validate --strict` finds nothing in it.
     """
     require(*NETWORKS)
-    from baselines.runs import Reporting, predict_captions, predict_concepts
+    from baselines.predictions import predict_captions, predict_concepts
+    from baselines.runs import Reporting
     from baselines.training.runlog import read_run
     from baselines.training.runtime import opened
 

@@ -29,13 +29,14 @@ from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.formats import write_text
 
 RUN, METRICS = "run.json", "metrics.jsonl"
+_EXPECTED = "an object with a recipe"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "safetensors", "numpy", "pillow")
 _NO_GIT: dict[str, Any] = {"commit": None, "is_changed": None}
 
 
 def write_run(folder: Path, document: Mapping[str, Any]) -> None:
     """Write what is to be known of a run."""
-    write_text(folder / RUN, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_document(folder / RUN, document)
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -45,15 +46,32 @@ def read_run(folder: Path) -> dict[str, Any]:
         MissingResource: The folder is none of a run.
         RejectedInput: The document is damaged.
     """
-    path = folder / RUN
+    document = read_document(folder / RUN, _EXPECTED)
+    if not isinstance(document.get("recipe"), dict):
+        raise RejectedInput(f"{folder / RUN}: expected {_EXPECTED}")
+    return document
+
+
+def write_document(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON document of a run folder, in one step."""
+    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_document(path: Path, expected: str = "an object") -> dict[str, Any]:
+    """Return a JSON document of a run folder.
+
+    Raises:
+        MissingResource: There is none.
+        RejectedInput: It is damaged, or no object.
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MissingResource(f"{path}: {error.strerror}; name the folder of a run") from None
     except ValueError as error:
         raise RejectedInput(f"{path}: no JSON ({error})") from None
-    if not isinstance(document, dict) or not isinstance(document.get("recipe"), dict):
-        raise RejectedInput(f"{path}: expected an object with a recipe")
+    if not isinstance(document, dict):
+        raise RejectedInput(f"{path}: expected {expected}")
     return document
 
 

@@ -229,12 +229,10 @@ def _rows(tables: Iterable[Path], options: dict[str, Any]) -> Iterable[ConceptNa
 
 
 def _source(path: Path) -> PackSource:
-    import hashlib
-
     from dataset_builder.concepts.model_pack import PackSource
+    from rocov2_eval.option_tables import file_digest
 
-    with path.open("rb") as stream:
-        return PackSource(name=path.name, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
+    return PackSource(name=path.name, sha256=file_digest(path))
 
 
 def _umls_sources(folder: Path | None) -> list[PackSource]:
