@@ -97,6 +97,7 @@ setup(
         "jinja2>=3.1",
         "jsonschema>=4.18",
         "markupsafe>=2.1",
+        "msgspec>=0.19",
         "numpy>=1.26",
         "pyyaml>=6",
         "rapidfuzz>=3.6",

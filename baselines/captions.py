@@ -43,10 +43,10 @@ from baselines.training.objective import Group, Share, split_by_decay
 from rocov2_eval.command import silent
 from rocov2_eval.encoders import Encoder
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.formats import write_text
 from rocov2_eval.metrics import bertscore, rouge
-from rocov2_eval.option_tables import read_options
 from rocov2_eval.records import IntArray
+from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.options import read_options
 
 FACTS = "captioner.json"
 TOKENIZER = "tokenizer"

@@ -28,8 +28,8 @@ from baselines.training import checkpoint, runlog
 from baselines.training.loop import BEST
 from baselines.training.objective import Group, Share, split_by_decay
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.formats import write_csv
 from rocov2_eval.records import FloatArray, IntArray
+from rocov2_eval.shelf.csv_files import write_csv
 
 LABELS, DECISION, RULES_TABLE, NETWORK = "labels.csv", "decision.json", "decisions.csv", "network.json"
 _VALIDATED_AT_ONCE = 256  # images

@@ -22,8 +22,8 @@ from baselines.models.captioner import CaptionerOptions
 from baselines.selfcritical import SelfCriticalOptions
 from baselines.training.loop import TrainingOptions
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
-from rocov2_eval.option_tables import read_options
+from rocov2_eval.shelf.options import read_options
+from rocov2_eval.shelf.words import shorten
 
 Task = Literal["concepts", "captions", "self-critical", "filter"]
 _SUFFIX = ".toml"

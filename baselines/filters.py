@@ -33,8 +33,8 @@ from baselines.training.objective import Group, Share, split_by_decay
 from baselines.training.runtime import Runtime
 from rocov2_eval.command import silent
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.formats import write_text
 from rocov2_eval.records import FloatArray, IntArray
+from rocov2_eval.shelf.files import write_text
 
 FACTS = "filter.json"
 TASKS = ("radiology", "compound")

@@ -15,8 +15,8 @@ from baselines.models.captioner import Captioner
 from baselines.models.text import Text, decode
 from rocov2_eval.command import silent
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.formats import write_csv
 from rocov2_eval.records import IntArray
+from rocov2_eval.shelf.csv_files import write_csv
 
 HEADER = ("ID", "Caption")
 

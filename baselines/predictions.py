@@ -19,8 +19,8 @@ from baselines.runs import Progress, Reporting, pack
 from baselines.training import runlog
 from baselines.training.loop import BEST
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.formats import write_csv
-from rocov2_eval.option_tables import read_options
+from rocov2_eval.shelf.csv_files import write_csv
+from rocov2_eval.shelf.options import read_options
 
 
 def predict_captions(  # noqa: PLR0917  run, data, where to

@@ -29,8 +29,8 @@ from baselines.training.runtime import Runtime
 from rocov2_eval.command import silent
 from rocov2_eval.encoders import TextEncoder
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
-from rocov2_eval.formats import write_text
+from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.words import shorten
 
 Progress = Callable[[int, int], None]
 

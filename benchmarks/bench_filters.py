@@ -34,9 +34,9 @@ from dataset_builder.filters.captions import select as select_captions
 from dataset_builder.filters.compound import DEFAULT_THRESHOLD, CompoundOptions
 from dataset_builder.filters.compound import select as select_figures
 from dataset_builder.filters.picture_panels import SIDE, panels_seen
-from dataset_builder.pictures import Unreadable, read_pixels
 from dataset_builder.pmc.jats import read_article
 from dataset_builder.records import Figure, Graphic
+from rocov2_eval.shelf.pictures import Unreadable, read_pixels
 
 FILES = SHARED / "images" / "files"
 GUTTERS = (("white", 3), ("white", 6), ("white", 12), ("black", 4), ("black", 10), ("none", 0))

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Literal
 
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
-from rocov2_eval.formats import BYTE_ORDER_MARK, load
+from rocov2_eval.formats import load
+from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
+from rocov2_eval.shelf.words import shorten
 
 Kind = Literal["articles", "images", "captions"]
 Role = Literal["id", "split", "article", "caption", "image"]

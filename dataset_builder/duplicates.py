@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dataset_builder.pictures import UNREADABLE, Unreadable, is_deep, look, opaque
 from dataset_builder.records import Drop, ImageFacts
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import IntArray
+from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable, is_deep, look, opaque
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from dataset_builder.csv_tables import csv_rows
 from dataset_builder.figure_tables import FigureTable, key_of_row
 from rocov2_eval.errors import RejectedInput
+from rocov2_eval.shelf.csv_files import read_rows
 
 _HEADER = ("PMCID", "file", "split", "ID", "linked")
 
@@ -51,7 +51,7 @@ def read_earlier(path: Path) -> Earlier:
     """
     images: dict[str, Assignment] = {}
     splits: defaultdict[str, set[str]] = defaultdict(set)
-    for line, row in csv_rows(path, _HEADER):
+    for line, row in read_rows(path, _HEADER):
         if not all(row[name] for name in _HEADER if name != "linked"):
             raise RejectedInput(f"{path}:{line}: an empty cell, expected PMCID,file,split,ID")
         key = key_of_row(row["PMCID"], row["file"])

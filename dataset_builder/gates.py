@@ -18,7 +18,7 @@ from dataset_builder.kappa_table import read_kappas
 from dataset_builder.records import Figure, StageCount
 from rocov2_eval.breakdown import FACETS, order_of
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 Action = Literal["warn", "fail", "off"]
 Outcome = Literal["pass", "warn", "fail", "not measured"]

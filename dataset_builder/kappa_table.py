@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
-from rocov2_eval.formats import BYTE_ORDER_MARK, load
+from rocov2_eval.formats import load
+from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
+from rocov2_eval.shelf.words import shorten
 
 _FACET, _KAPPA = "facet", "kappa"
 _FACETS = "facets"  # of a report: an object of facets, each an object with its kappa

@@ -8,7 +8,7 @@ from typing import Any
 
 from dataset_builder.leaks import Check, Leak, LeakReport
 from rocov2_eval import __version__
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 SCHEMA_VERSION = 1
 _SHOWN_IDS = 3

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from dataset_builder.dataset_tables import Dataset, Kind, Row, bare
 from dataset_builder.duplicates import DEFAULT_DISTANCE, Fingerprint, clusters, fingerprint
-from dataset_builder.pictures import Unreadable
 from dataset_builder.pmc.layout import normal_pmcid
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.pictures import Unreadable
+from rocov2_eval.shelf.words import shorten
 
 _MOST_BYTES = 1 << 28
 _NO_WORD = re.compile(r"[\W_]+")

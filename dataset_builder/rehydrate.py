@@ -14,14 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.csv_tables import csv_rows
 from dataset_builder.pmc.client import FetchFailed, PmcClient
 from dataset_builder.pmc.layout import ArticleMetadata, find_media, normal_pmcid
 from dataset_builder.records import Media
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import finding, shorten
-from rocov2_eval.formats import write_text
+from rocov2_eval.findings import finding
 from rocov2_eval.records import Finding
+from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.words import shorten
 
 REPORT = "rehydrated.csv"
 HEADER = ("pmcid", "file", "outcome", "version", "key")
@@ -66,7 +67,7 @@ def read_list(path: Path, pmcid_column: str, file_column: str) -> list[Wanted]:
     """
     found: list[Finding] = []
     wanted: dict[Wanted, None] = {}
-    for line, row in csv_rows(path, ()):
+    for line, row in read_rows(path, ()):
         lacking = [name for name in (pmcid_column, file_column) if name not in row]
         if lacking:
             held = shorten(", ".join(row), 200)

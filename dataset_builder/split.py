@@ -19,8 +19,8 @@ import numpy as np
 from dataset_builder.duplicates import first_of_each
 from dataset_builder.records import SPLITS
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
 from rocov2_eval.records import BoolArray, FloatArray, IntArray
+from rocov2_eval.shelf.words import shorten
 
 Share = float | int | Literal["rest"]
 DEFAULT_SHARES: Mapping[str, Share] = {"train": "rest", "valid": 0.125, "test": 0.125}  # much as ROCOv2's

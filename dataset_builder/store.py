@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.formats import write_bytes
+from rocov2_eval.shelf.files import write_bytes
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://")
 

@@ -26,9 +26,9 @@ from dataset_builder.packaging.reading import (
     truth_rows,
 )
 from dataset_builder.packaging.sums import SUMS, files_below, read_sums, sha256_of
-from dataset_builder.pictures import Unreadable
 from dataset_builder.records import SPLITS
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.pictures import Unreadable
+from rocov2_eval.shelf.words import shorten
 
 _SHOWN = 3  # names in a message
 _IDENTIFIER = re.compile(rb"PMC[ _]?\d{4,}|(?<![\d.])10\.\d{4,9}/[-._;()/:a-z0-9]{3,}", re.IGNORECASE)

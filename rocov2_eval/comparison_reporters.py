@@ -11,7 +11,6 @@ from typing import Any
 
 from rocov2_eval import __version__
 from rocov2_eval.comparison import Comparison, Pair
-from rocov2_eval.findings import shorten
 from rocov2_eval.records import Interval
 from rocov2_eval.reporters import (
     columns,
@@ -22,6 +21,7 @@ from rocov2_eval.reporters import (
     reasons,
     to_json,
 )
+from rocov2_eval.shelf.words import shorten
 
 SCHEMA_VERSION = 1
 _MOST_IN_DETAIL = 3  # runs of which every pair is shown by group and image

@@ -349,9 +349,3 @@ def explain(code: str) -> str:
 def is_rejected(found: Iterable[Finding]) -> bool:
     """Tell whether any finding keeps the file from being scored."""
     return any(item.severity == "error" for item in found)
-
-
-def shorten(text: str, width: int = 60) -> str:
-    """Return text fit for a message: control characters escaped, cut at `width` characters."""
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: width + 1])
-    return safe if len(safe) <= width else safe[: width - 1] + "…"

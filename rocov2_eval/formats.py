@@ -1,4 +1,4 @@
-"""The one parser of runs and truth files, and the writer of CSV files in the ROCOv2 layout.
+"""The one parser of runs and truth files.
 
 Bytes become rows as Python's `csv` module makes them of a file opened in text mode, because that is what
 every official evaluator reads with; what it would stop at becomes a finding.
@@ -10,13 +10,11 @@ import csv
 import gc
 import hashlib
 import io
-import os
 import re
 import stat
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,15 +28,16 @@ import numpy as np
 from rocov2_eval.concept_cells import Cell, Ragged, ragged
 from rocov2_eval.editions import Dialect
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import finding, findings, shorten
+from rocov2_eval.findings import finding, findings
 from rocov2_eval.records import BoolArray, Finding, IntArray, Severity, Task
+from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
+from rocov2_eval.shelf.words import shorten
 
 # What a hostile file may cost at most: some 3 GB and 15 seconds. A run of a million images has 70 MB.
 MOST_BYTES = 1 << 28
 MOST_LINES = 2_000_000
 MOST_SEPARATORS = 32_000_000
 MOST_MEMBERS = 1000  # of an archive, whatever a Mac adds included
-BYTE_ORDER_MARK = "\ufeff"
 SECOND_CELL: dict[str, Task] = {"cuis": "concepts", "caption": "captions"}
 LAYOUT = Dialect(delimiter=",", quoted=True, header="optional")  # of the ROCOv2 release
 _CONCEPT_CELL = re.compile(r"\s*[Cc]\d+\s*(;\s*[Cc]\d+\s*)*;?\s*")
@@ -212,40 +211,6 @@ def is_layout(source: Source) -> bool:
     """Tell whether a truth file is in the ROCOv2 layout: a comma-separated header that starts with ID."""
     first = source.text.lstrip(BYTE_ORDER_MARK).partition("\n")[0].strip().lower().replace('"', "")
     return first.startswith("id,")
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a CSV file in the ROCOv2 dialect: UTF-8, LF, comma, minimal quoting; all of it or nothing."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, buffer.getvalue())
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under its final name in one step, so that a half-written file is never seen."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file under its final name in one step; a device or pipe, such as /dev/stdout, is written to."""
-    if path.exists() and not path.is_file():
-        with path.open("wb") as stream:
-            stream.write(content)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _rejected(code: str, path: str, line: int | None, message: str) -> RejectedInput:

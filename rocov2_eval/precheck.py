@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rocov2_eval.findings import findings, shorten
-from rocov2_eval.formats import BYTE_ORDER_MARK, LAYOUT, Source, csv_rows, physical_lines
+from rocov2_eval.findings import findings
+from rocov2_eval.formats import LAYOUT, Source, csv_rows, physical_lines
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.schemas import row_schema
+from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
+from rocov2_eval.shelf.words import shorten
 
 _HEADERS: dict[Task, list[str]] = {"concepts": ["ID", "CUIs"], "captions": ["ID", "Caption"]}
 Fault = tuple[int | None, str]

@@ -17,11 +17,12 @@ from typing import Any
 from rocov2_eval import __version__
 from rocov2_eval.concept_errors import ConceptCount
 from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.findings import RULES, shorten
-from rocov2_eval.formats import write_bytes, write_text
+from rocov2_eval.findings import RULES
 from rocov2_eval.metrics import main_outputs
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.scoring import Group, Report
+from rocov2_eval.shelf.files import write_bytes, write_text
+from rocov2_eval.shelf.words import shorten
 
 RESULT_SCHEMA_VERSION = 1
 _NOT_COMPARED = "none of the chosen images can be compared"

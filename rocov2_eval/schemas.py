@@ -9,8 +9,9 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import finding, findings, shorten
+from rocov2_eval.findings import finding, findings
 from rocov2_eval.records import Finding, Task
+from rocov2_eval.shelf.words import shorten
 
 SchemaName = Literal["concept_row", "caption_row", "submission", "result", "comparison", "leaderboard"]
 _MOST_JSON_BYTES = 1 << 24

@@ -11,9 +11,10 @@ from rocov2_eval.align import align
 from rocov2_eval.concept_cells import Cell
 from rocov2_eval.editions import Dialect, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import finding, findings, is_rejected, shorten
+from rocov2_eval.findings import finding, findings, is_rejected
 from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Table, is_layout, load, read_table
 from rocov2_eval.records import Finding, Task
+from rocov2_eval.shelf.words import shorten
 
 SPLITS = ("test", "valid", "train")
 _FILE_NAME: dict[Task, str] = {"concepts": "concepts.csv", "captions": "captions.csv"}

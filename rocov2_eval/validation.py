@@ -10,10 +10,11 @@ import numpy as np
 from rocov2_eval.align import align
 from rocov2_eval.concept_cells import Cell, Ragged, renamed
 from rocov2_eval.editions import CaptionRules, Dialect, Edition, caption_rules
-from rocov2_eval.findings import finding, findings, shorten
+from rocov2_eval.findings import finding, findings
 from rocov2_eval.formats import ANY_NUMBER, Source, Table, read_table
 from rocov2_eval.records import Finding, Severity, Task
 from rocov2_eval.schemas import row_schema
+from rocov2_eval.shelf.words import shorten
 from rocov2_eval.textnorm import normalise
 
 _SHOWN_IDS = 3

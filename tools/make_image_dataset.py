@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rocov2_eval.editions import DIRECTION_CUIS, LABELS, MODALITY_CUIS, REGION_CUIS
-from rocov2_eval.formats import write_csv
+from rocov2_eval.shelf.csv_files import write_csv
 
 # Upper ends of the shares of the groups. With a source left out, no other is tested on.
 SHARES: Mapping[str, float] = {"train": 0.7, "valid": 0.8, "test": 1.0}

@@ -40,9 +40,9 @@ from baselines.training.loop import LAST, TrainingOptions
 from baselines.training.runtime import opened
 from dataset_builder.filters.compound import DEFAULT_THRESHOLD
 from dataset_builder.filters.picture_panels import SIDE, panels_seen
-from dataset_builder.pictures import Unreadable, read_pixels
 from rocov2_eval.command import progress_bar
 from rocov2_eval.records import IntArray
+from rocov2_eval.shelf.pictures import Unreadable, read_pixels
 
 ROOT = Path(__file__).resolve().parent.parent
 THRESHOLD = 0.5

@@ -69,7 +69,7 @@ def experiment(name: str, data: Path, **options: Any) -> None:  # noqa: ANN401  
     from baselines.experiments import AUTOMATIC, UNFILTERED, run_experiment, table_json, table_text
     from baselines.runs import Reporting
     from baselines.training.runtime import opened
-    from rocov2_eval.formats import write_text
+    from rocov2_eval.shelf.files import write_text
 
     recipe = read_recipe(options["recipe"], options["overrides"])
     if recipe.run.task != "concepts":

@@ -19,9 +19,10 @@ from typing import Any, Literal, get_args
 
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import findings, shorten
+from rocov2_eval.findings import findings
 from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Table, csv_rows, load, read_table
 from rocov2_eval.records import Finding, Task
+from rocov2_eval.shelf.words import shorten
 from rocov2_eval.truth import Place, Truth, read_truth
 
 Need = Literal["captions", "concepts", "concepts_manual"]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 PixelArray = npt.NDArray[np.uint8]
 Fit = Literal["letterbox", "squash"]

@@ -36,11 +36,11 @@ from baselines.data.pack_records import (
     write_record,
 )
 from baselines.data.picture_files import close_archives, read_picture, stamp
-from baselines.data.processes import run_tasks
 from rocov2_eval.command import silent
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
 from rocov2_eval.records import IntArray
+from rocov2_eval.shelf.processes import run_tasks
+from rocov2_eval.shelf.words import shorten
 
 _BLOCK = 128  # pictures that are done, or done again, together
 _NAMED = 10  # broken pictures that a message lists

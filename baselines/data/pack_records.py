@@ -16,7 +16,7 @@ from typing import Any
 
 from baselines.data.decoding import Fit
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.formats import write_text
+from rocov2_eval.shelf.files import write_text
 
 REVISION = 1  # raised whenever the same files give other pixels
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 _MOST_BYTES = 1 << 28  # of a picture file
 _UNREADABLE = (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError)

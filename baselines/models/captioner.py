@@ -26,7 +26,7 @@ from torch.nn import functional
 from baselines.models.adapters import MARK, add_adapters
 from baselines.models.text import IGNORED
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 Conditioning = Literal["cross", "prefix"]
 Frozen = Literal["none", "encoder", "decoder", "both"]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
 from rocov2_eval.records import IntArray
+from rocov2_eval.shelf.words import shorten
 
 END = "<|endoftext|>"  # as GPT-2 and BioMedLM spell it
 IGNORED = -100  # what torch's cross-entropy leaves out

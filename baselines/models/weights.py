@@ -21,7 +21,7 @@ import torch
 
 from baselines.models.efficientnet import EfficientNet
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 PREFIX = "timm/"
 FILE = "model.safetensors"

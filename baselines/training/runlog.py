@@ -26,7 +26,7 @@ import torch
 
 from rocov2_eval import __version__
 from rocov2_eval.errors import MissingResource, RejectedInput
-from rocov2_eval.formats import write_text
+from rocov2_eval.shelf.files import write_text
 
 RUN, METRICS = "run.json", "metrics.jsonl"
 _EXPECTED = "an object with a recipe"

@@ -10,7 +10,7 @@ from dataset_builder.agreement.planning import ClassPlan, Plan
 from dataset_builder.agreement.text_tables import aligned, escaped, markdown_table
 from rocov2_eval import __version__
 from rocov2_eval.editions import LABELS
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 SCHEMA_VERSION = 1
 _HEADER = ("class", "share", "draw", "expected width", "images for the width")

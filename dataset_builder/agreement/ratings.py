@@ -14,8 +14,8 @@ from dataset_builder.curation.collecting import collect
 from dataset_builder.curation.exchange import Export
 from dataset_builder.curation.facets import FACETS, UNSURE
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
 from rocov2_eval.records import IntArray
+from rocov2_eval.shelf.words import shorten
 
 Unsure = Literal["class", "exclude"]
 

@@ -20,9 +20,9 @@ from dataset_builder.agreement.evidence import (
 from dataset_builder.agreement.ratings import Ratings, Unsure, label_of, tabulate
 from dataset_builder.curation.annotations import Annotation
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.findings import shorten
 from rocov2_eval.records import IntArray, Interval
 from rocov2_eval.resampling import Bootstrap
+from rocov2_eval.shelf.words import shorten
 
 FLOOR = 0.6  # below it ROCOv2 counts a facet as not agreed upon
 _PAIR = 2

@@ -13,7 +13,7 @@ from dataset_builder.agreement.report import Agreement, AgreementReport, FacetAg
 from dataset_builder.agreement.text_tables import aligned, escaped, markdown_table
 from dataset_builder.curation.facets import FACETS
 from rocov2_eval import __version__
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 SCHEMA_VERSION = 1
 _PAIR = 2

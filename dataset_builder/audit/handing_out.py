@@ -29,7 +29,7 @@ from dataset_builder.curation import formats, label_studio
 from dataset_builder.curation.annotations import Task
 from dataset_builder.curation.pictures_out import FOLDER as PICTURES
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 KEY_FOLDER, RATERS_FOLDER = "secret", "raters"
 _LOCAL_FILES = "/data/local-files/?d="  # where Label Studio serves what lies below its document root

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from dataset_builder.audit.sampling import Item, Kind, Sample, SampleOptions
-from dataset_builder.csv_tables import csv_rows
 from rocov2_eval import __version__
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
-from rocov2_eval.formats import write_text
+from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.words import shorten
 
 KEY, DESIGN = "key.csv", "design.json"
 HEADER = ("item", "kind", "image", "cui", "types", "modality", "population")
@@ -61,7 +61,7 @@ def read_key(path: Path) -> dict[str, Item]:
         RejectedInput: It is no key, or a row of it is broken.
     """
     items: dict[str, Item] = {}
-    for line, row in csv_rows(path, HEADER):
+    for line, row in read_rows(path, HEADER):
         item = _item(f"{path}:{line}", row)
         if item.item in items:
             raise RejectedInput(f"{path}:{line}: item {item.item} stands twice, expected once")

@@ -10,7 +10,7 @@ from typing import Any
 from dataset_builder.audit.licences import Group, LicenceReport, Loss
 from dataset_builder.gates import share_text
 from rocov2_eval import __version__
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 SCHEMA_VERSION = 1
 _PLURALS: Mapping[str, str] = {"modality": "modalities", "split": "splits"}

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dataset_builder.csv_tables import csv_rows
 from dataset_builder.dataset_tables import GUESSES
 from dataset_builder.filters.licences import normalise
 from rocov2_eval.breakdown import FACETS
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.words import shorten
 
 NOT_TOLD = "not told"
 DIMENSIONS = ("split", "modality", "year", "journal")
@@ -133,19 +133,19 @@ def _folder_rows(folder: Path) -> list[dict[str, str]]:
     for path in sorted(folder.glob("*_*.csv")):
         match = _SPLIT_TABLE.fullmatch(path.name)
         if match:
-            for _, row in csv_rows(path, ("ID",)):
+            for _, row in read_rows(path, ("ID",)):
                 rows[row["ID"].strip()] = {"id": row["ID"].strip(), "split": match["split"]}
     full, brief = folder / "attribution.csv", folder / "license_information.csv"
     if not (full.is_file() or brief.is_file()):
         raise UsageFault(f"{folder}: neither attribution.csv nor license_information.csv, so no licences")
     if brief.is_file():
-        for _, row in csv_rows(brief, ("ID", "PMCID", "Attribution")):
+        for _, row in read_rows(brief, ("ID", "PMCID", "Attribution")):
             code, _, cited = row["Attribution"].partition("[")
             year = _YEAR_CITED.search(cited)
             told = {"licence": code, "article": row["PMCID"], "year": year[1] if year else ""}
             rows.setdefault(row["ID"].strip(), {"id": row["ID"].strip()}).update(told)
     if full.is_file():
-        for _, row in csv_rows(full, ("ID", "PMCID", "Licence")):
+        for _, row in read_rows(full, ("ID", "PMCID", "Licence")):
             told = {"licence": row["Licence"], "article": row["PMCID"]}
             rows.setdefault(row["ID"].strip(), {"id": row["ID"].strip()}).update(told)
     return list(rows.values())
@@ -158,7 +158,7 @@ def _file_rows(path: Path, where: Sequence[tuple[str, str]]) -> list[dict[str, s
     rows: list[dict[str, str]] = []
     columns: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
-    for line, row in csv_rows(path, ()):
+    for line, row in read_rows(path, ()):
         if not rows and not columns:
             columns = _columns(path, list(row))
             _require_columns(path, row, wanted)
@@ -231,7 +231,7 @@ def _concepts(cell: str) -> tuple[str, ...]:
 
 
 def _cells(paths: Iterable[Path]) -> dict[str, str]:
-    return {row["ID"].strip(): row["CUIs"] for path in paths for _, row in csv_rows(path, ("ID", "CUIs"))}
+    return {row["ID"].strip(): row["CUIs"] for path in paths for _, row in read_rows(path, ("ID", "CUIs"))}
 
 
 def _articles(paths: Iterable[Path]) -> dict[str, dict[str, str]]:
@@ -239,7 +239,7 @@ def _articles(paths: Iterable[Path]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for path in paths:
         columns: dict[str, str] = {}
-        for _, row in csv_rows(path, ("PMCID",)):
+        for _, row in read_rows(path, ("PMCID",)):
             if not columns:
                 plain = {re.sub(r"[\s_-]", "", name).lower(): name for name in reversed(list(row))}
                 columns = {

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_builder.concepts.table import read_names
-from dataset_builder.csv_tables import csv_rows
 from rocov2_eval.breakdown import FACETS
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.words import shorten
 
 NO_TYPE = "untyped"  # of a concept whose semantic type no table tells
 _CUI = re.compile(r"C\d{7}")
@@ -129,7 +129,7 @@ def read_concepts(types: Iterable[Path], names: Iterable[Path]) -> dict[str, Con
     """
     found: dict[str, Concept] = {}
     for path in types:
-        for line, row in csv_rows(path, ("cui", "types")):
+        for line, row in read_rows(path, ("cui", "types")):
             concept = _concept(path, line, row)
             earlier = found.setdefault(concept.cui, concept)
             if earlier.type != concept.type:
@@ -151,7 +151,7 @@ def _cells(paths: Iterable[Path], column: str) -> dict[str, tuple[Path, int, str
     """Return path, line and cell of each image."""
     cells: dict[str, tuple[Path, int, str]] = {}
     for path in paths:
-        for line, row in csv_rows(path, ("ID", column)):
+        for line, row in read_rows(path, ("ID", column)):
             image_id = row["ID"].strip()
             if not image_id:
                 raise RejectedInput(f"{path}:{line}: a row without an image id in the column ID")

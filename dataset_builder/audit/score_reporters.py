@@ -12,7 +12,7 @@ from dataset_builder.audit.missed_concepts import Gap
 from dataset_builder.audit.scoring import AuditReport, RaterScore, TypeScore
 from dataset_builder.concepts.semantic_types import type_name
 from rocov2_eval import __version__
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 SCHEMA_VERSION = 1
 DEFINITIONS: Mapping[str, str] = {

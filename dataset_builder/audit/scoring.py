@@ -36,7 +36,7 @@ from dataset_builder.curation.collecting import collect
 from dataset_builder.curation.exchange import Export
 from dataset_builder.curation.facets import UNSURE
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 ALL_TYPES = "all"
 MOST_FALSE_ALARMS = 0.2  # a rater who takes more decoys for shown is flagged; our own limit

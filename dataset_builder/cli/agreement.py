@@ -175,7 +175,7 @@ def agreement_size(shares: tuple[str, ...], strata: Path | None, drawn: Path | N
     """
     from dataset_builder.agreement.plan_reporters import REPORTERS
     from dataset_builder.agreement.planning import PlanOptions, draw, frequencies, plan
-    from rocov2_eval.formats import write_csv
+    from rocov2_eval.shelf.csv_files import write_csv
 
     if bool(shares) == bool(strata):
         raise UsageFault("expected either --share for each class or --strata")
@@ -218,13 +218,13 @@ def _chosen(path: Path, facets: tuple[str, ...], raters: tuple[str, ...]) -> Ite
 
 def _annotations(path: Path) -> Iterator[Annotation]:
     """Yield the answers of a table; a facet of one's own takes any."""
-    from dataset_builder.csv_tables import csv_rows
     from dataset_builder.curation.annotations import Annotation
     from dataset_builder.curation.exchange import named_image, utc_time, value_of
     from dataset_builder.curation.facets import FACETS
+    from rocov2_eval.shelf.csv_files import read_rows
 
     is_empty = True
-    for line, row in csv_rows(path, ("image", "facet", "CUI", "rater")):
+    for line, row in read_rows(path, ("image", "facet", "CUI", "rater")):
         place = f"{path}:{line}"
         facet, said, rater = (row[name].strip() for name in ("facet", "CUI", "rater"))
         if not (facet and said and rater):
@@ -243,11 +243,11 @@ def _annotations(path: Path) -> Iterator[Annotation]:
 
 
 def _strata(path: Path) -> Iterator[tuple[str, str]]:
-    from dataset_builder.csv_tables import csv_rows
-    from rocov2_eval.findings import shorten
+    from rocov2_eval.shelf.csv_files import read_rows
+    from rocov2_eval.shelf.words import shorten
 
     lines: dict[str, int] = {}
-    for line, row in csv_rows(path, ("image", "class")):
+    for line, row in read_rows(path, ("image", "class")):
         image, value = row["image"].strip(), row["class"].strip()
         if not image or not value:
             raise RejectedInput(f"{path}:{line}: expected an image and its class, found an empty cell")

@@ -66,7 +66,7 @@ def _executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("file", metavar="BUILD.TOML", type=click.Path(path_type=Path), default=Path("build.toml"))
 def init(file: Path) -> None:
     """Write a build.toml to begin with: every table, with the defaults and what they mean."""
-    from rocov2_eval.formats import write_text
+    from rocov2_eval.shelf.files import write_text
 
     if file.exists():
         raise UsageFault(f"{file} is there already; name another file")

@@ -196,7 +196,7 @@ def mentions(file: Path, out: Path) -> None:
     from dataset_builder.concepts.extraction import CaptionConcepts
     from dataset_builder.running.config import read_build
     from dataset_builder.running.runner import figures_of_build
-    from rocov2_eval.formats import write_text
+    from rocov2_eval.shelf.files import write_text
 
     figures = [figure for stage, figure in figures_of_build(read_build(file)) if stage == "package"]
     if not figures:
@@ -230,7 +230,7 @@ def _rows(tables: Iterable[Path], options: dict[str, Any]) -> Iterable[ConceptNa
 
 def _source(path: Path) -> PackSource:
     from dataset_builder.concepts.model_pack import PackSource
-    from rocov2_eval.option_tables import file_digest
+    from rocov2_eval.shelf.files import file_digest
 
     return PackSource(name=path.name, sha256=file_digest(path))
 
@@ -242,7 +242,7 @@ def _umls_sources(folder: Path | None) -> list[PackSource]:
 
 
 def _write(path: Path, text: str) -> None:
-    from rocov2_eval.formats import write_text
+    from rocov2_eval.shelf.files import write_text
 
     try:
         write_text(path, text)

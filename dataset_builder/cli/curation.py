@@ -238,9 +238,9 @@ def _refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | 
 
 def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> tuple[list[Task], dict[str, str]]:
     """Return the tasks of a build or folder, and the modality by image as far as it is known."""
-    from dataset_builder.csv_tables import csv_rows
     from dataset_builder.curation.facets import FACETS
     from dataset_builder.curation.tasks import is_dataset, modalities, tasks_of
+    from rocov2_eval.shelf.csv_files import read_rows
 
     facets = options["facets"] or tuple(FACETS)
     if source.is_dir():
@@ -248,7 +248,7 @@ def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> tuple[list[
     else:
         tasks = _tasks_of_build(source, pictures, facets, captions=options["captions"])
     if options["only"]:
-        wanted = {row["image"].strip() for _, row in csv_rows(options["only"], ("image",))}
+        wanted = {row["image"].strip() for _, row in read_rows(options["only"], ("image",))}
         tasks = [task for task in tasks if task.image in wanted]
         if not tasks:
             raise UsageFault(f"{options['only']}: none of its images is in {source}")

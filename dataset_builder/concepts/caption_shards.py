@@ -28,10 +28,10 @@ from dataset_builder.concepts.extraction import (
     summarise,
     types_of,
 )
-from dataset_builder.csv_tables import csv_rows
 from rocov2_eval.concept_extraction import MedcatExtractor
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.words import shorten
 
 SHARD = 1000  # captions
 # With two processors a second worker makes the start 1.7 seconds longer and the rest 1.87 times as fast; one
@@ -95,7 +95,7 @@ def read_captions(files: Sequence[Path]) -> list[Caption]:
     """
     captions: dict[str, str] = {}
     for path in files:
-        for line, row in csv_rows(path, _HEADER):
+        for line, row in read_rows(path, _HEADER):
             image_id = row["ID"].strip()
             if not image_id:
                 raise RejectedInput(f"{path}:{line}: a row without an ID")

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from dataset_builder.csv_tables import csv_rows
 from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.words import shorten
 
 Status = Literal["P", "A", "N"]
 PREFERRED: Status = "P"
@@ -98,7 +98,7 @@ def read_concept_table(path: Path) -> Iterator[ConceptName]:
     Raises:
         RejectedInput: A column is missing, or a cell holds something else.
     """
-    for line, row in csv_rows(path, ("cui", "name")):
+    for line, row in read_rows(path, ("cui", "name")):
         types = next((row[column] for column in _TYPE_COLUMNS if column in row), "")
         yield concept_name(
             row["cui"],

@@ -11,7 +11,7 @@ from dataset_builder.concepts.concept_names import Nameless
 from dataset_builder.concepts.extraction import REASONS, ExtractionSummary
 from dataset_builder.concepts.model_pack import DESCRIPTION, PackSummary
 from rocov2_eval import __version__
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 SCHEMA_VERSION = 1
 _MOST_SHOWN = 20

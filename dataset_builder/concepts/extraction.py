@@ -16,7 +16,7 @@ from dataset_builder.concepts.semantic_types import DEFAULT_TYPES, RemovedType, 
 from dataset_builder.records import Reason, Removal
 from rocov2_eval.concept_extraction import ConceptExtractor, MedcatExtractor, Mention, longest, open_pack
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 REASONS: Mapping[Reason, str] = {
     "type": "of a semantic type that is left out",

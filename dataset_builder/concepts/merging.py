@@ -15,7 +15,7 @@ from typing import Protocol
 from dataset_builder.records import Conflict
 from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 XRAY = "C1306645"
 

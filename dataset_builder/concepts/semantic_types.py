@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rocov2_eval.concept_extraction import Mention
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 DEFAULT = "default"
 ALL = "all"

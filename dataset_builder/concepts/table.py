@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from dataset_builder.csv_tables import csv_rows
 from dataset_builder.figure_tables import FigureTable, key_of_row
 from dataset_builder.records import Drop, Figure
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.words import shorten
 
 STAGE = "concepts"
 NO_CONCEPT = "no concept"
@@ -75,7 +75,7 @@ def read_table(path: Path) -> FigureTable[FigureConcepts]:
         RejectedInput: A column is missing, a row stands twice or holds something that is no CUI.
     """
     found: dict[str, FigureConcepts] = {}
-    for line, row in csv_rows(path, _HEADER):
+    for line, row in read_rows(path, _HEADER):
         key = key_of_row(row["PMCID"], row["file"])
         if key in found:
             raise RejectedInput(f"{path}:{line}: {shorten(key)} stands twice, expected once")
@@ -92,7 +92,7 @@ def read_names(path: Path) -> dict[str, str]:
         RejectedInput: A column is missing, a CUI stands twice with two names, or is none.
     """
     names: dict[str, str] = {}
-    for line, row in csv_rows(path, ("CUI", "Canonical name")):
+    for line, row in read_rows(path, ("CUI", "Canonical name")):
         (cui,) = _cuis(row["CUI"], path, line) or ("",)
         name = row["Canonical name"].strip()
         if not cui or not name:

@@ -15,7 +15,7 @@ from typing import IO
 
 from dataset_builder.concepts.concept_names import AUTOMATIC, PREFERRED, ConceptName, concept_name
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 NAMES_FILE = "MRCONSO.RRF"
 TYPES_FILE = "MRSTY.RRF"

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dataset_builder.csv_tables import csv_rows
 from dataset_builder.curation.annotations import Annotation
 from dataset_builder.curation.exchange import value_of
 from dataset_builder.curation.facets import FACETS, MODALITY, NONE, UNSURE, Facets, choice_named
 from dataset_builder.curation.formulas import refuse_formulas
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
-from rocov2_eval.formats import write_csv
+from rocov2_eval.shelf.csv_files import read_rows, write_csv
+from rocov2_eval.shelf.words import shorten
 
 Policy = Literal["unanimous", "majority", "senior"]
 
@@ -182,7 +181,7 @@ def read_manual(path: Path, facets: Facets = FACETS) -> dict[str, dict[str, str]
         RejectedInput: A column is missing, or a row is not understood or stands twice.
     """
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    for line, row in csv_rows(path, MANUAL_HEADER):
+    for line, row in read_rows(path, MANUAL_HEADER):
         place = f"{path}:{line}"
         image, facet = row["image"].strip(), row["facet"].strip()
         if not image:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dataset_builder.csv_tables import csv_rows
 from dataset_builder.curation.annotations import Annotation
 from dataset_builder.curation.exchange import Export
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.words import shorten
 
 _LISTED = 5  # raters named in a message
 
@@ -103,7 +103,7 @@ def read_names(path: Path) -> dict[str, str]:
         RejectedInput: A column is missing, a cell is empty, or a rater stands twice.
     """
     names: dict[str, str] = {}
-    for line, row in csv_rows(path, ("rater", "name")):
+    for line, row in read_rows(path, ("rater", "name")):
         rater, name = row["rater"].strip(), row["name"].strip()
         if not (rater and name):
             raise RejectedInput(f"{path}:{line}: a row without {'name' if rater else 'rater'}")

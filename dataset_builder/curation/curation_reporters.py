@@ -12,7 +12,7 @@ from dataset_builder.curation.adjudication import Adjudication, AdjudicationOpti
 from dataset_builder.curation.collecting import Collected
 from dataset_builder.curation.facets import Facets, choice_named
 from rocov2_eval import __version__
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 SCHEMA_VERSION = 1
 _SHOWN_CHANGES = 10

@@ -25,8 +25,8 @@ from dataset_builder.curation.pictures_out import image_key, write_pictures
 from dataset_builder.curation.tool_files import Delivery, Format, Opened
 from dataset_builder.pmc.xml_input import Element, parse
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
-from rocov2_eval.formats import write_text
+from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.words import shorten
 
 NAME = "cvat"
 TAG = "curation"

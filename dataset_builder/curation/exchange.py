@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from dataset_builder.curation.annotations import Annotation
 from dataset_builder.curation.facets import Facet, choice_named
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,8 +23,9 @@ from dataset_builder.curation.facets import Facets, facets_offering
 from dataset_builder.curation.json_values import as_list, as_object
 from dataset_builder.curation.tool_files import Delivery, Format, Opened
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
-from rocov2_eval.formats import write_csv, write_text
+from rocov2_eval.shelf.csv_files import write_csv
+from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.words import shorten
 
 NAME = "medcattrainer"
 _ACCEPTED = ("correct", "alternative", "manually_created")

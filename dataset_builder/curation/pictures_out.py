@@ -21,7 +21,7 @@ from urllib.parse import unquote
 from dataset_builder.curation.annotations import Task
 from dataset_builder.curation.tool_files import Delivery
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 FOLDER = "images"
 _LONGEST_NAME = 255  # bytes, on every file system in use

@@ -23,8 +23,8 @@ from dataset_builder.curation.json_values import as_list, as_object
 from dataset_builder.curation.pictures_out import FOLDER, image_key, write_pictures
 from dataset_builder.curation.tool_files import Delivery, Format, Opened
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
-from rocov2_eval.formats import write_text
+from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.words import shorten
 
 NAME = "prodigy"
 _MARKS = ("_input_hash", "_task_hash", "_view_id", "_session_id", "accept")

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dataset_builder.csv_tables import csv_rows
 from dataset_builder.curation.annotations import Annotation, Task, answered
 from dataset_builder.curation.exchange import Export, named_image, named_rater, utc_time, value_of
 from dataset_builder.curation.facets import Facets
@@ -22,8 +21,8 @@ from dataset_builder.curation.formulas import is_formula, refuse_formulas, shown
 from dataset_builder.curation.pictures_out import FOLDER, write_pictures
 from dataset_builder.curation.tool_files import Delivery, Format, Opened
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
-from rocov2_eval.formats import write_csv
+from rocov2_eval.shelf.csv_files import read_rows, write_csv
+from rocov2_eval.shelf.words import shorten
 
 LONG = "long-csv"
 WIDE = "wide-csv"
@@ -51,7 +50,7 @@ def read_long(opened: Opened, facets: Facets, rater: str) -> Export:
     """
     left_out: Counter[str] = Counter()
     found: list[Annotation] = []
-    for line, row in csv_rows(opened.path, _LONG):
+    for line, row in read_rows(opened.path, _LONG):
         place = f"{opened.path}:{line}"
         name = row["facet"].strip()
         if name not in facets:
@@ -79,7 +78,7 @@ def read_wide(opened: Opened, facets: Facets, rater: str) -> Export:
     left_out: Counter[str] = Counter()
     found: list[Annotation] = []
     asked = [facet for name, facet in facets.items() if name in _header(opened)]
-    for line, row in csv_rows(opened.path, ("image", *(facet.name for facet in asked))):
+    for line, row in read_rows(opened.path, ("image", *(facet.name for facet in asked))):
         place = f"{opened.path}:{line}"
         filled = [facet for facet in asked if row[facet.name].strip()]
         left_out["empty cells"] += len(asked) - len(filled)

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dataset_builder.csv_tables import csv_rows
 from dataset_builder.curation.annotations import Task
 from dataset_builder.curation.exchange import named_image
 from dataset_builder.dataset_tables import PICTURE_SUFFIXES, read_dataset
 from rocov2_eval.editions import MODALITY_CUIS
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.shelf.csv_files import read_rows
 
 _TABLES = ("_captions.csv", "_concepts.csv")
 _CONCEPTS = ("_concepts_manual.csv", "_concepts.csv")  # what tells the modality, the surer first
@@ -72,7 +72,7 @@ def modalities(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for ending in reversed(_CONCEPTS):
         for path in sorted(folder.glob(f"*{ending}")):
-            for _, row in csv_rows(path, ("ID", "CUIs")):
+            for _, row in read_rows(path, ("ID", "CUIs")):
                 cuis = {cui.strip() for cui in row["CUIs"].split(";")} & MODALITY_CUIS.keys()
                 if len(cuis) == 1:
                     found[row["ID"]] = cuis.pop()

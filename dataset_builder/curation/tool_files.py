@@ -16,8 +16,9 @@ from dataset_builder.curation.annotations import Task
 from dataset_builder.curation.exchange import Export
 from dataset_builder.curation.facets import Facets
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
-from rocov2_eval.formats import BYTE_ORDER_MARK, MOST_BYTES
+from rocov2_eval.formats import MOST_BYTES
+from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
+from rocov2_eval.shelf.words import shorten
 
 _MEMBERS = (".xml", ".json", ".jsonl", ".csv")  # what an archive is looked through for; pictures are not
 _DAMAGED = (

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from dataset_builder.curation.tool_files import Opened
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 _SEEN = 10_000  # characters, of a file that may have many millions
 _SHOWN = 5  # keys of an object

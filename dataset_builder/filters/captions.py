@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from dataset_builder.filters.caption_text import clean
 from dataset_builder.records import Drop, Figure, parted
 from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier

@@ -29,10 +29,10 @@ from dataset_builder.filters.model_contract import find_model
 from dataset_builder.filters.overrides import Opinion, divide, read_overrides
 from dataset_builder.filters.picture_panels import SIDE, panels_seen
 from dataset_builder.filters.vision import ImageClassifier, open_classifier
-from dataset_builder.pictures import UNREADABLE, PixelArray, Unreadable, read_pixels
 from dataset_builder.records import Drop, Figure
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.pictures import UNREADABLE, PixelArray, Unreadable, read_pixels
+from rocov2_eval.shelf.words import shorten
 
 Method = Literal["priors", "model", "both", "off"]
 

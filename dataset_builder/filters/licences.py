@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatement, parted
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 STAGE = "licence"
 CODES = (

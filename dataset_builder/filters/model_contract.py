@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 from rocov2_eval.errors import MissingResource, RejectedInput
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 Task = Literal["compound", "radiology"]
 Resize = Literal["squash", "letterbox"]

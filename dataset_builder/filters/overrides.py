@@ -21,8 +21,9 @@ from typing import Literal
 
 from dataset_builder.records import Drop, Figure
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
-from rocov2_eval.formats import BYTE_ORDER_MARK, load
+from rocov2_eval.formats import load
+from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
+from rocov2_eval.shelf.words import shorten
 
 Decision = Literal["keep", "drop"]
 

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset_builder.filters.caption_panels import Hint
-from dataset_builder.pictures import PixelArray
 from rocov2_eval.records import BoolArray, FloatArray
+from rocov2_eval.shelf.pictures import PixelArray
 
 GUTTER = 0.9
 SEAM = 0.6

@@ -14,10 +14,10 @@ from typing import Literal, get_args
 from dataset_builder.filters.model_contract import find_model
 from dataset_builder.filters.overrides import Opinion, divide, read_overrides
 from dataset_builder.filters.vision import ImageClassifier, open_classifier
-from dataset_builder.pictures import UNREADABLE, Unreadable, read_pixels
 from dataset_builder.records import Drop, Figure
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable, read_pixels
+from rocov2_eval.shelf.words import shorten
 
 Filter = Literal["model", "off"]
 

@@ -22,10 +22,10 @@ from dataset_builder.filters.model_contract import (
     Task,
     read_contract,
 )
-from dataset_builder.pictures import PixelArray, Unreadable, read_pixels
 from rocov2_eval.errors import MissingResource, RejectedInput
-from rocov2_eval.findings import shorten
 from rocov2_eval.records import FloatArray
+from rocov2_eval.shelf.pictures import PixelArray, Unreadable, read_pixels
+from rocov2_eval.shelf.words import shorten
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

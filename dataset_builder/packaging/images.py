@@ -14,8 +14,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataset_builder.pictures import Unreadable, is_deep, look, opaque
 from rocov2_eval.errors import RejectedInput
+from rocov2_eval.shelf.pictures import Unreadable, is_deep, look, opaque
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

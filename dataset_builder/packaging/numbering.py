@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from dataset_builder.records import SPLITS, Figure
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 FEWEST_SALT = 16  # bytes: fewer can be guessed, and with them the order of the articles
 _SAFE_ID = re.compile(r"(?=.{1,128}\Z)(?!.*(?:ID|PMC))[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from dataset_builder.records import SPLITS
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
 from rocov2_eval.formats import load
+from rocov2_eval.shelf.words import shorten
 
 TRUTH_TABLES = ("captions", "concepts", "concepts_manual")
 _MOST_TRUTH_BYTES = 1 << 30  # of one file of the archive: far more than a truth of a million images

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\0\n]+)")

@@ -9,7 +9,7 @@ from pathlib import Path
 from dataset_builder.filters.licences import normalise
 from dataset_builder.records import Figure
 from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
-from rocov2_eval.formats import write_csv
+from rocov2_eval.shelf.csv_files import write_csv
 
 IDS_HEADER = ("ID",)
 ATTRIBUTION_HEADER = (

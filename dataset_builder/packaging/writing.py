@@ -25,7 +25,7 @@ from dataset_builder.packaging.sums import SUMS, sha256_of, sums_of, sums_text
 from dataset_builder.records import SPLITS, Figure, StageCount
 from rocov2_eval import __version__
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 MANIFEST_VERSION = 1
 # Of the public files, those whose text nothing in this package chose word by word.

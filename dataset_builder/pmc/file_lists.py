@@ -25,8 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import finding, shorten
+from rocov2_eval.findings import finding
 from rocov2_eval.records import Finding, IntArray
+from rocov2_eval.shelf.words import shorten
 
 Role = Literal["pmcid", "licence", "retracted"]
 

@@ -31,8 +31,8 @@ from dataset_builder.pmc.layout import (
 from dataset_builder.records import Media
 from dataset_builder.store import Store
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
 from rocov2_eval.records import IntArray
+from rocov2_eval.shelf.words import shorten
 
 CHOICE = "cache/inventory.json"
 NUMBERS = "cache/inventory.npy"

@@ -17,7 +17,7 @@ from dataset_builder.pmc.markup import citing_passages, plain_text
 from dataset_builder.pmc.xml_input import Element, parse
 from dataset_builder.records import Article, Drop, Figure, Graphic, LicenceStatement
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 STAGE = "figures"
 IN_SUB_ARTICLE = "in a sub-article"

@@ -21,8 +21,8 @@ from dataset_builder.records import Drop, Entry, Media
 from dataset_builder.sources import Source
 from dataset_builder.store import Store
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
-from rocov2_eval.option_tables import ONLY_SPEED
+from rocov2_eval.shelf.options import ONLY_SPEED
+from rocov2_eval.shelf.words import shorten
 
 Kind = Literal["s3", "folder", "packages"]
 Unfetchable = Literal["stop", "drop"]

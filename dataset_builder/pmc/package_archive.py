@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 TEXT_SUFFIXES = (".nxml",)
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".bmp", ".webp", ".eps")

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from rocov2_eval.errors import MissingResource, RejectedInput
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 Element = Any  # an lxml element; lxml ships no types
 MAX_BYTES = 128 * 1024 * 1024  # the largest articles of PMC have some tens of megabytes

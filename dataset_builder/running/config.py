@@ -10,8 +10,8 @@ from typing import Any
 
 from dataset_builder.stages import TABLES
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import shorten
-from rocov2_eval.option_tables import read_options
+from rocov2_eval.shelf.options import read_options
+from rocov2_eval.shelf.words import shorten
 
 _MOST_SHARDS = 1 << 16
 

@@ -22,7 +22,7 @@ from dataset_builder.record_lines import from_lines, to_lines
 from dataset_builder.records import Drop, StageCount
 from dataset_builder.stages.stage import Product
 from dataset_builder.store import Store
-from rocov2_eval.option_tables import file_digest
+from rocov2_eval.shelf.files import file_digest
 
 _PACKAGES = ("dataset_builder", "rocov2_eval")
 

@@ -28,7 +28,8 @@ from dataset_builder.stages.package import GATES, SALT
 from dataset_builder.stages.stage import Candidate, Stage
 from dataset_builder.store import FolderStore, Store, open_store
 from rocov2_eval.errors import MissingResource, RejectedInput, RocoError, UsageFault
-from rocov2_eval.option_tables import file_digest, options_digest
+from rocov2_eval.shelf.files import file_digest
+from rocov2_eval.shelf.options import options_digest
 
 ALL = "all"  # the one shard of a stage that sees all records together
 _SALT_BYTES = 32

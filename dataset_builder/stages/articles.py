@@ -21,6 +21,7 @@ def run(candidates: Sequence[Candidate], context: Context) -> Result:
 
 STAGE = Stage(
     name="articles",
+    revision=1,
     title="open access, not retracted, with full text",
     tables=("source",),
     takes=Candidate,

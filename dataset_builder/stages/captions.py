@@ -18,6 +18,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
 
 STAGE = Stage(
     name=NAME,
+    revision=1,
     title="caption in English and long enough",
     tables=("captions",),
     takes=Figure,

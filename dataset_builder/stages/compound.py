@@ -34,6 +34,7 @@ def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
 
 STAGE = Stage(
     name=compound.STAGE,
+    revision=1,
     title="one picture, not several in one",
     tables=("source", "compound"),
     takes=Figure,

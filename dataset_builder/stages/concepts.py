@@ -25,8 +25,8 @@ from dataset_builder.records import Drop, Figure, parted
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.concept_extraction import ConceptExtractor, pack_identity, require_pack
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
-from rocov2_eval.option_tables import file_digest
+from rocov2_eval.shelf.files import file_digest
+from rocov2_eval.shelf.words import shorten
 
 Answers = Mapping[str, str]
 
@@ -122,6 +122,7 @@ def _loaded(pack: Path, identity: str) -> ConceptExtractor:
 
 STAGE = Stage(
     name=NAME,
+    revision=1,
     title="has concepts",
     tables=("concepts", "extraction", "merging"),
     takes=Figure,

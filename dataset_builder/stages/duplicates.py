@@ -56,6 +56,7 @@ def _fingerprint(figure: Figure) -> Fingerprint:
 
 STAGE = Stage(
     name=NAME,
+    revision=1,
     title="shown once",
     tables=("duplicates",),
     takes=Figure,

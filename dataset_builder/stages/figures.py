@@ -11,7 +11,7 @@ from dataset_builder.pmc.layout import find_media
 from dataset_builder.records import Article, Drop, Entry, Figure
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 NOT_THERE = "full text not at the source"
 UNREADABLE = "full text cannot be read"
@@ -94,6 +94,7 @@ def _drop(entry: Entry, reason: str, detail: str = "") -> Drop:
 
 STAGE = Stage(
     name=NAME,
+    revision=1,
     title="figures of the articles, with their files",
     tables=("source", "figures"),
     takes=Entry,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dataset_builder.duplicates import examine
-from dataset_builder.pictures import UNREADABLE, Unreadable
 from dataset_builder.records import Drop, Figure, parted
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable
 
 NAME = "images"
 NOT_THERE = "file not at the source"
@@ -66,6 +66,7 @@ def _examined(figure: Figure, context: Context, options: ImageOptions) -> Figure
 
 STAGE = Stage(
     name=NAME,
+    revision=1,
     title="file at hand and a whole picture",
     tables=("source", "images"),
     takes=Figure,

@@ -17,6 +17,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
 
 STAGE = Stage(
     name=licences.STAGE,
+    revision=1,
     title="licence allows redistribution",
     tables=("licence",),
     takes=Figure,

@@ -17,7 +17,7 @@ from dataset_builder.records import Figure
 from dataset_builder.report import report_page
 from dataset_builder.stages.stage import Context, Product, Result, Stage
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.option_tables import file_digest
+from rocov2_eval.shelf.files import file_digest
 
 NAME = "package"
 SALT = "salt"  # in the store: the secret that the order of the held-out images comes from
@@ -78,6 +78,7 @@ def _earlier_ids(figures: Sequence[Figure], earlier: Earlier) -> dict[str, str]:
 
 STAGE = Stage(
     name=NAME,
+    revision=1,
     title="in the dataset",
     tables=("source", "concepts", "duplicates", "gates", "package"),
     takes=Figure,

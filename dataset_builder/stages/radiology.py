@@ -34,6 +34,7 @@ def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
 
 STAGE = Stage(
     name=radiology.STAGE,
+    revision=1,
     title="a radiology image",
     tables=("source", "radiology"),
     takes=Figure,

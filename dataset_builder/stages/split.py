@@ -58,6 +58,7 @@ def _fixed(figures: Sequence[Figure], earlier: Earlier) -> tuple[dict[str, str],
 
 STAGE = Stage(
     name=NAME,
+    revision=1,
     title="in a split",
     tables=("split",),
     takes=Figure,

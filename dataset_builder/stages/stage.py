@@ -101,6 +101,7 @@ class Stage:
 
     Attributes:
         name: Of its folder in the store, and in messages.
+        revision: Raised whenever the stage makes something else of the same records and options.
         title: What it does, for people.
         tables: The tables of build.toml that it reads.
         takes: Type of the records that go in.
@@ -114,6 +115,7 @@ class Stage:
     """
 
     name: str
+    revision: int
     title: str
     tables: tuple[str, ...]
     takes: type

@@ -99,7 +99,7 @@ def codabench(**options: Any) -> None:
     scored before the archive is written. docs/codabench.md tells what to do with it.
     """
     from rocov2_eval.codabench import make_bundle
-    from rocov2_eval.formats import write_bytes
+    from rocov2_eval.shelf.files import write_bytes
     from rocov2_eval.truth import Place
 
     out: Path = options["out"]

@@ -168,11 +168,11 @@ def report(run: Path, **options: Any) -> None:
     Pictures are looked for in --images, else in the dataset folder itself.
     """
     from rocov2_eval.breakdown import facets_of
-    from rocov2_eval.formats import write_text
     from rocov2_eval.leaderboard.run_report import report_page
     from rocov2_eval.reporters import findings_text
     from rocov2_eval.resampling import Bootstrap
     from rocov2_eval.scoring import evaluate
+    from rocov2_eval.shelf.files import write_text
 
     if options["images"] and options["public"]:
         raise UsageFault(_PICTURES_ARE_PRIVATE)
@@ -221,7 +221,7 @@ def _summary(made: Leaderboard, site: Path) -> str:
 
 def _tell_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
     """Tell the organiser, beside the answer, which submissions were rejected and what to keep secret."""
-    from rocov2_eval.findings import shorten
+    from rocov2_eval.shelf.words import shorten
 
     for item in made.rejections:
         first = next(found for found in item.findings if found.severity == "error")

@@ -205,7 +205,7 @@ def answer(text: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    from rocov2_eval.formats import write_text
+    from rocov2_eval.shelf.files import write_text
 
     with writing(output):
         write_text(output, text)

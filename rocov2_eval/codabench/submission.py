@@ -12,14 +12,16 @@ from pathlib import Path
 
 from rocov2_eval.breakdown import facets_of
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import RULES, finding, is_rejected, shorten
-from rocov2_eval.formats import Source, load, sniff_task, write_text
+from rocov2_eval.findings import RULES, finding, is_rejected
+from rocov2_eval.formats import Source, load, sniff_task
 from rocov2_eval.metrics import main_outputs
 from rocov2_eval.pages import findings_page, run_page
 from rocov2_eval.pages.disclosure import PUBLIC_DECIMALS, public_findings
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.reporters import to_json
 from rocov2_eval.scoring import Opener, Report, Settings, evaluate
+from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.words import shorten
 from rocov2_eval.truth import Place, Truth, read_truth
 from rocov2_eval.validation import read_run
 

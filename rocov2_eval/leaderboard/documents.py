@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rocov2_eval import __version__
-from rocov2_eval.findings import shorten
 from rocov2_eval.leaderboard.board import Leaderboard
 from rocov2_eval.pages.disclosure import public_findings, told, withheld_groups
 from rocov2_eval.ranking import Board, Rejection, Standing
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.scoring import Group
+from rocov2_eval.shelf.words import shorten
 
 SCHEMA_VERSION = 1
 _MOST_FINDINGS = 100  # of one submission; `validate` lists them all

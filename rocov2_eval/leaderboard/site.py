@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.formats import write_text
 from rocov2_eval.leaderboard.board import Leaderboard
 from rocov2_eval.leaderboard.documents import board_csv, board_document, board_markdown
 from rocov2_eval.leaderboard.submissions import load_run
 from rocov2_eval.pages import index_page, run_page
 from rocov2_eval.ranking import Board, Standing
 from rocov2_eval.reporters import to_json
+from rocov2_eval.shelf.files import write_text
 from rocov2_eval.validation import read_run
 from rocov2_eval.worst_images import WorstImage, worst_images
 

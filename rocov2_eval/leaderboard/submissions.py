@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from rocov2_eval.errors import RejectedInput
-from rocov2_eval.findings import finding, is_rejected, shorten
+from rocov2_eval.findings import finding, is_rejected
 from rocov2_eval.formats import Source, load, sniff_task
 from rocov2_eval.ranking import Rejection
 from rocov2_eval.schemas import check_document, parse_json, schema
+from rocov2_eval.shelf.words import shorten
 
 METADATA = "submission.json"
 RUN_FILES = ("run.csv", "run.zip")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from rocov2_eval.findings import shorten
 from rocov2_eval.records import FloatArray
+from rocov2_eval.shelf.words import shorten
 
 _LABEL = 190  # width kept for the name of a run, and how much of the name fits it
 _LABEL_CHARACTERS = 28

@@ -1,6 +1,6 @@
 """Turn values into HTML that needs nothing but itself.
 
-Whatever comes from a team is text: escaped by the templates, rid of control characters by `findings.shorten`,
+Whatever comes from a team is text: escaped by the templates, rid of control characters by `shorten`,
 set apart in `<bdi>`; the policy in the head of each page lets no script run but our own.
 """
 
@@ -17,11 +17,11 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rocov2_eval import __version__
-from rocov2_eval.findings import shorten
 from rocov2_eval.pages.charts import score_text
 from rocov2_eval.pages.disclosure import FEWEST_IN_PUBLIC_HISTOGRAM, FEWEST_IN_PUBLIC_MEAN, told
 from rocov2_eval.pages.tables import title_of
 from rocov2_eval.ranking import Standing
+from rocov2_eval.shelf.words import shorten
 
 
 def render(template: str, **values: Any) -> str:  # noqa: ANN401  what a template shows is of any type

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from rocov2_eval.formats import write_csv
+from rocov2_eval.shelf.csv_files import write_csv
 
 SIDE = 48
 SIZES: Mapping[str, int] = {"train": 36, "valid": 18, "test": 18}

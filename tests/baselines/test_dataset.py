@@ -17,7 +17,7 @@ from baselines.data.dataset import read_attributions, read_examples, select
 from baselines.data.labels import label_matrix, label_order
 from baselines.data.pack import pack_images
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.formats import write_csv
+from rocov2_eval.shelf.csv_files import write_csv
 
 TOOL = Path(__file__).parents[2] / "tools" / "make_image_dataset.py"
 

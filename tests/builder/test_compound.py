@@ -15,10 +15,10 @@ from dataset_builder.filters.caption_panels import CERTAIN, POSSIBLE, panels_nam
 from dataset_builder.filters.compound import COMPOUND, CompoundOptions, prior, select
 from dataset_builder.filters.overrides import BY_HAND
 from dataset_builder.filters.picture_panels import GUTTER, SEAM, panels_seen
-from dataset_builder.pictures import UNREADABLE, PixelArray
 from dataset_builder.records import Drop, Figure, Graphic
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.records import FloatArray
+from rocov2_eval.shelf.pictures import UNREADABLE, PixelArray
 
 DEFAULT = CompoundOptions()
 

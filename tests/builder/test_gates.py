@@ -18,7 +18,7 @@ from dataset_builder.gates import (
 from dataset_builder.kappa_table import read_kappas
 from dataset_builder.records import Figure, Graphic, StageCount
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.option_tables import read_options
+from rocov2_eval.shelf.options import read_options
 
 CT, XRAY, CHEST = "C0040405", "C1306645", "C0817096"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dataset_builder.cli import run
-from rocov2_eval import formats
+from rocov2_eval.shelf import files
 
 sys.path.insert(0, str(Path(__file__).parent))
 from real_build import write_inputs
@@ -176,7 +176,7 @@ def test_a_full_disk_is_told_and_the_next_run_finishes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    write = formats.write_bytes
+    write = files.write_bytes
 
     def fail(path: Path, content: bytes) -> None:
         if path.name == "00000-of-00001.jsonl" and path.parent.name == "images":

@@ -7,7 +7,7 @@ import pytest
 
 from dataset_builder.concepts.merging import Conflict, MergeOptions, merge
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.option_tables import read_options
+from rocov2_eval.shelf.options import read_options
 
 CT, XRAY, ANGIOGRAM, CHEST, PELVIS = "C0040405", "C1306645", "C0002978", "C0817096", "C0030797"
 AP, PA = "C1999039", "C1996865"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builder.pictures import PixelArray, Unreadable, read_pixels
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.pictures import PixelArray, Unreadable, read_pixels
 
 
 def saved(image: Image.Image, style: str = "PNG", **options: object) -> bytes:

@@ -10,9 +10,9 @@ from PIL import Image
 
 from dataset_builder.filters.overrides import BY_HAND
 from dataset_builder.filters.radiology import NOT_RADIOLOGY, RadiologyOptions, select
-from dataset_builder.pictures import UNREADABLE
 from dataset_builder.records import Drop, Figure, Graphic
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.shelf.pictures import UNREADABLE
 
 
 def figure(level: int) -> Figure:

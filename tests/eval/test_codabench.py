@@ -23,11 +23,12 @@ from rocov2_eval.codabench.submission import PAGE, SCORES
 from rocov2_eval.codabench.wheels import own_wheel, pins, wheel_files
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.formats import load, write_csv
+from rocov2_eval.formats import load
 from rocov2_eval.metrics import METRICS
 from rocov2_eval.records import Task
 from rocov2_eval.schemas import check_json_file
 from rocov2_eval.scoring import Report, Settings, available
+from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.truth import Place
 from rocov2_eval.validation import read_run
 

@@ -8,7 +8,8 @@ import pytest
 import dataset_builder
 import rocov2_eval
 from rocov2_eval import findings as rules
-from rocov2_eval.findings import RULES, explain, finding, findings, is_rejected, shorten
+from rocov2_eval.findings import RULES, explain, finding, findings, is_rejected
+from rocov2_eval.shelf.words import shorten
 
 SOURCES = [
     path

@@ -20,10 +20,10 @@ from rocov2_eval.formats import (
     physical_lines,
     read_table,
     sniff_task,
-    write_bytes,
-    write_csv,
 )
 from rocov2_eval.records import Task
+from rocov2_eval.shelf.csv_files import write_csv
+from rocov2_eval.shelf.files import write_bytes
 
 TAB = EDITIONS["imageclef-2018"].concepts.dialect
 BAR = EDITIONS["imageclef-2022"].concepts.dialect

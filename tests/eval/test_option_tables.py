@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.option_tables import ONLY_SPEED, options_digest, read_options
+from rocov2_eval.shelf.options import ONLY_SPEED, options_digest, read_options
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from rocov2_eval.formats import LAYOUT, Source, load, read_table, sniff_task
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.schemas import check_json_file
 from rocov2_eval.scoring import Report, Settings, check, evaluate
+from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.truth import Place, find_truth
 from rocov2_eval.validation import read_run
 
@@ -204,7 +205,7 @@ def test_lines_are_the_physical_ones_where_records_start(cells: list[str], end: 
 def test_a_written_file_reads_back(folder: Path, cells: list[str]) -> None:
     rows = [(f"i{n}", cell) for n, cell in enumerate(cells)]
     path = folder / "written.csv"
-    formats.write_csv(path, ["ID", "Caption"], rows)
+    write_csv(path, ["ID", "Caption"], rows)
 
     table = read_table(load(path), LAYOUT, "captions")
 

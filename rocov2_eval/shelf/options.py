@@ -6,19 +6,18 @@ the configuration.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from rocov2_eval.errors import MissingResource, RocoError, UsageFault
-from rocov2_eval.findings import shorten
+from rocov2_eval.errors import RocoError, UsageFault
+from rocov2_eval.shelf.files import file_digest
+from rocov2_eval.shelf.words import shorten, suggestion
 
 Options = TypeVar("Options")
 
@@ -43,9 +42,7 @@ def read_options(kind: type[Options], table: Mapping[str, Any], where: str, fold
     names = [item.name for item in known]
     for key in table:
         if key not in names:
-            near = difflib.get_close_matches(key, names, 1)
-            meant = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(names)}"
-            raise UsageFault(f"{where}: unknown key {shorten(key)!r}{meant}")
+            raise UsageFault(f"{where}: unknown key {shorten(key)!r}; {suggestion(key, names)}")
     lacking = [item.name for item in known if _is_required(item) and item.name not in table]
     if lacking:
         raise UsageFault(f"{where}: {', '.join(lacking)} is missing")
@@ -64,27 +61,6 @@ def options_digest(options: object) -> str:
     """
     document = json.dumps(_plain(options), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(document.encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file.
-
-    Raises:
-        MissingResource: It cannot be read.
-    """
-    try:
-        facts = path.stat()
-        return _digest(path, facts.st_mtime_ns, facts.st_size)
-    except OSError as error:
-        raise MissingResource(f"{path}: {error.strerror}") from None
-
-
-@lru_cache(maxsize=64)
-def _digest(path: Path, changed: int, size: int) -> str:
-    """Return the SHA-256 of a file as it was when it had this time and size."""
-    del changed, size
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_required(item: Field[Any]) -> bool:

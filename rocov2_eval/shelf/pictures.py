@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rocov2_eval.errors import MissingResource
-from rocov2_eval.findings import shorten
+from rocov2_eval.shelf.words import shorten
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

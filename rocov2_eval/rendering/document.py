@@ -1,0 +1,114 @@
+"""The document: what a command has to say, as plain values, before anybody decides how it looks.
+
+Numbers are not rounded here. Each column says what kind of value it holds; the renderer decides how it is
+written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rocov2_eval.records import Finding, Interval
+
+Kind = Literal[
+    "text", "score", "difference", "interval", "difference_interval", "p", "count", "percent", "tiny"
+]
+Value = str | int | float | bool | Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        title: Its heading.
+        kind: What its cells hold: `text`; `score`, four decimals; `difference`, four decimals with a sign;
+            `interval` and `difference_interval`, an `Interval` of such values; `p`, a p-value; `count`, a
+            whole number; `percent`, a share in [0, 1]; `tiny`, a number of any size with two digits.
+        key: Its name in CSV, where the title will not do.
+    """
+
+    title: str
+    kind: Kind = "text"
+    key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of values under headings.
+
+    Attributes:
+        columns: At least one.
+        rows: Each with one value a column; None is an empty cell, or `-` where a score is missing.
+        title: What the table shows; empty where the section says it.
+        best: Mark the largest value of each score column in formats that can, such as LaTeX.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Value]]
+    title: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One named value, such as `micro F1` and its number."""
+
+    name: str
+    value: Value
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """One sentence beside the numbers.
+
+    Attributes:
+        text: The sentence, without a full stop where it begins in lower case.
+        label: What kind of note it is, such as `NOT OFFICIAL`; empty for a plain one.
+        is_code: It is a line for machines, such as a signature.
+    """
+
+    text: str
+    label: str = ""
+    is_code: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Facts, tables and notes under one heading.
+
+    Attributes:
+        title: The heading; empty for a part without one.
+        facts: Named values.
+        tables: In order.
+        notes: What a reader of the tables has to know.
+    """
+
+    title: str = ""
+    facts: Sequence[Fact] = ()
+    tables: Sequence[Table] = ()
+    notes: Sequence[Note] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """The answer of a command.
+
+    Attributes:
+        title: The first line.
+        sections: In order.
+        data: What JSON has, under the keys of its schema.
+        findings: Faults that a GitHub annotation points to.
+        path: The file that the answer is about, for GitHub; empty where there is none.
+        summary: The answer in one line, for GitHub; the title where it is empty.
+    """
+
+    title: str
+    sections: Sequence[Section] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    path: str = ""
+    summary: str = ""

@@ -1,0 +1,240 @@
+"""A document as text for a terminal, Markdown, JSON, CSV, LaTeX, or annotations of a GitHub pull request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from rocov2_eval.findings import RULES
+from rocov2_eval.records import Finding
+from rocov2_eval.rendering.document import Document, Fact, Note, Section, Table
+from rocov2_eval.rendering.values import is_number, value_text
+from rocov2_eval.shelf.csv_files import csv_text
+from rocov2_eval.shelf.words import shorten
+
+_LONGEST = 4096  # of a cell or line: a file name may be anything
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}",
+    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+}  # fmt: skip
+
+
+def render(document: Document, style: str) -> str:
+    """Return a document in one of FORMATS.
+
+    Raises:
+        KeyError: There is no such format.
+    """
+    return FORMATS[style](document)
+
+
+def to_text(document: Document) -> str:
+    """Return a document for a terminal: columns padded, numbers to the right."""
+    blocks = [[_line(document.title)]] if document.title else []
+    for section in document.sections:
+        blocks += _text_blocks(section)
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def to_markdown(document: Document) -> str:
+    """Return a document as Markdown in which no value can break out of its place."""
+    parts = [f"**{markdown_cell(document.title)}**"] if document.title else []
+    for section in document.sections:
+        parts += _markdown_parts(section)
+    return "\n\n".join(parts) + "\n"
+
+
+def to_json(document: Document) -> str:
+    """Return the data of a document as JSON; nothing is rounded."""
+    return json_text(document.data)
+
+
+def to_csv(document: Document) -> str:
+    """Return the tables of a document as CSV, numbers not rounded; a blank line between tables."""
+    return "\n".join(_csv(table) for table in _tables(document))
+
+
+def to_latex(document: Document) -> str:
+    """Return the tables of a document for LaTeX with the package booktabs."""
+    return "\n".join(_latex(table) for table in _tables(document))
+
+
+def to_github(document: Document) -> str:
+    """Return workflow commands that annotate the files of a pull request, and a notice with the answer."""
+    place = f" file={_property(document.path)},title=" if document.path else " title="
+    notice = f"::notice{place}{_property(document.title)}::{_data(document.summary or document.title)}\n"
+    return findings_github(document.findings) + notice
+
+
+def findings_github(findings: Iterable[Finding]) -> str:
+    """Return one workflow command a finding."""
+    return "".join(
+        f"::{item.severity} file={_property(item.path)}"
+        + (f",line={item.line}" if item.line else "")
+        + f",title={item.code} {_property(RULES[item.code].title)}::{_data(item.message)}\n"
+        for item in findings
+    )
+
+
+FORMATS: Mapping[str, Callable[[Document], str]] = {
+    "text": to_text,
+    "json": to_json,
+    "markdown": to_markdown,
+    "csv": to_csv,
+    "latex": to_latex,
+    "github": to_github,
+}
+
+
+def json_text(data: object) -> str:
+    """Return JSON with two blanks of indent; NaN and infinities are refused."""
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def text_table(table: Table) -> list[str]:
+    """Return the lines of a table for a terminal."""
+    rows = _cells(table)
+    has_head = any(rows[0])
+    rows = rows if has_head else rows[1:]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    right = [is_number(column.kind) for column in table.columns]
+    return [
+        "  ".join(
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for cell, width, is_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def markdown_table(table: Table) -> str:
+    """Return a table as Markdown, numbers to the right."""
+    head, *rows = _cells(table)
+    rule = ["---:" if is_number(column.kind) else "---" for column in table.columns]
+    lines = [map(markdown_cell, head), rule, *(map(markdown_cell, row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def markdown_cell(text: str) -> str:
+    """Return text that Markdown shows as it is and that cannot leave its cell or paragraph."""
+    safe = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+    return safe.replace("\r", " ").replace("\n", " ")
+
+
+def note_text(note: Note) -> str:
+    """Return a note in one line."""
+    return f"{note.label}: {note.text}" if note.label else note.text
+
+
+def _text_blocks(section: Section) -> Iterator[list[str]]:
+    """Yield what is set apart by a blank line."""
+    lines = [_line(section.title)] if section.title else []
+    lines += [f"  {_fact(fact)}" for fact in section.facts]
+    for table in section.tables:
+        if table.title:
+            if lines:
+                yield lines
+            lines = [_line(table.title)]
+        elif lines and section.facts:
+            yield lines
+            lines = []
+        lines += [f"  {line}" for line in text_table(table)]
+        if not table.title:
+            yield lines
+            lines = []
+    if lines:
+        yield lines
+    if section.notes:
+        yield [_line(note_text(note)) for note in section.notes]
+
+
+def _markdown_parts(section: Section) -> Iterator[str]:
+    if section.title:
+        yield f"**{markdown_cell(section.title)}**"
+    if section.facts:
+        yield "\n".join(f"- {markdown_cell(_fact(fact))}" for fact in section.facts)
+    for table in section.tables:
+        if table.title:
+            yield f"**{markdown_cell(table.title)}**"
+        if table.rows:
+            yield markdown_table(table)
+    code = [note for note in section.notes if note.is_code]
+    for note in section.notes:
+        if note.is_code:
+            continue
+        label = f"**{markdown_cell(note.label.capitalize())}**: " if note.label else ""
+        yield label + markdown_cell(note.text)
+    if code:
+        yield "\n".join(f"- `{note.text}`" for note in code)
+
+
+def _cells(table: Table) -> list[list[str]]:
+    kinds = [column.kind for column in table.columns]
+    head = [column.title for column in table.columns]
+    body = [[_line(value_text(v, kind)) for v, kind in zip(row, kinds, strict=True)] for row in table.rows]
+    return [head, *body]
+
+
+def _fact(fact: Fact) -> str:
+    return _line(f"{fact.name}: {value_text(fact.value, fact.kind)}")
+
+
+def _line(text: str) -> str:
+    return shorten(text, _LONGEST)
+
+
+def _tables(document: Document) -> Iterator[Table]:
+    return (table for section in document.sections for table in section.tables)
+
+
+def _csv(table: Table) -> str:
+    """Return a table with its values as they are; an interval becomes two columns."""
+    spans = [column.kind in ("interval", "difference_interval") for column in table.columns]
+    head: list[str] = []
+    for column, is_span in zip(table.columns, spans, strict=True):
+        name = column.key or column.title
+        head += [f"{name}_low", f"{name}_high"] if is_span else [name]
+    rows = []
+    for row in table.rows:
+        cells: list[object] = []
+        for value, is_span in zip(row, spans, strict=True):
+            if is_span:
+                cells += [getattr(value, "low", None), getattr(value, "high", None)]
+            else:
+                cells.append(value)
+        rows.append(cells)
+    return csv_text(head, rows)
+
+
+def _latex(table: Table) -> str:
+    rows = [[_latex_text(cell) for cell in row] for row in _cells(table)]
+    if table.best:
+        _mark_best(table, rows[1:])
+    layout = "".join("r" if is_number(column.kind) else "l" for column in table.columns)
+    head, *body = (f"{' & '.join(row)} \\\\" for row in rows)
+    title = [f"% {shorten(table.title, 200)}"] if table.title else []
+    lines = [f"\\begin{{tabular}}{{{layout}}}", "\\toprule", head, "\\midrule", *body, "\\bottomrule"]
+    return "\n".join([*title, *lines, "\\end{tabular}", ""])
+
+
+def _mark_best(table: Table, rows: Sequence[list[str]]) -> None:
+    for i, column in enumerate(table.columns):
+        values = [value for value in (row[i] for row in table.rows) if isinstance(value, float)]
+        if column.kind != "score" or not values:
+            continue
+        best = value_text(max(values), "score")  # ties as they are shown
+        for row in rows:
+            row[i] = f"\\textbf{{{row[i]}}}" if row[i] == best else row[i]
+
+
+def _latex_text(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,57 @@
+"""Files that are seen whole or not at all, and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from rocov2_eval.errors import MissingResource
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file under its final name in one step, so that a half-written file is never seen."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file under its final name in one step; a device or pipe, such as /dev/stdout, is written to."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            stream.write(content)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        MissingResource: It cannot be read.
+    """
+    try:
+        facts = path.stat()
+        return _digest(path, facts.st_mtime_ns, facts.st_size)
+    except OSError as error:
+        raise MissingResource(f"{path}: {error.strerror}") from None
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, changed: int, size: int) -> str:
+    """Return the SHA-256 of a file as it was when it had this time and size."""
+    del changed, size
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
