@@ -92,7 +92,7 @@ def test_json_is_the_data() -> None:
 
 def test_github_annotates_the_file() -> None:
     assert render(DOCUMENT, "github") == (
-        "::warning file=a.csv,line=3,title=R101 blank line::blank, 50 %25\n"
+        "::warning file=a.csv,line=3,title=R101 a blank line::blank, 50 %25\n"
         "::notice file=a.csv,title=two runs::two runs\n"
     )
 
