@@ -81,7 +81,7 @@ def silent(*_: object) -> None:
 
 def _report_error(error: RocoError) -> None:
     if isinstance(error, RejectedInput) and error.findings:
-        from rocov2_eval.reporters import findings_text, summary
+        from rocov2_eval.rendering.render import findings_text, summary
 
         click.echo(findings_text(error.findings), err=True, nl=False)
         click.echo(summary(error.findings[0].path, error.findings), err=True)

@@ -12,6 +12,7 @@ from rocov2_eval.cli.options import (
     FACETS,
     answer,
     edition_option,
+    format_option,
     model_opener,
     model_options,
     model_settings,
@@ -107,14 +108,7 @@ def _share(_context: click.Context, _parameter: click.Parameter, value: float) -
     show_default=True,
     help="Of exchanges and resamples.",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
-    show_default=True,
-    help="How the answer is written.",
-)
+@format_option
 @output_option
 @model_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress, and no warnings about the files.")
@@ -126,7 +120,8 @@ def compare(runs: Sequence[Path], **options: Any) -> int:
     B minus A: positive where the run named later is better.
     """
     from rocov2_eval.comparison import ComparisonOptions, compare, groups_of, require_one_truth
-    from rocov2_eval.comparison_reporters import COMPARISON_REPORTERS
+    from rocov2_eval.comparison_document import comparison_document
+    from rocov2_eval.rendering.render import render
     from rocov2_eval.resampling import Bootstrap
     from rocov2_eval.scoring import Settings
     from rocov2_eval.significance import PairOptions
@@ -156,14 +151,14 @@ def compare(runs: Sequence[Path], **options: Any) -> int:
             images=options["images"],
         ),
     )
-    answer(COMPARISON_REPORTERS[options["style"]](comparison), options["output"])
+    answer(render(comparison_document(comparison), options["style"]), options["output"])
     return ExitCode.OK
 
 
 def _read(runs: Sequence[Path], options: Mapping[str, Any]) -> list[_Run] | None:
     """Read and check every run before any is scored; None, after their findings, where some are rejected."""
     from rocov2_eval.findings import is_rejected
-    from rocov2_eval.reporters import findings_text, summary
+    from rocov2_eval.rendering.render import findings_text, summary
     from rocov2_eval.scoring import check
 
     read = []

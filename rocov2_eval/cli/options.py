@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rocov2_eval.metric import Metric, Options
     from rocov2_eval.truth import Place, Truth
 
-FORMATS = ("text", "json", "markdown", "github")
+FORMATS = ("text", "json", "markdown", "csv", "latex", "github")
 FACETS = ("modality", "region", "direction", "concepts")
 
 edition_option = click.option(

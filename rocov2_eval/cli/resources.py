@@ -44,12 +44,12 @@ def doctor(style: str) -> None:
     which edition.
     """
     from rocov2_eval import doctor as examination
-    from rocov2_eval.reporters import to_json
+    from rocov2_eval.rendering.render import json_text
 
     looked_at = [(place.origin, place.path) for place in truth_places(None)]
     checks = examination.examine(cache_folder(), config_file(), looked_at)
     click.echo(
-        to_json(examination.document(checks)) if style == "json" else examination.text(checks), nl=False
+        json_text(examination.document(checks)) if style == "json" else examination.text(checks), nl=False
     )
 
 

@@ -80,13 +80,9 @@ def score(run: Path | None, **options: Any) -> None:
     if run is None:
         _score_for_codabench(options)
         return
-    from rocov2_eval.reporters import (
-        REPORTERS,
-        check_per_image,
-        findings_github,
-        findings_text,
-        write_per_image,
-    )
+    from rocov2_eval.per_image import check_per_image, write_per_image
+    from rocov2_eval.rendering.render import render
+    from rocov2_eval.report_document import report_document
     from rocov2_eval.scoring import evaluate
     from rocov2_eval.verification import choose, require_libraries, verify
 
@@ -100,11 +96,10 @@ def score(run: Path | None, **options: Any) -> None:
     try:
         report = evaluate(source, table, truth, settings, opener)
     except RejectedInput as error:
-        if options["style"] == "github":  # annotations are read from stdout
-            click.echo(findings_github(error.findings), nl=False)
+        if options["style"] == "github":
+            _show_findings(error.findings, options)
         raise
-    if report.findings and not options["quiet"] and options["style"] != "github":
-        click.echo(findings_text(report.findings), err=True, nl=False)
+    _show_findings(report.findings, options)
     differences = None
     if options["verify"]:
         images = choose(report, options["verify"], options["seed"])
@@ -113,7 +108,7 @@ def score(run: Path | None, **options: Any) -> None:
     if options["per_image"]:
         with writing(options["per_image"]):
             write_per_image(options["per_image"], report)
-    answer(REPORTERS[options["style"]](report, differences), options["output"])
+    answer(render(report_document(report, differences), options["style"]), options["output"])
 
 
 @click.command(epilog="Example: rocov2-eval validate run.csv --edition imageclef-2026 --strict")
@@ -132,11 +127,12 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     unless the answer is text on stdout. Exit code 1 if any file is rejected.
     """
     from rocov2_eval.findings import is_rejected
-    from rocov2_eval.reporters import FINDING_REPORTERS, summary
+    from rocov2_eval.rendering.render import render, summary
+    from rocov2_eval.report_document import findings_document
 
     found = {path: _findings(path, options) for path in files}
     together = [item for items in found.values() for item in items]
-    answer(FINDING_REPORTERS[options["style"]](together), options["output"])
+    answer(render(findings_document(together), options["style"]), options["output"])
     for path, items in found.items():
         click.echo(summary(str(path), items), err=options["style"] != "text" or bool(options["output"]))
     return ExitCode.INPUT_REJECTED if is_rejected(together) else ExitCode.OK
@@ -156,6 +152,17 @@ def explain(code: str | None) -> None:
         click.echo(findings.explain(code), nl=False)
     except KeyError:
         raise UsageFault(f"no rule {code!r}; `rocov2-eval explain` lists them") from None
+
+
+def _show_findings(findings: Sequence[Finding], options: dict[str, Any]) -> None:
+    """Print findings beside the answer; GitHub reads annotations from stdout."""
+    from rocov2_eval.rendering.render import findings_text, render
+    from rocov2_eval.report_document import findings_document
+
+    if options["style"] == "github":
+        click.echo(render(findings_document(findings), "github"), nl=False)
+    elif findings and not options["quiet"]:
+        click.echo(findings_text(findings), err=True, nl=False)
 
 
 def _settings(options: dict[str, Any]) -> Settings:
