@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rocov2_eval.cli.options import cache_folder, config_file, note, truth_places, writing
+from rocov2_eval.cli.options import note, writing
 from rocov2_eval.errors import MissingResource, UsageFault
 
 
@@ -44,6 +44,7 @@ def doctor(style: str) -> None:
     which edition.
     """
     from rocov2_eval import doctor as examination
+    from rocov2_eval.places import cache_folder, config_file, truth_places
     from rocov2_eval.reporters import to_json
 
     looked_at = [(place.origin, place.path) for place in truth_places(None)]
