@@ -80,7 +80,7 @@ def progress_bar(name: str, *, every: int = 1) -> Progress:
 
 def _report_error(error: RocoError) -> None:
     if isinstance(error, RejectedInput) and error.findings:
-        from rocov2_eval.reporters import findings_text, summary
+        from rocov2_eval.rendering.render import findings_text, summary
 
         files = getattr(error, "files", {error.findings[0].path: error.findings})
         click.echo(findings_text(error.findings), err=True, nl=False)

@@ -116,6 +116,11 @@ class Metric:
     identify: Callable[..., Options] | None = None
     digest: Callable[[Any], str] | None = None
 
+    @property
+    def request_option(self) -> str:
+        """The option of the command line that asks for the metric."""
+        return f"--{self.request.replace('_', '-')}"
+
     def is_named(self, names: Iterable[str]) -> bool:
         """Tell whether names hold that of the metric or of one of its outputs."""
         return not {self.name, *self.outputs}.isdisjoint(names)

@@ -11,13 +11,14 @@ import json
 import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
 from rocov2_eval.shelf.files import file_digest, write_text
 from rocov2_eval.shelf.progress import Notify
 
@@ -143,6 +144,27 @@ def require(name_or_path: str) -> ModelFolder:
     if folder is None:
         raise MissingResource(_missing_message(ENCODERS[name_or_path]))
     return folder
+
+
+def encoder_list() -> Document:
+    """Return the encoders that the command line knows, each with the folder that holds its weights."""
+    rows: list[list[Value]] = []
+    data = []
+    for name, row in ENCODERS.items():
+        try:
+            folder = locate(name)
+            path = str(folder.path) if folder else None
+            place = path or f"not here; {row.get_command}"
+        except MissingResource as error:
+            path, place = None, f"not here; {error}"
+        use = "official" if row.official else "stand-in: scores are not comparable with official ones"
+        rows.append([name, row.origin, row.layer, row.size, row.licence, use, place])
+        data.append({**asdict(row), "path": path})
+    titles = ("encoder", "from", "layer", "size", "licence", "use", "weights")
+    columns = [Column(title=title, kind="count" if title == "layer" else "text") for title in titles]
+    return Document(
+        title="", sections=[Section(tables=[Table(columns=columns, rows=rows)])], data={"encoders": data}
+    )
 
 
 def fetch(name: str, notify: Notify) -> ModelFolder:

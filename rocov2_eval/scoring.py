@@ -209,10 +209,8 @@ def _refuse_unknown(settings: Settings, task: Task, metrics: Sequence[Metric]) -
         is_requested = metric.needs == task and metric.request and getattr(settings, metric.request)
         if is_requested and metric not in metrics:
             others = ", ".join(name for name, row in EDITIONS.items() if metric.is_offered(row))
-            option = metric.request.replace("_", "-")
-            raise UsageFault(
-                f"--{option}: {edition} has no {metric.stands_for or metric.name}; editions with it: {others}"
-            )
+            name = metric.stands_for or metric.name
+            raise UsageFault(f"{metric.request_option}: {edition} has no {name}; editions with it: {others}")
 
 
 def _score(step: Step, inputs: Inputs, opener: Opener) -> tuple[Mapping[str, SampleScores], Options]:

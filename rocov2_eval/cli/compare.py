@@ -55,7 +55,7 @@ from rocov2_eval.cli.options import (
     help="Name so many images for each pair, those that differ most.",
 )
 @seed_option
-@format_option("text", "json", "markdown")
+@format_option
 @output_option
 @model_options
 @quiet_option
@@ -67,8 +67,8 @@ def compare(runs: Sequence[Path], **options: Any) -> None:
     B minus A: positive where the run named later is better.
     """
     from rocov2_eval import front_door
-    from rocov2_eval.comparison_reporters import COMPARISON_REPORTERS
-    from rocov2_eval.reporters import findings_text
+    from rocov2_eval.comparison_document import comparison_document
+    from rocov2_eval.rendering.render import findings_text, render
 
     names = ("truth", "edition", "split", "task", "metrics", "by", "examples", "seed")
     comparison = front_door.compare(
@@ -80,4 +80,4 @@ def compare(runs: Sequence[Path], **options: Any) -> None:
     if not options["quiet"]:
         findings = dict.fromkeys(item for report in comparison.reports for item in report.findings)
         click.echo(findings_text(findings), err=True, nl=False)
-    answer(COMPARISON_REPORTERS[options["style"]](comparison), options["output"])
+    answer(render(comparison_document(comparison), options["style"]), options["output"])

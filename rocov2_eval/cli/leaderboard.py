@@ -169,7 +169,7 @@ def report(run: Path, **options: Any) -> None:
     from rocov2_eval.breakdown import facets_of
     from rocov2_eval.front_door import model_opener, read_pair
     from rocov2_eval.leaderboard.run_report import report_page
-    from rocov2_eval.reporters import findings_text
+    from rocov2_eval.rendering.render import findings_text
     from rocov2_eval.resampling import Bootstrap
     from rocov2_eval.scoring import evaluate
     from rocov2_eval.shelf.files import write_text

@@ -15,7 +15,7 @@ from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS
 from rocov2_eval.errors import UsageFault, is_disk_full
 from rocov2_eval.shelf.progress import silent
 
-FORMATS = ("text", "json", "markdown", "github")
+FORMATS = ("text", "json", "markdown", "csv", "latex", "github")
 FACETS = ("modality", "region", "direction", "concepts")
 
 edition_option = click.option(
@@ -53,19 +53,15 @@ output_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the answer to this file, not to stdout.",
 )
+format_option = click.option(
+    "--format",
+    "style",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="How the answer is written.",
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
-
-
-def format_option(*styles: str) -> Callable[..., Any]:
-    """Return the option that chooses how an answer is written."""
-    return click.option(
-        "--format",
-        "style",
-        type=click.Choice(styles or FORMATS),
-        default="text",
-        show_default=True,
-        help="How the answer is written.",
-    )
 
 
 def _usable_pack(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

@@ -29,6 +29,7 @@ from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
 
 if TYPE_CHECKING:
+    from rocov2_eval.records import Finding
     from rocov2_eval.settings import Settings
 
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 @click.option("--by", multiple=True, type=click.Choice(FACETS), help="Break down by; may be repeated.")
 @click.option("--ci/--no-ci", default=True, show_default=True, help="95 % percentile bootstrap intervals.")
 @seed_option
-@format_option()
+@format_option
 @output_option
 @model_options
 @click.option("--lenient", is_flag=True, help="Score what can be scored, a missing image as 0; not official.")
@@ -75,13 +76,9 @@ def score(run: Path | None, **options: Any) -> None:
         _score_for_codabench(options)
         return
     from rocov2_eval.front_door import model_opener, read_pair
-    from rocov2_eval.reporters import (
-        REPORTERS,
-        check_per_image,
-        findings_github,
-        findings_text,
-        write_per_image,
-    )
+    from rocov2_eval.per_image import check_per_image, write_per_image
+    from rocov2_eval.rendering.render import render
+    from rocov2_eval.report_document import report_document
     from rocov2_eval.scoring import evaluate
     from rocov2_eval.verification import choose, require_libraries, verify
 
@@ -101,11 +98,10 @@ def score(run: Path | None, **options: Any) -> None:
     try:
         report = evaluate(table, truth, settings, model_opener(**opener_choices(options)))
     except RejectedInput as error:
-        if options["style"] == "github":  # annotations are read from stdout
-            click.echo(findings_github(error.findings), nl=False)
+        if options["style"] == "github":
+            _show_findings(error.findings, options)
         raise
-    if report.findings and not options["quiet"] and options["style"] != "github":
-        click.echo(findings_text(report.findings), err=True, nl=False)
+    _show_findings(report.findings, options)
     differences = None
     if options["verify"]:
         images = choose(report, options["verify"], options["seed"])
@@ -114,7 +110,7 @@ def score(run: Path | None, **options: Any) -> None:
     if options["per_image"]:
         with writing(options["per_image"]):
             write_per_image(options["per_image"], report)
-    answer(REPORTERS[options["style"]](report, differences), options["output"])
+    answer(render(report_document(report, differences), options["style"]), options["output"])
 
 
 @click.command(epilog="Example: rocov2-eval validate run.csv --edition imageclef-2026 --strict")
@@ -124,7 +120,7 @@ def score(run: Path | None, **options: Any) -> None:
 @split_option
 @task_option
 @click.option("--strict", is_flag=True, help="Apply the platform's 2026 format check too.")
-@format_option()
+@format_option
 @output_option
 def validate(files: Sequence[Path], **options: Any) -> int:
     """Report every fault of runs and of metadata at once.
@@ -134,13 +130,14 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     """
     from rocov2_eval import front_door
     from rocov2_eval.findings import is_rejected
-    from rocov2_eval.reporters import FINDING_REPORTERS, summary
+    from rocov2_eval.rendering.render import render, summary
+    from rocov2_eval.report_document import findings_document
 
     names = ("truth", "edition", "split", "task", "strict")
     choices = {name: options[name] for name in names}
     findings = {path: front_door.validate(path, **choices) for path in files}
     together = [item for items in findings.values() for item in items]
-    answer(FINDING_REPORTERS[options["style"]](together), options["output"])
+    answer(render(findings_document(together), options["style"]), options["output"])
     for path, items in findings.items():
         click.echo(summary(str(path), items), err=options["style"] != "text" or bool(options["output"]))
     return ExitCode.INPUT_REJECTED if is_rejected(together) else ExitCode.OK
@@ -160,6 +157,17 @@ def explain(code: str | None) -> None:
         click.echo(findings.explain(code), nl=False)
     except KeyError:
         raise UsageFault(f"no rule {code!r}; `rocov2-eval explain` lists them") from None
+
+
+def _show_findings(findings: Sequence[Finding], options: dict[str, Any]) -> None:
+    """Print findings beside the answer; GitHub reads annotations from stdout."""
+    from rocov2_eval.rendering.render import findings_text, render
+    from rocov2_eval.report_document import findings_document
+
+    if options["style"] == "github":
+        click.echo(render(findings_document(findings), "github"), nl=False)
+    elif findings and not options["quiet"]:
+        click.echo(findings_text(findings), err=True, nl=False)
 
 
 def _settings(options: dict[str, Any]) -> Settings:

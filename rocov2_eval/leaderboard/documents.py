@@ -14,7 +14,7 @@ from typing import Any
 
 from rocov2_eval import __version__
 from rocov2_eval.leaderboard.board import Leaderboard
-from rocov2_eval.pages.disclosure import public_findings, told, withheld_groups
+from rocov2_eval.pages.disclosure import public_findings, public_value, secret_groups
 from rocov2_eval.ranking import Board, Rejection, Standing
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.scoring import Group
@@ -106,7 +106,7 @@ def _board(board: Board, *, private: bool) -> dict[str, Any]:
                 "a": names[a],
                 "b": names[b],
                 **{
-                    name: told(float(table[a, b]), private=private)
+                    name: public_value(float(table[a, b]), private=private)
                     for name, table in (
                         ("difference", board.tests.difference),
                         ("low", board.tests.low),
@@ -142,7 +142,7 @@ def _standing(standing: Standing, outputs: Sequence[str], *, private: bool) -> d
 
 
 def _groups(groups: Sequence[Group], outputs: Sequence[str], *, private: bool) -> list[dict[str, Any]]:
-    hidden = {name: withheld_groups(groups, name, private=private) for name in outputs}
+    hidden = {name: secret_groups(groups, name, private=private) for name in outputs}
     return [
         {
             "group": group.name,
@@ -159,7 +159,7 @@ def _groups(groups: Sequence[Group], outputs: Sequence[str], *, private: bool) -
 def _metric(result: MetricResult, *, private: bool) -> dict[str, Any]:
     low, high = (result.interval.low, result.interval.high) if result.interval else (None, None)
     values = {"mean": result.mean, "low": low, "high": high}
-    shown = {key: told(value, private=private) for key, value in values.items()}
+    shown = {key: public_value(value, private=private) for key, value in values.items()}
     return {**shown, "n": result.n, "unscored": result.unscored}
 
 

@@ -13,7 +13,7 @@ from rocov2_eval.leaderboard.documents import board_csv, board_document, board_m
 from rocov2_eval.leaderboard.submissions import load_run
 from rocov2_eval.pages import index_page, run_page
 from rocov2_eval.ranking import Board, Standing
-from rocov2_eval.reporters import to_json
+from rocov2_eval.rendering.render import json_text
 from rocov2_eval.shelf.files import write_text
 from rocov2_eval.validation import read_run
 from rocov2_eval.worst_images import WorstImage, worst_images
@@ -54,7 +54,7 @@ def write_site(
     site.mkdir(parents=True, exist_ok=True)
     # First, so that a site of which half was written is known again by the next try.
     document = board_document(leaderboard, title=title, private=private)
-    write_text(site / MARK, to_json(document))
+    write_text(site / MARK, json_text(document))
     write_text(site / "leaderboard.csv", board_csv(leaderboard, private=private))
     write_text(site / "leaderboard.md", board_markdown(leaderboard, title=title, private=private))
     pictures = _Pictures(site, images) if private and images else None

@@ -25,7 +25,7 @@ import numpy as np
 from rocov2_eval.concept_errors import ConceptCount, ConceptErrors
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.records import Finding, Interval, MetricResult, SampleScores
-from rocov2_eval.reporters import result_document
+from rocov2_eval.report_document import result_data
 from rocov2_eval.scoring import Group, Report
 from rocov2_eval.truth import Truth
 
@@ -135,7 +135,7 @@ class ScoreStore:
             MissingResource: The file cannot be written.
         """
         if isinstance(known, Report):
-            document: object = result_document(known)
+            document: object = result_data(known)
             samples = _packed(known.samples)
         else:
             document, samples = {"place": place, "findings": [asdict(item) for item in known]}, None
@@ -165,7 +165,7 @@ class ScoreStore:
 def report_of(
     document: Mapping[str, Any], samples: Mapping[str, SampleScores], *, place: str, run: str, truth: Truth
 ) -> Report:
-    """Return the report that `reporters.result_document` made a document of.
+    """Return the report that `report_document.result_data` made a document of.
 
     Args:
         document: The result.json.

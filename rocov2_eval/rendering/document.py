@@ -98,15 +98,15 @@ class Document:
     """The answer of a command.
 
     Attributes:
-        title: The first line.
+        title: The first line; empty where the findings are the whole answer.
         sections: In order.
         data: What JSON has, under the keys of its schema.
-        findings: Faults that a GitHub annotation points to.
+        findings: Faults of files, each with its place.
         path: The file that the answer is about, for GitHub; empty where there is none.
         summary: The answer in one line, for GitHub; the title where it is empty.
     """
 
-    title: str
+    title: str = ""
     sections: Sequence[Section] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Finding] = ()

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rocov2_eval.findings import RULES
 from rocov2_eval.records import Finding
-from rocov2_eval.rendering.document import Document, Fact, Note, Section, Table
+from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table
 from rocov2_eval.rendering.values import is_number, value_text
 from rocov2_eval.shelf.csv_files import csv_text
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 
 _LONGEST = 4096  # of a cell or line: a file name may be anything
 _LATEX = {
@@ -32,17 +32,19 @@ def render(document: Document, style: str) -> str:
 def to_text(document: Document) -> str:
     """Return a document for a terminal: columns padded, numbers to the right."""
     blocks = [[_line(document.title)]] if document.title else []
+    blocks += [_finding_lines(document.findings)] if document.findings else []
     for section in document.sections:
         blocks += _text_blocks(section)
-    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+    return "".join(f"{line}\n" for block in _spaced(blocks) for line in block)
 
 
 def to_markdown(document: Document) -> str:
     """Return a document as Markdown in which no value can break out of its place."""
     parts = [f"**{markdown_cell(document.title)}**"] if document.title else []
+    parts += [markdown_table(_finding_table(document.findings))] if document.findings else []
     for section in document.sections:
         parts += _markdown_parts(section)
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n" if parts else ""
 
 
 def to_json(document: Document) -> str:
@@ -62,19 +64,18 @@ def to_latex(document: Document) -> str:
 
 def to_github(document: Document) -> str:
     """Return workflow commands that annotate the files of a pull request, and a notice with the answer."""
-    place = f" file={_property(document.path)},title=" if document.path else " title="
-    notice = f"::notice{place}{_property(document.title)}::{_data(document.summary or document.title)}\n"
-    return findings_github(document.findings) + notice
-
-
-def findings_github(findings: Iterable[Finding]) -> str:
-    """Return one workflow command a finding."""
-    return "".join(
+    lines = "".join(
         f"::{item.severity} file={_property(item.path)}"
         + (f",line={item.line}" if item.line else "")
         + f",title={item.code} {_property(RULES[item.code].title)}::{_data(item.message)}\n"
-        for item in findings
+        for item in document.findings
     )
+    if not document.title:
+        return lines
+    place = f"file={_property(document.path)}," if document.path else ""
+    answer = _data(document.summary or document.title)
+    title = document.title.removeprefix(f"{document.path}: ")
+    return f"{lines}::notice {place}title={_property(title)}::{answer}\n"
 
 
 FORMATS: Mapping[str, Callable[[Document], str]] = {
@@ -185,7 +186,44 @@ def _line(text: str) -> str:
 
 
 def _tables(document: Document) -> Iterator[Table]:
-    return (table for section in document.sections for table in section.tables)
+    if not document.title:
+        yield _finding_table(document.findings)
+    for section in document.sections:
+        yield from section.tables
+
+
+def _finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Return one line a finding, `path:line: CODE message`, each rule's fix after its first finding."""
+    lines = []
+    codes = set()
+    for item in findings:
+        place = _line(item.path) if item.line is None else f"{_line(item.path)}:{item.line}"
+        word = "" if item.severity == "error" else "warning: "
+        lines.append(f"{place}: {item.code} {word}{item.message}")
+        if item.code not in codes:
+            lines.append(f"    fix: {RULES[item.code].fix}")
+            codes.add(item.code)
+    return lines
+
+
+def _finding_table(findings: Sequence[Finding]) -> Table:
+    return Table(
+        columns=[
+            Column(title="file"),
+            Column(title="line", kind="count"),
+            *(Column(title=title) for title in ("code", "severity", "finding", "fix")),
+        ],
+        rows=[
+            [item.path, item.line, item.code, item.severity, item.message, RULES[item.code].fix]
+            for item in findings
+        ],
+    )
+
+
+def _spaced(blocks: Sequence[list[str]]) -> Iterator[list[str]]:
+    """Yield blocks with a blank line between them."""
+    for i, block in enumerate(blocks):
+        yield ["", *block] if i else block
 
 
 def _csv(table: Table) -> str:
@@ -238,3 +276,16 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def findings_text(findings: Iterable[Finding]) -> str:
+    """Return findings for a terminal, one line each."""
+    return to_text(Document(findings=tuple(findings)))
+
+
+def summary(path: str, findings: Sequence[Finding]) -> str:
+    """Return the one line that closes a validation."""
+    errors = sum(item.severity == "error" for item in findings)
+    verdict = "REJECTED" if errors else "PASSED"
+    counts = f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}"
+    return f"SUMMARY {_line(path)}: {verdict}, {counts}"
