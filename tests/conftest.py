@@ -14,9 +14,10 @@ import pytest_socket
 from hypothesis import settings as hypothesis_settings
 
 from rocov2_eval.editions import EDITIONS
-from rocov2_eval.formats import Source, Table, load
+from rocov2_eval.formats import Table, load
 from rocov2_eval.records import Task
-from rocov2_eval.scoring import Report, Settings, evaluate
+from rocov2_eval.scoring import Report, evaluate
+from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.words import counted
 from rocov2_eval.truth import Place, Truth, find_truth, sample_folder
 from rocov2_eval.validation import read_run
@@ -88,24 +89,24 @@ def dataset(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Callable[..., tuple[Source, Table, Truth]]:
+def read(tmp_path: Path) -> Callable[..., tuple[Table, Truth]]:
     """Return a reader of a run's text against a folder of truth."""
 
     def read_all(
         text: str | bytes, truth: Path, task: Task = "concepts", edition: str = "rocov2", **options: Any
-    ) -> tuple[Source, Table, Truth]:
+    ) -> tuple[Table, Truth]:
         path = tmp_path / "run.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         source = load(path)
         table = read_run(source, EDITIONS[edition], task)
         places = [Place(path=truth, origin="--truth")]
-        return source, table, find_truth(table, task, EDITIONS[edition], places, **options)
+        return table, find_truth(table, task, EDITIONS[edition], places, **options)
 
     return read_all
 
 
 @pytest.fixture
-def scored(read: Callable[..., tuple[Source, Table, Truth]]) -> Callable[..., Report]:
+def scored(read: Callable[..., tuple[Table, Truth]]) -> Callable[..., Report]:
     """Return a function that scores a run's text; captions by ROUGE alone, for want of a model."""
 
     def score(

@@ -10,24 +10,23 @@ import click
 
 from rocov2_eval.cli.options import (
     edition_option,
-    model_opener,
+    model_choices,
     model_options,
-    model_settings,
     note,
-    read_with_options,
+    opener_choices,
     split_option,
     task_option,
     truth_option,
-    truth_places,
     writing,
 )
-from rocov2_eval.command import progress_bar, silent
+from rocov2_eval.command import progress_bar
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.shelf.progress import silent
 
 if TYPE_CHECKING:
     from rocov2_eval.leaderboard.board import Leaderboard
-    from rocov2_eval.scoring import Settings
+    from rocov2_eval.settings import Settings
 
 _PICTURES_ARE_PRIVATE = "--images is for --private: a public page shows no picture"
 _metrics = click.option("--metric", "metrics", multiple=True, help="Only this metric; may be repeated.")
@@ -91,10 +90,12 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     SUBMISSIONS holds <team>/<run>/ with submission.json and run.csv or run.zip. Only what is new or changed
     is scored; what is rejected is listed with its findings. The site needs no server: open index.html.
     """
+    from rocov2_eval.front_door import model_opener
     from rocov2_eval.leaderboard.board import TASKS, BoardOptions, edition_of, make_leaderboard
     from rocov2_eval.leaderboard.site import require_site_folder, write_site
     from rocov2_eval.leaderboard.store import FILE_NAME, ScoreStore
     from rocov2_eval.leaderboard.submissions import find_submissions
+    from rocov2_eval.places import truth_places
     from rocov2_eval.resampling import Bootstrap
     from rocov2_eval.significance import PairOptions
 
@@ -123,9 +124,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
             place=truth_places(options["truth"])[0],
             store=store,
             options=board_options,
-            open_resource=model_opener(
-                options["device"], use_cache=options["use_cache"], quiet=options["quiet"]
-            ),
+            opener=model_opener(**opener_choices(options)),
             progress=progress_bar("runs") if shown else silent,
         )
     with writing(site):
@@ -168,6 +167,7 @@ def report(run: Path, **options: Any) -> None:
     Pictures are looked for in --images, else in the dataset folder itself.
     """
     from rocov2_eval.breakdown import facets_of
+    from rocov2_eval.front_door import model_opener, read_pair
     from rocov2_eval.leaderboard.run_report import report_page
     from rocov2_eval.rendering.render import findings_text
     from rocov2_eval.resampling import Bootstrap
@@ -176,10 +176,17 @@ def report(run: Path, **options: Any) -> None:
 
     if options["images"] and options["public"]:
         raise UsageFault(_PICTURES_ARE_PRIVATE)
-    source, table, truth = read_with_options(run, options | {"by": True})
-    opener = model_opener(options["device"], use_cache=options["use_cache"], quiet=options["quiet"])
+    table, truth = read_pair(
+        run,
+        options["truth"],
+        EDITIONS[options["edition"]],
+        task=options["task"],
+        split=options["split"],
+        facets=True,
+    )
+    opener = model_opener(**opener_choices(options))
     settings = _settings(options | {"by": facets_of(truth)}, Bootstrap())
-    scored = evaluate(source, table, truth, settings, opener)
+    scored = evaluate(table, truth, settings, opener)
     if scored.findings and not options["quiet"]:
         click.echo(findings_text(scored.findings), err=True, nl=False)
     page = report_page(
@@ -196,14 +203,14 @@ def report(run: Path, **options: Any) -> None:
 
 
 def _settings(options: dict[str, Any], bootstrap: Any) -> Settings:
-    from rocov2_eval.scoring import Settings
+    from rocov2_eval.settings import Settings
 
     return Settings(
         edition=EDITIONS[options["edition"]],
         metrics=options["metrics"],
         by=options.get("by", ()),
         bootstrap=bootstrap,
-        **model_settings(options),
+        **model_choices(options),
     )
 
 

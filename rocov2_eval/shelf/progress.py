@@ -1,11 +1,12 @@
-"""How far long work is, as a function that whoever waits hands in."""
+"""How long work tells the user how far it is, or something beside the answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-Progress = Callable[[int, int], None]  # takes how much is done and how much there is
+Progress = Callable[[int, int], None]  # so many of so many are done
+Notify = Callable[[str], None]  # takes a sentence for the user
 
 
-def silent(done: int, total: int) -> None:
-    """Take progress without showing it."""
+def silent(*_: object) -> None:
+    """Take progress or a sentence without showing it."""

@@ -67,7 +67,7 @@ def strict_findings(folder: Path, case: dict[str, Any]) -> tuple[Finding, ...]:
         return error.findings
     run = read_run(source, EDITION, case["task"])
     truth = find_truth(run, case["task"], EDITION, [Place(path=folder, origin="--truth")])
-    return check(source, run, truth, EDITION, strict=True)
+    return check(run, truth, EDITION, strict=True)
 
 
 def verdict(found: tuple[Finding, ...]) -> str:
