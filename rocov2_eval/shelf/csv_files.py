@@ -76,11 +76,6 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return buffer.getvalue()
 
 
-def formula_safe(text: str) -> str:
-    """Return text that a spreadsheet shows instead of running it: with an apostrophe before a formula."""
-    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
-
-
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a CSV file in the ROCOv2 dialect, all of it or nothing."""
     write_text(path, csv_text(header, rows))
@@ -91,6 +86,6 @@ def is_formula(cell: str) -> bool:
     return cell.startswith(_FORMULA_STARTS) or cell.lstrip().startswith(_FORMULA_STARTS)
 
 
-def without_formula(cell: str) -> str:
+def formula_safe(cell: str) -> str:
     """Return a cell that a spreadsheet shows: an apostrophe stands before one that it would run."""
     return f"'{cell}" if is_formula(cell) else cell
