@@ -12,8 +12,7 @@ from rocov2_eval.shelf.files import write_text
 from rocov2_eval.shelf.words import shorten
 
 BYTE_ORDER_MARK = "\ufeff"
-# The last four are full-width, which some spreadsheets read alike.
-_FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
+_FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")  # the last four are full-width
 _MOST_BYTES = 1 << 28  # a table of a million images has 70 MB
 
 
@@ -87,6 +86,6 @@ def is_formula(cell: str) -> bool:
     return cell.startswith(_FORMULA_STARTS) or cell.lstrip().startswith(_FORMULA_STARTS)
 
 
-def without_formula(cell: str) -> str:
+def formula_safe(cell: str) -> str:
     """Return a cell that a spreadsheet shows: an apostrophe stands before one that it would run."""
     return f"'{cell}" if is_formula(cell) else cell
