@@ -118,7 +118,7 @@ class PmcClient:
 
         Args:
             key: Key of the object, without the address of the bucket.
-            md5: MD5 sum of the object in hexadecimal; None where nobody tells it: only its length is sure then.
+            md5: MD5 sum of the object in hexadecimal; without it only the length is sure.
 
         Raises:
             FetchFailed: The service does not answer as it should, or the sum never agrees.
