@@ -82,6 +82,7 @@ setup(
             "py.typed",
             "codabench/templates/*",
             "pages/templates/*",
+            "rendering/templates/*",
             "sample/*.csv",
             "sample/*.md",
             "sample/*/*.jpg",

@@ -163,7 +163,7 @@ def _of_build(file: Path, options: dict[str, Any]) -> Extracted:
     from dataset_builder.concepts.caption_shards import extracted
     from dataset_builder.concepts.extraction import CaptionConcepts
     from dataset_builder.running.config import read_build
-    from dataset_builder.running.runner import figures_of_build
+    from dataset_builder.running.status import figures_of_build
 
     if any(options[name] for name in ("pack", "types", "min_accuracy", "without", "workers")):
         raise UsageFault(

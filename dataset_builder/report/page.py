@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from itertools import groupby
 
 from jinja2 import Environment
@@ -19,12 +18,12 @@ from dataset_builder.concepts.extraction import REASONS
 from dataset_builder.gates import Gate, share_text
 from dataset_builder.records import Figure, StageCount
 from dataset_builder.report import statistics
-from dataset_builder.report.charts import bar_mark, columns, fitting_scale, length_of
 from dataset_builder.report.statistics import Count, Distribution
-from rocov2_eval import __version__
 from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
-from rocov2_eval.pages.rendering import new_environment, policy_of, resource
+from rocov2_eval.rendering import html
+from rocov2_eval.rendering.svg import bar_mark, fitting_spacing, histogram, length_of
 
+_PACKAGE = "dataset_builder.report"
 _CONCEPTS_SHOWN = 25
 _MANUAL_NAMES = {**MODALITY_CUIS, **REGION_CUIS, **DIRECTION_CUIS}
 
@@ -81,44 +80,36 @@ def report_page(
     hidden = 0 if private or not held_out else sum(figure.split == held_out for figure in figures)
     shown = [figure for figure in figures if figure.split != held_out] if hidden else list(figures)
     modalities = statistics.modalities_by_split(shown)
-    style = resource("style.css") + _own_style()
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            title=title,
-            private=private and bool(held_out),
-            policy=policy_of(style=style, pictures="data:"),
-            style=Markup(style),  # noqa: S704  our own files
-            script=None,
-            home=None,
-            version=__version__,
-            held_out=held_out,
-            hidden=hidden,
-            images=len(figures),
-            shown=len(shown),
-            gates=[(gate, bool(hidden) and gate.tells_figures) for gate in gates],
-            funnels=_funnels(counts),
-            has_drops=any(count.dropped for count in counts),
-            splits=statistics.split_sizes(shown),
-            articles=len({figure.pmcid for figure in shown}),
-            concepts=len({cui for figure in shown for cui in figure.concepts}),
-            licences=statistics.licences(shown),
-            modalities=modalities,
-            largest_share=max(
-                (cell.share for cells in modalities.rows.values() for cell in cells), default=1.0
-            ),
-            rare=statistics.rare_modalities(shown),
-            rare_bound=statistics.RARE,
-            single=statistics.single_concept(shown),
-            frequent=statistics.frequent_concepts(shown, _CONCEPTS_SHOWN),
-            concept_counts=statistics.concept_counts(shown),
-            spread=statistics.images_per_concept(shown),
-            extraction=statistics.extraction(shown),
-            reasons=REASONS,
-            pictures=_pictures(shown),
-            names=names,
-        )
+    return html.page(
+        _templates(),
+        "report.html",
+        title=title,
+        private=private and bool(held_out),
+        style=html.resource(_PACKAGE, "report.css"),
+        picture_sources="data:",
+        held_out=held_out,
+        hidden=hidden,
+        images=len(figures),
+        shown=len(shown),
+        gates=[(gate, bool(hidden) and gate.tells_figures) for gate in gates],
+        funnels=_funnels(counts),
+        has_drops=any(count.dropped for count in counts),
+        splits=statistics.split_sizes(shown),
+        articles=len({figure.pmcid for figure in shown}),
+        concepts=len({cui for figure in shown for cui in figure.concepts}),
+        licences=statistics.licences(shown),
+        modalities=modalities,
+        largest_share=max((cell.share for cells in modalities.rows.values() for cell in cells), default=1.0),
+        rare=statistics.rare_modalities(shown),
+        rare_bound=statistics.RARE,
+        single=statistics.single_concept(shown),
+        frequent=statistics.frequent_concepts(shown, _CONCEPTS_SHOWN),
+        concept_counts=statistics.concept_counts(shown),
+        spread=statistics.images_per_concept(shown),
+        extraction=statistics.extraction(shown),
+        reasons=REASONS,
+        pictures=_pictures(shown),
+        names=names,
     )
 
 
@@ -128,7 +119,7 @@ def _funnels(counts: Sequence[StageCount]) -> tuple[Funnel, ...]:
     for unit, group in groupby(counts, key=lambda count: count.unit):
         stages = tuple(group)
         most = max(count.taken for count in stages)
-        scale = fitting_scale([number for count in stages for number in (count.taken, count.kept)])
+        spacing = fitting_spacing([number for count in stages for number in (count.taken, count.kept)])
         funnels.append(
             Funnel(
                 unit=unit,
@@ -136,12 +127,12 @@ def _funnels(counts: Sequence[StageCount]) -> tuple[Funnel, ...]:
                     Stage(
                         count=count,
                         mark=bar_mark(
-                            length_of(count.kept, most, scale), length_of(count.taken, most, scale)
+                            length_of(count.kept, most, spacing), length_of(count.taken, most, spacing)
                         ),
                     )
                     for count in stages
                 ),
-                is_log=scale == "log",
+                is_log=spacing == "log",
             )
         )
     return tuple(funnels)
@@ -160,26 +151,20 @@ def _picture(
     title: str, unit: str, distribution: Distribution, *, edges: bool = False, decimals: int = 0
 ) -> Picture:
     key = title.lower().replace(" ", "-")
-    chart = columns(distribution.bins, title=title, key=key, edges=edges) if distribution.bins else None
+    chart = histogram(distribution.bins, title=title, key=key, edges=edges) if distribution.bins else None
     return Picture(title=title, unit=unit, distribution=distribution, chart=chart, decimals=decimals)
 
 
 @cache
-def _own_style() -> str:
-    return (files("dataset_builder.report") / "templates/report.css").read_text(encoding="utf-8")
-
-
-@cache
-def _environment() -> Environment:
-    """Return the templates of this page, above those of all pages."""
-    environment = new_environment("dataset_builder.report")
-    environment.filters.update(
+def _templates() -> Environment:
+    templates = html.environment(_PACKAGE)
+    templates.filters.update(
         thousands=lambda value: f"{value:,}",
         share=share_text,
         value=_value_text,
         mark=_share_mark,
     )
-    return environment
+    return templates
 
 
 def _value_text(gate: Gate) -> str:

@@ -13,6 +13,7 @@ from dataset_builder.concepts.extraction import CaptionConcepts, ExtractionSumma
 from dataset_builder.filters.captions import n_words
 from dataset_builder.gates import in_usual_order, modality_of
 from dataset_builder.records import Figure
+from rocov2_eval.rendering.svg import Bin
 
 RARE = 0.01  # a modality with a smaller share of the images is listed as rare; our own bound
 USUAL_SPLITS = ("train", "valid", "test")
@@ -51,21 +52,6 @@ class Extraction:
     resolved: int
     rare: int
     rare_pairs: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bin:
-    """A bar of a histogram.
-
-    Attributes:
-        label: Its value, or the lower end of its values.
-        words: All its values, such as `5 to 9`.
-        number: Images in it.
-    """
-
-    label: str
-    words: str
-    number: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from dataset_builder.study.annotations import (
 )
 from dataset_builder.study.tool_files import Format, ToolFile
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.shelf.csv_files import is_formula, rows_of, without_formula, write_csv
+from rocov2_eval.shelf.csv_files import formula_safe, is_formula, rows_of, write_csv
 from rocov2_eval.shelf.words import shorten
 
 NAME = "csv"
@@ -75,7 +75,7 @@ def write(tasks: Sequence[Task], facets: Facets, out: Path, pictures: Mapping[st
     if address is not None:
         raise UsageFault(f"{shorten(address)}: a spreadsheet would take this address for a formula")
     rows = (
-        (task.image, facet, "", "", pictures.get(task.image, ""), without_formula(task.text))
+        (task.image, facet, "", "", pictures.get(task.image, ""), formula_safe(task.text))
         for task in tasks
         for facet in task.facets
         if facet in facets

@@ -37,7 +37,7 @@ from rocov2_eval.codabench.texts import pages, readme
 from rocov2_eval.codabench.trial import try_task
 from rocov2_eval.codabench.wheels import own_wheel, wheel_files
 from rocov2_eval.pages.tables import title_of
-from rocov2_eval.reporters import findings_text
+from rocov2_eval.rendering.render import findings_text
 from rocov2_eval.scoring import Opener
 from rocov2_eval.truth import Place
 

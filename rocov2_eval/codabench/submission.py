@@ -18,8 +18,9 @@ from rocov2_eval.metrics import main_outputs
 from rocov2_eval.pages import findings_page, run_page
 from rocov2_eval.pages.disclosure import PUBLIC_DECIMALS, public_findings
 from rocov2_eval.records import Finding, Task
-from rocov2_eval.reporters import to_json
-from rocov2_eval.scoring import Opener, Report, Settings, evaluate
+from rocov2_eval.rendering.render import json_text
+from rocov2_eval.scoring import Opener, Report, evaluate
+from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.files import write_text
 from rocov2_eval.shelf.words import shorten
 from rocov2_eval.truth import Place, Truth, read_truth
@@ -93,7 +94,7 @@ def score_submission(
         write_text(page, findings_page(_TITLE, [], message=f"{_INCOMPLETE}: {error}"))
         raise
     write_text(page, run_page(report, title=_TITLE, private=False))
-    write_text(output_folder / SCORES, to_json(scores))
+    write_text(output_folder / SCORES, json_text(scores))
     return report
 
 
@@ -117,7 +118,7 @@ def _evaluate(folder: Path, truth: Truth, settings: Settings, open_resource: Ope
     source = _find_run(folder, truth, settings)
     table = read_run(source, settings.edition, truth.task)
     by = settings.by or facets_of(truth)
-    return evaluate(source, table, truth, replace(settings, by=by), open_resource)
+    return evaluate(table, truth, replace(settings, by=by), open_resource)
 
 
 def _mean(report: Report, name: str) -> float:

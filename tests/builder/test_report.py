@@ -4,16 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
 
 from dataset_builder.gates import GateOptions, judge
 from dataset_builder.records import Figure, Graphic, ImageFacts, StageCount
 from dataset_builder.report import report_page
-from dataset_builder.report.charts import bar_mark, columns, fitting_scale, length_of
 from dataset_builder.report.statistics import (
-    Bin,
     Count,
     RareModality,
     caption_words,
@@ -28,6 +25,7 @@ from dataset_builder.report.statistics import (
     splits_of,
     years,
 )
+from rocov2_eval.rendering.svg import Bin
 
 CT, XRAY, PET, CHEST = "C0040405", "C1306645", "C0032743", "C0817096"
 NAMES = {"C0000001": "Cyst", "C0000002": "Stent", "C0000666": "Secret finding"}
@@ -208,36 +206,6 @@ def test_concepts_of_equal_frequency_come_by_cui() -> None:
 def test_nothing_at_all_has_statistics_too() -> None:
     assert licences([]) == split_sizes([]) == rare_modalities([]) == frequent_concepts([], 5) == ()
     assert single_concept([]) == (Count(name="all", number=0, share=0.0), ())
-
-
-def test_counts_far_apart_are_drawn_on_a_logarithmic_scale() -> None:
-    assert fitting_scale([15_000_000, 35_705]) == "log"
-    assert fitting_scale([100, 2, 0]) == "linear"
-    assert fitting_scale([0]) == "linear"
-
-
-@pytest.mark.parametrize("scale", ["linear", "log"])
-def test_the_longest_bar_is_whole_and_nothing_has_none(scale: Any) -> None:
-    assert [length_of(count, 1000, scale) for count in (0, 1000)] == [0.0, 1.0]
-    assert 0 < length_of(1, 1000, scale) < length_of(500, 1000, scale) < 1
-    assert length_of(0, 0, scale) == 0.0
-
-
-def test_a_bar_that_is_not_nothing_can_be_seen() -> None:
-    widths = [
-        [rect.get("width") for rect in ET.fromstring(bar_mark(length, 1.0))]  # noqa: S314  our own drawing
-        for length in (0.0, 0.0001, 0.5)
-    ]
-    assert widths == [["120", "0"], ["120", "1.5"], ["120", "60"]]
-
-
-def test_the_columns_of_a_histogram_are_as_high_as_their_numbers_and_say_them() -> None:
-    bins = [Bin(label=str(i), words=f"{i}", number=number) for i, number in enumerate((3, 0, 6))]
-    svg = ET.fromstring(columns(bins, title="Words", key="k"))  # noqa: S314  our own drawing
-    bars = [element for element in svg.iter() if element.get("class") == "bar"]
-    assert [bar.get("height") for bar in bars] == ["65", "0", "130"]
-    assert [bar[0].text for bar in bars] == ["0: 3 images", "1: 0 images", "2: 6 images"]
-    assert (svg[0].text, svg[1].text) == ("Words", "0: 3; 1: 0; 2: 6")
 
 
 def test_a_public_page_tells_nothing_of_held_out_figures_but_their_number() -> None:

@@ -359,7 +359,7 @@ def test_too_few_trials_are_told_with_the_number_needed(
         ("--seed", -1),
         ("--images", -1),
         ("--by", "colour"),
-        ("--format", "github"),
+        ("--format", "html"),
     ],
 )
 def test_a_value_out_of_range_is_a_wrong_command_line(

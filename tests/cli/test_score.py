@@ -126,7 +126,8 @@ def test_markdown_has_a_table_row_for_each_score(call: Call, concept_run: Path) 
 def test_github_is_one_notice_on_the_run(call: Call, concept_run: Path) -> None:
     lines = call("score", concept_run, "--format", "github").out.splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith(f"::notice file={concept_run},title=rocov2 concepts::concept_f1 0.3335, ")
+    assert lines[0].startswith(f"::notice file={concept_run},title=concepts%2C rocov2%2C valid split")
+    assert "::concept_f1 0.3335, " in lines[0]
 
 
 @pytest.mark.parametrize("words", [["score", "--lenient"], ["validate"]], ids=["score", "validate"])
@@ -246,7 +247,7 @@ def test_per_image_refuses_another_suffix_before_it_scores(call: Call) -> None:
 def test_per_image_parquet_without_pyarrow_names_the_extra_before_it_scores(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rocov2_eval.reporters.find_spec", lambda _name: None)
+    monkeypatch.setattr("rocov2_eval.per_image.find_spec", lambda _name: None)
     answer = call("score", "no-such-run.csv", "--per-image", "scores.parquet")
     assert answer.code == ExitCode.MISSING_RESOURCE
     assert 'pip install "rocov2-eval[parquet]"' in answer.err
@@ -273,7 +274,7 @@ def test_by_divides_the_images_into_groups(
 @pytest.mark.parametrize("facet", ["modality", "region", "direction", "concepts"])
 def test_by_is_shown_as_text_and_as_markdown(facet: str, call: Call, concept_run: Path) -> None:
     assert f"\nBy {facet}\n" in call("score", concept_run, "--by", facet).out
-    assert f"\n| {facet} | images | " in call("score", concept_run, "--by", facet, "--format", "markdown").out
+    assert f"\n**By {facet}**\n" in call("score", concept_run, "--by", facet, "--format", "markdown").out
 
 
 def test_by_weighted_with_its_images_averages_to_the_whole(

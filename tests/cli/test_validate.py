@@ -96,8 +96,8 @@ def test_json_counts_and_lists_the_findings(call: Call, short_run: Path) -> None
 def test_markdown_is_a_table_of_the_findings(call: Call, short_run: Path) -> None:
     lines = call("validate", short_run, "--format", "markdown").out.splitlines()
     assert lines[:2] == [
-        "| file | line | code | severity | found | fix |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| file | line | code | severity | finding | fix |",
+        "| --- | ---: | --- | --- | --- | --- |",
     ]
     assert lines[2].startswith("| short.csv |  | R105 | error | 1 of 13 images have no row: ")
 
