@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval import command as border
+from rocov2_eval.cli.options import format_option, quiet_option, writing
 from rocov2_eval.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ def model(tables: tuple[Path, ...], out: Path, **options: Any) -> None:
     --types leaves out the concepts of other types; concepts without a type stay. All of them by default.
     """
     from dataset_builder.concepts.model_pack import build_pack, pack_document
-    from rocov2_eval.cli.options import writing
     from rocov2_eval.concept_extraction import pack_identity
     from rocov2_eval.rendering.render import to_text
 
@@ -98,15 +98,8 @@ def model(tables: tuple[Path, ...], out: Path, **options: Any) -> None:
     type=click.IntRange(min=1),
     help="Processes; else as many as pay: one more for every 20,000 captions, at most one a processor.",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json", "markdown", "csv", "latex"]),
-    default="text",
-    show_default=True,
-    help="How the report is written; json has every concept.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@format_option
+@quiet_option
 def extract(captions: Path, out: Path, **options: Any) -> None:
     """Find the concepts of captions.
 
@@ -118,7 +111,6 @@ def extract(captions: Path, out: Path, **options: Any) -> None:
     of the held-out images too. Keep the files as secret as the truth.
     """
     from dataset_builder.concepts.extraction import extraction_document
-    from rocov2_eval.cli.options import writing
     from rocov2_eval.rendering.render import render
     from rocov2_eval.shelf.files import write_text
 
