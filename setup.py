@@ -22,7 +22,11 @@ BUILDER = [
     "py3langid>=0.4,<0.5",  # the calibration of its probabilities is part of the caption filter
     "urllib3>=2",
 ]
-CONCEPTS = ["medcat>=2.9,<3", "pandas>=2.2,<3"]  # medcat 1 has another interface; pip falls back to it
+CONCEPTS = [
+    "inflect>=7",
+    "medcat>=2.9,<3",
+    "pandas>=2.2,<3",
+]  # medcat 1 has another interface; pip falls back to it
 CLUSTER = ["fsspec>=2024.6", "ray>=2.40"]
 BASELINES = [
     *CAPTIONS,
@@ -86,6 +90,7 @@ setup(
         ],
         "dataset_builder": [
             "build.toml",
+            "concepts/*.csv",
             "filters/models/*",
             "packaging/templates/*",
             "py.typed",

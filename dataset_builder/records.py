@@ -10,7 +10,7 @@ from rocov2_eval.concept_extraction import Mention
 
 SPLITS = ("train", "valid", "test")  # of a dataset in the layout of ROCOv2, in the order of its tables
 
-Reason = Literal["type", "blacklist", "accuracy", "nested", "negated"]
+Reason = Literal["type", "blacklist", "accuracy", "nested"]
 
 LicenceSource = Literal[
     "metadata", "pmc-license-ref", "license_ref", "license-href", "license-link", "license-text"
