@@ -20,6 +20,7 @@ BUILDER = [
     "onnxruntime>=1.20",
     "pillow>=10.1",
     "py3langid>=0.4,<0.5",  # the calibration of its probabilities is part of the caption filter
+    "statsmodels>=0.14",  # kappa and the intervals of proportions
     "urllib3>=2",
 ]
 CONCEPTS = [
@@ -48,7 +49,6 @@ TEST = [
     "pytest-randomly>=3.15",
     "pytest-socket>=0.7",
     "pytest-xdist>=3.6",
-    "statsmodels>=0.14",
 ]
 BROWSER = ["playwright>=1.50"]  # drives the Chromium of the machine; it downloads none of its own
 DEV = [
