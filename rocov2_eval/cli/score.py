@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,11 @@ from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
 
 if TYPE_CHECKING:
+    from rocov2_eval.formats import Table
     from rocov2_eval.records import Finding
+    from rocov2_eval.scoring import Report
     from rocov2_eval.settings import Settings
+    from rocov2_eval.truth import Truth
 
 
 @click.command(epilog="Example: rocov2-eval score run.csv --truth data/ --by modality --per-image scores.csv")
@@ -44,6 +48,17 @@ if TYPE_CHECKING:
     "--per-image",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write each image's scores: .csv, .parquet.",
+)
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page with every breakdown and the worst images. It holds the truth.",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Folder of the images of --page, <ID>.jpg or <split>/<ID>.jpg; else that of the truth.",
 )
 @click.option("--by", multiple=True, type=click.Choice(FACETS), help="Break down by; may be repeated.")
 @click.option("--ci/--no-ci", default=True, show_default=True, help="95 % percentile bootstrap intervals.")
@@ -75,8 +90,9 @@ def score(run: Path | None, **options: Any) -> None:
     if run is None:
         _score_for_codabench(options)
         return
+    from rocov2_eval.breakdown import facets_of
     from rocov2_eval.front_door import model_opener, read_pair
-    from rocov2_eval.per_image import check_per_image, write_per_image
+    from rocov2_eval.per_image import check_per_image
     from rocov2_eval.rendering.render import render
     from rocov2_eval.report_document import report_document
     from rocov2_eval.scoring import evaluate
@@ -91,8 +107,10 @@ def score(run: Path | None, **options: Any) -> None:
         settings.edition,
         task=options["task"],
         split=options["split"],
-        facets=bool(settings.by),
+        facets=bool(settings.by or options["page"]),
     )
+    if options["page"]:
+        settings = replace(settings, by=settings.by or facets_of(truth))
     if options["verify"]:
         require_libraries(truth.task)
     try:
@@ -107,9 +125,7 @@ def score(run: Path | None, **options: Any) -> None:
         images = choose(report, options["verify"], options["seed"])
         device = "cpu" if options["device"] == "auto" else options["device"]
         differences = verify(report, images, run=table, truth=truth, settings=settings, device=device)
-    if options["per_image"]:
-        with writing(options["per_image"]):
-            write_per_image(options["per_image"], report)
+    _write_files(report, table, truth, options)
     answer(render(report_document(report, differences), options["style"]), options["output"])
 
 
@@ -170,6 +186,21 @@ def _show_findings(findings: Sequence[Finding], options: dict[str, Any]) -> None
         click.echo(findings_text(findings), err=True, nl=False)
 
 
+def _write_files(report: Report, run: Table, truth: Truth, options: dict[str, Any]) -> None:
+    """Write what the options name beside the answer: the score of each image, the page of the run."""
+    from rocov2_eval.pages import report_page
+    from rocov2_eval.per_image import write_per_image
+    from rocov2_eval.shelf.files import write_text
+
+    if options["per_image"]:
+        with writing(options["per_image"]):
+            write_per_image(options["per_image"], report)
+    if options["page"]:
+        page = report_page(report, run, truth, title=run.path, images=options["images"])
+        with writing(options["page"]):
+            write_text(options["page"], page)
+
+
 def _settings(options: dict[str, Any]) -> Settings:
     from rocov2_eval.resampling import Bootstrap
     from rocov2_eval.settings import Settings
@@ -190,7 +221,7 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
     from rocov2_eval.front_door import model_opener
     from rocov2_eval.metrics import main_outputs
 
-    for name in ("truth", "per_image", "verify", "output"):
+    for name in ("truth", "per_image", "page", "images", "verify", "output"):
         if options[name] is not None:
             raise UsageFault(f"--{name.replace('_', '-')} does not go with --codabench INPUT OUTPUT")
     if options["style"] != "text":

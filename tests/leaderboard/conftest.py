@@ -125,7 +125,7 @@ def publish(
     """Return a function that runs the command and returns exit code, stdout, stderr and the site's folder."""
 
     def run(*arguments: object, site: str = "site") -> tuple[int, str, str, Path]:
-        words = ["leaderboard", root, "--truth", truth, "--out", tmp_path / site, "--trials", 200]
+        words = ["leaderboard", root, "--truth", truth, "--out", tmp_path / site]
         code = invoke([str(word) for word in [*words, *arguments]])
         captured = capsys.readouterr()
         return int(code), captured.out, captured.err, tmp_path / site
