@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval.cli.options import (
-    model_opener,
+    model_choices,
     model_options,
-    model_settings,
     note,
+    opener_choices,
+    quiet_option,
+    seed_option,
     split_option,
     truth_option,
-    truth_places,
     writing,
 )
-from rocov2_eval.command import progress_bar, silent
+from rocov2_eval.command import progress_bar
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.shelf.progress import silent
 
 if TYPE_CHECKING:
     from rocov2_eval.leaderboard.board import Leaderboard
@@ -62,27 +64,23 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="File of the scores known so far; else scores.sqlite3 beside the submissions. Keep it secret.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=20260101,
-    show_default=True,
-    help="Seed of intervals, tests and rank stability.",
-)
+@seed_option
 @model_options
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
+@quiet_option
 def leaderboard(submissions: Path, **options: Any) -> None:
     """Rank the submissions of a folder and write a site.
 
     SUBMISSIONS holds <team>/<run>/ with submission.json and run.csv or run.zip. Only what is new or changed
     is scored; what is rejected is listed with its findings. The site needs no server: open index.html.
     """
+    from rocov2_eval.front_door import model_opener
     from rocov2_eval.leaderboard.board import TASKS, BoardOptions, edition_of, make_leaderboard
     from rocov2_eval.leaderboard.site import require_site_folder, write_site
     from rocov2_eval.leaderboard.store import FILE_NAME, ScoreStore
     from rocov2_eval.leaderboard.submissions import find_submissions
+    from rocov2_eval.places import truth_places
     from rocov2_eval.resampling import Bootstrap
-    from rocov2_eval.scoring import Settings
+    from rocov2_eval.settings import Settings
     from rocov2_eval.significance import PairOptions
 
     if options["images"] and options["public"]:
@@ -97,7 +95,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     bootstrap = Bootstrap(seed=options["seed"])
     board_options = BoardOptions(
         settings=Settings(
-            edition=edition, metrics=options["metrics"], bootstrap=bootstrap, **model_settings(options)
+            edition=edition, metrics=options["metrics"], bootstrap=bootstrap, **model_choices(options)
         ),
         split=options["split"],
         tasks=options["tasks"] or TASKS,
@@ -112,9 +110,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
             place=truth_places(options["truth"])[0],
             store=store,
             options=board_options,
-            open_resource=model_opener(
-                options["device"], use_cache=options["use_cache"], quiet=options["quiet"]
-            ),
+            opener=model_opener(**opener_choices(options)),
             progress=progress_bar("runs") if shown else silent,
         )
     with writing(site):

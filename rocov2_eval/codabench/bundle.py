@@ -19,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from rocov2_eval.codabench import texts
-from rocov2_eval.codabench.tasks import BundleOptions, CompetitionTask, Notify, read_tasks
+from rocov2_eval.codabench.tasks import BundleOptions, CompetitionTask, read_tasks
 from rocov2_eval.codabench.wheels import IMAGE, own_wheel, wheel_files
 from rocov2_eval.formats import Source
 from rocov2_eval.metrics import METRICS
@@ -28,6 +28,7 @@ from rocov2_eval.records import Task
 from rocov2_eval.rendering.render import findings_text
 from rocov2_eval.scoring import evaluate
 from rocov2_eval.shelf.archives import zip_bytes
+from rocov2_eval.shelf.progress import Notify
 from rocov2_eval.truth import Place
 from rocov2_eval.validation import read_run
 
@@ -95,8 +96,8 @@ def _kit_scores(task: CompetitionTask) -> dict[str, float | None]:
     metrics = tuple(name for name in task.settings.metrics if METRICS[name].load is None)
     settings = replace(task.settings, metrics=metrics, bootstrap=None)
     source = Source(path=f"starting_kit/{task.name}/run.csv", sha256="", text=texts.example_run(task))
-    table = read_run(source, settings.edition, task.name)
-    report = evaluate(source, table, task.truth, settings, lambda *_: nullcontext())
+    run = read_run(source, settings.edition, task.name)
+    report = evaluate(run, task.truth, settings, lambda *_: nullcontext())
     return {key: report.metrics[key].mean if key in report.metrics else None for key in task.columns}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from rocov2_eval.models import ENCODERS
 from rocov2_eval.pages.tables import TASK_TITLES, title_of
 from rocov2_eval.reading import task_of
 from rocov2_eval.records import Task
-from rocov2_eval.scoring import Settings, available, planned_signatures
+from rocov2_eval.scoring import available, plan
+from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
+from rocov2_eval.shelf.progress import Notify
 from rocov2_eval.truth import SPLITS, Place, Truth, read_truth
 
-Notify = Callable[[str], None]
 _TASKS: tuple[Task, ...] = ("concepts", "captions")
 
 
@@ -40,7 +41,7 @@ class BundleOptions:
     split: str | None = None
     image: str | None = None
     wheels: Path | None = None
-    encoder: str = "deberta-xlarge-mnli"
+    encoder: str = OFFICIAL_ENCODER
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,7 +105,7 @@ class CompetitionTask:
     @property
     def signatures(self) -> tuple[str, ...]:
         """Everything that can move a score, a line a metric."""
-        return planned_signatures(self.settings, self.truth)
+        return tuple(step.signature for step in plan(self.settings, self.truth))
 
     @property
     def arguments(self) -> str:
