@@ -20,6 +20,7 @@ BUILDER = [
     "onnxruntime>=1.20",
     "pillow>=10.1",
     "py3langid>=0.4,<0.5",  # the calibration of its probabilities is part of the caption filter
+    "pyyaml>=6",
     "statsmodels>=0.14",  # kappa and the intervals of proportions
     "urllib3>=2",
 ]
@@ -49,6 +50,7 @@ TEST = [
     "pytest-randomly>=3.15",
     "pytest-socket>=0.7",
     "pytest-xdist>=3.6",
+    "pyyaml>=6",
 ]
 BROWSER = ["playwright>=1.50"]  # drives the Chromium of the machine; it downloads none of its own
 DEV = [
@@ -105,7 +107,6 @@ setup(
         "markupsafe>=2.1",
         "msgspec>=0.19",
         "numpy>=1.26",
-        "pyyaml>=6",
         "rapidfuzz>=3.6",
     ],
     extras_require={
