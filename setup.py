@@ -86,7 +86,7 @@ setup(
         ],
         "dataset_builder": [
             "build.toml",
-            "filters/models/*",
+            "stages/models/*",
             "packaging/templates/*",
             "py.typed",
             "report/templates/*",

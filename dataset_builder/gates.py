@@ -12,10 +12,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, get_args
 
-from dataset_builder import duplicates
-from dataset_builder.filters import captions, compound, licences
 from dataset_builder.kappa_table import read_kappas
-from dataset_builder.records import Figure, StageCount
+from dataset_builder.records import OTHER_LANGUAGE, Figure, StageCount
 from rocov2_eval.breakdown import FACETS, order_of
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.words import shorten
@@ -28,12 +26,12 @@ Unit = Literal["share", "images", "splits", "kappa"]
 # 99.3 % of its new figures as compound, then 56.6 % as no radiology images, 20.9 % by licence, 5.2 % as
 # duplicates and 4.1 % by caption. Of the radiology figures of ROCO 42 % have another licence.
 USUAL_DROP_RATES: Mapping[str, tuple[float, ...]] = {
-    licences.STAGE: (0.05, 0.7),
-    captions.STAGE: (0.0, 0.15),
+    "licence": (0.05, 0.7),
+    "captions": (0.0, 0.15),
     "images": (0.0, 0.05),
-    compound.STAGE: (0.2, 0.995),
+    "compound": (0.2, 0.995),
     "radiology": (0.3, 0.99),
-    duplicates.STAGE: (0.0, 0.15),
+    "duplicates": (0.0, 0.15),
 }
 _NEARLY_NOTHING = 0.001
 _MORE_LIKELY_OTHER = 0.5  # a caption with less is more likely in another language than in English
@@ -148,7 +146,7 @@ def judge(figures: Sequence[Figure], counts: Sequence[StageCount], options: Gate
 
 def modality_of(figure: Figure) -> str:
     """Return the modality of a figure by its manual concepts, in the words of the scorer's breakdowns."""
-    return _MODALITY_OF(";".join(figure.manual_concepts))
+    return _MODALITY_OF(";".join(figure.concepts.manual))
 
 
 def in_usual_order(modalities: Sequence[str]) -> list[str]:
@@ -184,7 +182,7 @@ def _is_range(ends: Sequence[float]) -> bool:
 def _non_english(
     figures: Sequence[Figure], counts: Sequence[StageCount], options: GateOptions
 ) -> Iterator[Gate]:
-    judged = [figure.english for figure in figures if figure.english is not None]
+    judged = [figure.text.english for figure in figures if figure.text.english is not None]
     yield from _share_gate(
         "non-English captions kept",
         sum(value < _MORE_LIKELY_OTHER for value in judged),
@@ -194,10 +192,10 @@ def _non_english(
         action=options.non_english_action,
         fewest=options.fewest,
     )
-    stages = [count for count in counts if count.stage == captions.STAGE]
+    stages = [count for count in counts if count.stage == "captions"]
     yield from _share_gate(
         "non-English captions dropped",
-        sum(dict(count.dropped).get(captions.OTHER_LANGUAGE, 0) for count in stages),
+        sum(dict(count.dropped).get(OTHER_LANGUAGE, 0) for count in stages),
         sum(count.taken for count in stages),
         what="captions were dropped as not English",
         limit=options.non_english_dropped,
@@ -212,13 +210,13 @@ def _modality_skew(figures: Sequence[Figure], options: GateOptions) -> Iterator[
     name, limit, action = "modality skew", options.modality_skew, options.modality_skew_action
     if action == "off":
         return
-    if not any(figure.manual_concepts for figure in figures):
+    if not any(figure.concepts.manual for figure in figures):
         yield _not_measured(name, limit, "no image has a manual concept")
         return
     total = Counter(map(modality_of, figures))
-    held = {split: Counter[str]() for split in sorted({figure.split for figure in figures})}
+    held = {split: Counter[str]() for split in sorted({figure.assignment.split for figure in figures})}
     for figure in figures:
-        held[figure.split][modality_of(figure)] += 1
+        held[figure.assignment.split][modality_of(figure)] += 1
     large = {split: counts for split, counts in held.items() if counts.total() >= options.fewest}
     if len(large) < 2:  # noqa: PLR2004  there is nothing to compare
         message = f"fewer than two splits have {options.fewest:,} images"
@@ -246,10 +244,10 @@ def _modality_skew(figures: Sequence[Figure], options: GateOptions) -> Iterator[
 
 
 def _single_concept(figures: Sequence[Figure], options: GateOptions) -> Iterator[Gate]:
-    holders = [figure for figure in figures if figure.concepts]
+    holders = [figure for figure in figures if figure.concepts.cuis]
     yield from _share_gate(
         "single-concept images",
-        sum(len(set(figure.concepts)) == 1 for figure in holders),
+        sum(len(figure.concepts.cuis) == 1 for figure in holders),
         len(holders),
         what="images with concepts have one alone",
         limit=options.single_concept,
@@ -259,7 +257,7 @@ def _single_concept(figures: Sequence[Figure], options: GateOptions) -> Iterator
 
 
 def _splits(figures: Sequence[Figure], options: GateOptions) -> Iterator[Gate]:
-    sizes = Counter(figure.split for figure in figures)
+    sizes = Counter(figure.assignment.split for figure in figures)
     empty = [split for split in options.splits if not sizes[split]]
     if options.empty_splits_action != "off":
         found = f"no image in {' and '.join(empty)}" if empty else "no split is empty"

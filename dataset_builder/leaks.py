@@ -12,8 +12,9 @@ from itertools import combinations
 from pathlib import Path
 
 from dataset_builder.dataset_tables import Dataset, Kind, Row, bare
-from dataset_builder.duplicates import DEFAULT_DISTANCE, Fingerprint, clusters, fingerprint
+from dataset_builder.fingerprints import DEFAULT_DISTANCE, clusters, examine
 from dataset_builder.pmc.layout import normal_pmcid
+from dataset_builder.records import ImageFacts
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.pictures import Unreadable
 from rocov2_eval.shelf.words import shorten
@@ -170,10 +171,10 @@ def _image_keys(
     if not held:
         absent["images"] = "none of the files that the dataset names is there"
         return keys
-    found: list[tuple[int, Fingerprint]] = []
+    found: list[tuple[int, ImageFacts]] = []
     results = _fingerprints([path for _, path in held], jobs)
     for done, ((i, _), result) in enumerate(zip(held, results, strict=True), start=1):
-        if isinstance(result, Fingerprint):
+        if isinstance(result, ImageFacts):
             found.append((i, result))
         if progress:
             progress(done, len(held))
@@ -184,7 +185,7 @@ def _image_keys(
     return keys
 
 
-def _fingerprints(paths: Sequence[Path], jobs: int) -> Iterable[Fingerprint | Unreadable]:
+def _fingerprints(paths: Sequence[Path], jobs: int) -> Iterable[ImageFacts | Unreadable]:
     if jobs == 1:
         yield from map(_fingerprint_of, paths)
         return
@@ -192,11 +193,11 @@ def _fingerprints(paths: Sequence[Path], jobs: int) -> Iterable[Fingerprint | Un
         yield from pool.map(_fingerprint_of, paths, chunksize=32)
 
 
-def _fingerprint_of(path: Path) -> Fingerprint | Unreadable:
+def _fingerprint_of(path: Path) -> ImageFacts | Unreadable:
     try:
         if path.stat().st_size > _MOST_BYTES:
             return Unreadable(detail=f"more than {_MOST_BYTES:,} bytes")
-        return fingerprint(path.read_bytes())
+        return examine(path.read_bytes())
     except OSError as error:
         return Unreadable(detail=error.strerror or str(error))
 

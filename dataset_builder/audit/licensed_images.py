@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset_builder.dataset_tables import GUESSES
-from dataset_builder.filters.licences import normalise
+from dataset_builder.licence_codes import normalise
 from rocov2_eval.breakdown import FACETS
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import read_rows

@@ -201,11 +201,16 @@ def mentions(file: Path, out: Path) -> None:
     figures = [figure for stage, figure in figures_of_build(read_build(file)) if stage == "package"]
     if not figures:
         raise UsageFault(f"{file}: the build is not finished; rocov2-build run {file}")
-    found = ((each.image_id, CaptionConcepts(kept=each.mentions, removed=each.removed)) for each in figures)
-    write_text(out, mentions_csv(found))
-    click.echo(
-        f"{out}: {sum(len(each.mentions) for each in figures):,} mentions in {len(figures):,} captions"
+    found = (
+        (
+            each.assignment.image_id,
+            CaptionConcepts(kept=each.concepts.mentions, removed=each.concepts.removed),
+        )
+        for each in figures
     )
+    write_text(out, mentions_csv(found))
+    mentions = sum(len(each.concepts.mentions) for each in figures)
+    click.echo(f"{out}: {mentions:,} mentions in {len(figures):,} captions")
 
 
 def _rows(tables: Iterable[Path], options: dict[str, Any]) -> Iterable[ConceptName]:

@@ -82,7 +82,7 @@ def leaks(
     The exit code is 0 without leaks and 1 with leaks.
     """
     from dataset_builder.dataset_tables import read_dataset
-    from dataset_builder.duplicates import DEFAULT_DISTANCE
+    from dataset_builder.fingerprints import DEFAULT_DISTANCE
     from dataset_builder.leak_reporters import REPORTERS
     from dataset_builder.leaks import find_leaks
     from dataset_builder.packaging.reading import read_truth

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import urlsplit
+
+from msgspec import structs
 
 from dataset_builder.pmc.client import ClientOptions, FetchFailed, PmcClient
 from dataset_builder.pmc.eligibility import RETRACTED, dropped
@@ -136,7 +138,7 @@ class ListedSource:
         found = self._source.entry(pmcid)
         if isinstance(found, Drop) or found.licence is not None:  # the service knows better than an old list
             return found
-        return replace(found, licence=self._articles.licence(pmcid))
+        return structs.replace(found, licence=self._articles.licence(pmcid))
 
     def read(self, media: Media) -> bytes | None:
         """Return a file of the source."""

@@ -62,7 +62,8 @@ def fate_text(key: str, drops: Sequence[Drop], kept: Sequence[tuple[str, Figure]
         detail = f": {drop.detail}" if drop.detail else ""
         lines.append(f"{drop.key}: left out by {drop.stage}, {drop.reason}{detail}{score}")
     for stage, figure in kept:
-        place = f"in {figure.split} as {figure.image_id}" if figure.image_id else f"has passed {stage}"
+        there = figure.assignment
+        place = f"in {there.split} as {there.image_id}" if there.image_id else f"has passed {stage}"
         lines.append(f"{figure.key}: {place}")
     return "\n".join(lines or [f"{key}: this build has not come across it"]) + "\n"
 

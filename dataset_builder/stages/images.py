@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from dataset_builder.duplicates import examine
-from dataset_builder.records import Drop, Figure, parted
+from msgspec.structs import replace
+
+from dataset_builder.fingerprints import examine
+from dataset_builder.records import Drop, Figure, kept_and_drops
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable
@@ -35,11 +37,11 @@ class ImageOptions:
 def run(figures: Sequence[Figure], context: Context) -> Result:
     """Fetch and decode every file."""
     options: ImageOptions = context.tables["images"]
-    found = []
+    outcomes = []
     for done, figure in enumerate(figures, start=1):
-        found.append(_examined(figure, context, options))
+        outcomes.append(_examined(figure, context, options))
         context.progress(done, len(figures))
-    kept, drops = parted(found)
+    kept, drops = kept_and_drops(outcomes)
     return Result(kept=kept, drops=drops)
 
 

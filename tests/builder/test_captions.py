@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder.filters import captions
-from dataset_builder.filters.caption_text import clean
-from dataset_builder.filters.captions import (
+from dataset_builder.pmc.jats import read_article
+from dataset_builder.records import Drop, Figure
+from dataset_builder.stages import captions
+from dataset_builder.stages.caption_text import clean
+from dataset_builder.stages.captions import (
     EMPTY,
     NO_WORDS,
     OTHER_LANGUAGE,
@@ -23,18 +25,19 @@ from dataset_builder.filters.captions import (
     CaptionOptions,
     english_probability,
     foreign_share,
-    n_words,
     select,
 )
-from dataset_builder.pmc.jats import read_article
-from dataset_builder.records import Drop, Figure, Graphic
 from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.shelf.words import n_words
+
+sys.path.insert(0, str(Path(__file__).parent))
+from made_figures import made_figure
 
 ENGLISH = "Axial CT shows a mass in the left kidney."
 
 
 def figure(caption: str, name: str = "a.jpg") -> Figure:
-    return Figure(pmcid="PMC7", number=1, graphic=Graphic(name=name), caption=caption)
+    return made_figure(name=name, caption=caption)
 
 
 def drop_of(caption: str, **options: Any) -> Drop:
@@ -84,7 +87,7 @@ def test_addresses_go_with_what_they_leave_behind(caption: str, plain: str) -> N
 
 def test_addresses_stay_where_asked_for() -> None:
     kept, _ = select([figure(f"{ENGLISH} www.example.org")], CaptionOptions(without_links=False))
-    assert f"{ENGLISH} www.example.org" == kept[0].caption
+    assert f"{ENGLISH} www.example.org" == kept[0].text.caption
 
 
 @given(st.text())
@@ -102,8 +105,8 @@ def test_plain_ascii_stays_as_it_is(caption: str) -> None:
 def test_a_kept_figure_has_its_plain_caption_and_its_probability() -> None:
     kept, drops = select([figure(f" <p>{ENGLISH}</p>")], CaptionOptions())
     assert drops == []
-    assert kept[0].caption == ENGLISH
-    assert english_probability(ENGLISH) == kept[0].english
+    assert kept[0].text.caption == ENGLISH
+    assert english_probability(ENGLISH) == kept[0].text.english
 
 
 @pytest.mark.parametrize(
