@@ -197,13 +197,15 @@ def _columns(path: Path, header: Sequence[str], named: Mapping[Role, str]) -> di
     plain = [bare(name) for name in header]
     for role, guesses in GUESSES.items():
         if role in named:
-            columns[role] = _column(path, header, named[role], f"--{role}")
+            columns[role] = _column(path, header, named[role], f"--column {role}")
             continue
         place = next((plain.index(guess) for guess in guesses if guess in plain), None)
         if place is not None:
             columns[role] = place
         elif role in ("id", "split"):
-            raise UsageFault(f"{path}: no column of {role}s among {_listed(header)}; name it with --{role}")
+            raise UsageFault(
+                f"{path}: no column of {role}s among {_listed(header)}; name it with --column {role}="
+            )
     return columns
 
 

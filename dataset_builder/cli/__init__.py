@@ -41,7 +41,6 @@ def app() -> None:
 for command in (
     build.init,
     build.run,
-    build.stage,
     build.status,
     build.drops,
     concepts.concepts,

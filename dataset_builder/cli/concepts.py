@@ -195,7 +195,7 @@ def mentions(file: Path, out: Path) -> None:
     from dataset_builder.concepts.caption_shards import mentions_csv
     from dataset_builder.concepts.extraction import CaptionConcepts
     from dataset_builder.running.config import read_build
-    from dataset_builder.running.runner import figures_of_build
+    from dataset_builder.running.status import figures_of_build
     from rocov2_eval.shelf.files import write_text
 
     figures = [figure for stage, figure in figures_of_build(read_build(file)) if stage == "package"]

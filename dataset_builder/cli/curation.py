@@ -259,7 +259,7 @@ def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, capt
     """Return a task for each figure that is a radiology image, its picture written out."""
     from dataset_builder.curation.annotations import Task
     from dataset_builder.running.config import read_build
-    from dataset_builder.running.runner import radiology_figures
+    from dataset_builder.running.status import radiology_figures
     from dataset_builder.running.worker import source_of
 
     build = read_build(file)
@@ -279,7 +279,7 @@ def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, capt
         )
     if not tasks:
         raise UsageFault(
-            f"{file}: no figure has passed the stage radiology; rocov2-build stage radiology {file}"
+            f"{file}: no figure has passed the stage radiology; rocov2-build run {file} --until radiology"
         )
     return tasks
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.cli.options import edition_option, model_opener, note, writing
+from rocov2_eval.cli.options import edition_option, note, writing
 from rocov2_eval.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def codabench(**options: Any) -> None:
     scored before the archive is written. docs/codabench.md tells what to do with it.
     """
     from rocov2_eval.codabench import make_bundle
+    from rocov2_eval.front_door import model_opener
     from rocov2_eval.shelf.files import write_bytes
     from rocov2_eval.truth import Place
 
@@ -108,7 +109,7 @@ def codabench(**options: Any) -> None:
             raise UsageFault(f"{out} exists already: add --force to replace it")
     made = _bundle_options(options)
     place = Place(path=options["truth"], origin="--truth")
-    archive = make_bundle(place, made, model_opener("auto", use_cache=True, quiet=False), note)
+    archive = make_bundle(place, made, model_opener(notify=note), note)
     with writing(out):
         write_bytes(out, archive)
     click.echo(out)

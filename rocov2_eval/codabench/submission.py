@@ -19,7 +19,8 @@ from rocov2_eval.pages import findings_page, run_page
 from rocov2_eval.pages.disclosure import PUBLIC_DECIMALS, public_findings
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.rendering.render import json_text
-from rocov2_eval.scoring import Opener, Report, Settings, evaluate
+from rocov2_eval.scoring import Opener, Report, evaluate
+from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.files import write_text
 from rocov2_eval.shelf.words import shorten
 from rocov2_eval.truth import Place, Truth, read_truth
@@ -117,7 +118,7 @@ def _evaluate(folder: Path, truth: Truth, settings: Settings, open_resource: Ope
     source = _find_run(folder, truth, settings)
     table = read_run(source, settings.edition, truth.task)
     by = settings.by or facets_of(truth)
-    return evaluate(source, table, truth, replace(settings, by=by), open_resource)
+    return evaluate(table, truth, replace(settings, by=by), open_resource)
 
 
 def _mean(report: Report, name: str) -> float:

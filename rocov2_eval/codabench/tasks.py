@@ -15,7 +15,8 @@ from rocov2_eval.models import ENCODERS
 from rocov2_eval.pages.tables import TASK_TITLES, title_of
 from rocov2_eval.reading import task_of
 from rocov2_eval.records import Task
-from rocov2_eval.scoring import Settings, available
+from rocov2_eval.scoring import available
+from rocov2_eval.settings import Settings
 from rocov2_eval.truth import SPLITS, Place, Truth, read_truth
 
 Notify = Callable[[str], None]

@@ -16,7 +16,7 @@ from rocov2_eval.codabench.tasks import CompetitionTask
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.metrics import METRICS
 from rocov2_eval.pages.tables import title_of
-from rocov2_eval.scoring import available, planned_signatures
+from rocov2_eval.scoring import available, plan
 
 _SEPARATORS: Mapping[str, str] = {
     ",": "a comma",
@@ -106,7 +106,7 @@ def _task_text(task: CompetitionTask, scores: Mapping[str, float | None]) -> Tas
         example="".join(
             example_run(task, _EXAMPLE_LINES).splitlines(keepends=True)[:_EXAMPLE_LINES]
         ).rstrip(),
-        signatures=planned_signatures(task.settings, task.truth),
+        signatures=tuple(step.signature for step in plan(task.settings, task.truth)),
         arguments=shlex.join(task.arguments),
         scores={title_of(name): score for name, score in scores.items()},
     )

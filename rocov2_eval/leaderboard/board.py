@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from rocov2_eval import models
 from rocov2_eval.breakdown import facets_of
-from rocov2_eval.concept_extraction import medcat_version, pack_identity
 from rocov2_eval.editions import EDITIONS, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import finding
@@ -22,15 +19,14 @@ from rocov2_eval.metric import Metric, Options
 from rocov2_eval.metrics import metric_of
 from rocov2_eval.ranking import Board, Entry, Rejection, rank
 from rocov2_eval.records import Finding, Task
-from rocov2_eval.scoring import Opener, Report, Settings, evaluate, planned_signatures
-from rocov2_eval.significance import PairOptions, trials_needed
+from rocov2_eval.scoring import Opener, Report, evaluate, plan
+from rocov2_eval.settings import Settings
+from rocov2_eval.shelf.progress import Progress
+from rocov2_eval.significance import PairOptions, enough_trials
 from rocov2_eval.truth import Place, Truth, read_truth
 from rocov2_eval.validation import read_run
 
 TASKS: tuple[Task, ...] = ("concepts", "captions")
-Progress = Callable[[int, int], None]
-# Of our own choice: seconds for a hundred runs. Where it is too few, the page says so.
-_MOST_TRIALS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +93,7 @@ def make_leaderboard(
     place: Place,
     store: ScoreStore,
     options: BoardOptions,
-    open_resource: Opener,
+    opener: Opener,
     progress: Progress,
 ) -> Leaderboard:
     """Score what is new and rank everything.
@@ -108,7 +104,7 @@ def make_leaderboard(
         place: Where the truth lies.
         store: Known scores; what is new is added.
         options: What to make.
-        open_resource: Opens the model of a metric that has one; each is opened once.
+        opener: Opens the model of a metric that has one; each is opened once.
         progress: Called with the runs done so far and in all.
 
     Raises:
@@ -123,7 +119,7 @@ def make_leaderboard(
     entries: dict[Task, list[Entry]] = {task: [] for task in truths}
     scored = 0
     with ExitStack() as held:
-        kept_open = _kept_open(open_resource, held)
+        kept_open = _kept_open(opener, held)
         judges = {task: _judge(truth, store, options, kept_open) for task, truth in truths.items()}
         for done, submission in enumerate(fitting):
             progress(done, len(fitting))
@@ -155,7 +151,7 @@ class _Judge:
     settings: Settings
     key: Key
     store: ScoreStore
-    open_resource: Opener
+    opener: Opener
 
     def outcome(self, submission: Submission) -> tuple[Report | tuple[Finding, ...], bool]:
         """Return the report of a submission or the findings that reject it, and whether it is new."""
@@ -174,12 +170,12 @@ class _Judge:
     def _scored(self, source: Source) -> Report | tuple[Finding, ...]:
         table = read_run(source, self.settings.edition, self.truth.task)
         try:
-            return evaluate(source, table, self.truth, self.settings, self.open_resource)
+            return evaluate(table, self.truth, self.settings, self.opener)
         except RejectedInput as error:
             return error.findings
 
 
-def _judge(truth: Truth, store: ScoreStore, options: BoardOptions, open_resource: Opener) -> _Judge:
+def _judge(truth: Truth, store: ScoreStore, options: BoardOptions, opener: Opener) -> _Judge:
     settings = _settings(options, truth)
     key = Key(
         run="",
@@ -187,7 +183,7 @@ def _judge(truth: Truth, store: ScoreStore, options: BoardOptions, open_resource
         edition=settings.edition.name,
         signature=_signature(settings, truth),
     )
-    return _Judge(truth=truth, settings=settings, key=key, store=store, open_resource=open_resource)
+    return _Judge(truth=truth, settings=settings, key=key, store=store, opener=opener)
 
 
 def _of_edition(
@@ -248,9 +244,7 @@ def _needs(name: str) -> Task | None:
 
 def _ranked(entries: Sequence[Entry], options: BoardOptions, task: Task) -> Board:
     """Rank the runs of a task, with trials enough for their number."""
-    enough = 2 * trials_needed(len(entries), options.pairs.alpha)
-    trials = max(options.pairs.trials, min(enough, _MOST_TRIALS))
-    return rank(entries, replace(options.pairs, trials=trials), _rank_by(options, task))
+    return rank(entries, enough_trials(options.pairs, len(entries)), _rank_by(options, task))
 
 
 def _rank_by(options: BoardOptions, task: Task) -> str | None:
@@ -260,38 +254,30 @@ def _rank_by(options: BoardOptions, task: Task) -> str | None:
 
 def _signature(settings: Settings, truth: Truth) -> str:
     """Return one text for everything but the files that can move what is kept of a run."""
-    lines = list(planned_signatures(settings, truth))
-    if any(line.startswith("bertscore|") for line in lines):
-        folder = _weights(settings)
-        lines.append(f"weights:{models.weights_digest(folder)}")
-    if any(line.startswith("umls_f1|") for line in lines):
-        assert settings.concept_model is not None
-        lines.append(f"pack:{pack_identity(Path(settings.concept_model))}|medcat:{medcat_version()}")
-    lines.append(f"by:{'+'.join(settings.by)}")
-    lines.append(f"intervals:{settings.bootstrap}")
-    return "\n".join(lines)
-
-
-def _weights(settings: Settings) -> models.ModelFolder:
+    steps = plan(settings, truth)
+    lines = [step.signature for step in steps]
     try:
-        return models.require(settings.encoder)
+        lines += [step.metric.digest(step.options) for step in steps if step.metric.digest]
     except MissingResource as error:
         raise MissingResource(
             f"{error}\nWithout it: --task concepts, or --metric rouge --rank-by rouge1 for captions."
         ) from None
+    lines.append(f"by:{'+'.join(settings.by)}")
+    lines.append(f"intervals:{settings.bootstrap}")
+    return "\n".join(lines)
 
 
 def _entry(submission: Submission, report: Report) -> Entry:
     return Entry(team=submission.team, run=submission.run, metadata=submission.metadata, report=report)
 
 
-def _kept_open(open_resource: Opener, held: ExitStack) -> Opener:
+def _kept_open(opener: Opener, held: ExitStack) -> Opener:
     """Return an opener that loads each model once and leaves it open until the stack is left."""
     opened: dict[Options, Any] = {}
 
     def open_once(metric: Metric, options: Options) -> AbstractContextManager[Any]:
         if options not in opened:
-            opened[options] = held.enter_context(open_resource(metric, options))
+            opened[options] = held.enter_context(opener(metric, options))
         return nullcontext(opened[options])
 
     return open_once

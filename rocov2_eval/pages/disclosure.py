@@ -6,8 +6,9 @@ Public artefacts hold no truth, no score of a single image and no picture.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from rocov2_eval.records import Finding
+from rocov2_eval.records import Finding, Interval, MetricResult
 from rocov2_eval.scoring import Group
 
 # The mean of one image is its score, and of two or three it is nearly so: who knows the rest can subtract it.
@@ -37,6 +38,20 @@ def public_value(value: float | None, *, private: bool) -> float | None:
     images they are right for.
     """
     return value if private or value is None else round(value, PUBLIC_DECIMALS)
+
+
+def public_result(result: MetricResult, *, private: bool) -> MetricResult:
+    """Return a result with its mean and interval as the reader may know them."""
+    if private or result.mean is None:
+        return result
+    ends = result.interval
+    return replace(
+        result,
+        mean=round(result.mean, PUBLIC_DECIMALS),
+        interval=Interval(low=round(ends.low, PUBLIC_DECIMALS), high=round(ends.high, PUBLIC_DECIMALS))
+        if ends
+        else None,
+    )
 
 
 def is_secret_mean(images: int, *, private: bool) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from rocov2_eval.records import Finding, Interval
 
 Kind = Literal[
-    "text", "score", "difference", "interval", "difference_interval", "p", "count", "percent", "tiny"
+    "text", "code", "score", "difference", "interval", "difference_interval", "p", "count", "percent", "tiny"
 ]
 Value = str | int | float | bool | Interval | None
 
@@ -24,9 +24,10 @@ class Column:
 
     Attributes:
         title: Its heading.
-        kind: What its cells hold: `text`; `score`, four decimals; `difference`, four decimals with a sign;
-            `interval` and `difference_interval`, an `Interval` of such values; `p`, a p-value; `count`, a
-            whole number; `percent`, a share in [0, 1]; `tiny`, a number of any size with two digits.
+        kind: What its cells hold: `text`; `code`, a name that nobody has checked; `score`, four decimals;
+            `difference`, four decimals with a sign; `interval` and `difference_interval`, an `Interval` of
+            such values; `p`, a p-value; `count`, a whole number; `percent`, a share in [0, 1]; `tiny`, a
+            number of any size with two digits.
         key: Its name in CSV, where the title will not do.
     """
 

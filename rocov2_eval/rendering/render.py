@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rocov2_eval.findings import RULES
 from rocov2_eval.records import Finding
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table
 from rocov2_eval.rendering.values import is_number, value_text
-from rocov2_eval.shelf.csv_files import csv_text
+from rocov2_eval.shelf.csv_files import csv_text, formula_safe
 from rocov2_eval.shelf.words import counted, shorten
 
 _LONGEST = 4096  # of a cell or line: a file name may be anything
@@ -113,14 +114,21 @@ def markdown_table(table: Table) -> str:
     """Return a table as Markdown, numbers to the right."""
     head, *rows = _cells(table)
     rule = ["---:" if is_number(column.kind) else "---" for column in table.columns]
-    lines = [map(markdown_cell, head), rule, *(map(markdown_cell, row) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    writers = [markdown_code if column.kind == "code" else markdown_cell for column in table.columns]
+    body = ([write(cell) for write, cell in zip(writers, row, strict=True)] for row in rows)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [map(markdown_cell, head), rule, *body])
 
 
 def markdown_cell(text: str) -> str:
     """Return text that Markdown shows as it is and that cannot leave its cell or paragraph."""
     safe = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
     return safe.replace("\r", " ").replace("\n", " ")
+
+
+def markdown_code(text: str) -> str:
+    """Return text as code, in which no link, picture or mention of a person comes alive."""
+    safe = re.sub(r"[`|<>\r\n]", "?", text)
+    return f"`{safe}`" if safe else ""
 
 
 def note_text(note: Note) -> str:
@@ -240,7 +248,7 @@ def _csv(table: Table) -> str:
             if is_span:
                 cells += [getattr(value, "low", None), getattr(value, "high", None)]
             else:
-                cells.append(value)
+                cells.append(formula_safe(value) if isinstance(value, str) else value)
         rows.append(cells)
     return csv_text(head, rows)
 
@@ -250,7 +258,9 @@ def _latex(table: Table) -> str:
     if table.best:
         _mark_best(table, rows[1:])
     layout = "".join("r" if is_number(column.kind) else "l" for column in table.columns)
-    head, *body = (f"{' & '.join(row)} \\\\" for row in rows)
+    # A bracket at the start of a row would be taken for an option of the end of the row before it.
+    starts = ["{}" if row[0].startswith("[") else "" for row in rows]
+    head, *body = (f"{start}{' & '.join(row)} \\\\" for start, row in zip(starts, rows, strict=True))
     title = [f"% {shorten(table.title, 200)}"] if table.title else []
     lines = [f"\\begin{{tabular}}{{{layout}}}", "\\toprule", head, "\\midrule", *body, "\\bottomrule"]
     return "\n".join([*title, *lines, "\\end{tabular}", ""])

@@ -12,6 +12,7 @@ from rocov2_eval.shelf.files import write_text
 from rocov2_eval.shelf.words import shorten
 
 BYTE_ORDER_MARK = "\ufeff"
+_FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")  # the last four are full-width
 _MOST_BYTES = 1 << 28  # a table of a million images has 70 MB
 
 
@@ -51,6 +52,11 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return buffer.getvalue()
+
+
+def formula_safe(text: str) -> str:
+    """Return text that a spreadsheet shows instead of running it: with an apostrophe before a formula."""
+    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -19,7 +19,8 @@ from rocov2_eval.pages import index_page, run_page
 from rocov2_eval.ranking import Board, Entry, Rejection, rank
 from rocov2_eval.records import Task
 from rocov2_eval.resampling import Bootstrap
-from rocov2_eval.scoring import Settings, evaluate
+from rocov2_eval.scoring import evaluate
+from rocov2_eval.settings import Settings
 from rocov2_eval.significance import PairOptions
 from rocov2_eval.truth import Place, Truth, find_truth, sample_folder
 from rocov2_eval.validation import read_run
@@ -161,7 +162,7 @@ def score(
     truth = find_truth(table, task, edition, [Place(path=place, origin="test")], facets=True)
     metrics = ("rouge",) if task == "captions" else ()
     settings = Settings(edition=edition, metrics=metrics, by=_SIGHTS[task], bootstrap=_FEW)
-    report = evaluate(source, table, truth, settings, _no_model)
+    report = evaluate(table, truth, settings, _no_model)
     metadata = {
         "method": f"Nearest neighbours.\n{HOSTILE}",
         "external_data": ["PubMed", HOSTILE],

@@ -27,7 +27,8 @@ from rocov2_eval.formats import load
 from rocov2_eval.metrics import METRICS
 from rocov2_eval.records import Task
 from rocov2_eval.schemas import check_json_file
-from rocov2_eval.scoring import Report, Settings, available
+from rocov2_eval.scoring import Report, available
+from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.truth import Place
 from rocov2_eval.validation import read_run

@@ -22,7 +22,7 @@ from rocov2_eval.comparison import (
 )
 from rocov2_eval.comparison_document import comparison_data, comparison_document
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.formats import Source, Table
+from rocov2_eval.formats import Table
 from rocov2_eval.ranking import common_scores
 from rocov2_eval.records import MetricResult, SampleScores
 from rocov2_eval.rendering.render import to_markdown, to_text
@@ -32,7 +32,7 @@ from rocov2_eval.scoring import Report
 from rocov2_eval.significance import PairOptions, paired_tests
 from rocov2_eval.truth import Truth
 
-Read = Callable[..., tuple[Source, Table, Truth]]
+Read = Callable[..., tuple[Table, Truth]]
 Values = Sequence[float | None]
 
 OPTIONS = ComparisonOptions(pairs=PairOptions(trials=200, bootstrap=Bootstrap(resamples=100)))
@@ -422,7 +422,7 @@ def test_no_more_images_are_named_than_asked_for(most: int) -> None:
 
 
 def test_groups_are_those_of_modality_and_region_unless_asked(read: Read, sample: Path) -> None:
-    truth = read((sample / "valid_concepts.csv").read_bytes(), sample)[2]
+    truth = read((sample / "valid_concepts.csv").read_bytes(), sample)[1]
 
     assert list(groups_of(truth, ())) == ["modality", "region"]
     assert list(groups_of(truth, ("concepts", "direction", "concepts"))) == ["concepts", "direction"]
@@ -475,7 +475,7 @@ def test_runs_of_two_tasks_are_refused_before_they_are_scored(
     read: Read, dataset: Callable[..., Path]
 ) -> None:
     folder = dataset(concepts=[("a", "C1")], captions=[("a", "x")])
-    truths = [read("a,C1\n", folder)[2], read("a,x\n", folder, "captions")[2]]
+    truths = [read("a,C1\n", folder)[1], read("a,x\n", folder, "captions")[1]]
 
     with pytest.raises(UsageFault, match=r"a\.csv holds concepts and b\.csv captions"):
         require_one_truth(["a.csv", "b.csv"], truths)
@@ -486,7 +486,7 @@ def test_runs_of_two_truths_are_refused_before_they_are_scored(
 ) -> None:
     dataset("valid_", concepts=[("a", "C1")])
     folder = dataset("test_", concepts=[("b", "C1")])
-    truths = [read(f"{image},C1\n", folder)[2] for image in "ab"]
+    truths = [read(f"{image},C1\n", folder)[1] for image in "ab"]
 
     with pytest.raises(UsageFault, match=r"belongs to .*valid_concepts\.csv and b\.csv to .*test_concepts"):
         require_one_truth(["a.csv", "b.csv"], truths)

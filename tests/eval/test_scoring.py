@@ -11,12 +11,13 @@ import pytest
 
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.formats import Source, Table
+from rocov2_eval.formats import Table
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.metrics import METRICS
 from rocov2_eval.records import SampleScores, Task
 from rocov2_eval.resampling import Bootstrap
-from rocov2_eval.scoring import Report, Settings, available, check, evaluate
+from rocov2_eval.scoring import Report, available, check, evaluate
+from rocov2_eval.settings import Settings
 from rocov2_eval.truth import Truth
 
 CONCEPTS = [("a", "C1;C2"), ("b", "C3"), ("c", "")]
@@ -25,7 +26,7 @@ RUN = "a,C1;C2\nb,C4\nc,\n"
 CAPTION_RUN = "ID,Caption\na,A chest radiograph\nb,A pelvis CT\nc,Nothing\n"
 CT = "C0040405"
 Score = Callable[..., Report]
-Read = Callable[..., tuple[Source, Table, Truth]]
+Read = Callable[..., tuple[Table, Truth]]
 Dataset = Callable[..., Path]
 
 

@@ -34,7 +34,7 @@ def known(
     folder = dataset("test_", concepts=ROWS, concepts_manual=ROWS)
     text = "ID,CUIs\na,C0040405;nothing\nb,C0032743\nc,\nd,C0000001\n"
     report = scored(text, folder, bootstrap=Bootstrap(resamples=50), by=FACETS)
-    _, _, truth = read(text, folder, facets=True)
+    _, truth = read(text, folder, facets=True)
     return report, truth
 
 

@@ -5,14 +5,15 @@ import signal
 
 import pytest
 
-from dataset_builder.running.executors import LocalExecutor, RayExecutor
+from dataset_builder.running.ray_pool import RayPool
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.processes import Pool
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_task_is_done_once(workers: int) -> None:
-    with LocalExecutor(workers) as executor:
-        found = sorted(executor.map(math.factorial, range(20)))
+    with Pool(workers) as pool:
+        found = sorted(pool.map(math.factorial, range(20)))
 
     assert [math.factorial(number) for number in range(20)] == found
 
@@ -20,17 +21,17 @@ def test_every_task_is_done_once(workers: int) -> None:
 @pytest.mark.slow
 def test_a_killed_worker_is_told() -> None:
     with (
-        LocalExecutor(2) as executor,
-        pytest.raises(MissingResource, match=r"killed.*fewer --workers"),
+        Pool(2) as pool,
+        pytest.raises(MissingResource, match=r"killed.*fewer workers"),
     ):
-        list(executor.map(signal.raise_signal, [signal.SIGKILL] * 4))
+        list(pool.map(signal.raise_signal, [signal.SIGKILL] * 4))
 
 
 @pytest.mark.slow
 def test_ray_does_every_task_once() -> None:
     pytest.importorskip("ray")
 
-    with RayExecutor(1) as executor:
-        found = sorted(executor.map(math.factorial, range(5)))
+    with RayPool(1) as pool:
+        found = sorted(pool.map(math.factorial, range(5)))
 
     assert found == [1, 1, 2, 6, 24]
