@@ -7,9 +7,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from html import unescape
+from typing import Literal, get_args
 from urllib.parse import unquote
 
-CODES = (
+LicenceCode = Literal[
     "CC BY",
     "CC BY-NC",
     "CC BY-NC-ND",
@@ -20,7 +21,8 @@ CODES = (
     "PUBLIC DOMAIN",  # the mark, which is no licence
     "NO-CC CODE",  # PMC found no Creative Commons licence
     "TDM",  # to be mined, not to be redistributed
-)
+]
+CODES: tuple[str, ...] = get_args(LicenceCode)
 _MOST_ENCODINGS = 4  # one in the other
 _LETTER = r"[^\W\d_]"
 # Several may stand without anything between: the text of an article has lost its soft hyphens.

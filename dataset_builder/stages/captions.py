@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from dataset_builder.records import OTHER_LANGUAGE, Drop, Figure, kept_and_drops
@@ -38,8 +39,7 @@ ENGLISH = "en"
 LANGUAGES = (ENGLISH, "de", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "tr", "zh")
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptionOptions:
+class CaptionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Which captions stay.
 
     Attributes:
@@ -49,26 +49,20 @@ class CaptionOptions:
             decides nothing: short English captions of medical terms often look like Latin, Spanish or French.
         non_latin: A caption goes whose share of letters in other scripts is larger; Greek letters count as
             Latin, because they name things.
-        languages: Among which the probability is shared out, as two letters each.
+        languages: Languages that a caption may be in, as two letters each; their probabilities add up to 1.
         without_links: Remove web and e-mail addresses.
     """
 
-    min_words: int = 2
+    min_words: Annotated[int, Meta(ge=1)] = 2
     max_words: int = 1000
-    min_english: float = 0.05
-    non_latin: float = 0.3
+    min_english: Annotated[float, Meta(ge=0, le=1)] = 0.05
+    non_latin: Annotated[float, Meta(ge=0, le=1)] = 0.3
     languages: tuple[str, ...] = LANGUAGES
     without_links: bool = True
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min_words <= self.max_words:
-            raise UsageFault(
-                f"min_words: {self.min_words} with max_words {self.max_words}, expected 1 <= min <= max"
-            )
-        for name in ("min_english", "non_latin"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise UsageFault(f"{name}: {value}, expected 0 to 1")
+        if self.min_words > self.max_words:
+            raise UsageFault(f"max_words: {self.max_words}, expected at least min_words, {self.min_words}")
         if ENGLISH not in self.languages or len(set(self.languages)) < 2:  # noqa: PLR2004  English and another
             listed = shorten(", ".join(self.languages)) or "none"
             raise UsageFault(f"languages: {listed}, expected {ENGLISH!r} and at least one other")

@@ -20,10 +20,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
+import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from dataset_builder.records import Drop, Figure
@@ -34,9 +35,6 @@ from dataset_builder.stages.picture_panels import SIDE, panels_seen
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.pictures import UNREADABLE, PixelArray, Unreadable, read_pixels
-from rocov2_eval.shelf.words import shorten
-
-Method = Literal["priors", "model", "both", "off"]
 
 NAME = "compound"
 COMPOUND = "compound figure"
@@ -44,8 +42,7 @@ SEVERAL_GRAPHICS = 0.9
 DEFAULT_THRESHOLD = 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
-class CompoundOptions:
+class CompoundOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How compound figures are told.
 
     Attributes:
@@ -59,23 +56,16 @@ class CompoundOptions:
         threads: Threads of the model. Another number may move the last digits of a score.
     """
 
-    method: Method = "priors"
+    method: Literal["priors", "model", "both", "off"] = "priors"
     model: Path | None = None
-    threshold: float | None = None
+    threshold: Annotated[float, Meta(ge=0, le=1)] | None = None
     several_graphics: bool = True
     overrides: Path | None = None
-    threads: int = 1
+    threads: Annotated[int, Meta(ge=1)] = 1
 
     def __post_init__(self) -> None:
-        if self.method not in get_args(Method):
-            listed = ", ".join(repr(name) for name in get_args(Method))
-            raise UsageFault(f"method: {shorten(str(self.method))!r}, expected one of {listed}")
         if self.model is not None and self.method not in ("model", "both"):
             raise UsageFault(f"model: named, but method is {self.method!r}, expected 'model' or 'both'")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise UsageFault(f"threshold: {self.threshold}, expected 0 to 1")
-        if self.threads < 1:
-            raise UsageFault(f"threads: {self.threads}, expected at least 1")
 
 
 def run(figures: Sequence[Figure], context: Context) -> Result:

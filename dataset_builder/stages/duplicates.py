@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from dataset_builder.fingerprints import BITS, DEFAULT_DISTANCE, MOST_DISTANCE, clusters
 from dataset_builder.records import Drop, Figure, ImageFacts
 from dataset_builder.stages.stage import Context, Result, Stage
-from rocov2_eval.errors import UsageFault
 
 NAME = "duplicates"
 SAME_BYTES = "same bytes as a kept image"
@@ -19,19 +20,14 @@ SAME_PIXELS = "same pixels as a kept image"
 NEAR_DUPLICATE = "near duplicate of a kept image"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DuplicateOptions:
+class DuplicateOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What counts as the same picture.
 
     Attributes:
         distance: Most of the 64 bits in which the perceptual hashes of near duplicates differ.
     """
 
-    distance: int = DEFAULT_DISTANCE
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.distance <= MOST_DISTANCE:
-            raise UsageFault(f"distance: {self.distance}, expected 0 to {MOST_DISTANCE} bits")
+    distance: Annotated[int, Meta(ge=0, le=MOST_DISTANCE)] = DEFAULT_DISTANCE
 
 
 def run(figures: Sequence[Figure], context: Context) -> Result:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import replace
 
 from dataset_builder.pmc.jats import STAGE as NAME
@@ -26,8 +26,7 @@ NO_FILE = "file not at the source"
 NOTICES = ("addendum", "correction", "erratum", "expression-of-concern", "retraction")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FigureOptions:
+class FigureOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is read of an article.
 
     Attributes:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
+import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
-from dataset_builder.licence_codes import CODES, codes_in
+from dataset_builder.licence_codes import LicenceCode, codes_in
 from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatement, kept_and_drops
 from dataset_builder.stages.stage import Context, Result, Stage
-from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.words import shorten
 
 NAME = "licence"
@@ -25,8 +26,6 @@ NO_LICENCE = "no licence found"
 SOURCES_DISAGREE = "licence sources disagree"
 NOT_ALLOWED = "licence not allowed"
 THIRD_PARTY = "third-party content"
-
-ThirdParty = Literal["drop", "keep"]
 
 _SOURCES: tuple[LicenceSource, ...] = get_args(LicenceSource)  # the strongest first
 # Publishers waive the rights in the data of an article in the paragraph that puts its text under CC BY.
@@ -47,8 +46,7 @@ _ELSEWHERE = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class LicenceOptions:
+class LicenceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What passes the gate.
 
     Attributes:
@@ -56,20 +54,8 @@ class LicenceOptions:
         third_party: What becomes of figures that show somebody else's work.
     """
 
-    allow: tuple[str, ...] = ("CC BY", "CC BY-NC")
-    third_party: ThirdParty = "drop"
-
-    def __post_init__(self) -> None:
-        unknown = [code for code in self.allow if code not in CODES]
-        if unknown:
-            known = ", ".join(CODES)
-            raise UsageFault(
-                f"allow: {shorten(str(unknown[0]))!r} is no licence code, expected some of {known}"
-            )
-        if not self.allow:
-            raise UsageFault("allow: no licence passes, expected at least one, such as 'CC BY'")
-        if self.third_party not in get_args(ThirdParty):
-            raise UsageFault(f"third_party: {shorten(str(self.third_party))!r}, expected 'drop' or 'keep'")
+    allow: Annotated[tuple[LicenceCode, ...], Meta(min_length=1)] = ("CC BY", "CC BY-NC")
+    third_party: Literal["drop", "keep"] = "drop"
 
 
 @dataclass(frozen=True, kw_only=True)

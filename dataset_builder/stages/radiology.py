@@ -7,10 +7,11 @@ switched off.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
+import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from dataset_builder.records import Drop, Figure
@@ -19,17 +20,13 @@ from dataset_builder.stages.overrides import Opinion, decide, read_overrides
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable, read_pixels
-from rocov2_eval.shelf.words import shorten
-
-Filter = Literal["model", "off"]
 
 NAME = "radiology"
 NOT_RADIOLOGY = "no radiology image"
 _SIDE = 1  # a JPEG decoded as coarsely as can be tells as well whether it is whole
 
 
-@dataclass(frozen=True, kw_only=True)
-class RadiologyOptions:
+class RadiologyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How radiology images are told.
 
     Attributes:
@@ -40,21 +37,15 @@ class RadiologyOptions:
         threads: Threads of the model. Another number may move the last digits of a score.
     """
 
-    filter: Filter = "model"
+    filter: Literal["model", "off"] = "model"
     model: Path | None = None
-    threshold: float | None = None
+    threshold: Annotated[float, Meta(ge=0, le=1)] | None = None
     overrides: Path | None = None
-    threads: int = 1
+    threads: Annotated[int, Meta(ge=1)] = 1
 
     def __post_init__(self) -> None:
-        if self.filter not in get_args(Filter):
-            raise UsageFault(f"filter: {shorten(str(self.filter))!r}, expected 'model' or 'off'")
         if self.model is not None and self.filter == "off":
             raise UsageFault("model: named, but filter is 'off', expected 'model'")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise UsageFault(f"threshold: {self.threshold}, expected 0 to 1")
-        if self.threads < 1:
-            raise UsageFault(f"threads: {self.threads}, expected at least 1")
 
 
 def run(figures: Sequence[Figure], context: Context) -> Result:

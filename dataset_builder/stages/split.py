@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 from msgspec.structs import replace
 
 from dataset_builder.earlier import Earlier
@@ -25,7 +27,7 @@ from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import BoolArray, FloatArray, IntArray
 from rocov2_eval.shelf.words import shorten
 
-Share = float | int | Literal["rest"]
+Share = Annotated[float, Meta(ge=0, le=1)] | Annotated[int, Meta(ge=0)] | Literal["rest"]
 
 NAME = "split"
 IN_CONFLICT = "belongs to two splits of the earlier edition"
@@ -51,8 +53,7 @@ class Member:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class SplitOptions:
+class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How many images go where.
 
     Attributes:
@@ -61,20 +62,17 @@ class SplitOptions:
         seed: Decides between groups and between splits that are alike.
     """
 
-    shares: Mapping[str, Share] = field(default_factory=lambda: dict(DEFAULT_SHARES))
-    seed: int = 0
+    shares: Mapping[str, Share] = msgspec.field(default_factory=lambda: dict(DEFAULT_SHARES))
+    seed: Annotated[int, Meta(ge=0)] = 0
 
     def __post_init__(self) -> None:
         if not self.shares:
             raise UsageFault("shares: expected at least one split, such as train = 'rest'")
-        for name, share in self.shares.items():
+        for name in self.shares:
             if name not in SPLITS:
                 raise UsageFault(f"shares: {shorten(name)!r} is no split, expected {', '.join(SPLITS)}")
-            _check_share(name, share)
         if sum(share == "rest" for share in self.shares.values()) > 1:
             raise UsageFault("shares: only one split can take the rest")
-        if self.seed < 0:
-            raise UsageFault(f"seed: {self.seed} is negative, expected 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -165,15 +163,6 @@ def _fixed(figures: Sequence[Figure], earlier: Earlier) -> tuple[dict[str, str],
         elif splits:
             torn.add(figure.key)
     return fixed, torn
-
-
-def _check_share(name: str, share: Share) -> None:
-    if share == "rest":
-        return
-    if isinstance(share, bool) or not isinstance(share, int | float):
-        raise UsageFault(f"shares: {name} is {share!r}, expected a fraction, a number of images or 'rest'")
-    if share < 0 or (isinstance(share, float) and not share <= 1):
-        raise UsageFault(f"shares: {name} is {share}, expected a fraction up to 1.0 or a number of images")
 
 
 def _rows(images: Sequence[Member]) -> dict[str, int]:

@@ -171,22 +171,6 @@ def test_figures_are_kept_or_dropped_in_order() -> None:
     assert [drop.key for drop in drops] == ["PMC7/1", "PMC7/3"]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"min_words": 0}, "min_words: 0"),
-        ({"min_words": 5, "max_words": 4}, "min_words: 5 with max_words 4"),
-        ({"min_english": 1.5}, r"min_english: 1.5, expected 0 to 1"),
-        ({"non_latin": -0.1}, "non_latin: -0.1"),
-        ({"languages": ("en",)}, "languages: en, expected 'en' and at least one other"),
-        ({"languages": ("de", "fr")}, "languages: de, fr"),
-    ],
-)
-def test_options_out_of_bounds_are_refused_by_name(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageFault, match=message):
-        CaptionOptions(**options)
-
-
 def test_an_unknown_language_is_refused() -> None:
     with pytest.raises(UsageFault, match="languages: 'xx' is unknown"):
         drop_of(ENGLISH, languages=("en", "xx"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dataset_builder.filters import captions
+from dataset_builder.stages import captions
 
 from dataset_builder.gates import (
     USUAL_DROP_RATES,

@@ -16,7 +16,6 @@ from dataset_builder.pmc.file_lists import read_article_list
 from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatement
 from dataset_builder.stages import licence
 from dataset_builder.stages.licence import LicenceOptions, decide, select, third_party_words
-from rocov2_eval.errors import UsageFault
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
@@ -330,19 +329,6 @@ def test_a_figure_whose_own_licences_disagree_is_dropped_even_where_third_partie
         says("CC BY"), own_licences=(says("CC BY", "license-href"), says("CC BY-ND", "license-text"))
     )
     assert outcome(one, LicenceOptions(third_party="keep")) == licence.SOURCES_DISAGREE
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"allow": ("CC-BY",)}, "allow: 'CC-BY' is no licence code, expected some of CC BY, "),
-        ({"allow": ()}, "allow: no licence passes"),
-        ({"third_party": "maybe"}, "third_party: 'maybe', expected 'drop' or 'keep'"),
-    ],
-)
-def test_options_that_mean_nothing_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageFault, match=message):
-        LicenceOptions(**options)
 
 
 @given(st.lists(st.builds(figure, st.builds(says, st.sampled_from([*CODES, "", "?"])))))

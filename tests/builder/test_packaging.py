@@ -462,26 +462,6 @@ def test_progress_counts_every_image(tmp_path: Path) -> None:
     assert [(n, 9) for n in range(1, 10)] == told
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"prefix": "COVID"}, "holds the letters ID"),
-        ({"prefix": "a/b"}, "prefix: 'a/b'"),
-        ({"name": ""}, "name: ''"),
-        ({"title": " "}, "title: ' '"),
-        ({"title": "A\n## B"}, "one line without control characters"),
-        ({"url": "javascript:alert()"}, "url: 'javascript"),
-        ({"published": "today"}, "published: 'today'"),
-        ({"held_out": "train"}, "held_out: 'train', expected 'test' or ''"),
-        ({"images": "tar"}, "images: 'tar'"),
-        ({"credits": "never"}, "credits: 'never'"),
-    ],
-)
-def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageFault, match=message):
-        PackageOptions(**options)
-
-
 def test_two_pictures_of_one_figure_have_ids_of_their_own(write: Write) -> None:
     pair = [
         figure(1, "train"),

@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from onnx import TensorProto, helper, save_model
@@ -12,7 +11,7 @@ from PIL import Image
 from dataset_builder.records import Drop, Figure
 from dataset_builder.stages.overrides import BY_HAND
 from dataset_builder.stages.radiology import NOT_RADIOLOGY, RadiologyOptions, select
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.pictures import UNREADABLE
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -130,17 +129,3 @@ def test_broken_overrides_are_refused_before_a_picture_is_read(model: Path, tmp_
     path.write_text("PMCID,file,decision\nPMC7,0,maybe\n")
     with pytest.raises(RejectedInput, match=r"overrides\.csv:2"):
         select([figure(0)], picture, RadiologyOptions(model=model, overrides=path))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"filter": "on"}, "filter: 'on', expected 'model' or 'off'"),
-        ({"filter": "off", "model": Path("a.onnx")}, "model: named, but filter is 'off'"),
-        ({"threshold": -0.2}, r"threshold: -0.2, expected 0 to 1"),
-        ({"threads": 0}, "threads: 0, expected at least 1"),
-    ],
-)
-def test_options_that_cannot_be_are_refused_by_name(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageFault, match=message):
-        RadiologyOptions(**options)

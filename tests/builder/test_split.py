@@ -226,24 +226,6 @@ def test_sizes_fractions_and_the_rest_are_met(shares: Mapping[str, float], sizes
 
 
 @pytest.mark.parametrize(
-    ("shares", "message"),
-    [
-        ({}, "at least one split"),
-        ({"train": "rest", "test": "rest"}, "only one split can take the rest"),
-        ({"train": -1}, "train is -1"),
-        ({"train": 1.5}, "train is 1.5"),
-        ({"train": float("nan")}, "train is nan"),
-        ({"train": True}, "train is True"),
-        ({"train": "most"}, "train is 'most'"),
-        ({"train": "rest", "dev": 0.1}, "'dev' is no split, expected train, valid, test"),
-    ],
-)
-def test_shares_that_mean_nothing_are_refused(shares: Mapping[str, float], message: str) -> None:
-    with pytest.raises(UsageFault, match=message):
-        SplitOptions(shares=shares)
-
-
-@pytest.mark.parametrize(
     "shares",
     [
         {"train": 9, "test": 2},
