@@ -9,10 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from dataset_builder.curation.annotations import Annotation
-from dataset_builder.curation.collecting import collect
-from dataset_builder.curation.exchange import Export
-from dataset_builder.curation.facets import FACETS, UNSURE
+from dataset_builder.facets import FACETS, UNSURE
+from dataset_builder.study.annotations import Annotation, Export
+from dataset_builder.study.collecting import collect
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.words import shorten
@@ -54,7 +53,7 @@ def tabulate(annotations: Iterable[Annotation], *, unsure: Unsure = "class") -> 
     Of several answers of a rater to the same question the latest counts, and none where no time tells it.
 
     Args:
-        annotations: In any order; times in UTC and of one form, as `curation.exchange.utc_time` returns them.
+        annotations: In any order; times in UTC and of one form, as `study.annotations.utc_time` returns them.
         unsure: Whether "cannot tell" is a class of its own or no answer.
 
     Raises:

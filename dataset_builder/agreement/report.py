@@ -18,7 +18,7 @@ from dataset_builder.agreement.evidence import (
     unless_nan,
 )
 from dataset_builder.agreement.ratings import Ratings, Unsure, label_of, tabulate
-from dataset_builder.curation.annotations import Annotation
+from dataset_builder.study.annotations import Annotation
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import IntArray, Interval
 from rocov2_eval.resampling import Bootstrap

@@ -11,7 +11,7 @@ from typing import Any
 from dataset_builder.agreement.ratings import label_of
 from dataset_builder.agreement.report import Agreement, AgreementReport, FacetAgreement
 from dataset_builder.agreement.text_tables import aligned, escaped, markdown_table
-from dataset_builder.curation.facets import FACETS
+from dataset_builder.facets import FACETS
 from rocov2_eval import __version__
 from rocov2_eval.shelf.words import shorten
 

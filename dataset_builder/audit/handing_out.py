@@ -25,9 +25,9 @@ from dataset_builder.audit.key import write_secrets
 from dataset_builder.audit.population import AuditedImage, Concept
 from dataset_builder.audit.questions import PARTS, assign, facets_of, refuse_nameless, text_of
 from dataset_builder.audit.sampling import Item, Sample, SampleOptions
-from dataset_builder.curation import formats, label_studio
-from dataset_builder.curation.annotations import Task
-from dataset_builder.curation.pictures_out import FOLDER as PICTURES
+from dataset_builder.study import formats, label_studio
+from dataset_builder.study.annotations import Task
+from dataset_builder.study.pictures_out import FOLDER as PICTURES
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.words import shorten
 

@@ -10,7 +10,7 @@ import numpy as np
 from dataset_builder.audit.population import AuditedImage, Concept
 from dataset_builder.audit.sampling import Item, Kind, Sample
 from dataset_builder.concepts.semantic_types import type_name
-from dataset_builder.curation.facets import MANUAL_NAMES, UNSURE, Choice, Facet
+from dataset_builder.facets import MANUAL_NAMES, UNSURE, Choice, Facet
 from rocov2_eval.errors import UsageFault
 
 YES, NO = "yes", "no"

@@ -31,10 +31,9 @@ from dataset_builder.audit.missed_concepts import (
 from dataset_builder.audit.questions import CONCEPT, NO, PARTS, YES, facets_of
 from dataset_builder.audit.sampling import Item, Kind
 from dataset_builder.audit.strata import Stratum
-from dataset_builder.curation.annotations import Annotation
-from dataset_builder.curation.collecting import collect
-from dataset_builder.curation.exchange import Export
-from dataset_builder.curation.facets import UNSURE
+from dataset_builder.facets import UNSURE
+from dataset_builder.study.annotations import Annotation, Export
+from dataset_builder.study.collecting import collect
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.words import shorten
 

@@ -12,7 +12,7 @@ from rocov2_eval.cli.options import answer, output_option, writing
 from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
 
 if TYPE_CHECKING:
-    from dataset_builder.curation.annotations import Annotation
+    from dataset_builder.study.annotations import Annotation
 
 _STYLES = ("text", "json", "markdown", "csv")
 _BY_SUFFIX = {".json": "json", ".md": "markdown", ".csv": "csv"}
@@ -218,9 +218,8 @@ def _chosen(path: Path, facets: tuple[str, ...], raters: tuple[str, ...]) -> Ite
 
 def _annotations(path: Path) -> Iterator[Annotation]:
     """Yield the answers of a table; a facet of one's own takes any."""
-    from dataset_builder.curation.annotations import Annotation
-    from dataset_builder.curation.exchange import named_image, utc_time, value_of
-    from dataset_builder.curation.facets import FACETS
+    from dataset_builder.facets import FACETS, value_of
+    from dataset_builder.study.annotations import Annotation, named_image, utc_time
     from rocov2_eval.shelf.csv_files import read_rows
 
     is_empty = True

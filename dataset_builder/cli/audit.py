@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from dataset_builder.audit.handing_out import HandingOut, Picture
     from dataset_builder.audit.population import Tables
     from dataset_builder.audit.sampling import Sample
-    from dataset_builder.curation.annotations import Annotation
+    from dataset_builder.study.annotations import Annotation
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-_FORMATS = ("label-studio", "prodigy", "long-csv", "wide-csv")  # the others show no picture, or no text
+_FORMATS = ("label-studio", "csv")  # the other shows no picture
 _SAMPLE_OPTIONS = (
     *("concepts", "least", "most", "decoys"),
     *("images", "least_images", "asked", "ask", "by_modality"),
@@ -170,7 +170,7 @@ def score(answers: tuple[Path, ...], key: Path, **options: Any) -> None:
     from dataset_builder.audit.questions import facets_of
     from dataset_builder.audit.score_reporters import REPORTERS
     from dataset_builder.audit.scoring import MOST_FALSE_ALARMS, refuse_strangers, score_audit
-    from dataset_builder.curation.formats import read
+    from dataset_builder.study.formats import read
 
     items = read_key(key)
     facets = facets_of(items.values())

@@ -19,7 +19,7 @@ from dataset_builder.concepts.table import (
     select,
 )
 from dataset_builder.concepts.table import STAGE as NAME
-from dataset_builder.curation.adjudication import read_manual
+from dataset_builder.facets import read_manual
 from dataset_builder.figure_tables import FigureTable, key_of_row
 from dataset_builder.records import Drop, Figure, FigureConcepts, kept_and_drops
 from dataset_builder.stages.stage import Context, Result, Stage

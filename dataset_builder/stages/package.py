@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dataset_builder.concepts.table import ConceptOptions, read_names
-from dataset_builder.curation.facets import MANUAL_NAMES
 from dataset_builder.earlier import Earlier
+from dataset_builder.facets import MANUAL_NAMES
 from dataset_builder.gates import judge
 from dataset_builder.packaging import Contents, write_dataset
 from dataset_builder.packaging.installing import checksum_path, truth_path

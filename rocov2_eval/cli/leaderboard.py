@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval.cli.options import (
+    model_choices,
     model_options,
     note,
     opener_choices,

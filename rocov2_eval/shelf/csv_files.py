@@ -16,6 +16,28 @@ _FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")  # the last four 
 _MOST_BYTES = 1 << 28  # a table of a million images has 70 MB
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a file, without a byte order mark.
+
+    Raises:
+        RejectedInput: It cannot be read, is too large or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        raise RejectedInput(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > _MOST_BYTES:
+        raise RejectedInput(f"{path}: more than {_MOST_BYTES:,} bytes")
+    try:
+        return content.decode("utf-8").removeprefix(BYTE_ORDER_MARK)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise RejectedInput(
+            f"{path}:{line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        ) from None
+
+
 def read_rows(path: Path, header: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a file, by column, with the line on which each ends.
 
@@ -26,7 +48,7 @@ def read_rows(path: Path, header: Sequence[str] = ()) -> Iterator[tuple[int, dic
     Raises:
         RejectedInput: It cannot be read, a column is missing, or a row is not as wide as the header.
     """
-    yield from rows_of(_text(path), str(path), header)
+    yield from rows_of(read_text(path), str(path), header)
 
 
 def rows_of(text: str, path: str, header: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, str]]]:
@@ -54,28 +76,16 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return buffer.getvalue()
 
 
-def formula_safe(text: str) -> str:
-    """Return text that a spreadsheet shows instead of running it: with an apostrophe before a formula."""
-    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
-
-
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a CSV file in the ROCOv2 dialect, all of it or nothing."""
     write_text(path, csv_text(header, rows))
 
 
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
-        raise RejectedInput(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > _MOST_BYTES:
-        raise RejectedInput(f"{path}: more than {_MOST_BYTES:,} bytes")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise RejectedInput(
-            f"{path}:{line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        ) from None
+def is_formula(cell: str) -> bool:
+    """Tell whether a spreadsheet would take a cell for a formula, so that it could run what it says."""
+    return cell.startswith(_FORMULA_STARTS) or cell.lstrip().startswith(_FORMULA_STARTS)
+
+
+def formula_safe(cell: str) -> str:
+    """Return a cell that a spreadsheet shows: an apostrophe stands before one that it would run."""
+    return f"'{cell}" if is_formula(cell) else cell

@@ -10,7 +10,7 @@ import numpy as np
 from dataset_builder.audit.population import AuditedImage, Concept
 from dataset_builder.audit.questions import CONCEPT, MOST_MISSED, NO, YES, missed_facet
 from dataset_builder.audit.sampling import Item
-from dataset_builder.curation.annotations import Annotation
+from dataset_builder.study.annotations import Annotation
 
 CT, XRAY = "C0040405", "C1306645"
 TYPES = ("T023", "T047", "T037", "T074")

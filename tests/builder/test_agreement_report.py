@@ -19,9 +19,9 @@ from dataset_builder.agreement.reporters import (
     agreement_markdown,
     agreement_text,
 )
-from dataset_builder.curation.annotations import Annotation
 from dataset_builder.gates import GateOptions, judge
 from dataset_builder.kappa_table import read_kappas
+from dataset_builder.study.annotations import Annotation
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.resampling import Bootstrap
 

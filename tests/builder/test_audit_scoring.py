@@ -21,8 +21,8 @@ from dataset_builder.audit.questions import CONCEPT, YES
 from dataset_builder.audit.sampling import Item, Kind, Sample, SampleOptions, draw_sample
 from dataset_builder.audit.score_reporters import REPORTERS, audit_document
 from dataset_builder.audit.scoring import AuditReport, majority, refuse_strangers, score_audit
-from dataset_builder.curation.annotations import Annotation
-from dataset_builder.curation.facets import UNSURE
+from dataset_builder.facets import UNSURE
+from dataset_builder.study.annotations import Annotation
 from rocov2_eval.errors import RejectedInput
 
 sys.path.insert(0, str(Path(__file__).parent))

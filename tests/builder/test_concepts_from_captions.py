@@ -143,10 +143,7 @@ def test_figures_of_a_build_that_are_radiology_images_are_handed_to_raters(
     assert build(command="stage") == 0
     out = tmp_path / "tasks"
 
-    assert (
-        run(["curate", "export", str(tmp_path / "build.toml"), "--format", "wide-csv", "--out", str(out)])
-        == 0
-    )
+    assert run(["curate", "export", str(tmp_path / "build.toml"), "--for", "csv", "--out", str(out)]) == 0
     assert len(list((out / "images").iterdir())) == len(CAPTIONS)
 
 

@@ -59,7 +59,7 @@ def test_captions_and_raters_make_a_dataset_that_is_scored(
         ["run", build, "--until", "radiology", "--quiet"],
         *(
             [
-                *("curate", "export", build, "--format", "label-studio", "--raters", "2"),
+                *("curate", "export", build, "--for", "label-studio", "--raters", "2"),
                 "--out",
                 str(folder / "tasks"),
             ],

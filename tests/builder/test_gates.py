@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dataset_builder.stages import captions
 
 from dataset_builder.gates import (
     USUAL_DROP_RATES,
@@ -19,6 +18,7 @@ from dataset_builder.gates import (
 )
 from dataset_builder.kappa_table import read_kappas
 from dataset_builder.records import OTHER_LANGUAGE, Figure, StageCount
+from dataset_builder.stages import captions
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.options import read_options
 

@@ -6,20 +6,18 @@ out/
 A name is the key with everything but letters, digits, `.`, `-` and `_` written as `~` and the hexadecimal of
 its UTF-8 bytes, and the ending of the picture after it: `PMC7/a b.jpg` is `PMC7~2Fa~20b.jpg.jpg`, and the id
 `ROCOv2_2023_test_000001` is `ROCOv2_2023_test_000001.jpg`. No two keys share a name, and every name tells its
-key, because some tools hand back nothing but names.
+key, because a picture that was uploaded by hand has nothing but its name.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from dataset_builder.curation.annotations import Task
-from dataset_builder.curation.tool_files import Delivery
+from dataset_builder.study.annotations import Task
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import shorten
 
@@ -43,17 +41,17 @@ def image_key(name: str) -> str:
     return _ESCAPED.sub(lambda match: unquote(match[0].replace("~", "%"), errors="replace"), stem)
 
 
-def write_pictures(tasks: Iterable[Task], out: Path, delivery: Delivery) -> dict[str, str]:
-    """Copy or link the pictures of tasks into `out/images`, and return their names by key.
+def write_pictures(tasks: Iterable[Task], out: Path, progress: Callable[[int, int], None]) -> dict[str, str]:
+    """Copy the pictures of tasks into `out/images`, and return their names by image.
 
     Args:
-        tasks: Several of one image share its picture.
-        out: The folder of the export.
-        delivery: Whether they are linked, and who is told.
+        tasks: Tasks of the same image share its picture.
+        out: Folder of the tasks.
+        progress: Called with the number of pictures that are written and of all.
 
     Raises:
         RejectedInput: A picture cannot be read, an image has two, or two names differ in nothing but case.
-        UsageFault: A picture cannot be written or linked.
+        UsageFault: A picture cannot be written.
     """
     pictures: dict[str, Path] = {}
     for task in tasks:
@@ -63,37 +61,33 @@ def write_pictures(tasks: Iterable[Task], out: Path, delivery: Delivery) -> dict
     _check(names)
     (out / FOLDER).mkdir(parents=True, exist_ok=True)
     for number, (image, picture) in enumerate(pictures.items(), start=1):
-        _put(picture, out / FOLDER / names[image], link=delivery.link)
-        delivery.progress(number, len(pictures))
+        _copy(picture, out / FOLDER / names[image])
+        progress(number, len(pictures))
     return names
 
 
 def _check(names: Mapping[str, str]) -> None:
-    seen: dict[str, str] = {}
+    """Refuse names that a file system cannot hold or would take for one."""
+    images: dict[str, str] = {}
     for image, name in names.items():
-        if len(name.encode()) > _LONGEST_NAME:
+        if len(name) > _LONGEST_NAME:
             raise RejectedInput(f"{shorten(image)}: its key is too long to be the name of a file")
-        other = seen.setdefault(name.casefold(), image)
+        other = images.setdefault(name.casefold(), image)
         if other != image:
             raise RejectedInput(
                 f"{shorten(image)} and {shorten(other)} differ in nothing but case, which not every file "
-                f"system tells apart; export them separately"
+                f"system keeps apart; export them separately"
             )
 
 
-def _put(source: Path, target: Path, *, link: bool) -> None:
-    """Put a picture in its place in one step."""
+def _copy(source: Path, target: Path) -> None:
+    """Copy a picture; its final name is there only when all of it is."""
     if not source.is_file():
         raise RejectedInput(f"{source}: no such picture")
     building = target.with_name(f".{target.name[:200]}.part")
-    building.unlink(missing_ok=True)
     try:
-        if link:
-            os.link(source.resolve(), building)
-        else:
-            shutil.copyfile(source, building)
+        shutil.copyfile(source, building)
         building.replace(target)
     except OSError as error:
         building.unlink(missing_ok=True)
-        hint = "; leave --link out" if link else ""
-        raise UsageFault(f"{source} cannot be written to {target}: {error.strerror or error}{hint}") from None
+        raise UsageFault(f"{source} cannot be written to {target}: {error.strerror or error}") from None

@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dataset_builder.curation.annotations import Task
-from dataset_builder.curation.exchange import named_image
 from dataset_builder.dataset_tables import PICTURE_SUFFIXES, read_dataset
+from dataset_builder.study.annotations import Task, named_image
 from rocov2_eval.editions import MODALITY_CUIS
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.csv_files import read_rows
@@ -22,9 +21,9 @@ def tasks_of(folder: Path, facets: Sequence[str], *, captions: bool = False) -> 
     """Return a task for each picture of a dataset in the ROCOv2 layout, or of any other folder.
 
     Args:
-        folder: In a dataset, the key of an image is its id; else it is its path in the folder.
-        facets: Names of what is asked.
-        captions: Show the caption beside the picture; for a dataset alone.
+        folder: Folder of the pictures. The key of an image is its id in a dataset, else its path.
+        facets: Names of the facets that are asked.
+        captions: Whether raters see the caption beside the picture; only a dataset has captions.
 
     Raises:
         UsageFault: There is no picture, or captions are asked of a folder of pictures.
@@ -69,14 +68,14 @@ def modalities(folder: Path) -> dict[str, str]:
     Raises:
         RejectedInput: A table cannot be read.
     """
-    found: dict[str, str] = {}
+    modality: dict[str, str] = {}
     for ending in reversed(_CONCEPTS):
         for path in sorted(folder.glob(f"*{ending}")):
             for _, row in read_rows(path, ("ID", "CUIs")):
                 cuis = {cui.strip() for cui in row["CUIs"].split(";")} & MODALITY_CUIS.keys()
                 if len(cuis) == 1:
-                    found[row["ID"]] = cuis.pop()
-    return found
+                    modality[row["ID"]] = cuis.pop()
+    return modality
 
 
 def sample(tasks: Sequence[Task], size: int, seed: int, strata: Mapping[str, str]) -> list[Task]:
@@ -86,9 +85,9 @@ def sample(tasks: Sequence[Task], size: int, seed: int, strata: Mapping[str, str
     sample of the same tasks holds the smaller one but for that rounding.
 
     Args:
-        tasks: To draw from.
-        size: How many; all where there are no more.
-        seed: Another one draws another sample.
+        tasks: Tasks to draw from.
+        size: Number of tasks to draw; all are drawn if there are no more.
+        seed: Seed of the draw.
         strata: Stratum by image, such as its modality; images without one are a stratum too.
     """
     if size >= len(tasks):
@@ -113,10 +112,10 @@ def deal(tasks: Sequence[Task], raters: int, overlap: float, seed: int) -> dict[
     """Return the tasks of each rater: a share that all of them see, and the rest dealt out one by one.
 
     Args:
-        tasks: To deal.
-        raters: How many; they are `rater-1`, `rater-2` and so on.
+        tasks: Tasks to deal.
+        raters: Number of raters; their names are `rater-1`, `rater-2` and so on.
         overlap: Share in [0, 1] of the tasks that every rater sees, rounded to whole tasks.
-        seed: Another one deals differently.
+        seed: Seed that decides which rater gets which task.
     """
     order = sorted(tasks, key=lambda task: _lot(seed + 1, task.image))  # not the order of the sample
     shared = round(overlap * len(tasks))
