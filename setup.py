@@ -93,7 +93,7 @@ setup(
         "dataset_builder": [
             "build.toml",
             "concepts/*.csv",
-            "filters/models/*",
+            "stages/models/*",
             "packaging/templates/*",
             "py.typed",
             "report/templates/*",

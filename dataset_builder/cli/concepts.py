@@ -165,7 +165,13 @@ def _of_build(file: Path, options: dict[str, Any]) -> Extracted:
     figures = [figure for stage, figure in figures_of_build(read_build(file)) if stage == "package"]
     if not figures:
         raise UsageFault(f"{file}: the build is not finished; rocov2-build run {file}")
-    images = ((each.image_id, CaptionConcepts(kept=each.mentions, removed=each.removed)) for each in figures)
+    images = (
+        (
+            each.assignment.image_id,
+            CaptionConcepts(kept=each.concepts.mentions, removed=each.concepts.removed),
+        )
+        for each in figures
+    )
     return extracted(images, str(file))
 
 

@@ -249,7 +249,9 @@ def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, capt
         picture = pictures / f"{number}{Path(figure.media.name).suffix}"
         picture.write_bytes(content)
         tasks.append(
-            Task(image=figure.key, picture=picture, facets=facets, text=figure.caption if captions else "")
+            Task(
+                image=figure.key, picture=picture, facets=facets, text=figure.text.caption if captions else ""
+            )
         )
     if not tasks:
         raise UsageFault(

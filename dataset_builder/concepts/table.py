@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from msgspec.structs import replace
+
 from dataset_builder.concepts.identifiers import cui_fault
 from dataset_builder.figure_tables import FigureTable, key_of_row
-from dataset_builder.records import Drop, Figure
+from dataset_builder.records import Drop, Figure, FigureConcepts
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
@@ -54,19 +56,6 @@ class ConceptOptions:
             raise UsageFault(f"min_images: {self.min_images}, expected 1 or more")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FigureConcepts:
-    """The concepts of one figure.
-
-    Attributes:
-        manual: CUIs of modality, X-ray body region and direction, in this order.
-        automatic: CUIs of the caption, in order of mention.
-    """
-
-    manual: tuple[str, ...]
-    automatic: tuple[str, ...]
-
-
 def read_table(path: Path) -> FigureTable[FigureConcepts]:
     """Return the concepts of each figure.
 
@@ -78,9 +67,9 @@ def read_table(path: Path) -> FigureTable[FigureConcepts]:
         key = key_of_row(row["PMCID"], row["file"])
         if key in found:
             raise RejectedInput(f"{path}:{line}: {shorten(key)} stands twice, expected once")
-        found[key] = FigureConcepts(
-            manual=_cuis(row["concepts_manual"], path, line), automatic=_cuis(row["concepts"], path, line)
-        )
+        manual = _cuis(row["concepts_manual"], path, line)
+        automatic = tuple(cui for cui in _cuis(row["concepts"], path, line) if cui not in manual)
+        found[key] = FigureConcepts(manual=manual, automatic=automatic)
     return FigureTable(rows=found)
 
 
@@ -110,13 +99,12 @@ def select(
     absent = f"not in the table, which has rows such as {next(iter(table.rows), 'none')}"
     for figure in figures:
         found = table.of(figure)
-        concepts = tuple(dict.fromkeys((*found.manual, *found.automatic))) if found else ()
-        if not concepts and options.without == "drop":
+        concepts = found or FigureConcepts()
+        if not concepts.cuis and options.without == "drop":
             detail = "in the table without one" if found else absent
             drops.append(Drop(stage=STAGE, key=figure.key, reason=NO_CONCEPT, detail=detail))
-            continue
-        manual = found.manual if found else ()
-        kept.append(replace(figure, concepts=concepts, manual_concepts=manual))
+        else:
+            kept.append(replace(figure, concepts=concepts))
     return kept, drops
 
 

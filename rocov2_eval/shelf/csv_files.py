@@ -38,22 +38,27 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def read_rows(path: Path, header: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(
+    path: Path, header: Sequence[str] = (), delimiter: str = ","
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a file, by column, with the line on which each ends.
 
     Args:
         path: The file.
         header: Columns that it must have; further ones are allowed.
+        delimiter: What stands between cells.
 
     Raises:
         RejectedInput: It cannot be read, a column is missing, or a row is not as wide as the header.
     """
-    yield from rows_of(read_text(path), str(path), header)
+    yield from rows_of(read_text(path), str(path), header, delimiter)
 
 
-def rows_of(text: str, path: str, header: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, str]]]:
+def rows_of(
+    text: str, path: str, header: Sequence[str] = (), delimiter: str = ","
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of the text of a file, as `read_rows` does; `path` names it in messages."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK), newline=""))
+    reader = csv.DictReader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK), newline=""), delimiter=delimiter)
     try:
         names = reader.fieldnames or ()
         lacking = [name for name in header if name not in names]
@@ -64,7 +69,7 @@ def rows_of(text: str, path: str, header: Sequence[str] = ()) -> Iterator[tuple[
                 raise RejectedInput(f"{path}:{reader.line_num}: expected {len(names)} cells as in the header")
             yield reader.line_num, row
     except csv.Error as error:
-        raise RejectedInput(f"{path}:{reader.line_num}: {error}") from None
+        raise RejectedInput(f"{path}:{reader.reader.line_num}: {error}") from None
 
 
 def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
