@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.filters.licences import normalise
+from dataset_builder.licence_codes import normalise
 from rocov2_eval import __version__
 from rocov2_eval.breakdown import FACETS, order_of
 from rocov2_eval.errors import RejectedInput, UsageFault

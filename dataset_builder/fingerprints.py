@@ -1,4 +1,4 @@
-"""Find images that show the same picture, and keep the first of each.
+"""Recognise images that show the same picture.
 
 Three degrees: the same bytes, the same pixels, and a perceptual hash that differs in few bits. The hash is
 made with integers alone, so that every machine gives the same one.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -17,20 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dataset_builder.records import Drop, ImageFacts
+from dataset_builder.records import ImageFacts
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import IntArray
-from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable, is_deep, look, opaque
+from rocov2_eval.shelf.pictures import Unreadable, is_deep, look, opaque
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 HashArray = npt.NDArray[np.uint64]
-
-STAGE = "duplicates"
-SAME_BYTES = "same bytes as a kept image"
-SAME_PIXELS = "same pixels as a kept image"
-NEAR_DUPLICATE = "near duplicate of a kept image"
 
 BITS = 64
 # Half the size and JPEG quality 40 moves the hash of a chest X-ray by 4 bits at most, and other chest X-rays
@@ -43,107 +37,31 @@ _SCALE = 1 << 12
 _FLATTEST = 8  # grey levels between the darkest and the brightest of the 32x32 picture
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fingerprint:
-    """What an image is recognised by.
-
-    Attributes:
-        sha256: Of the file's bytes.
-        pixels: SHA-256 of the decoded picture with its size, the same whatever the file format.
-        perceptual: 64 bits; None for a picture too flat to be told from others.
-    """
-
-    sha256: str
-    pixels: str
-    perceptual: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Which images stay.
-
-    Attributes:
-        kept: Image ids, in the order given.
-        drops: One for each other image, in the order given.
-        shown_by: The kept image that shows what a dropped one does, by dropped id: a split keeps their
-            articles together. An image that cannot be read is not in it.
-    """
-
-    kept: tuple[str, ...]
-    drops: tuple[Drop, ...]
-    shown_by: Mapping[str, str]
-
-
-def fingerprint(content: bytes) -> Fingerprint | Unreadable:
-    """Return what an image file is recognised by.
+def examine(content: bytes) -> ImageFacts | Unreadable:
+    """Return what is seen of an image file.
 
     Truncated files, files that are no image and images of more than `MOST_PIXELS` are unreadable.
 
     Raises:
         MissingResource: Pillow is not installed.
     """
-    return look(content, lambda image: _of_picture(hashlib.sha256(content).hexdigest(), image))
+    return look(content, lambda image: _facts(hashlib.sha256(content).hexdigest(), image))
 
 
-def examine(content: bytes) -> ImageFacts | Unreadable:
-    """Return the fingerprint of an image file with its size in pixels; see `fingerprint`."""
-
-    def see(image: Picture) -> ImageFacts:
-        found = _of_picture(hashlib.sha256(content).hexdigest(), image)
-        return ImageFacts(
-            sha256=found.sha256,
-            pixels=found.pixels,
-            perceptual=found.perceptual,
-            width=image.width,
-            height=image.height,
-        )
-
-    return look(content, see)
-
-
-def select(
-    figures: Iterable[tuple[str, Fingerprint | Unreadable]], distance: int = DEFAULT_DISTANCE
-) -> Selection:
-    """Keep the first image of each cluster.
-
-    Args:
-        figures: Image ids and what the images are recognised by, in the order of preference.
-        distance: Most bits in which the perceptual hashes of two neighbours of a cluster differ.
-    """
-    figures = list(figures)
-    readable = [(image_id, found) for image_id, found in figures if isinstance(found, Fingerprint)]
-    firsts = enumerate(clusters([found for _, found in readable], distance).tolist())
-    kept: list[str] = []
-    drops: list[Drop] = []
-    shown_by: dict[str, str] = {}
-    for image_id, found in figures:
-        if isinstance(found, Unreadable):
-            drops.append(Drop(stage=STAGE, key=image_id, reason=UNREADABLE, detail=found.detail))
-            continue
-        i, first = next(firsts)
-        if i == first:
-            kept.append(image_id)
-        else:
-            shown_by[image_id], model = readable[first]
-            drops.append(_drop(image_id, found, shown_by[image_id], model))
-    return Selection(kept=tuple(kept), drops=tuple(drops), shown_by=shown_by)
-
-
-def clusters(fingerprints: Sequence[Fingerprint], distance: int = DEFAULT_DISTANCE) -> IntArray:
+def clusters(images: Sequence[ImageFacts], distance: int = DEFAULT_DISTANCE) -> IntArray:
     """Return for each image the index of the first image of its cluster, shape (n,).
 
     Images with the same bytes, the same pixels or hashes at most `distance` bits apart are neighbours; a
     cluster is all that neighbours lead to.
     """
-    n = len(fingerprints)
-    hashed = np.array([i for i, found in enumerate(fingerprints) if found.perceptual is not None], np.int64)
-    hashes = np.array([fingerprints[i].perceptual for i in hashed], np.uint64)
+    hashed = np.array([i for i, image in enumerate(images) if image.perceptual is not None], np.int64)
+    hashes = np.array([images[i].perceptual for i in hashed], np.uint64)
     pairs = [
-        _equal_pairs([found.sha256 for found in fingerprints]),
-        _equal_pairs([found.pixels for found in fingerprints]),
+        _equal_pairs([image.sha256 for image in images]),
+        _equal_pairs([image.pixels for image in images]),
         hashed[near_pairs(hashes, distance)],
     ]
-    return first_of_each(n, np.concatenate(pairs))
+    return first_of_each(len(images), np.concatenate(pairs))
 
 
 def near_pairs(hashes: HashArray, distance: int) -> IntArray:
@@ -190,13 +108,15 @@ def first_of_each(n: int, pairs: IntArray) -> IntArray:
             firsts = firsts[firsts]
 
 
-def _of_picture(sha256: str, image: Picture) -> Fingerprint:
+def _facts(sha256: str, image: Picture) -> ImageFacts:
     grey = _grey(image)
     is_flat = int(grey.max()) - int(grey.min()) < _FLATTEST
-    return Fingerprint(
+    return ImageFacts(
         sha256=sha256,
         pixels=_pixel_digest(image),
         perceptual=None if is_flat else _perceptual_hash(grey),
+        width=image.width,
+        height=image.height,
     )
 
 
@@ -238,17 +158,6 @@ def _cosines() -> IntArray:
         ],
         np.int64,
     )
-
-
-def _drop(image_id: str, found: Fingerprint, kept_id: str, kept: Fingerprint) -> Drop:
-    reason, difference = NEAR_DUPLICATE, "by way of others between them"
-    if found.sha256 == kept.sha256:
-        reason, difference = SAME_BYTES, f"SHA-256 {found.sha256}"
-    elif found.pixels == kept.pixels:
-        reason, difference = SAME_PIXELS, f"SHA-256 of the pixels {found.pixels}"
-    elif found.perceptual is not None and kept.perceptual is not None:
-        difference = f"{(found.perceptual ^ kept.perceptual).bit_count()} of {BITS} bits differ"
-    return Drop(stage=STAGE, key=image_id, reason=reason, detail=f"kept {kept_id}: {difference}")
 
 
 def _equal_pairs(keys: Sequence[str]) -> IntArray:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dataset_builder.filters.caption_panels import Hint
+from dataset_builder.stages.caption_panels import Hint
 from rocov2_eval.records import BoolArray, FloatArray
 from rocov2_eval.shelf.pictures import PixelArray
 

@@ -1,6 +1,6 @@
-"""Score pictures with a model in a file: the border to onnxruntime.
+"""The image filters' models: ONNX files, run by onnxruntime.
 
-`dataset_builder.filters.model_contract` says what a model file must hold.
+`rocov2_eval.shelf.onnx_contract` says what a model file must hold.
 """
 
 from __future__ import annotations
@@ -8,22 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from dataset_builder.filters.model_contract import (
-    PREFIX,
-    Activation,
-    Contract,
-    Outline,
-    Port,
-    Task,
-    read_contract,
-)
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.records import FloatArray
+from rocov2_eval.shelf.onnx_contract import CHANNELS, PREFIX, Activation, OnnxContract, Task, read_contract
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable, read_pixels
 from rocov2_eval.shelf.words import shorten
 
@@ -32,24 +24,30 @@ if TYPE_CHECKING:
 
 InputArray = npt.NDArray[np.float32]
 
+MODELS = Path(__file__).parent / "models"  # those that come with the package
+_AXES = 4
+_MOST_SIDE = 4096  # pixels; more would fill the memory before any answer
 _ROUNDING = 1e-4  # by which a model of probabilities may leave [0, 1]
 
 
-class ImageClassifier(Protocol):
-    """Tells for pictures how likely something is."""
+def find_model(task: Task, path: Path | None) -> Path:
+    """Return the user's model, else the one that comes with the package.
 
-    @property
-    def threshold(self) -> float:
-        """The score from which on the answer is yes, in [0, 1]."""
-        ...
-
-    def scores(self, pictures: Sequence[bytes]) -> FloatArray:
-        """Return the probability of each picture, in [0, 1], shape (n,); it depends on no other picture.
-
-        Raises:
-            RejectedInput: A picture cannot be read.
-        """
-        ...
+    Raises:
+        MissingResource: There is neither.
+    """
+    if path is not None:
+        if not path.is_file():
+            raise MissingResource(f"{path}: no such file, expected an ONNX model of the task {task}")
+        return path
+    shipped = MODELS / f"{task}.onnx"
+    if shipped.is_file():
+        return shipped
+    switch = 'filter = "off"' if task == "radiology" else 'method = "priors" or "off"'
+    raise MissingResource(
+        f"the {task} filter has no model, and letting every figure through would pass for a filter: "
+        f'name one with model = "{task}.onnx" in the table [{task}], or set {switch} there'
+    )
 
 
 def open_classifier(path: Path, task: Task, threads: int = 1) -> OnnxClassifier:
@@ -57,7 +55,7 @@ def open_classifier(path: Path, task: Task, threads: int = 1) -> OnnxClassifier:
 
     Raises:
         MissingResource: There is no such file, or no onnxruntime.
-        RejectedInput: The file keeps not to the contract.
+        RejectedInput: The file does not keep to the contract.
     """
     try:
         state = path.stat()
@@ -71,6 +69,7 @@ class OnnxClassifier:
 
     Attributes:
         contract: What the file says about itself.
+        size: Width and height of the input, in pixels.
     """
 
     def __init__(self, path: Path, task: Task, threads: int = 1) -> None:
@@ -78,17 +77,22 @@ class OnnxClassifier:
 
         Args:
             path: The file.
-            task: What it must have been made for.
-            threads: Within one picture. Another number may move the last digits of a score.
+            task: The filter that the model must have been made for.
+            threads: Threads within one picture. Another number may move the last digits of a score.
 
         Raises:
             MissingResource: There is no onnxruntime.
-            RejectedInput: The file keeps not to the contract.
+            RejectedInput: The file does not keep to the contract.
         """
         self._path = path
         self._session = _session(path, threads)
-        self.contract = read_contract(_outline(self._session), path, task)
-        self._batch = self.contract.batch or 1
+        self.contract = read_contract(self._session.get_modelmeta().custom_metadata_map, path)
+        if self.contract.task != task:
+            raise RejectedInput(
+                f"{path}: {PREFIX}task is {self.contract.task}, expected {task}: a model of another filter"
+            )
+        self._batch, self.size = _input_size(self._session, path)
+        _check_output(self._session, self.contract, path)
         self._input: str = self._session.get_inputs()[0].name
 
     @property
@@ -105,20 +109,19 @@ class OnnxClassifier:
         Raises:
             RejectedInput: A picture cannot be read, or the model answers what no probability is.
         """
-        side = max(self.contract.width, self.contract.height)
         found = np.empty(len(pictures))
         for start in range(0, len(pictures), self._batch):
-            part = [self._prepared(content, side) for content in pictures[start : start + self._batch]]
+            part = [self._prepared(content) for content in pictures[start : start + self._batch]]
             blank = np.zeros((self._batch - len(part), *part[0].shape), np.float32)
             raw = self._answer(np.concatenate([np.stack(part), blank]))
             found[start : start + len(part)] = self._positive(raw)[: len(part)]
         return found
 
-    def _prepared(self, content: bytes, side: int) -> InputArray:
-        pixels = read_pixels(content, side)
+    def _prepared(self, content: bytes) -> InputArray:
+        pixels = read_pixels(content, max(self.size))
         if isinstance(pixels, Unreadable):
             raise RejectedInput(f"a picture cannot be read: {pixels.detail}")
-        return prepare(pixels, self.contract)
+        return prepare(pixels, self.contract, self.size)
 
     def _answer(self, batch: InputArray) -> FloatArray:
         """Return the output for a batch, shape (batch, classes)."""
@@ -147,20 +150,17 @@ class OnnxClassifier:
         return np.clip(column, 0, 1)
 
 
-def prepare(pixels: PixelArray, contract: Contract) -> InputArray:
-    """Return a picture as a model takes it.
+def prepare(pixels: PixelArray, contract: OnnxContract, size: tuple[int, int]) -> InputArray:
+    """Return a picture as a model takes it: shape (3, height, width).
 
     Args:
         pixels: RGB, shape (height, width, 3).
-        contract: Of the model.
-
-    Returns:
-        Shape (3, height of the model, width of the model).
+        contract: What the model says about itself.
+        size: Width and height of the model's input, in pixels.
     """
     from PIL import Image
 
     picture = Image.fromarray(pixels)
-    size = (contract.width, contract.height)
     if contract.resize == "letterbox":
         scale = min(size[0] / picture.width, size[1] / picture.height)
         inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
@@ -209,12 +209,38 @@ def _failures() -> tuple[type[Exception], ...]:
     return (*own, ValueError, RuntimeError)
 
 
-def _outline(session: InferenceSession) -> Outline:
-    return Outline(
-        metadata=session.get_modelmeta().custom_metadata_map,
-        inputs=tuple(Port(kind=item.type, shape=tuple(item.shape)) for item in session.get_inputs()),
-        outputs=tuple(Port(kind=item.type, shape=tuple(item.shape)) for item in session.get_outputs()),
+def _input_size(session: InferenceSession, path: Path) -> tuple[int, tuple[int, int]]:
+    """Return how many pictures the model takes at once, 1 where that is open, and the size of each."""
+    ports = session.get_inputs()
+    shape: list[int | str | None] = (
+        ports[0].shape if [port.type for port in ports] == ["tensor(float)"] else []
     )
+    if len(shape) == _AXES and shape[1] == CHANNELS:
+        batch, height, width = _length(shape[0]), _length(shape[2]), _length(shape[3])
+        if height and width and max(height, width) <= _MOST_SIDE:
+            return batch or 1, (width, height)
+    found = shorten(", ".join(f"{port.type} {port.shape}" for port in ports), 120) or "none"
+    raise RejectedInput(
+        f"{path}: the inputs are {found}, expected one input of float32, batch x 3 x height x width, height "
+        f"and width fixed, each at most {_MOST_SIDE}"
+    )
+
+
+def _check_output(session: InferenceSession, contract: OnnxContract, path: Path) -> None:
+    ports = session.get_outputs()
+    if len(ports) != 1:
+        raise RejectedInput(f"{path}: found {len(ports)} outputs, expected one, batch x classes")
+    columns = _length(ports[0].shape[-1]) if ports[0].shape else None
+    if columns is not None and columns != len(contract.classes):
+        raise RejectedInput(
+            f"{path}: the output has {columns} columns, expected {len(contract.classes)} as in "
+            f"{PREFIX}classes"
+        )
+
+
+def _length(axis: int | str | None) -> int | None:
+    """Return the length of an axis, None where it is open."""
+    return axis if isinstance(axis, int) and axis > 0 else None
 
 
 def _softmax(output: FloatArray) -> FloatArray:
