@@ -187,5 +187,6 @@ def _drop_note(drop: Drop) -> Note:
 
 
 def _figure_note(stage: str, figure: Figure) -> Note:
-    place = f"in {figure.split} as {figure.image_id}" if figure.image_id else f"has passed {stage}"
+    there = figure.assignment
+    place = f"in {there.split} as {there.image_id}" if there.image_id else f"has passed {stage}"
     return Note(text=f"{figure.key}: {place}")
