@@ -74,7 +74,7 @@ class Dataset:
 
     path: str
     rows: tuple[Row, ...]
-    columns: Mapping[Role, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[Kind, str] = field(default_factory=dict)
 
 
@@ -133,7 +133,7 @@ def _read_file(path: Path, named: Mapping[Role, str], where: Sequence[tuple[str,
     return Dataset(
         path=str(path),
         rows=rows,
-        columns=columns,
+        columns={str(role): column for role, column in columns.items()},
         absent={kind: f"no column of {role}s" for kind, role in _KIND_OF if role not in columns},
     )
 
@@ -208,8 +208,8 @@ def _read_folder(folder: Path, truth: Mapping[str, bytes]) -> Dataset:
     for split, table in tables.items():
         pictures = _pictures(folder, split)
         listed = _rows_of_file(table, ("ID",))
-        told = listed if table.name.endswith(_CAPTIONS) else _hidden(truth, f"{split}{_CAPTIONS}", "ID")
-        captions = {row["ID"]: row.get("Caption", "") for row in told}
+        captioned = listed if table.name.endswith(_CAPTIONS) else _hidden(truth, f"{split}{_CAPTIONS}", "ID")
+        captions = {row["ID"]: row.get("Caption", "") for row in captioned}
         part = [
             Row(
                 image_id=row["ID"],

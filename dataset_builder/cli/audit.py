@@ -261,7 +261,7 @@ def _pictures(dataset: tuple[Path, ...], folder: Path | None) -> Iterator[dict[s
         }
     elif dataset[0].is_dir():
         with ImageFiles(dataset[0]) as files:
-            yield {image.image_id: Picture(suffix=".jpg", read=image.read) for image in files.found}
+            yield {image.image_id: Picture(suffix=".jpg", read=image.read) for image in files.files}
     else:
         yield {}
 
