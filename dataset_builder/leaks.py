@@ -36,7 +36,7 @@ class Leak:
 
     Attributes:
         key: The article, the normalised caption, or split/id of the first image of a cluster.
-        images: Image ids by split, splits ascending, ids in the order of the dataset.
+        images: Ids of the images by split, splits ascending, ids in the order of the dataset.
     """
 
     key: str

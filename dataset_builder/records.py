@@ -16,7 +16,7 @@ from rocov2_eval.concept_extraction import Mention
 SPLITS = ("train", "valid", "test")  # of a dataset in the layout of ROCOv2, in the order of its tables
 OTHER_LANGUAGE = "caption is not English"  # the reason of drops that a quality gate counts
 
-Reason = Literal["type", "blacklist", "accuracy", "nested", "negated"]
+Reason = Literal["type", "blacklist", "accuracy", "nested"]
 
 LicenceSource = Literal[
     "metadata", "pmc-license-ref", "license_ref", "license-href", "license-link", "license-text"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from dataset_builder.concepts.identifiers import cui_fault
 from dataset_builder.figure_tables import FigureTable, key_of_row
 from dataset_builder.records import Drop, Figure, FigureConcepts
 from rocov2_eval.errors import RejectedInput, UsageFault
@@ -20,7 +20,6 @@ STAGE = "concepts"
 NO_CONCEPT = "no concept"
 
 _HEADER = ("PMCID", "file", "concepts", "concepts_manual")
-_CUI = re.compile(r"C\d{7}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +27,13 @@ class ConceptOptions:
     """Where concepts come from: either a table, or captions read with a model pack.
 
     Attributes:
-        table: CSV with the columns PMCID, file, concepts, concepts_manual; CUIs joined by `;`.
-        model: A model pack of MedCAT 2, which finds the concepts in the captions.
-        manual: What people have settled, `image,facet,CUI`: goes with `model`.
-        names: CSV with the columns CUI and Canonical name; names what a model pack names otherwise or not.
-        min_images: Concepts that fewer images have are left out, manual ones apart. The number for ROCOv2 is
-            not known; its rarest concepts fit 10 or 11.
-        without: What becomes of figures without any concept. ROCOv2 has none.
+        table: CSV file with the columns PMCID, file, concepts, concepts_manual; CUIs joined by `;`.
+        model: Model pack of MedCAT 2, which finds the concepts in the captions.
+        manual: CSV file of the settled answers of raters, `image,facet,CUI`; it goes with `model`.
+        names: CSV file with the columns CUI and Canonical name; these names go before those of a model pack.
+        min_images: Least number of images of a concept; manual concepts may have fewer. The number for ROCOv2
+            is not known; its rarest concepts fit 10 or 11.
+        without: What becomes of figures without any concept. ROCOv2 has no such figure.
     """
 
     table: Path | None = None
@@ -111,7 +110,6 @@ def select(
 
 def _cuis(cell: str, path: Path, line: int) -> tuple[str, ...]:
     cuis = tuple(part.strip() for part in cell.split(";") if part.strip())
-    for cui in cuis:
-        if not _CUI.fullmatch(cui):
-            raise RejectedInput(f"{path}:{line}: {shorten(cui)!r} is no CUI, expected C and seven digits")
+    if fault := next(filter(None, map(cui_fault, cuis)), ""):
+        raise RejectedInput(f"{path}:{line}: {fault}")
     return tuple(dict.fromkeys(cuis))

@@ -55,9 +55,9 @@ def read_article(
     """Read the one article of an XML file.
 
     Args:
-        content: The file.
-        path: Its name, for messages.
-        pmcid: The PMCID under which the file is distributed; must be the one in the file, where that has one.
+        content: Bytes of the file.
+        path: Name of the file, for messages.
+        pmcid: PMCID under which the file is distributed; must be the one in the file, where that has one.
         licence_code: What PMC's metadata say about the licence.
         references: Whether to keep the sentences or paragraphs that cite each figure.
 
@@ -69,11 +69,6 @@ def read_article(
     if len(articles) != 1:
         raise RejectedInput(f"{path}: {len(articles)} articles, expected one")
     return _read(articles[0], path, pmcid, licence_code, references)
-
-
-def read_articles(content: bytes, path: str, *, references: References = "none") -> tuple[Article, ...]:
-    """Read all articles of an XML file, such as the answer of eFetch; see `read_article`."""
-    return tuple(_read(article, path, "", None, references) for article in _articles(content, path))
 
 
 def _articles(content: bytes, path: str) -> list[Element]:
@@ -92,7 +87,7 @@ def _read(
 ) -> Article:
     """Return an article with its figures."""
     try:
-        front = _told(read_front(article), pmcid, licence_code)
+        front = _completed(read_front(article), pmcid, licence_code)
         figures, drops = _figures(article, front, references)
     except RejectedInput as error:
         raise RejectedInput(f"{path}: {error}") from error
@@ -114,12 +109,12 @@ def _read(
     )
 
 
-def _told(front: Front, pmcid: str, licence_code: str | None) -> Front:
+def _completed(front: Front, pmcid: str, licence_code: str | None) -> Front:
     """Return the front matter with what the caller knows besides."""
     if pmcid and front.pmcid and pmcid != front.pmcid:
         raise RejectedInput(f"the XML is of {front.pmcid}, expected {pmcid}")
-    told = (LicenceStatement(source="metadata", text=licence_code),) if licence_code else ()
-    return replace(front, pmcid=pmcid or front.pmcid, licences=(*told, *front.licences))
+    metadata = (LicenceStatement(source="metadata", text=licence_code),) if licence_code else ()
+    return replace(front, pmcid=pmcid or front.pmcid, licences=(*metadata, *front.licences))
 
 
 def _figures(article: Element, front: Front, references: References) -> tuple[list[Figure], list[Drop]]:

@@ -154,5 +154,5 @@ STAGE = Stage(
     takes=Figure,
     gives=Figure,
     run=run,
-    libraries=("py3langid",),
+    libraries=("py3langid", "numpy"),
 )

@@ -83,5 +83,5 @@ STAGE = Stage(
     gives=Figure,
     run=run,
     scope="all",
-    libraries=("pillow", "pyarrow"),
+    libraries=("pillow", "pyarrow", "jinja2", "pyyaml"),
 )

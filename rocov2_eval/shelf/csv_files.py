@@ -81,6 +81,11 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return buffer.getvalue()
 
 
+def formula_safe(text: str) -> str:
+    """Return text that a spreadsheet shows instead of running it: with an apostrophe before a formula."""
+    return f"'{text}" if is_formula(text) else text
+
+
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a CSV file in the ROCOv2 dialect, all of it or nothing."""
     write_text(path, csv_text(header, rows))
@@ -89,8 +94,3 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) 
 def is_formula(cell: str) -> bool:
     """Tell whether a spreadsheet would take a cell for a formula, so that it could run what it says."""
     return cell.startswith(_FORMULA_STARTS) or cell.lstrip().startswith(_FORMULA_STARTS)
-
-
-def formula_safe(cell: str) -> str:
-    """Return a cell that a spreadsheet shows: an apostrophe stands before one that it would run."""
-    return f"'{cell}" if is_formula(cell) else cell
