@@ -74,7 +74,7 @@ class Dataset:
 
     path: str
     rows: tuple[Row, ...]
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[Role, str] = field(default_factory=dict)
     absent: Mapping[Kind, str] = field(default_factory=dict)
 
 
@@ -133,7 +133,7 @@ def _read_file(path: Path, named: Mapping[Role, str], where: Sequence[tuple[str,
     return Dataset(
         path=str(path),
         rows=rows,
-        columns={str(role): column for role, column in columns.items()},
+        columns=columns,
         absent={kind: f"no column of {role}s" for kind, role in _KIND_OF if role not in columns},
     )
 

@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.dataset_tables import Dataset, Kind, Row, bare
+from dataset_builder.dataset_tables import Dataset, Kind, Role, Row, bare
 from dataset_builder.fingerprints import DEFAULT_DISTANCE, clusters, examine
 from dataset_builder.pmc.layout import normal_pmcid
 from dataset_builder.records import ImageFacts
@@ -84,7 +84,7 @@ class LeakReport:
     """
 
     dataset: str
-    columns: Mapping[str, str]
+    columns: Mapping[Role, str]
     splits: Mapping[str, int]
     checks: tuple[LeaksOfKind, ...]
 
@@ -130,7 +130,10 @@ def find_leaks(
         reasons = "; ".join(f"{check.kind}: {check.not_checked}" for check in checks)
         raise UsageFault(f"{dataset.path}: there is nothing to look at ({reasons})")
     return LeakReport(
-        dataset=dataset.path, columns=dataset.columns, splits=dict(sorted(splits.items())), checks=checks
+        dataset=dataset.path,
+        columns=dataset.columns,
+        splits=dict(sorted(splits.items())),
+        checks=checks,
     )
 
 
