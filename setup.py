@@ -21,9 +21,14 @@ BUILDER = [
     "pillow>=10.1",
     "py3langid>=0.4,<0.5",  # the calibration of its probabilities is part of the caption filter
     "pyyaml>=6",
+    "statsmodels>=0.14",  # kappa and the intervals of proportions
     "urllib3>=2",
 ]
-CONCEPTS = ["medcat>=2.9,<3", "pandas>=2.2,<3"]  # medcat 1 has another interface; pip falls back to it
+CONCEPTS = [
+    "inflect>=7",
+    "medcat>=2.9,<3",
+    "pandas>=2.2,<3",
+]  # medcat 1 has another interface; pip falls back to it
 CLUSTER = ["fsspec>=2024.6", "ray>=2.40"]
 BASELINES = [
     *CAPTIONS,
@@ -46,7 +51,6 @@ TEST = [
     "pytest-socket>=0.7",
     "pytest-xdist>=3.6",
     "pyyaml>=6",
-    "statsmodels>=0.14",
 ]
 BROWSER = ["playwright>=1.50"]  # drives the Chromium of the machine; it downloads none of its own
 DEV = [
@@ -88,7 +92,8 @@ setup(
         ],
         "dataset_builder": [
             "build.toml",
-            "filters/models/*",
+            "concepts/*.csv",
+            "stages/models/*",
             "packaging/templates/*",
             "py.typed",
             "report/templates/*",

@@ -33,7 +33,7 @@ from baselines.filters import (  # noqa: E402
 from baselines.training.loop import TrainingOptions  # noqa: E402
 from baselines.training.objective import Share  # noqa: E402
 from baselines.training.runtime import opened  # noqa: E402
-from dataset_builder.filters.vision import OnnxClassifier  # noqa: E402
+from dataset_builder.stages.image_classifier import OnnxClassifier  # noqa: E402
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -263,7 +263,7 @@ def test_an_exported_filter_scores_for_the_builder_as_it_does_here(
 ) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from dataset_builder.filters.vision import OnnxClassifier
+    from dataset_builder.stages.image_classifier import OnnxClassifier
 
     found = trained(tmp_path, told_apart)
     export_filter(found, tmp_path / "compound.onnx", "CC0-1.0")

@@ -121,7 +121,7 @@ def test_the_summary_keeps_out_of_an_answer_for_machines(style: str, call: Call,
 
 @pytest.mark.parametrize("style", FORMATS)
 def test_output_takes_the_findings_and_leaves_stdout_empty(style: str, call: Call, short_run: Path) -> None:
-    answer = call("validate", short_run, "--format", style, "--output", "found")
+    answer = call("validate", short_run, "--format", style, "--out", "found")
     assert (answer.code, answer.out) == (ExitCode.INPUT_REJECTED, "")
     assert "R105" in Path("found").read_text(encoding="utf-8")
 
@@ -177,7 +177,7 @@ def test_every_fault_of_a_submission_json_is_named_with_its_place(call: Call, ru
 
 
 def test_a_result_json_of_our_own_passes(call: Call, concept_run: Path) -> None:
-    call("score", concept_run, "--by", "modality", "--format", "json", "--output", "result.json")
+    call("score", concept_run, "--by", "modality", "--format", "json", "--out", "result.json")
     assert call("validate", "result.json").code == ExitCode.OK
 
 
