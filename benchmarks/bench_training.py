@@ -2,7 +2,7 @@
 
     python benchmarks/bench_training.py [--steps 60] [--batch 256] [--labels 1947] [--compile]
 
-Ours is the loop of `rocov2-baselines train`: a uint8 memory map of decoded pictures, augmentation on the device, channels
+Ours is the loop of `rocov2-baselines train`: a uint8 memory map, augmentation on the device, channels
 last, bfloat16 where the device has it. The plain loop has the same network and loss, a DataLoader whose
 workers decode each JPEG with Pillow and cut it at random, and reads the loss at every step. Networks have
 random weights: on a GPU EfficientNet-B0 at 224 and V2-S at 300 pixels, on a CPU the nano one at 64.
