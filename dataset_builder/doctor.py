@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_builder.pmc.client import FetchFailed, PmcClient
 from dataset_builder.pmc.layout import ArticleMetadata, LayoutChanged
+from rocov2_eval.rendering.document import Column, Document, Section, Table
 
 KNOWN_ARTICLE = "PMC10009416"  # the example of the service's own README
 KNOWN_LICENCES = {
@@ -21,9 +22,9 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        name: What was looked at.
-        is_fine: It is as expected.
-        found: What was found.
+        name: What was looked at, such as `licence code`.
+        is_fine: Whether it is as expected.
+        found: What was found, for people.
     """
 
     name: str
@@ -49,13 +50,11 @@ def examine(client: PmcClient, pmcid: str = KNOWN_ARTICLE) -> Iterator[Check]:
     yield _picture(metadata, client)
 
 
-def checks_text(checks: list[Check]) -> str:
-    """Return the checks for a terminal, one a line."""
-    width = max(len(check.name) for check in checks)
-    lines = [
-        f"{'ok  ' if check.is_fine else 'FAIL'} {check.name.ljust(width)}  {check.found}" for check in checks
-    ]
-    return "".join(f"{line}\n" for line in lines)
+def checks_document(checks: Sequence[Check]) -> Document:
+    """Return the checks, one a row."""
+    columns = (Column(title="", key="outcome"), Column(title="", key="check"), Column(title="", key="found"))
+    rows = [("ok" if check.is_fine else "FAIL", check.name, check.found) for check in checks]
+    return Document(title="", sections=[Section(tables=[Table(columns=columns, rows=rows)])])
 
 
 def _licence(metadata: ArticleMetadata) -> Check:

@@ -5,26 +5,29 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
-from dataset_builder.dataset_tables import Dataset, Kind, Row, bare
-from dataset_builder.duplicates import DEFAULT_DISTANCE, Fingerprint, clusters, fingerprint
+from dataset_builder.dataset_tables import Dataset, Kind, Role, Row, bare
+from dataset_builder.fingerprints import DEFAULT_DISTANCE, clusters, examine
 from dataset_builder.pmc.layout import normal_pmcid
+from dataset_builder.records import ImageFacts
+from rocov2_eval import __version__
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table
 from rocov2_eval.shelf.pictures import Unreadable
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.processes import run_tasks
+from rocov2_eval.shelf.progress import Progress, silent
+from rocov2_eval.shelf.words import counted, shorten
 
 _MOST_BYTES = 1 << 28
 _NO_WORD = re.compile(r"[\W_]+")
-_THING: Mapping[Kind, str] = {
-    "articles": "an article",
-    "images": "a readable picture",
-    "captions": "a caption",
-}
+_SCHEMA_VERSION = 1
+_SHOWN_IDS = 3
+_THING: Mapping[Kind, str] = {"articles": "article", "images": "readable picture", "captions": "caption"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class Leak:
 
     Attributes:
         key: The article, the normalised caption, or split/id of the first image of a cluster.
-        images: Image ids by split, splits ascending, ids in the order of the dataset.
+        images: Ids of the images by split, splits ascending, ids in the order of the dataset.
     """
 
     key: str
@@ -41,16 +44,16 @@ class Leak:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
-    """What was found of one kind.
+class LeaksOfKind:
+    """What crosses the splits, of one kind of thing.
 
     Attributes:
         kind: Articles, images or captions.
-        looked_at: Images that have an article, a readable picture or a caption.
-        without: Images that have none.
-        distinct: How many different articles, pictures or captions there are.
-        leaks: Those in more than one split, in the order of the dataset.
-        unknown_splits: Those without any image that was looked at, ascending.
+        looked_at: Number of images that have an article, a readable picture or a caption.
+        without: Number of images that have none.
+        distinct: Number of different articles, pictures or captions.
+        leaks: Things in more than one split, in the order of the dataset.
+        unknown_splits: Splits without any image that was looked at, ascending.
         not_checked: Why nothing was compared, None where something was.
     """
 
@@ -74,16 +77,16 @@ class LeakReport:
     """What crosses the splits of a dataset.
 
     Attributes:
-        dataset: Its path.
-        columns: Which column holds what, empty for a folder.
-        splits: Images by split.
-        checks: Articles, images, captions, in this order.
+        dataset: Path of the dataset, as the user wrote it.
+        columns: Name of the column for each role, empty for a folder.
+        splits: Number of images of each split.
+        checks: What crosses of each kind: articles, images, captions, in this order.
     """
 
     dataset: str
-    columns: Mapping[str, str]
+    columns: Mapping[Role, str]
     splits: Mapping[str, int]
-    checks: tuple[Check, ...]
+    checks: tuple[LeaksOfKind, ...]
 
     @property
     def has_leaks(self) -> bool:
@@ -97,16 +100,16 @@ def find_leaks(
     distance: int = DEFAULT_DISTANCE,
     with_images: bool = True,
     jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> LeakReport:
     """Look for articles, near-duplicate images and identical captions in more than one split.
 
     Args:
-        dataset: The rows.
+        dataset: Images with their splits, articles and captions.
         distance: Most bits in which the perceptual hashes of near duplicates differ.
-        with_images: Read the images, where there are any.
-        jobs: Processes that read images.
-        progress: Told how many of how many images are read.
+        with_images: Whether the images are read, where there are any.
+        jobs: Number of processes that read images.
+        progress: Called with how many of how many images are read.
 
     Raises:
         UsageFault: The dataset has a single split, or nothing that could be looked at.
@@ -127,7 +130,10 @@ def find_leaks(
         reasons = "; ".join(f"{check.kind}: {check.not_checked}" for check in checks)
         raise UsageFault(f"{dataset.path}: there is nothing to look at ({reasons})")
     return LeakReport(
-        dataset=dataset.path, columns=dataset.columns, splits=dict(sorted(splits.items())), checks=checks
+        dataset=dataset.path,
+        columns=dataset.columns,
+        splits=dict(sorted(splits.items())),
+        checks=checks,
     )
 
 
@@ -160,54 +166,47 @@ def _image_keys(
     absent: dict[Kind, str],
     distance: int,
     jobs: int,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress,
 ) -> list[str]:
     """Return for each row the first image of its cluster, empty where there is no readable image."""
     keys = [""] * len(rows)
     if "images" in absent:
         return keys
-    held = [(i, row.image) for i, row in enumerate(rows) if row.image]
-    if not held:
+    files = [(i, row.image) for i, row in enumerate(rows) if row.image]
+    if not files:
         absent["images"] = "none of the files that the dataset names is there"
         return keys
-    found: list[tuple[int, Fingerprint]] = []
-    results = _fingerprints([path for _, path in held], jobs)
-    for done, ((i, _), result) in enumerate(zip(held, results, strict=True), start=1):
-        if isinstance(result, Fingerprint):
-            found.append((i, result))
-        if progress:
-            progress(done, len(held))
-    firsts = clusters([each for _, each in found], distance).tolist()
-    for (i, _), first in zip(found, firsts, strict=True):
-        shown = rows[found[first][0]]
+    fingerprints: dict[int, ImageFacts] = {}
+    for done, (i, result) in enumerate(run_tasks(_fingerprint_of, files, jobs), start=1):
+        if isinstance(result, ImageFacts):
+            fingerprints[i] = result
+        progress(done, len(files))
+    places = sorted(fingerprints)
+    firsts = clusters([fingerprints[i] for i in places], distance).tolist()
+    for i, first in zip(places, firsts, strict=True):
+        shown = rows[places[first]]
         keys[i] = f"{shown.split}/{shown.image_id}"
     return keys
 
 
-def _fingerprints(paths: Sequence[Path], jobs: int) -> Iterable[Fingerprint | Unreadable]:
-    if jobs == 1:
-        yield from map(_fingerprint_of, paths)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(_fingerprint_of, paths, chunksize=32)
-
-
-def _fingerprint_of(path: Path) -> Fingerprint | Unreadable:
+def _fingerprint_of(place: tuple[int, Path]) -> tuple[int, ImageFacts | Unreadable]:
+    """Return the fingerprint of an image file, with the row that it belongs to."""
+    row, path = place
     try:
         if path.stat().st_size > _MOST_BYTES:
-            return Unreadable(detail=f"more than {_MOST_BYTES:,} bytes")
-        return fingerprint(path.read_bytes())
+            return row, Unreadable(detail=f"more than {_MOST_BYTES:,} bytes")
+        return row, examine(path.read_bytes())
     except OSError as error:
-        return Unreadable(detail=error.strerror or str(error))
+        return row, Unreadable(detail=error.strerror or str(error))
 
 
-def _check(kind: Kind, rows: Sequence[Row], keys: Sequence[str], absent: Mapping[Kind, str]) -> Check:
+def _check(kind: Kind, rows: Sequence[Row], keys: Sequence[str], absent: Mapping[Kind, str]) -> LeaksOfKind:
     looked_at = sum(map(bool, keys))
     splits = {row.split for row in rows}
     known = {row.split for row, key in zip(rows, keys, strict=True) if key}
     reason = absent.get(kind) or _incomparable(kind, known)
     if reason:
-        return Check(
+        return LeaksOfKind(
             kind=kind,
             looked_at=looked_at,
             without=len(rows) - looked_at,
@@ -220,7 +219,7 @@ def _check(kind: Kind, rows: Sequence[Row], keys: Sequence[str], absent: Mapping
     for row, key in zip(rows, keys, strict=True):
         if key:
             holders[key][row.split].append(row.image_id)
-    return Check(
+    return LeaksOfKind(
         kind=kind,
         looked_at=looked_at,
         without=len(rows) - looked_at,
@@ -236,6 +235,100 @@ def _check(kind: Kind, rows: Sequence[Row], keys: Sequence[str], absent: Mapping
 
 def _incomparable(kind: Kind, known: set[str]) -> str | None:
     """Return why nothing can cross between the splits that something is known of, None where it can."""
+    thing = f"{'an' if kind == 'articles' else 'a'} {_THING[kind]}"
     if not known:
-        return f"no image has {_THING[kind]}"
-    return f"only images of {shorten(next(iter(known)))} have {_THING[kind]}" if len(known) == 1 else None
+        return f"no image has {thing}"
+    return f"only images of {shorten(next(iter(known)))} have {thing}" if len(known) == 1 else None
+
+
+def leaks_document(report: LeakReport, examples: int) -> Document:
+    """Return a report with that many examples of each kind; its data have every leak."""
+    splits = ", ".join(f"{shorten(split, 30)} {n:,}" for split, n in report.splits.items())
+    columns = ", ".join(f"{role} = {name}" for role, name in report.columns.items())
+    return Document(
+        title=f"{report.dataset}: {sum(report.splits.values()):,} images, {splits}",
+        sections=[
+            *([Section(notes=[Note(label="columns", text=columns)])] if columns else []),
+            *(_section(check, examples) for check in report.checks),
+            Section(notes=[Note(text=_verdict(report))]),
+        ],
+        data=_data(report),
+    )
+
+
+def _section(check: LeaksOfKind, examples: int) -> Section:
+    """Return how many things cross between which splits, and where the first of them are."""
+    more = len(check.leaks) - examples
+    columns = (Column(title=_THING[check.kind]), Column(title="where"))
+    rows = [(shorten(leak.key), _places(leak)) for leak in check.leaks[:examples]]
+    return Section(
+        title=f"{check.kind}: {_sentence(check)}",
+        facts=[Fact(name=" and ".join(pair), value=n, kind="count") for pair, n in check.between().items()],
+        tables=[Table(columns=columns, rows=rows)] if rows else [],
+        notes=[Note(text=f"… and {more:,} more; --format json has all")] if examples and more > 0 else [],
+    )
+
+
+def _sentence(check: LeaksOfKind) -> str:
+    if check.not_checked:
+        return f"not checked: {check.not_checked}"
+    text = f"{len(check.leaks):,} of {check.distinct:,} are in several splits"
+    if check.without:
+        has = "has" if check.without == 1 else "have"
+        text += f"; {counted(check.without, 'image')} {has} no {_THING[check.kind]}"
+        if check.unknown_splits:
+            text += f", among them all of {_named(check.unknown_splits)}"
+    return text
+
+
+def _places(leak: Leak) -> str:
+    return "; ".join(f"{shorten(split, 30)}: {_ids(ids)}" for split, ids in leak.images.items())
+
+
+def _ids(ids: tuple[str, ...]) -> str:
+    shown = ", ".join(shorten(image_id, 40) for image_id in ids[:_SHOWN_IDS])
+    return shown if len(ids) <= _SHOWN_IDS else f"{shown} and {len(ids) - _SHOWN_IDS:,} more"
+
+
+def _verdict(report: LeakReport) -> str:
+    unchecked = [check.kind for check in report.checks if check.not_checked]
+    limits = [f"{' and '.join(unchecked)} not checked"] if unchecked else []
+    limits += [
+        f"{check.kind} of {_named(check.unknown_splits)} not known"
+        for check in report.checks
+        if check.unknown_splits and not check.not_checked
+    ]
+    verdict = "The splits leak into each other" if report.has_leaks else "No leaks found"
+    return f"{verdict} ({'; '.join(limits)})." if limits else f"{verdict}."
+
+
+def _named(splits: Sequence[str]) -> str:
+    return " and ".join(shorten(split, 30) for split in splits)
+
+
+def _data(report: LeakReport) -> dict[str, Any]:
+    """Return a report with every leak, for JSON."""
+    return {
+        "schema_version": _SCHEMA_VERSION,
+        "tool": {"name": "rocov2-build", "version": __version__},
+        "dataset": report.dataset,
+        "columns": dict(report.columns),
+        "splits": dict(report.splits),
+        "has_leaks": report.has_leaks,
+        "checks": {
+            check.kind: {
+                "not_checked": check.not_checked,
+                "unknown_splits": list(check.unknown_splits),
+                "looked_at": check.looked_at,
+                "without": check.without,
+                "distinct": check.distinct,
+                "in_several_splits": len(check.leaks),
+                "between": [{"splits": list(pair), "count": n} for pair, n in check.between().items()],
+                "leaks": [
+                    {"key": leak.key, "images": {split: list(ids) for split, ids in leak.images.items()}}
+                    for leak in check.leaks
+                ],
+            }
+            for check in report.checks
+        },
+    }

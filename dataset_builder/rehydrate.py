@@ -6,10 +6,8 @@ TARGET/rehydrated.csv           what became of each row, written when all are do
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,8 +18,9 @@ from dataset_builder.records import Media
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding
 from rocov2_eval.records import Finding
-from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.csv_files import csv_text, read_rows
 from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.progress import Progress
 from rocov2_eval.shelf.words import shorten
 
 REPORT = "rehydrated.csv"
@@ -30,107 +29,101 @@ _MOST_FAULTS = 20  # shown of one file: a file of something else has millions
 _PMCID = re.compile(r"(?:PMC)?\d{1,12}", re.IGNORECASE)
 _MOST_NAME_BYTES = 250  # file systems take 255, and `.part` is put behind the name
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """A figure to fetch."""
+class FigureName:
+    """A figure to fetch.
+
+    Attributes:
+        pmcid: PMCID of its article, with the letters.
+        file: Name of its file, with or without the suffix.
+    """
 
     pmcid: str
     file: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Fetch:
     """What became of a figure.
 
     Attributes:
-        wanted: The figure.
+        figure: The figure, as the list names it.
         outcome: `fetched`, `was here`, `no article`, `not open access`, `retracted`, `no such file`, or
             `failed: …`.
-        version: Of the article, None where there is none.
-        key: Of the object, None where there is none.
+        version: Version of the article, None where there is none.
+        key: Key of the object at the service, None where there is none.
     """
 
-    wanted: Wanted
+    figure: FigureName
     outcome: str
     version: int | None = None
     key: str | None = None
 
 
-def read_list(path: Path, pmcid_column: str, file_column: str) -> list[Wanted]:
+def read_list(path: Path, pmcid_column: str, file_column: str) -> list[FigureName]:
     """Return the rows of a list, each once, in its order.
 
     Raises:
         RejectedInput: It cannot be read, lacks a column, or holds something that is no PMCID or no file name.
     """
     found: list[Finding] = []
-    wanted: dict[Wanted, None] = {}
+    figures: dict[FigureName, None] = {}
     for line, row in read_rows(path, ()):
         lacking = [name for name in (pmcid_column, file_column) if name not in row]
         if lacking:
             held = shorten(", ".join(row), 200)
             raise _rejected(path, 1, f"expected a column {' and '.join(lacking)}, found {held}")
         try:
-            wanted[Wanted(pmcid=_pmcid(row[pmcid_column]), file=_file_name(row[file_column]))] = None
+            name = FigureName(pmcid=_pmcid(row[pmcid_column]), file=_file_name(row[file_column]))
+            figures[name] = None
         except ValueError as error:
             found.append(finding("R113", str(path), line, str(error)))
         if len(found) == _MOST_FAULTS:
             break
     if found:
         raise RejectedInput(f"{path} is not a list of figures", found)
-    if not wanted:
+    if not figures:
         raise _rejected(path, None, "no row, expected at least one figure")
-    return list(wanted)
+    return list(figures)
 
 
 def rehydrate(
-    wanted: Sequence[Wanted], target: Path, client: PmcClient, progress: Progress, *, workers: int = 4
-) -> list[Outcome]:
+    figures: Sequence[FigureName], target: Path, client: PmcClient, progress: Progress, *, workers: int = 4
+) -> list[Fetch]:
     """Fetch figures; what is there already is not fetched again.
 
     Args:
-        wanted: The figures.
-        target: Folder; gets a folder an article and the report.
-        client: Open connection.
-        progress: Called with the articles done so far and in all.
-        workers: Articles fetched at the same time; the client keeps to its rate all the same.
+        figures: Figures to fetch, in the order of the report.
+        target: Folder that gets a folder an article and the report.
+        client: Open connection to the service.
+        progress: Called with how many of how many articles are done.
+        workers: Number of articles fetched at the same time; the client keeps to its rate all the same.
 
     Raises:
         LayoutChanged: The service answers something that this program does not know.
     """
-    articles: dict[str, list[Wanted]] = {}
-    for item in wanted:
-        articles.setdefault(item.pmcid, []).append(item)
-    outcomes: dict[Wanted, Outcome] = {}
+    articles: dict[str, list[FigureName]] = {}
+    for figure in figures:
+        articles.setdefault(figure.pmcid, []).append(figure)
+    fetches: dict[FigureName, Fetch] = {}
     with ThreadPoolExecutor(workers) as pool:
         found = pool.map(lambda items: list(_article(items, target, client)), articles.values())
         for done, some in enumerate(found, start=1):
-            outcomes |= {outcome.wanted: outcome for outcome in some}
+            fetches |= {fetch.figure: fetch for fetch in some}
             progress(done, len(articles))
-    ordered = [outcomes[item] for item in wanted]
-    write_text(target / REPORT, report_csv(ordered))
+    ordered = [fetches[figure] for figure in figures]
+    rows = [(each.figure.pmcid, each.figure.file, each.outcome, each.version, each.key) for each in ordered]
+    write_text(target / REPORT, csv_text(HEADER, rows))
     return ordered
 
 
-def report_csv(outcomes: Iterable[Outcome]) -> str:
-    """Return one row a figure."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(HEADER)
-    for item in outcomes:
-        version = "" if item.version is None else item.version
-        writer.writerow([item.wanted.pmcid, item.wanted.file, item.outcome, version, item.key or ""])
-    return buffer.getvalue()
-
-
-def _article(wanted: Sequence[Wanted], target: Path, client: PmcClient) -> Iterator[Outcome]:
+def _article(figures: Sequence[FigureName], target: Path, client: PmcClient) -> Iterator[Fetch]:
     """Yield what became of the figures of one article; a file under several names is fetched once."""
     lacking = []
-    for item in wanted:
+    for item in figures:
         if (target / item.pmcid / item.file).is_file():
-            yield Outcome(wanted=item, outcome="was here")
+            yield Fetch(figure=item, outcome="was here")
         else:
             lacking.append(item)
     if not lacking:
@@ -138,22 +131,22 @@ def _article(wanted: Sequence[Wanted], target: Path, client: PmcClient) -> Itera
     try:
         metadata = client.newest(lacking[0].pmcid)
     except FetchFailed as error:
-        yield from (Outcome(wanted=item, outcome=f"failed: {error}") for item in lacking)
+        yield from (Fetch(figure=item, outcome=f"failed: {error}") for item in lacking)
         return
     reason = _refusal(metadata)
     fetched: dict[str, str] = {}
     for item in lacking:
         if metadata is None or reason:
             version = metadata.version if metadata else None
-            yield Outcome(wanted=item, outcome=reason or "no article", version=version)
+            yield Fetch(figure=item, outcome=reason or "no article", version=version)
             continue
         media = find_media(metadata.media, item.file)
         if media is None:
-            yield Outcome(wanted=item, outcome="no such file", version=metadata.version)
+            yield Fetch(figure=item, outcome="no such file", version=metadata.version)
             continue
         if media.key not in fetched:
             fetched[media.key] = _fetched(media, target / item.pmcid / media.name, client)
-        yield Outcome(wanted=item, outcome=fetched[media.key], version=metadata.version, key=media.key)
+        yield Fetch(figure=item, outcome=fetched[media.key], version=metadata.version, key=media.key)
 
 
 def _refusal(metadata: ArticleMetadata | None) -> str | None:

@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.doctor import Check
-from dataset_builder.duplicates import DEFAULT_DISTANCE, MOST_DISTANCE, Fingerprint, clusters, fingerprint
-from dataset_builder.filters.licences import CODES
+from dataset_builder.fingerprints import DEFAULT_DISTANCE, MOST_DISTANCE, clusters, examine
+from dataset_builder.licence_codes import CODES
 from dataset_builder.packaging.parquet import SPLIT_NAMES
 from dataset_builder.packaging.reading import (
     TRUTH_TABLES,
     ImageFile,
     ImageFiles,
     Tables,
-    ids_of,
     read_manifest,
     read_tables,
     read_truth,
     shard_rows,
     truth_rows,
 )
-from dataset_builder.packaging.sums import SUMS, files_below, read_sums, sha256_of
-from dataset_builder.records import SPLITS
+from dataset_builder.packaging.sums import SUMS, files_below, read_sums
+from dataset_builder.records import SPLITS, ImageFacts
+from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.pictures import Unreadable
 from rocov2_eval.shelf.words import shorten
 
@@ -89,12 +89,12 @@ def _distance_of(manifest: Mapping[str, Any]) -> int:
     return said if isinstance(said, int) and 0 <= said <= MOST_DISTANCE else DEFAULT_DISTANCE
 
 
-def _fingerprints(images: Sequence[ImageFile], progress: Progress | None) -> list[Fingerprint | Unreadable]:
+def _fingerprints(images: Sequence[ImageFile], progress: Progress | None) -> list[ImageFacts | Unreadable]:
     """Return what each image is recognised by; a file that cannot be read from the disk is unreadable."""
-    prints: list[Fingerprint | Unreadable] = []
+    prints: list[ImageFacts | Unreadable] = []
     for done, image in enumerate(images, start=1):
         try:
-            prints.append(fingerprint(image.read()))
+            prints.append(examine(image.read()))
         except (OSError, zipfile.BadZipFile) as error:
             prints.append(Unreadable(detail=str(error)))
         if progress:
@@ -111,7 +111,7 @@ def _checksums(folder: Path) -> Check:
     listed, there = read_sums(path), files_below(folder)
     faults = _differences(listed, there, "listed but absent", "there but not listed")
     known = (file for file in listed if file in there)
-    faults += _named("changed", [file for file in known if sha256_of(there[file]) != listed[file]])
+    faults += _named("changed", [file for file in known if file_digest(there[file]) != listed[file]])
     return _verdict(name, faults, f"{len(listed):,} files")
 
 
@@ -137,7 +137,7 @@ def _ids(tables: Tables, images: Sequence[ImageFile]) -> Check:
     return _verdict("tables and images have the same ids", faults, f"{len(images):,} images")
 
 
-def _readable(images: Sequence[ImageFile], prints: Sequence[Fingerprint | Unreadable]) -> Check:
+def _readable(images: Sequence[ImageFile], prints: Sequence[ImageFacts | Unreadable]) -> Check:
     broken = [
         f"{image.image_id} ({found.detail})"
         for image, found in zip(images, prints, strict=True)
@@ -147,7 +147,7 @@ def _readable(images: Sequence[ImageFile], prints: Sequence[Fingerprint | Unread
 
 
 def _parquet(
-    folder: Path, held_out: str, images: Sequence[ImageFile], prints: Sequence[Fingerprint | Unreadable]
+    folder: Path, held_out: str, images: Sequence[ImageFile], prints: Sequence[ImageFacts | Unreadable]
 ) -> Check:
     """Check that the Parquet files hold the images of the folder, and of a held-out split nothing else."""
     name = "Parquet files hold the same images"
@@ -157,7 +157,7 @@ def _parquet(
     rows = 0
     for split in SPLITS:
         pictured = {
-            image.image_id: found.sha256 if isinstance(found, Fingerprint) else ""
+            image.image_id: found.sha256 if isinstance(found, ImageFacts) else ""
             for image, found in zip(images, prints, strict=True)
             if image.split == split
         }
@@ -232,11 +232,11 @@ def _articles(tables: Tables, images: Sequence[ImageFile]) -> Check:
 
 
 def _near_duplicates(
-    images: Sequence[ImageFile], prints: Sequence[Fingerprint | Unreadable], distance: int
+    images: Sequence[ImageFile], prints: Sequence[ImageFacts | Unreadable], distance: int
 ) -> Check:
     """Check that no picture is in two splits, not even a near duplicate of it."""
     readable = [
-        (image, found) for image, found in zip(images, prints, strict=True) if isinstance(found, Fingerprint)
+        (image, found) for image, found in zip(images, prints, strict=True) if isinstance(found, ImageFacts)
     ]
     crossing = []
     for i, first in enumerate(clusters([found for _, found in readable], distance).tolist()):
@@ -285,7 +285,7 @@ def _truth(
     name = "the truth archive belongs to the dataset"
     if path is None:
         return Check(name=name, is_fine=True, found="not looked at: no archive was given")
-    digest = sha256_of(path)
+    digest = file_digest(path)
     faults = []
     if digest != manifest.get("truth_sha256"):
         faults.append(f"SHA-256 {digest}, manifest.json says {manifest.get('truth_sha256')}")
@@ -296,7 +296,9 @@ def _truth(
     listed = tables.ids.get(("images", held_out), [])
     for table in TRUTH_TABLES:
         rows = truth_rows(secret, f"{held_out}_{table}.csv")
-        faults += _differences(ids_of(rows), listed, f"only in {table}", f"absent from {table}")
+        faults += _differences(
+            [row["ID"] for row in rows], listed, f"only in {table}", f"absent from {table}"
+        )
     return _verdict(name, faults, f"{len(listed):,} images, SHA-256 {digest}")
 
 

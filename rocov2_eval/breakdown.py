@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rocov2_eval.concept_cells import Cell
 from rocov2_eval.editions import DIRECTION_CUIS, LABELS, MODALITY_CUIS, REGION_CUIS
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.shelf.words import shorten, suggestion
 from rocov2_eval.truth import Truth
 
 _COUNT_BINS = ((0, 0), (1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 1 << 62))
@@ -16,8 +17,10 @@ def group_images(facet: str, truth: Truth) -> list[str]:
     """Return the group of each image, in truth order.
 
     Raises:
-        UsageFault: The truth has no file that tells the groups.
+        UsageFault: There is no such facet, or the truth has no file that tells the groups.
     """
+    if facet not in FACETS:
+        raise UsageFault(f"--by {shorten(facet)}: {suggestion(facet, FACETS)}")
     needs, group = FACETS[facet]
     cells = truth.manual if needs == "manual" else truth.concepts
     if cells is None:
@@ -29,8 +32,8 @@ def group_images(facet: str, truth: Truth) -> list[str]:
 def facets_of(truth: Truth) -> tuple[str, ...]:
     """Return the facets that tell the images of a truth apart: those with two groups or more."""
     cells = {"manual": truth.manual, "concepts": truth.concepts}
-    told = [name for name, (needs, _) in FACETS.items() if cells[needs] is not None]
-    return tuple(name for name in told if len(set(group_images(name, truth))) > 1)
+    known = [name for name, (needs, _) in FACETS.items() if cells[needs] is not None]
+    return tuple(name for name in known if len(set(group_images(name, truth))) > 1)
 
 
 def order_of(facet: str, groups: Sequence[str]) -> list[str]:
@@ -48,17 +51,21 @@ def _labels(facet: str) -> list[str]:
 
 def _by_cuis(facet: str, cuis: Mapping[str, str]) -> Callable[[Cell], str]:
     def group(cell: Cell) -> str:
-        held = {text.strip().upper() for text in (cell or "").split(";")} & cuis.keys()
-        if len(held) > 1:
+        members = _concepts(cell) & cuis.keys()
+        if len(members) > 1:
             return _SEVERAL.get(facet, "several")
-        return LABELS[held.pop()] if held else _NONE[facet]
+        return LABELS[members.pop()] if members else _NONE[facet]
 
     return group
 
 
 def _by_count(cell: Cell) -> str:
-    count = len({text.strip().upper() for text in (cell or "").split(";")} - {""})
+    count = len(_concepts(cell) - {""})
     return next(_bin_label(low, high) for low, high in _COUNT_BINS if low <= count <= high)
+
+
+def _concepts(cell: Cell) -> set[str]:
+    return {text.strip().upper() for text in (cell or "").split(";")}
 
 
 def _bin_label(low: int, high: int) -> str:

@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.progress import Notify
 
-Notify = Callable[[str], None]
 T = TypeVar("T")
 
 FILE_NAME = "embeddings.sqlite3"

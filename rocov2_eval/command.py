@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
 
 from rocov2_eval.errors import ExitCode, RejectedInput, RocoError, is_disk_full
+from rocov2_eval.shelf.progress import Progress, silent
+
+__all__ = ["invoke", "main", "progress_bar", "silent"]
 
 
 def main(app: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -57,7 +60,7 @@ def invoke(app: click.Command, name: str, arguments: Sequence[str] | None = None
         return _report_unexpected(error, name)
 
 
-def progress_bar(name: str, *, every: int = 1) -> Callable[[int, int], None]:
+def progress_bar(name: str, *, every: int = 1) -> Progress:
     """Return what draws a bar on stderr when told how many of how many are done.
 
     Args:
@@ -75,16 +78,14 @@ def progress_bar(name: str, *, every: int = 1) -> Callable[[int, int], None]:
     return show
 
 
-def silent(*_: object) -> None:
-    """Take progress or a note without showing it."""
-
-
 def _report_error(error: RocoError) -> None:
     if isinstance(error, RejectedInput) and error.findings:
-        from rocov2_eval.reporters import findings_text, summary
+        from rocov2_eval.rendering.render import findings_text, summary
 
+        files = getattr(error, "files", {error.findings[0].path: error.findings})
         click.echo(findings_text(error.findings), err=True, nl=False)
-        click.echo(summary(error.findings[0].path, error.findings), err=True)
+        for path, findings in files.items():
+            click.echo(summary(path, findings), err=True)
         return
     click.echo(f"Error: {error}", err=True)
 

@@ -24,7 +24,6 @@ from rocov2_eval.significance import PairOptions, on_grid, paired_tests, trials_
 from rocov2_eval.truth import Truth
 
 DEFAULT_FACETS = ("modality", "region")
-_FEWEST_RUNS = 2
 _FEWEST_IMAGES = 2  # one image says nothing about spread
 
 
@@ -49,9 +48,9 @@ class Effect:
 
     Attributes:
         group: Name of the group.
-        images: In the group and scored for every run, at least one.
+        images: Number of images in the group that are scored for every run, at least one.
         difference: Mean of B minus mean of A.
-        interval: Paired bootstrap within the group, None for a single image.
+        interval: Paired bootstrap interval of the difference, None for a single image.
     """
 
     group: str
@@ -62,7 +61,12 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDifference:
-    """One image and what both runs score on it."""
+    """One image and what both runs score on it.
+
+    Attributes:
+        image_id: Id of the image in the truth.
+        a, b: Score of the first and of the second run.
+    """
 
     image_id: str
     a: float
@@ -81,15 +85,15 @@ class Pair:
     Attributes:
         a, b: Places of the runs in `Comparison.names`, a before b.
         metric: Name of the score.
-        n: Images scored for every run.
+        n: Number of images that are scored for every run.
         difference: Mean of B minus mean of A.
-        interval: Paired bootstrap of the difference, None for a single image.
-        p_value: Two-sided, of the paired randomisation test.
-        p_bootstrap: Two-sided, of the paired bootstrap.
+        interval: Paired bootstrap interval of the difference, None for a single image.
+        p_value: Two-sided p-value of the paired randomisation test.
+        p_bootstrap: Two-sided p-value of the paired bootstrap.
         p_holm: `p_value` after Holm's correction over all pairs of the metric.
         better: The run that is shown to be better, None where `p_holm` is not below alpha.
-        effects: By facet, the difference within each group that has an image.
-        images: Those that differ most, largest first; none where the two agree on every image.
+        effects: For each facet, the difference within each group that has an image.
+        images: The images that differ most, largest first; none where the two agree on every image.
     """
 
     a: int
@@ -111,12 +115,12 @@ class Comparison:
     """All pairs of some runs.
 
     Attributes:
-        names: Of the runs: their paths, told apart where one is given twice.
-        reports: Of the runs, in the same order.
+        names: Paths of the runs, with a number where one path is given twice.
+        reports: Reports of the runs, in the order of `names`.
         metrics: Names of the scores compared.
-        pairs: By score, then in the order of the runs.
+        pairs: All pairs by the first score, then by the next one; within a score in the order of the runs.
         notes: What a reader must know of the comparison as a whole.
-        options: What was compared.
+        options: What was compared, and how.
     """
 
     names: tuple[str, ...]
@@ -131,11 +135,11 @@ def require_one_truth(paths: Sequence[str], truths: Sequence[Truth]) -> None:
     """Refuse runs of different tasks or truths, before hours are spent on their scores.
 
     Args:
-        paths: Of the runs.
-        truths: That each of them belongs to.
+        paths: Names of the runs.
+        truths: The truth that each of the runs belongs to.
 
     Raises:
-        UsageFault: They differ.
+        UsageFault: Two runs differ in task or truth.
     """
     for path, truth in zip(paths[1:], truths[1:], strict=True):
         if truth.task != truths[0].task:
@@ -156,8 +160,8 @@ def groups_of(truth: Truth, by: Sequence[str]) -> dict[str, list[str]]:
     Raises:
         UsageFault: The truth does not tell a facet that is asked for.
     """
-    told = facets_of(truth)
-    facets = dict.fromkeys(by or [facet for facet in DEFAULT_FACETS if facet in told])
+    known = facets_of(truth)
+    facets = dict.fromkeys(by or [facet for facet in DEFAULT_FACETS if facet in known])
     return {facet: group_images(facet, truth) for facet in facets}
 
 
@@ -172,11 +176,9 @@ def compare(
         options: What to compare.
 
     Raises:
-        UsageFault: There are fewer than two runs, they were scored differently or not by a score asked for,
-            or no image is scored for every run.
+        UsageFault: The runs were scored differently or not by a score asked for, or no image is scored for
+            every run.
     """
-    if len(reports) < _FEWEST_RUNS:
-        raise UsageFault(f"a comparison needs two runs or more, here is {len(reports)}")
     first = reports[0]
     for report in reports[1:]:
         require_same_truth(first, report)
@@ -198,7 +200,7 @@ def compare(
     if options.pairs.trials < needed:
         notes.append(
             f"too few trials: with {options.pairs.trials:,} no corrected p-value falls below "
-            f"{options.pairs.alpha:g}; take --trials {needed} or more"
+            f"{options.pairs.alpha:g}; compare fewer runs"
         )
     return Comparison(
         names=distinct_names([report.run[0] for report in reports]),

@@ -7,7 +7,7 @@ import logging
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any, Protocol
 
 from rocov2_eval.errors import MissingResource, RejectedInput
+from rocov2_eval.shelf.progress import Progress, silent
 
 # Read when medcat is imported: it would ask the package index for a newer version and write to a cache.
 _NO_VERSION_CHECK = "MEDCAT_DISABLE_VERSION_CHECK"
@@ -25,8 +26,6 @@ _TEXTS_AT_ONCE = 200  # between two reports of progress
 # What reading a zip archive may end in: damage, a password, a method of compression that Python lacks.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 _NOT_INSTALLED = "medcat is not installed: pip install 'rocov2-eval[concepts]'"
-
-Progress = Callable[[int, int], None]  # texts read, texts in all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,21 +72,20 @@ class MedcatExtractor:
         cat: The loaded `medcat.cat.CAT`.
         identity: `name@digest` of the pack.
         nested: Keep a mention that lies within a longer one, or overlaps it.
-        progress: Called with the texts read so far and in all; None for nobody.
+        progress: Called with the texts read so far and in all.
     """
 
     cat: Any
     identity: str
     nested: bool = False
-    progress: Progress | None = None
+    progress: Progress = silent
 
     def extract(self, texts: Sequence[str]) -> list[tuple[Mention, ...]]:
         """Return the mentions of each text, by start, then end."""
         found: list[tuple[Mention, ...]] = []
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             found += (self._of(text) for text in texts[start : start + _TEXTS_AT_ONCE])
-            if self.progress:
-                self.progress(len(found), len(texts))
+            self.progress(len(found), len(texts))
         return found
 
     def _of(self, text: str) -> tuple[Mention, ...]:
@@ -99,7 +97,7 @@ class MedcatExtractor:
 
 @contextmanager
 def open_pack(
-    path: Path, *, types: Iterable[str] = (), nested: bool = False, progress: Progress | None = None
+    path: Path, *, types: Iterable[str] = (), nested: bool = False, progress: Progress = silent
 ) -> Iterator[MedcatExtractor]:
     """Load a model pack of MedCAT 2.
 

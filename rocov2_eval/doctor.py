@@ -7,12 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from rocov2_eval import __version__, models
-from rocov2_eval.editions import EDITIONS, MEDCAT_F1, Edition
+from rocov2_eval.editions import EDITIONS, Edition
 from rocov2_eval.encoders import describe_device
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.metrics import METRICS
+from rocov2_eval.places import cache_folder, config_file, truth_places
+from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
+from rocov2_eval.scoring import available
+from rocov2_eval.settings import OFFICIAL_ENCODER
+from rocov2_eval.truth import Place
 
 # What each extra of setup.py brings and what it is for.
 _EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -22,7 +27,7 @@ _EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "concepts": (("medcat",), "umls_f1, with a model pack of your own, and concepts of the builder"),
     "verify": (("scikit-learn", "rouge-score", "bert-score"), "--verify"),
 }
-_BASE = ("click", "jsonschema", "numpy", "rapidfuzz")
+_BASE = ("click", "jsonschema", "msgspec", "numpy", "rapidfuzz")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +35,7 @@ class Check:
     """One thing looked at.
 
     Attributes:
-        topic: Group it is shown under.
+        topic: Heading under which the check is shown.
         name: What was looked at.
         ready: Whether it can be used.
         detail: Version, folder, or what is missing.
@@ -44,48 +49,39 @@ class Check:
     fix: str | None = None
 
 
-def examine(cache_folder: Path, config: Path, places: Sequence[tuple[str, Path]]) -> list[Check]:
-    """Look at everything that scoring may need.
-
-    Args:
-        cache_folder: Of token embeddings.
-        config: The user's config file, whether or not it is there.
-        places: Where the truth is looked for, and who named each.
-    """
-    found = [Check(topic="program", name="rocov2-eval", ready=True, detail=__version__)]
-    found.append(Check(topic="program", name="Python", ready=True, detail=platform.python_version()))
-    found += (_package("program", name, None) for name in _BASE)
-    for extra, (names, purpose) in _EXTRAS.items():
-        found += (_package(f"extra [{extra}]: {purpose}", name, extra) for name in names)
-    found.append(_device())
+def examine() -> list[Check]:
+    """Look at everything that scoring may need."""
     weights = {name: _weights(name) for name in models.ENCODERS}
-    found += weights.values()
-    found += (_truth(origin, path) for origin, path in places)
-    found.append(_config(config))
-    found.append(_cache(cache_folder))
-    for edition in EDITIONS.values():
-        found += _edition(edition, official_encoder=weights["deberta-xlarge-mnli"].ready)
-    return found
+    has_encoder = weights[OFFICIAL_ENCODER].ready
+    extras = [(extra, purpose, name) for extra, (names, purpose) in _EXTRAS.items() for name in names]
+    return [
+        Check(topic="program", name="rocov2-eval", ready=True, detail=__version__),
+        Check(topic="program", name="Python", ready=True, detail=platform.python_version()),
+        *(_package("program", name, None) for name in _BASE),
+        *(_package(f"extra [{extra}]: {purpose}", name, extra) for extra, purpose, name in extras),
+        _device(),
+        *weights.values(),
+        *(_truth(place) for place in truth_places()),
+        _config(config_file()),
+        _cache(cache_folder()),
+        *(check for edition in EDITIONS.values() for check in _edition(edition, has_encoder=has_encoder)),
+    ]
 
 
-def text(checks: Sequence[Check]) -> str:
-    """Return the checks for a terminal, grouped by topic."""
-    lines: list[str] = []
-    topic = None
+def examination(checks: Sequence[Check]) -> Document:
+    """Return the checks as a document, a section for each topic."""
+    columns = [Column(title="", key=name) for name in ("state", "name", "detail", "fix")]
+    topics: dict[str, list[list[Value]]] = {}
     for check in checks:
-        if check.topic != topic:
-            topic = check.topic
-            lines += ["", topic] if lines else [topic]
-        mark = "ok     " if check.ready else "missing"
-        lines.append(f"  {mark}  {check.name}: {check.detail}")
-        if check.fix:
-            lines.append(f"           {check.fix}")
-    return "\n".join(lines) + "\n"
-
-
-def document(checks: Sequence[Check]) -> dict[str, Any]:
-    """Return the checks as an object for JSON."""
-    return {"checks": [asdict(check) for check in checks]}
+        state = "ok" if check.ready else "missing"
+        topics.setdefault(check.topic, []).append([state, check.name, check.detail, check.fix])
+    return Document(
+        title="What this machine can score",
+        sections=[
+            Section(title=topic, tables=[Table(columns=columns, rows=rows)]) for topic, rows in topics.items()
+        ],
+        data={"checks": [asdict(check) for check in checks]},
+    )
 
 
 def _package(topic: str, name: str, extra: str | None) -> Check:
@@ -108,22 +104,21 @@ def _device() -> Check:
 def _weights(name: str) -> Check:
     row = models.ENCODERS[name]
     purpose = "official" if row.official else "stand-in, scores not comparable with official ones"
+    title = f"{name} ({purpose})"
     try:
         folder = models.locate(name)
     except MissingResource as error:
-        return Check(topic="weights", name=f"{name} ({purpose})", ready=False, detail=str(error))
+        return Check(topic="weights", name=title, ready=False, detail=str(error))
     if folder is None:
         detail = f"not here ({row.size})"
-        return Check(
-            topic="weights", name=f"{name} ({purpose})", ready=False, detail=detail, fix=row.get_command
-        )
-    return Check(topic="weights", name=f"{name} ({purpose})", ready=True, detail=str(folder.path))
+        return Check(topic="weights", name=title, ready=False, detail=detail, fix=row.get_command)
+    return Check(topic="weights", name=title, ready=True, detail=str(folder.path))
 
 
-def _truth(origin: str, path: Path) -> Check:
-    here = path.exists()
-    detail = str(path) if here else f"{path} does not exist"
-    return Check(topic="truth, looked for in this order", name=origin, ready=here, detail=detail)
+def _truth(place: Place) -> Check:
+    is_here = place.path.exists()
+    detail = str(place.path) if is_here else f"{place.path} does not exist"
+    return Check(topic="truth, looked for in this order", name=place.origin, ready=is_here, detail=detail)
 
 
 def _config(path: Path) -> Check:
@@ -139,17 +134,19 @@ def _cache(folder: Path) -> Check:
     return Check(topic="embedding cache", name="folder", ready=True, detail=detail)
 
 
-def _edition(edition: Edition, *, official_encoder: bool) -> Iterator[Check]:
+def _edition(edition: Edition, *, has_encoder: bool) -> Iterator[Check]:
+    """Say for each task of an edition which metrics are computed here, on request, or not at all."""
     topic = f"edition {edition.name}"
-    manual = " and concept_f1_manual" if edition.concepts.manual_cuis else ""
-    yield Check(topic=topic, name="concepts", ready=True, detail=f"concept_f1{manual}")
+    yield Check(topic=topic, name="concepts", ready=True, detail=" and ".join(available(edition, "concepts")))
     if edition.captions is None:
-        yield Check(
-            topic=topic, name="captions", ready=False, detail="scored by BLEU, which is not computed here"
-        )
+        detail = "scored by BLEU, which is not computed here"
+        yield Check(topic=topic, name="captions", ready=False, detail=detail)
         return
-    lacking = "" if official_encoder else " (official weights missing)"
-    left = ", ".join(name for name in edition.captions.not_computed if name != MEDCAT_F1)
-    on_request = "; umls_f1 with --concept-model" if edition.captions.umls_f1 else ""
-    detail = f"rouge; bertscore{lacking}{on_request}" + (f"; not computed here: {left}" if left else "")
-    yield Check(topic=topic, name="captions", ready=official_encoder, detail=detail)
+    lacking = "" if has_encoder else " (official weights missing)"
+    names = [f"{name}{lacking if METRICS[name].load else ''}" for name in available(edition, "captions")]
+    requests = [metric for metric in METRICS.values() if metric.request and metric.is_offered(edition)]
+    names += [f"{metric.name} with {metric.request_option}" for metric in requests]
+    standing = {metric.stands_for for metric in requests}
+    left = ", ".join(name for name in edition.captions.not_computed if name not in standing)
+    detail = "; ".join(names) + (f"; not computed here: {left}" if left else "")
+    yield Check(topic=topic, name="captions", ready=has_encoder, detail=detail)

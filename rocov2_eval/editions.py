@@ -82,6 +82,11 @@ class Dialect:
     quoted: bool
     header: HeaderRule
 
+    @property
+    def skips_id_rows(self) -> bool:
+        """Tell whether the reader skips rows whose id holds the capitals `ID`."""
+        return self.header == "id_anywhere"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConceptRules:

@@ -6,7 +6,7 @@ equal length only, so that there is neither padding nor an attention mask that c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,15 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rocov2_eval.cache import EmbeddingCache, Notify, entry_key, require_writable
+from rocov2_eval.cache import EmbeddingCache, entry_key, require_writable
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.models import ModelFolder, weights_digest
 from rocov2_eval.records import IntArray
+from rocov2_eval.shelf.progress import Notify, Progress, silent
 
 Float32Array = npt.NDArray[np.float32]
 Precision = Literal["fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Progress = Callable[[int, int], None]  # tokens encoded, tokens in all
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda", "mps")
@@ -79,10 +79,6 @@ class Encoder(Protocol):
         ...
 
 
-def no_progress(done: int, total: int) -> None:
-    """Take progress without showing it."""
-
-
 @contextmanager
 def open_encoder(
     folder: ModelFolder,
@@ -91,8 +87,8 @@ def open_encoder(
     precision: str = "fp32",
     device: str = "auto",
     cache: Path | None = None,
-    progress: Progress = no_progress,
-    notify: Notify,
+    progress: Progress = silent,
+    notify: Notify = silent,
 ) -> Iterator[TextEncoder]:
     """Load an encoder, and open its cache if there is to be one.
 

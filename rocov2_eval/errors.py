@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # records imports numpy, and --help must not pay for it
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rocov2_eval.records import Finding
 
@@ -37,7 +37,7 @@ class RejectedInput(RocoError):
     """A file handed in cannot be scored.
 
     Attributes:
-        findings: Everything found in it, errors and warnings, in file order.
+        findings: Every fault of the file, errors and warnings, in file order.
     """
 
     exit_code = ExitCode.INPUT_REJECTED
@@ -45,6 +45,19 @@ class RejectedInput(RocoError):
     def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
         super().__init__(message)
         self.findings = tuple(findings)
+
+
+class RejectedFiles(RejectedInput):
+    """Some of several files cannot be scored.
+
+    Attributes:
+        files: For each of these files, by the name that the user gave it, its findings.
+    """
+
+    def __init__(self, files: Mapping[str, Sequence[Finding]]) -> None:
+        findings = dict.fromkeys(item for items in files.values() for item in items)
+        super().__init__(f"{', '.join(files)}: not scored", tuple(findings))
+        self.files = dict(files)
 
 
 class UsageFault(RocoError):

@@ -68,24 +68,32 @@ class Table:
     """The rows of one file, headers and rows without an id left out.
 
     Attributes:
-        path: As the user named it.
-        sha256: Of the CSV's bytes.
-        header: The first row, where it is one.
-        image_ids: One a row.
+        source: The text that was cut into these rows.
+        header: The first row, where it is a header; else None.
+        image_ids: The first cell of each row.
         cells: The second cell of each row, None where the row has an id alone.
         surplus: Indices of the rows with more than two cells.
         lines: Shape (rows,): physical line, from 1, where each row starts.
         findings: What was found on the way here.
     """
 
-    path: str
-    sha256: str
+    source: Source
     header: tuple[str, ...] | None
     image_ids: list[str]
     cells: list[Cell]
     surplus: IntArray
     lines: IntArray
     findings: tuple[Finding, ...]
+
+    @property
+    def path(self) -> str:
+        """The file, as the user named it."""
+        return self.source.path
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the CSV's bytes."""
+        return self.source.sha256
 
     @cached_property
     def concepts(self) -> Ragged:
@@ -147,8 +155,7 @@ def _read_table(source: Source, dialect: Dialect, task: Task, most_cells: int) -
     if not keep.all():
         rows, lines, counts = list(compress(rows, keep)), lines[keep], counts[keep]
     return Table(
-        path=source.path,
-        sha256=source.sha256,
+        source=source,
         header=header,
         image_ids=list(map(itemgetter(0), rows)),
         cells=_second_cells(rows, counts),

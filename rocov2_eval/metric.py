@@ -1,13 +1,20 @@
-"""The declaration of a metric: what it is called, needs, returns and where it comes from."""
+"""The declaration of a metric: what it is called, reads and returns, and when it is offered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from rocov2_eval.records import SampleScores, Task
+from rocov2_eval.align import Aligned, joint_sets
+from rocov2_eval.concept_cells import ragged, taken
+from rocov2_eval.editions import Edition
+from rocov2_eval.formats import Table
+from rocov2_eval.records import ConceptSets, SampleScores, Task
+from rocov2_eval.settings import Settings
+from rocov2_eval.truth import Truth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,35 +22,105 @@ class Options:
     """Base of every metric's options: each field can move a number, so each reaches the signature."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Inputs:
+    """A run and its truth as metrics read them: n images, in the order of the truth.
+
+    Attributes:
+        run: The rows of the run.
+        truth: The truth of the same task.
+        aligned: The cells of the run in the order of the truth.
+        edition: The edition that says how concepts are compared.
+    """
+
+    run: Table
+    truth: Truth
+    aligned: Aligned
+    edition: Edition
+
+    @cached_property
+    def captions(self) -> tuple[list[str], list[str]]:
+        """The captions of run and truth; a missing one is the empty text."""
+        return [cell or "" for cell in self.aligned.cells], [cell or "" for cell in self.truth.table.cells]
+
+    @cached_property
+    def concepts(self) -> tuple[ConceptSets, ConceptSets, ConceptSets]:
+        """The concepts of run, truth and manual truth, as sets over one vocabulary."""
+        truth = self.truth.table.concepts
+        manual = ragged(self.truth.manual or [None] * len(self.truth.table.cells))
+        run = taken(self.run.concepts, self.aligned.rows)
+        run_sets, truth_sets, manual_sets = joint_sets(run, truth, manual, strip=self.edition.concepts.strip)
+        return run_sets, truth_sets, manual_sets
+
+
+def _in_every_edition(_: Edition) -> bool:
+    return True
+
+
+def _lacks_nothing(_settings: Settings, _truth: Truth) -> str | None:
+    return None
+
+
+def _no_notes(_: Any) -> Iterable[str]:  # noqa: ANN401  the options of any metric
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One row of `metrics.METRICS`.
+    """One row of `metrics.METRICS`: all that the rest of the package knows of a metric.
 
     Attributes:
         name: Key of the table.
         outputs: Names under which the scores appear in `result.json`, the main one first.
-        score: `score(candidates, references, options, resource=None)`, pure: `ConceptSets` for concepts,
-            sequences of captions otherwise, both in truth order and of equal length (ValueError if not);
-            returns one `SampleScores` for each of `outputs`.
-        options: The frozen dataclass of its options.
-        revision: Raised whenever a number changes.
-        bounds: Smallest and largest possible score.
-        identity: Score of a non-empty candidate equal to its reference, None where it depends on the data.
         needs: The task it scores.
+        columns: Takes the candidates and the references out of the inputs: `ConceptSets` for concepts,
+            sequences of captions otherwise, both in truth order.
+        score: `score(candidates, references, options, resource=None)`, pure, for columns of equal length
+            (ValueError if not); returns one `SampleScores` for each of `outputs`.
+        options: The frozen dataclass of its options.
+        options_of: `options_of(settings, truth)` returns the options that edition and user prescribe.
+        revision: Raised whenever a number changes.
+        bounds: Smallest and largest possible score, infinite where there is no bound.
+        identity: Score of a non-empty candidate equal to its reference, None where it depends on the data.
+        source: Paper or upstream code that defines it.
+        is_offered: Tells whether an edition has the metric.
+        request: Field of `Settings` that asks for the metric, such as `concept_model`; empty for a metric
+            that is computed unasked.
+        lacks: `lacks(settings, truth)` says why the metric cannot be computed here, and what brings what is
+            missing; None where nothing is missing.
+        stands_for: The name that the editions have for it, where that is another one.
+        notes: `notes(options)` says, one sentence a note, why scores are not comparable with official ones.
         load: Opens the model, a context manager whose value is passed as `resource`; None if there is none.
         identify: `identify(options, resource)` returns the options with the identity of what was loaded, as
             the signature shows them; goes with `load`.
-        source: Paper or upstream code that defines it.
+        digest: `digest(options)` names by its content what `load` would open; goes with `load`.
     """
 
     name: str
     outputs: tuple[str, ...]
+    needs: Task
+    columns: Callable[[Inputs], tuple[Any, Any]]
     score: Callable[..., Mapping[str, SampleScores]]
     options: type[Options]
+    options_of: Callable[[Settings, Truth], Options]
     revision: int
     bounds: tuple[float, float]
     identity: float | None
-    needs: Task
     source: str
+    is_offered: Callable[[Edition], bool] = _in_every_edition
+    request: str = ""
+    lacks: Callable[[Settings, Truth], str | None] = _lacks_nothing
+    stands_for: str = ""
+    notes: Callable[[Any], Iterable[str]] = _no_notes
     load: Callable[..., AbstractContextManager[Any]] | None = None
     identify: Callable[..., Options] | None = None
+    digest: Callable[[Any], str] | None = None
+
+    @property
+    def request_option(self) -> str:
+        """The option of the command line that asks for the metric."""
+        return f"--{self.request.replace('_', '-')}"
+
+    def is_named(self, names: Iterable[str]) -> bool:
+        """Tell whether names hold that of the metric or of one of its outputs."""
+        return not {self.name, *self.outputs}.isdisjoint(names)

@@ -8,17 +8,19 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import sys
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
+from rocov2_eval.shelf.files import file_digest, write_text
+from rocov2_eval.shelf.progress import Notify
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILES = (
@@ -40,7 +42,6 @@ WEIGHT_PATTERNS = (
 STAND_IN = "minilm"
 
 T = TypeVar("T")
-Progress = Callable[[str], None]  # takes a sentence about what is being fetched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +146,28 @@ def require(name_or_path: str) -> ModelFolder:
     return folder
 
 
-def fetch(name: str, progress: Progress) -> ModelFolder:
+def encoder_list() -> Document:
+    """Return the encoders that the command line knows, each with the folder that holds its weights."""
+    rows: list[list[Value]] = []
+    data = []
+    for name, row in ENCODERS.items():
+        try:
+            folder = locate(name)
+            path = str(folder.path) if folder else None
+            place = path or f"not here; {row.get_command}"
+        except MissingResource as error:
+            path, place = None, f"not here; {error}"
+        use = "official" if row.official else "stand-in: scores are not comparable with official ones"
+        rows.append([name, row.origin, row.layer, row.size, row.licence, use, place])
+        data.append({**asdict(row), "path": path})
+    titles = ("encoder", "from", "layer", "size", "licence", "use", "weights")
+    columns = [Column(title=title, kind="count" if title == "layer" else "text") for title in titles]
+    return Document(
+        title="", sections=[Section(tables=[Table(columns=columns, rows=rows)])], data={"encoders": data}
+    )
+
+
+def fetch(name: str, notify: Notify) -> ModelFolder:
     """Download the configuration, tokenizer and weights of an encoder into the hub's cache and check them.
 
     A download that was cut off goes on where it stopped. Whatever `HF_ENDPOINT`, `HF_HOME`, `HF_TOKEN`
@@ -160,7 +182,7 @@ def fetch(name: str, progress: Progress) -> ModelFolder:
     try:
         info = hub.HfApi().model_info(row.repository, files_metadata=True)
         wanted = select_files({sibling.rfilename: sibling for sibling in info.siblings})
-        paths = dict(_download(hub, info, wanted, progress))
+        paths = dict(_download(hub, info, wanted, notify))
     except _network_errors(hub) as error:
         raise MissingResource(
             f"{name} could not be fetched from {hub.constants.ENDPOINT}: {error}\n"
@@ -229,12 +251,6 @@ def select_files(files: Mapping[str, T]) -> dict[str, T]:
         if weights:
             break
     return {name: files[name] for name in sorted({CONFIG_FILE, *TOKENIZER_FILES, *weights} & set(files))}
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _local_folder(name_or_path: str) -> ModelFolder:
@@ -307,12 +323,12 @@ def _download(
     hub: Any,  # noqa: ANN401
     info: Any,  # noqa: ANN401
     wanted: Mapping[str, Any],
-    progress: Progress,
+    notify: Notify,
 ) -> Iterator[tuple[str, Path]]:
     # Small files first: a wrong token or a full disk shows before gigabytes have been moved.
     ordered = sorted(wanted, key=lambda name: (wanted[name].size or 0, name))
     for number, name in enumerate(ordered, 1):
-        progress(f"{name}: {wanted[name].size or 0:,} bytes, file {number} of {len(ordered)}")
+        notify(f"{name}: {wanted[name].size or 0:,} bytes, file {number} of {len(ordered)}")
         if wanted[name].lfs:
             _download_large(hub, info, wanted[name])
         yield name, Path(hub.hf_hub_download(info.id, name)).parent
@@ -431,7 +447,4 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
 
 
 def _write_json(path: Path, value: Mapping[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(value, indent=1, sort_keys=True), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps(value, indent=1, sort_keys=True))

@@ -1,4 +1,4 @@
-"""Read a run together with the truth that goes with it: the way in that all commands share."""
+"""Read a run together with the truth that goes with it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def read(
     task: Task | None = None,
     split: str | None = None,
     facets: bool = False,
-) -> tuple[Source, Table, Truth]:
+) -> tuple[Table, Truth]:
     """Read a run and the truth that goes with it.
 
     Args:
         path: A CSV file, or a zip archive with one in it.
-        edition: Whose dialect the run is in.
+        edition: The edition whose reader cuts the run into rows.
         places: Where to look for the truth, in order.
-        task: Else the header or the cells tell.
-        split: Else the ids tell.
+        task: Concepts or captions; None for what the header or the cells tell.
+        split: Split of the truth; None for what the ids tell.
         facets: Also read what only breakdowns need.
 
     Raises:
@@ -39,15 +39,15 @@ def read(
         UsageFault: The edition does not score captions by metrics of this toolkit.
     """
     source = load(path)
-    told = task or task_of(source)
-    table = read_run(source, edition, told)
+    task = task or task_of(source)
+    run = read_run(source, edition, task)
     try:
-        return source, table, find_truth(table, told, edition, places, split=split, facets=facets)
+        return run, find_truth(run, task, edition, places, split=split, facets=facets)
     except MissingResource:
-        found = _faults_of_reading(source, table, edition, told)
-        if not is_rejected(found):
+        findings = _reading_faults(run, edition, task)
+        if not is_rejected(findings):
             raise
-        raise RejectedInput(f"{path} cannot be read", found) from None
+        raise RejectedInput(f"{path} cannot be read", findings) from None
 
 
 def task_of(source: Source) -> Task:
@@ -66,10 +66,10 @@ def task_of(source: Source) -> Task:
     return task
 
 
-def _faults_of_reading(source: Source, table: Table, edition: Edition, task: Task) -> list[Finding]:
+def _reading_faults(run: Table, edition: Edition, task: Task) -> list[Finding]:
     """Return what may be the reason that no truth has the ids of a run."""
     dialect = caption_rules(edition).dialect if task == "captions" else edition.concepts.dialect
-    found = [*guess_dialect(source, dialect), *table.findings]
-    if not table.image_ids:
-        found.append(finding("R003", table.path, None, "no row with an image id"))
-    return found
+    findings = [*guess_dialect(run.source, dialect), *run.findings]
+    if not run.image_ids:
+        findings.append(finding("R003", run.path, None, "no row with an image id"))
+    return findings

@@ -8,6 +8,7 @@ import numpy as np
 
 from rocov2_eval.records import FloatArray, Interval, SampleScores
 
+DEFAULT_SEED = 20260101
 _CHUNK = 1 << 22  # indices drawn at a time: 32 MB
 
 
@@ -23,7 +24,7 @@ class Bootstrap:
 
     resamples: int = 1000
     level: float = 0.95
-    seed: int = 20260101
+    seed: int = DEFAULT_SEED
 
     def __post_init__(self) -> None:
         if self.resamples < 1:

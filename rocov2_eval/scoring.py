@@ -1,77 +1,45 @@
-"""Score one run: read, check, align, score, aggregate. The only loop over the metrics."""
+"""Score one run: check, align, score, aggregate. The only loop over the metrics."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from rocov2_eval.align import Aligned, align, joint_sets
+from rocov2_eval.align import align
 from rocov2_eval.breakdown import group_images, order_of
-from rocov2_eval.concept_cells import ragged, taken
 from rocov2_eval.concept_errors import ConceptErrors, concept_errors
-from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, MEDCAT_F1, Edition, caption_rules
+from rocov2_eval.editions import EDITIONS, Edition
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
-from rocov2_eval.formats import Source, Table
-from rocov2_eval.metric import Metric, Options
+from rocov2_eval.formats import Table
+from rocov2_eval.metric import Inputs, Metric, Options
 from rocov2_eval.metrics import METRICS
-from rocov2_eval.metrics.bertscore import BertScoreOptions
-from rocov2_eval.metrics.concept_f1 import ConceptF1Options
-from rocov2_eval.metrics.concept_f1_manual import ConceptF1ManualOptions
-from rocov2_eval.metrics.rouge import RougeOptions
-from rocov2_eval.metrics.umls_f1 import UmlsF1Options
-from rocov2_eval.models import ENCODERS
 from rocov2_eval.precheck import precheck
-from rocov2_eval.records import BoolArray, ConceptSets, Finding, MetricResult, SampleScores, Task
+from rocov2_eval.records import BoolArray, Finding, MetricResult, SampleScores, Task
 from rocov2_eval.resampling import Bootstrap, interval
+from rocov2_eval.settings import Settings
+from rocov2_eval.shelf.words import counted
 from rocov2_eval.signature import signature
-from rocov2_eval.textnorm import normalise
 from rocov2_eval.truth import Truth
 from rocov2_eval.validation import check_run, guess_dialect
 
+# Opens the model of a metric that has one.
 Opener = Callable[[Metric, Options], AbstractContextManager[Any]]
-# Computed where a model pack is named: none is free to come with this toolkit.
-_ON_REQUEST = "umls_f1"
-Columns = tuple[Sequence[str], Sequence[str]] | tuple[ConceptSets, ConceptSets]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What to compute of a run.
-
-    Attributes:
-        edition: Whose rules.
-        metrics: Names of metrics or of their outputs; empty for all of the task.
-        by: Facets to break the scores down by.
-        bootstrap: How intervals are made, None for none.
-        lenient: Score what can be scored; a missing image counts 0.
-        encoder: Name or folder of the text encoder of BERTScore.
-        layer: Layer of the encoder, None for its own.
-        precision: `fp32`, or `bf16`, which is not official.
-        concept_model: Folder or archive of the model pack of `umls_f1`, None to leave that metric out.
-        concept_types: Semantic types that `umls_f1` counts, empty for all.
-    """
-
-    edition: Edition = EDITIONS[DEFAULT_EDITION]
-    metrics: tuple[str, ...] = ()
-    by: tuple[str, ...] = ()
-    bootstrap: Bootstrap | None = field(default_factory=Bootstrap)
-    lenient: bool = False
-    encoder: str = "deberta-xlarge-mnli"
-    layer: int | None = None
-    precision: str = "fp32"
-    concept_model: str | None = None
-    concept_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """One row of a breakdown."""
+    """One row of a breakdown.
+
+    Attributes:
+        name: The modality, region, direction or number of concepts that the images have in common.
+        images: Number of images.
+        metrics: Results over these images by output name.
+    """
 
     name: str
     images: int
@@ -84,18 +52,18 @@ class Report:
 
     Attributes:
         edition: Name of the edition.
-        task: Concepts or captions.
-        split: Of the truth, None where unknown.
+        task: What was scored, concepts or captions.
+        split: Split of the truth, None where unknown.
         notes: Why the scores may not stand beside official ones; empty if they may.
         run: Path and SHA-256 of the run.
         truth: Path and SHA-256 of every truth file.
-        metrics: By output name, the main score first.
+        metrics: Results over all images by output name, the main score first.
         samples: Score of each image by output name, in truth order.
-        image_ids: In the same order.
-        not_computed: Reason by metric of the edition that is not computed.
-        concept_errors: None for captions.
-        breakdowns: Groups by facet.
-        findings: Of run and truth.
+        image_ids: Ids of the images, in truth order.
+        not_computed: For each metric of the edition that is not computed, the reason.
+        concept_errors: What went wrong concept by concept, None for captions.
+        breakdowns: For each facet, the results within its groups of images.
+        findings: Faults of run and truth that did not keep the run from being scored.
     """
 
     edition: str
@@ -114,15 +82,26 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Planned:
+class Step:
+    """One metric to compute.
+
+    Attributes:
+        metric: The metric.
+        options: Its options, a model still by the name that was asked for.
+        outputs: Names of the scores to keep.
+    """
+
     metric: Metric
     options: Options
     outputs: tuple[str, ...]
 
+    @property
+    def signature(self) -> str:
+        """The signature, known before anything is scored."""
+        return signature(self.metric, self.options)
 
-def check(
-    source: Source, run: Table, truth: Truth, edition: Edition, *, strict: bool = False
-) -> tuple[Finding, ...]:
+
+def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -> tuple[Finding, ...]:
     """Return every finding of a run, the truth's own included; `strict` adds the 2026 format check.
 
     Raises:
@@ -130,190 +109,116 @@ def check(
     """
     table = truth.table
     dialect = (edition.captions or edition.concepts if truth.task == "captions" else edition.concepts).dialect
-    found = guess_dialect(source, dialect)
-    found += check_run(run, edition, truth.task, table.image_ids, table.cells)
+    findings = guess_dialect(run.source, dialect)
+    findings += check_run(run, edition, truth.task, table.image_ids, table.cells)
     if strict and not edition.precheck:
         raise UsageFault(f"--strict is the 2026 check of comma-separated files; {edition.name} has others")
     if strict:
-        found += precheck(source, truth.task, table.image_ids)
-    ordered = sorted(found, key=lambda item: (item.line is None, item.line or 0, item.code))
+        findings += precheck(run.source, truth.task, table.image_ids)
+    ordered = sorted(findings, key=lambda item: (item.line is None, item.line or 0, item.code))
     return (*ordered, *truth.findings)
 
 
-def evaluate(source: Source, run: Table, truth: Truth, settings: Settings, open_resource: Opener) -> Report:
+def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Report:
     """Score a run against a truth.
 
     Args:
-        source: The run's text.
-        run: Its rows.
+        run: The rows of the run.
         truth: The truth of the same task.
         settings: What to compute.
-        open_resource: Opens the model of a metric that has one.
+        opener: Opens the model of a metric that has one.
 
     Raises:
         RejectedInput: The run breaks a rule of the edition and `settings.lenient` is off, or shares no image
             with the truth.
-        UsageFault: A metric or facet that the task or truth does not have.
+        UsageFault: The task or truth lacks a metric or facet that the settings name.
     """
-    found = check(source, run, truth, settings.edition)
-    errors = [item for item in found if item.severity == "error"]
-    if is_rejected(found) and not settings.lenient:
-        raise RejectedInput(f"{run.path} is not scored", found)
+    findings = check(run, truth, settings.edition)
+    if is_rejected(findings) and not settings.lenient:
+        raise RejectedInput(f"{run.path} is not scored", findings)
     aligned = align(run.image_ids, run.cells, truth.table.image_ids)
     if not aligned.present.any():
-        raise RejectedInput(f"{run.path} has no image of {truth.table.path}", found)
-    planned = list(_plan(settings, truth))
-    columns = _columns(settings.edition, run, truth, aligned)
+        raise RejectedInput(f"{run.path} has no image of {truth.table.path}", findings)
+    steps = plan(settings, truth)
+    inputs = Inputs(run=run, truth=truth, aligned=aligned, edition=settings.edition)
     samples: dict[str, SampleScores] = {}
     signatures: dict[str, str] = {}
-    for item in planned:
-        metric, options = item.metric, item.options
-        with open_resource(metric, options) if metric.load else nullcontext() as resource:
-            options = metric.identify(options, resource) if metric.identify else options
-            scores = metric.score(*columns[metric.name], options, resource)
-        for output in item.outputs:
+    for step in steps:
+        scores, options = _score(step, inputs, opener)
+        for output in step.outputs:
             samples[output] = _missing_as_zero(scores[output], aligned.present)
-            signatures[output] = signature(metric, options)
+            signatures[output] = signature(step.metric, options)
     everything = np.ones(len(truth.table.image_ids), np.bool_)
     return Report(
         edition=settings.edition.name,
         task=truth.task,
         split=truth.split,
-        notes=tuple(_notes(settings, errors, samples)),
+        notes=tuple(_notes(findings, steps)),
         run=(run.path, run.sha256),
         truth=truth.inputs,
         metrics=_aggregate(samples, signatures, everything, settings.bootstrap),
         samples=samples,
         image_ids=truth.table.image_ids,
-        not_computed=_not_computed(settings, truth, samples),
-        concept_errors=_label_errors(columns, truth),
+        not_computed=_not_computed(settings, truth),
+        concept_errors=_concept_errors(inputs),
         breakdowns={facet: _groups(facet, truth, samples, signatures, settings) for facet in settings.by},
-        findings=found,
+        findings=findings,
     )
 
 
-def planned_signatures(settings: Settings, truth: Truth) -> tuple[str, ...]:
-    """Return the signature of each metric to compute; a model by the name that was asked for.
+def plan(settings: Settings, truth: Truth) -> tuple[Step, ...]:
+    """Return the metrics to compute, with the options that edition and user prescribe.
 
     Raises:
-        UsageFault: A metric that the task or truth does not have.
+        UsageFault: The edition has no metric of that name for the task, or what the metric needs is missing.
     """
-    return tuple(signature(item.metric, item.options) for item in _plan(settings, truth))
+    metrics = _offered(settings.edition, truth.task)
+    _refuse_unknown(settings, truth.task, metrics)
+    steps = []
+    for metric in metrics:
+        is_named = metric.is_named(settings.metrics)
+        reason = metric.lacks(settings, truth)
+        if is_named and reason:
+            raise UsageFault(f"--metric {metric.name}: {reason}")
+        if reason or (settings.metrics and not is_named):
+            continue
+        whole = not settings.metrics or metric.name in settings.metrics
+        outputs = tuple(name for name in metric.outputs if whole or name in settings.metrics)
+        steps.append(Step(metric=metric, options=metric.options_of(settings, truth), outputs=outputs))
+    return tuple(steps)
 
 
 def available(edition: Edition, task: Task) -> tuple[str, ...]:
-    """Return the names of the metrics that an edition has for a task, but for the one on request."""
-    names = [name for name, metric in METRICS.items() if metric.needs == task and name != _ON_REQUEST]
-    if not edition.concepts.manual_cuis:
-        names = [name for name in names if name != "concept_f1_manual"]
-    return tuple(names)
+    """Return the names of the metrics that an edition has for a task, but for those on request."""
+    return tuple(metric.name for metric in _offered(edition, task) if not metric.request)
 
 
-def _plan(settings: Settings, truth: Truth) -> Iterator[_Planned]:
-    """Yield the metrics to compute with the options that the edition prescribes."""
-    names = (*available(settings.edition, truth.task), *_on_request(settings, truth.task))
-    outputs = {output for name in names for output in METRICS[name].outputs}
-    for wanted in settings.metrics:
-        if wanted not in names and wanted not in outputs:
-            if _has_umls_f1(settings.edition, truth.task) and wanted in METRICS[_ON_REQUEST].outputs:
-                raise UsageFault(f"--metric {wanted} needs a model pack of MedCAT: add --concept-model PACK")
-            offered = ", ".join(sorted({*names, *outputs}))
-            raise UsageFault(f"--metric {wanted}: {settings.edition.name} offers for {truth.task}: {offered}")
-    for name in names:
-        metric = METRICS[name]
-        if name == "concept_f1_manual" and truth.manual is None:
-            if name in settings.metrics:
-                raise UsageFault(f"--metric {name} needs the concepts_manual.csv beside {truth.table.path}")
-            continue
-        chosen = tuple(
-            output
-            for output in metric.outputs
-            if not settings.metrics or name in settings.metrics or output in settings.metrics
-        )
-        if chosen:
-            yield _Planned(metric=metric, options=_OPTIONS[name](settings, truth), outputs=chosen)
+def _offered(edition: Edition, task: Task) -> list[Metric]:
+    return [metric for metric in METRICS.values() if metric.needs == task and metric.is_offered(edition)]
 
 
-def _on_request(settings: Settings, task: Task) -> tuple[str, ...]:
-    """Return the metric that a model pack is named for, if one is and the task is that of captions."""
-    if task != "captions" or settings.concept_model is None:
-        return ()
-    if not _has_umls_f1(settings.edition, task):
-        offered = ", ".join(name for name, other in EDITIONS.items() if _has_umls_f1(other, task))
-        raise UsageFault(
-            f"--concept-model: {settings.edition.name} has no {MEDCAT_F1}; editions with it: {offered}"
-        )
-    return (_ON_REQUEST,)
+def _refuse_unknown(settings: Settings, task: Task, metrics: Sequence[Metric]) -> None:
+    """Refuse what the settings ask for and the edition does not have for the task."""
+    edition = settings.edition.name
+    names = {name for metric in metrics for name in (metric.name, *metric.outputs)}
+    for name in settings.metrics:
+        if name not in names:
+            offer = ", ".join(sorted(names))
+            raise UsageFault(f"--metric {name}: {edition} offers for {task}: {offer}")
+    for metric in METRICS.values():
+        is_requested = metric.needs == task and metric.request and getattr(settings, metric.request)
+        if is_requested and metric not in metrics:
+            others = ", ".join(name for name, row in EDITIONS.items() if metric.is_offered(row))
+            name = metric.stands_for or metric.name
+            raise UsageFault(f"{metric.request_option}: {edition} has no {name}; editions with it: {others}")
 
 
-def _has_umls_f1(edition: Edition, task: Task) -> bool:
-    return task == "captions" and edition.captions is not None and edition.captions.umls_f1
-
-
-def _concept_f1(settings: Settings, _: Truth) -> Options:
-    rules = settings.edition.concepts
-    return ConceptF1Options(
-        empty_reference=rules.empty_reference, strip=rules.strip, skip_id_rows=_skips_id_rows(settings)
-    )
-
-
-def _concept_f1_manual(settings: Settings, _: Truth) -> Options:
-    return ConceptF1ManualOptions(
-        cuis=settings.edition.concepts.manual_cuis, skip_id_rows=_skips_id_rows(settings)
-    )
-
-
-def _rouge(settings: Settings, _: Truth) -> Options:
-    rules = caption_rules(settings.edition)
-    return RougeOptions(norm=rules.norm, skip_id_rows=rules.dialect.header == "id_anywhere")
-
-
-def _bertscore(settings: Settings, truth: Truth) -> Options:
-    rules = caption_rules(settings.edition)
-    return BertScoreOptions(
-        encoder=settings.encoder,
-        layer=settings.layer,
-        idf=rules.idf,
-        idf_corpus=_digest(truth, rules.norm) if rules.idf else None,
-        norm=rules.norm,
-        skip_id_rows=rules.dialect.header == "id_anywhere",
-        precision=settings.precision,
-    )
-
-
-def _umls_f1(settings: Settings, _: Truth) -> Options:
-    return UmlsF1Options(pack=settings.concept_model, types=tuple(sorted(set(settings.concept_types))))
-
-
-def _digest(truth: Truth, norm: str) -> str:
-    """Return 12 hexadecimal digits of the SHA-256 of the normalised references."""
-    corpus = "\0".join(normalise([cell or "" for cell in truth.table.cells], norm))
-    return hashlib.sha256(corpus.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-def _skips_id_rows(settings: Settings) -> bool:
-    return settings.edition.concepts.dialect.header == "id_anywhere"
-
-
-_OPTIONS: Mapping[str, Callable[[Settings, Truth], Options]] = {
-    "concept_f1": _concept_f1,
-    "concept_f1_manual": _concept_f1_manual,
-    "bertscore": _bertscore,
-    "rouge": _rouge,
-    "umls_f1": _umls_f1,
-}
-
-
-def _columns(edition: Edition, run: Table, truth: Truth, aligned: Aligned) -> dict[str, Columns]:
-    """Return candidates and references of each metric of the task."""
-    table = truth.table
-    if truth.task == "captions":
-        texts = [cell or "" for cell in aligned.cells], [cell or "" for cell in table.cells]
-        return dict.fromkeys((name for name, metric in METRICS.items() if metric.needs == "captions"), texts)
-    manual = ragged(truth.manual or [None] * len(table.cells))
-    given = taken(run.concepts, aligned.rows)
-    sets, gold, curated = joint_sets(given, table.concepts, manual, strip=edition.concepts.strip)
-    return {"concept_f1": (sets, gold), "concept_f1_manual": (sets, curated)}
+def _score(step: Step, inputs: Inputs, opener: Opener) -> tuple[Mapping[str, SampleScores], Options]:
+    """Return the scores of a metric by output, and its options with the identity of its model."""
+    metric, options = step.metric, step.options
+    with opener(metric, options) if metric.load else nullcontext() as resource:
+        options = metric.identify(options, resource) if metric.identify else options
+        return metric.score(*metric.columns(inputs), options, resource), options
 
 
 def _missing_as_zero(scores: SampleScores, present: BoolArray) -> SampleScores:
@@ -328,7 +233,7 @@ def _aggregate(
     among: BoolArray,
     bootstrap: Bootstrap | None,
 ) -> dict[str, MetricResult]:
-    """Average the scores of the images among which to look."""
+    """Return the mean of each score over some of the images."""
     results = {}
     for name, scores in samples.items():
         chosen = SampleScores(values=scores.values[among], scored=scores.scored[among])
@@ -362,46 +267,32 @@ def _groups(
     )
 
 
-def _label_errors(columns: Mapping[str, Columns], truth: Truth) -> ConceptErrors | None:
-    if truth.task != "concepts":
+def _concept_errors(inputs: Inputs) -> ConceptErrors | None:
+    if inputs.truth.task != "concepts":
         return None
-    candidates, references = columns["concept_f1"]
-    assert isinstance(candidates, ConceptSets)
-    assert isinstance(references, ConceptSets)
-    return concept_errors(candidates, references, truth.names)
+    candidates, references, _ = inputs.concepts
+    return concept_errors(candidates, references, inputs.truth.names)
 
 
-def _not_computed(settings: Settings, truth: Truth, samples: Mapping[str, SampleScores]) -> dict[str, str]:
-    edition = settings.edition
-    if truth.task == "captions":
-        names = edition.captions.not_computed if edition.captions else ()
-        reasons = dict.fromkeys(names, "not implemented in this toolkit")
-        if MEDCAT_F1 in reasons and settings.concept_model is None:
-            return reasons | {MEDCAT_F1: "needs a model pack of MedCAT: --concept-model PACK"}
-        return {name: reason for name, reason in reasons.items() if name != MEDCAT_F1}
-    wanted = not settings.metrics and edition.concepts.manual_cuis
-    if wanted and "concept_f1_manual" not in samples:
-        return {"concept_f1_manual": f"no concepts_manual.csv beside {truth.table.path}"}
-    return {}
+def _not_computed(settings: Settings, truth: Truth) -> dict[str, str]:
+    """Return why metrics of the edition are not computed, by the names that the edition has for them."""
+    rules = settings.edition.captions
+    names = rules.not_computed if rules and truth.task == "captions" else ()
+    reasons = dict.fromkeys(names, "not implemented in this toolkit")
+    for metric in _offered(settings.edition, truth.task):
+        name = metric.stands_for or metric.name
+        reason = metric.lacks(settings, truth)
+        if reason is None:
+            reasons.pop(name, None)
+        elif name in reasons or not (metric.request or settings.metrics):
+            reasons[name] = reason
+    return reasons
 
 
-def _notes(
-    settings: Settings, errors: Sequence[Finding], samples: Mapping[str, SampleScores]
-) -> Iterator[str]:
+def _notes(findings: Sequence[Finding], steps: Sequence[Step]) -> Iterator[str]:
+    errors = sum(item.severity == "error" for item in findings)
     if errors:
-        noun = "error" if len(errors) == 1 else "errors"
-        yield f"--lenient in spite of {len(errors)} {noun}: the official evaluator rejects this run"
-    if any(name in METRICS[_ON_REQUEST].outputs for name in samples):
-        yield (
-            "umls_f1 is not comparable with the official MedCAT F1, which takes MedCAT 1 and a model pack "
-            "that may not be redistributed"
-        )
-    if not any(name in METRICS["bertscore"].outputs for name in samples):
-        return
-    row = ENCODERS.get(settings.encoder)
-    if row is None or not row.official:
-        yield f"BERTScore with encoder {settings.encoder} is not comparable with official scores"
-    elif settings.layer not in (None, row.layer):
-        yield f"BERTScore at layer {settings.layer}: the official layer is {row.layer}"
-    if settings.precision != "fp32":
-        yield f"BERTScore in {settings.precision}: the official precision is fp32"
+        number = counted(errors, "error")
+        yield f"--lenient in spite of {number}: the official evaluator rejects this run"
+    for step in steps:
+        yield from step.metric.notes(step.options)

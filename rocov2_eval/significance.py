@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from rocov2_eval.resampling import Bootstrap, resampled_columns
 _CHUNK = 1 << 20  # signs held at a time: 8 MB
 _EXACT_BITS = 51  # of a sum of scores; a float64 has 53, and one is for twice the sum
 _SAME_MEAN = 1e-9  # farther apart than the grid of a million images moves a mean, below what anyone reports
+_MOST_TRIALS = 100_000  # unless more are asked for: seconds for a hundred runs
 _ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -158,6 +159,12 @@ def trials_needed(runs: int, alpha: float) -> int:
     """Return how many trials the smallest possible p-value needs to survive Holm's correction."""
     pairs = runs * (runs - 1) // 2
     return math.floor(pairs / alpha)  # (0 + 1) / (trials + 1) * pairs < alpha
+
+
+def enough_trials(options: PairOptions, runs: int) -> PairOptions:
+    """Return options with at least twice the trials that so many runs need, as far as time allows."""
+    enough = min(2 * trials_needed(runs, options.alpha), _MOST_TRIALS)
+    return replace(options, trials=max(options.trials, enough))
 
 
 def letters(is_different: BoolArray) -> list[str]:

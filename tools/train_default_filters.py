@@ -1,6 +1,6 @@
 """Train the two small image filters that come with the builder, and write their model cards.
 
-    dataset_builder/filters/models/
+    dataset_builder/stages/models/
         radiology.onnx  radiology.md
         compound.onnx   compound.md
 
@@ -46,8 +46,8 @@ from baselines.filters import (
 )
 from baselines.training.loop import LAST, TrainingOptions, train
 from baselines.training.runtime import opened
-from dataset_builder.filters.compound import DEFAULT_THRESHOLD
-from dataset_builder.filters.picture_panels import SIDE, panels_seen
+from dataset_builder.stages.compound import DEFAULT_THRESHOLD
+from dataset_builder.stages.picture_panels import SIDE, panels_seen
 from rocov2_eval.command import progress_bar
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable, read_pixels
@@ -106,7 +106,7 @@ def main() -> int:
     parser.add_argument(
         "--work", type=Path, default=Path("default-filters"), help="folder of finished trainings"
     )
-    parser.add_argument("--out", type=Path, default=ROOT / "dataset_builder/filters/models")
+    parser.add_argument("--out", type=Path, default=ROOT / "dataset_builder/stages/models")
     parser.add_argument("--only", choices=("radiology", "compound"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,10 +1,9 @@
-"""Commands that make a dataset: `init`, `run`, `stage`, `status`, `drops`."""
+"""Commands that make a dataset: `init`, `run`, `status`, `drops`."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,11 @@ from rocov2_eval.errors import UsageFault
 
 if TYPE_CHECKING:
     from dataset_builder.running.config import Build
-    from dataset_builder.running.executors import Executor
-    from dataset_builder.running.runner import Report
+    from dataset_builder.running.ray_pool import RayPool
+    from dataset_builder.running.runner import StageProgress
     from dataset_builder.stages.stage import Stage
+    from rocov2_eval.shelf.processes import Pool
+    from rocov2_eval.shelf.progress import Progress
 
 _STAGES = (
     "articles",
@@ -39,31 +40,8 @@ _FILE = click.argument(
 )
 
 
-def _executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where stages run."""
-    for option in (
-        click.option("-q", "--quiet", is_flag=True, help="Neither progress nor the table at the end."),
-        click.option(
-            "--ray-address", metavar="ADDRESS", help="Of a Ray cluster; else one is started on this machine."
-        ),
-        click.option(
-            "--executor",
-            "where",
-            type=click.Choice(["local", "ray"]),
-            default="local",
-            show_default=True,
-            help="Processes of this machine, or a Ray cluster. It cannot change the result.",
-        ),
-        click.option(
-            "--workers", type=click.IntRange(1, 4096), help="Shards worked on at once; else one a processor."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 @click.command(epilog="Example: rocov2-build init build.toml")
-@click.argument("file", metavar="BUILD.TOML", type=click.Path(path_type=Path), default=Path("build.toml"))
+@_FILE
 def init(file: Path) -> None:
     """Write a build.toml to begin with: every table, with the defaults and what they mean."""
     from rocov2_eval.shelf.files import write_text
@@ -74,48 +52,52 @@ def init(file: Path) -> None:
     click.echo(f"{file}: fill in [source] and [concepts], then rocov2-build run {file}")
 
 
-@click.command(epilog="Example: rocov2-build run build.toml --workers 8")
+@click.command(
+    epilog="Examples: rocov2-build run build.toml --workers 8 · "
+    "rocov2-build run build.toml --until radiology --again"
+)
 @_FILE
+@click.option("--until", type=click.Choice(_STAGES), metavar="STAGE", help="Last stage to run; else all run.")
+@click.option("--again", is_flag=True, help="Run the stage of --until again even where it is done.")
 @click.option(
     "--refresh",
     is_flag=True,
     help="Ask PMC's service anew which versions are the newest and which articles were retracted.",
 )
-@_executor_options
-def run(file: Path, *, refresh: bool, **options: Any) -> None:
-    """Make the dataset that BUILD.TOML asks for.
+@click.option(
+    "--workers", type=click.IntRange(1, 4096), help="Shards worked on at once; else one a processor."
+)
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Run on the Ray cluster at this address, `local` to start one on this machine; else in processes. "
+    "It cannot change the result.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Neither progress nor the table at the end.")
+def run(file: Path, *, until: str | None, again: bool, refresh: bool, quiet: bool, **where: Any) -> None:
+    """Make the dataset that BUILD.TOML asks for, or go on up to one STAGE.
 
     Kill it at any time and run it again: it goes on from where it stopped, and the dataset is the same byte
-    for byte. Only what a change of BUILD.TOML, of a folder of articles or of this program can move is run
-    again. What PMC's service said of an article stands until --refresh asks anew.
-    """
-    from dataset_builder.running.config import read_build
-
-    build = read_build(file)
-    _run(build, options, last=None, refresh=refresh)
-    if not options["quiet"]:
-        click.echo(build.out)
-
-
-@click.command(epilog="Example: rocov2-build stage licence build.toml")
-@click.argument("name", metavar="NAME", type=click.Choice(_STAGES))
-@_FILE
-@click.option("--again", is_flag=True, help="Run the stage again even where it is done.")
-@_executor_options
-def stage(name: str, file: Path, **options: Any) -> None:
-    """Run the stages up to NAME, those that are not done.
+    for byte. Only what a change of BUILD.TOML, of a folder of articles or of what a stage makes can move is
+    run again. What PMC's service said of an article stands until --refresh asks anew.
 
     \b
-    NAME is one of: articles, figures, licence, captions, images, compound, radiology, concepts,
+    STAGE is one of: articles, figures, licence, captions, images, compound, radiology, concepts,
     duplicates, frequency, split, package.
     """  # noqa: D301  click wants the backspace itself
     from dataset_builder.running.config import read_build
-    from dataset_builder.running.runner import forget
+    from dataset_builder.running.runner import run_build
 
+    if again and not until:
+        raise UsageFault("--again goes with --until: it says which stage is run again")
     build = read_build(file)
-    if options["again"]:
-        forget(build, name)
-    _run(build, options, last=name)
+    progress = border.silent if quiet else _progress()
+    with _pool(**where) as pool:
+        run_build(build, pool, progress, until=until, again=again, refresh=refresh)
+    if not quiet:
+        _print_status(build)
+    if not (quiet or until):
+        click.echo(build.out)
 
 
 @click.command(epilog="Example: rocov2-build status build.toml")
@@ -124,7 +106,7 @@ def status(file: Path) -> None:
     """Tell how far a build is, and how many articles and figures each stage took and dropped."""
     from dataset_builder.running.config import read_build
 
-    _tell(read_build(file))
+    _print_status(read_build(file))
 
 
 @click.command(
@@ -133,7 +115,7 @@ def status(file: Path) -> None:
 )
 @click.argument("file", metavar="BUILD.TOML", type=click.Path(path_type=Path))
 @click.argument("key", metavar="[PMCID[/FILE]]", default="")
-@click.option("--stage", "stage_name", type=click.Choice(_STAGES), help="Only what this stage left out.")
+@click.option("--stage", type=click.Choice(_STAGES), help="Only what this stage left out.")
 @click.option("--reason", help="Only what was left out for this reason.")
 @click.option(
     "--format",
@@ -143,64 +125,55 @@ def status(file: Path) -> None:
     show_default=True,
     help="csv: one row for each thing left out, with the score that a filter gave it.",
 )
-def drops(file: Path, key: str, stage_name: str | None, reason: str | None, style: str) -> None:
+def drops(file: Path, key: str, stage: str | None, reason: str | None, style: str) -> None:
     """Tell why a figure was left out; without PMCID, how many were for which reason."""
-    from dataset_builder.running.build_reporters import counts_text, drops_csv, fate_text
     from dataset_builder.running.config import read_build
-    from dataset_builder.running.runner import drops_of_build, figures_of_build
+    from dataset_builder.running.status import (
+        drops_document,
+        drops_of_build,
+        fate_document,
+        figures_of_build,
+        reasons_document,
+    )
+    from rocov2_eval.rendering.render import render
 
     build = read_build(file)
-    found = [
+    left_out = [
         drop
         for drop in drops_of_build(build)
         if (not key or drop.key == key or drop.key.startswith(f"{key}/"))
-        and stage_name in (None, drop.stage)
+        and stage in (None, drop.stage)
         and reason in (None, drop.reason)
     ]
     if style == "csv":
-        click.echo(drops_csv(found), nl=False)
+        document = drops_document(left_out)
     elif not key:
-        click.echo(counts_text(found), nl=False)
+        document = reasons_document(left_out)
     else:
-        kept = [
-            (name, figure) for name, figure in figures_of_build(build) if key in (figure.key, figure.pmcid)
-        ]
-        click.echo(fate_text(key, found, kept), nl=False)
+        kept = [place for place in figures_of_build(build) if key in (place[1].key, place[1].pmcid)]
+        document = fate_document(key, left_out, kept)
+    click.echo(render(document, style), nl=False)
 
 
-def _run(build: Build, options: dict[str, Any], last: str | None, *, refresh: bool = False) -> None:
-    from dataset_builder.running.runner import run_build
-
-    with _executor(options) as executor:
-        report = border.silent if options["quiet"] else _report()
-        run_build(build, executor, report, last=last, refresh=refresh)
-    if not options["quiet"]:
-        _tell(build)
-
-
-def _tell(build: Build) -> None:
+def _print_status(build: Build) -> None:
     """Print how far a build is, and what its quality gates said."""
-    from dataset_builder.running.build_reporters import gates_text, status_text
-    from dataset_builder.running.runner import gates_of_build, state_of_build
+    from dataset_builder.running.status import status_document
+    from rocov2_eval.rendering.render import to_text
 
-    click.echo(status_text(state_of_build(build)), nl=False)
-    click.echo(gates_text(gates_of_build(build)), nl=False)
-
-
-def _executor(options: dict[str, Any]) -> Executor:
-    from dataset_builder.running.executors import LocalExecutor, RayExecutor
-
-    workers = options["workers"] or os.cpu_count() or 1
-    if options["where"] == "ray":
-        return RayExecutor(workers, options["ray_address"])
-    if options["ray_address"]:
-        raise UsageFault("--ray-address goes with --executor ray")
-    return LocalExecutor(workers)
+    click.echo(to_text(status_document(build)), nl=False)
 
 
-def _report() -> Report:
+def _pool(*, workers: int | None, ray: str | None) -> Pool | RayPool:
+    from dataset_builder.running.ray_pool import RayPool
+    from rocov2_eval.shelf.processes import Pool
+
+    workers = workers or os.cpu_count() or 1
+    return Pool(workers) if ray is None else RayPool(workers, ray)
+
+
+def _progress() -> StageProgress:
     """Return what shows how far each stage is: a bar on a terminal, else a line when a stage begins."""
-    bars: dict[str, Callable[[int, int], None]] = {}
+    bars: dict[str, Progress] = {}
 
     def show(stage: Stage, done: int, total: int) -> None:
         if stage.name not in bars:

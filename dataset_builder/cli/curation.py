@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rocov2_eval.cli.options import format_option, quiet_option, seed_option, writing
 from rocov2_eval.errors import RejectedInput, UsageFault
 
 if TYPE_CHECKING:
-    from dataset_builder.curation.annotations import Task
+    from dataset_builder.study.annotations import Task
 
-_FORMATS = ("label-studio", "cvat", "medcattrainer", "prodigy", "long-csv", "wide-csv")
+_FORMATS = ("label-studio", "medcattrainer", "csv")
 _FACETS = ("modality", "region", "direction")
 _DRAWN_EVERY = 50  # images
-_STYLES = click.Choice(["text", "json", "markdown"])
+_READABLE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_WRITABLE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group()
@@ -26,21 +28,20 @@ def curate() -> None:
     """Have people say modality, body region and direction, and bring their answers together.
 
     \b
-    rocov2-build curate export dataset/ --format label-studio --out tasks/
+    rocov2-build curate export dataset/ --for label-studio --out tasks/
     rocov2-build curate import export.json --out annotations.csv
     rocov2-build curate adjudicate annotations.csv --out manual.csv --open disagreements.csv
     """  # noqa: D301  click wants the backspace itself
 
 
 @curate.command(
-    epilog="Example: rocov2-build curate export dataset/ --format label-studio --out tasks/ --sample 1000 "
+    epilog="Example: rocov2-build curate export dataset/ --for label-studio --out tasks/ --sample 1000 "
     "--raters 2 --overlap 0.5"
 )
 @click.argument("source", metavar="BUILD.TOML|DIR", type=click.Path(path_type=Path, exists=True))
+@click.option("--for", "tool", type=click.Choice(_FORMATS), required=True, help="Tool that raters use.")
 @click.option(
-    "--format", "name", type=click.Choice(_FORMATS), required=True, help="Of the tool that raters use."
-)
-@click.option(
+    "-o",
     "--out",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
@@ -56,14 +57,16 @@ def curate() -> None:
 @click.option(
     "--sample", "size", type=click.IntRange(min=1), help="Ask about so many images, drawn by modality."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the sample and of who gets what.")
+@seed_option
 @click.option(
     "--only",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=_READABLE,
     metavar="CSV",
     help="Ask about the images in its column `image` alone, such as disagreements.",
 )
-@click.option("--raters", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many raters.")
+@click.option(
+    "--raters", type=click.IntRange(1, 1000), default=1, show_default=True, help="Number of raters."
+)
 @click.option(
     "--overlap",
     type=click.FloatRange(0, 1),
@@ -75,11 +78,9 @@ def curate() -> None:
 @click.option(
     "--address",
     default="",
-    help="What stands before the name of an image where the tool loads it, such as "
-    "https://images.example.org/curation/.",
+    help="Address of the folder of images where the tool loads them, such as https://images.example.org/.",
 )
-@click.option("--link", is_flag=True, help="Hard links of the images in the place of copies.")
-@click.option("-q", "--quiet", is_flag=True, help="Neither progress nor what was written.")
+@quiet_option
 def export(source: Path, out: Path, **options: Any) -> None:
     """Write tasks for raters.
 
@@ -87,77 +88,63 @@ def export(source: Path, out: Path, **options: Any) -> None:
     folder of images. Each image gets a name that tells its key, so that the tool's own export is enough to
     import the answers.
     """
-    from dataset_builder.curation.tasks import deal, sample
+    from dataset_builder.study.tasks import deal, sample
 
     with TemporaryDirectory(prefix="rocov2-curation-") as pictures:
         tasks, strata = _tasks(source, Path(pictures), options)
         if options["size"] is not None:
             tasks = sample(tasks, options["size"], options["seed"], strata)
         if options["raters"] == 1:
-            _export(tasks, out, options, root=out.resolve().parent)
+            _export(tasks, out, out.name, options)
             return
-        shares = deal(tasks, options["raters"], options["overlap"], options["seed"])
-        for rater, share in shares.items():
-            _export(share, out / rater, options, root=out.resolve().parent)
+        for rater, share in deal(tasks, options["raters"], options["overlap"], options["seed"]).items():
+            _export(share, out / rater, f"{out.name}/{rater}", options)
 
 
 @curate.command(
     "import",
-    epilog="Example: rocov2-build curate import project-1.json project-2.json --raters raters.csv "
+    epilog="Example: rocov2-build curate import project-1.json project-2.json --rename raters.csv "
     "--out annotations.csv",
 )
-@click.argument(
-    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True)
-)
-@click.option("--format", "name", type=click.Choice(_FORMATS), help="Of all files; else each file tells.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_READABLE)
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="CSV with a row an answer."
+    "--from", "tool", type=click.Choice(_FORMATS), help="Format of all files; else the content tells it."
 )
-@click.option("--rater", default="", help="Who answered, where a file does not tell.")
+@click.option("-o", "--out", required=True, type=_WRITABLE, help="CSV with a row an answer.")
+@click.option("--rater", default="", help="Name of the rater of files that name none.")
 @click.option(
-    "--raters",
+    "--rename",
     "names",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=_READABLE,
     metavar="MAP.csv",
-    help="New names: CSV with the columns rater and name. Every rater needs one.",
+    help="New names of raters: CSV with the columns rater and name. Every rater needs one.",
 )
-@click.option(
-    "--report", "style", type=_STYLES, default="text", show_default=True, help="How it is reported."
-)
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@format_option
 def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Bring exports of annotation tools together in one table, with the raters kept apart.
 
     The same answer twice counts once. Where a rater answered one question in different ways, the later answer
     counts, and the report names the question; where the times do not tell, none counts.
     """
-    from dataset_builder.curation.collecting import collect, read_names
-    from dataset_builder.curation.curation_reporters import COLLECTED, collected_document
-    from dataset_builder.curation.facets import FACETS
-    from dataset_builder.curation.formats import FORMATS, read_export
-    from dataset_builder.curation.sheets import write_annotations
-    from rocov2_eval.cli.options import writing
-    from rocov2_eval.command import progress_bar, silent
+    from dataset_builder.study.answer_tables import write_annotations
+    from dataset_builder.study.collecting import collect, collected_document, read_names
+    from dataset_builder.study.formats import read_export
+    from rocov2_eval.rendering.render import render
 
     _refuse_overwriting([out], [*files, options["names"]])
-    shown = sys.stderr.isatty() and not options["quiet"] and len(files) > 1
-    progress = progress_bar("files") if shown else silent
-    exports = []
-    for number, path in enumerate(files, start=1):
-        exports.append(read_export(path, name=options["name"] or "", rater=options["rater"]))
-        progress(number, len(files))
+    exports = [read_export(path, name=options["tool"] or "", rater=options["rater"]) for path in files]
     collected = collect(exports, read_names(options["names"]) if options["names"] else None)
     with writing(out):
         write_annotations(out, collected.annotations)
-    told = [(str(path), FORMATS[each.format].title) for path, each in zip(files, exports, strict=True)]
-    click.echo(COLLECTED[options["style"]](collected_document(collected, told), FACETS), nl=False)
+    formats = [(str(path), each.format) for path, each in zip(files, exports, strict=True)]
+    click.echo(render(collected_document(collected, formats), options["style"]), nl=False)
 
 
 @curate.command(
     epilog="Example: rocov2-build curate adjudicate annotations.csv --policy majority --out manual.csv "
     "--open disagreements.csv"
 )
-@click.argument("annotations", metavar="ANNOTATIONS.csv", type=click.Path(path_type=Path, exists=True))
+@click.argument("annotations", metavar="ANNOTATIONS.csv", type=_READABLE)
 @click.option(
     "--policy",
     type=click.Choice(["unanimous", "majority", "senior"]),
@@ -168,7 +155,7 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
 @click.option("--senior", default="", metavar="RATER", help="Whose answer counts, with --policy senior.")
 @click.option(
     "--adjudicator",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=_READABLE,
     metavar="FILE",
     help="Answers that hold against all others: disagreements filled in, or an export.",
 )
@@ -177,54 +164,44 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Raters who must have answered.",
+    help="Least number of raters of a question.",
 )
 @click.option(
-    "--unsure",
-    type=click.Choice(["abstains", "counts"]),
-    default="abstains",
-    show_default=True,
-    help="Whether `cannot tell` is an answer like the others.",
-)
-@click.option(
+    "-o",
     "--out",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_WRITABLE,
     help="CSV with what is settled, image,facet,CUI: the manual table of a build.",
 )
 @click.option(
     "--open",
-    "waiting",
-    type=click.Path(path_type=Path, dir_okay=False),
+    "open_",
+    type=_WRITABLE,
     help="CSV with what is not settled, and why: fill in its column CUI and give it to --adjudicator.",
 )
-@click.option(
-    "--format", "style", type=_STYLES, default="text", show_default=True, help="How it is reported."
-)
+@format_option
 def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
     """Settle one answer for each image and facet.
 
     Body region and direction are asked of X-rays alone: answers about other images are not settled.
     """
-    from dataset_builder.curation import adjudication as work
-    from dataset_builder.curation.curation_reporters import ADJUDICATED, adjudication_document
-    from dataset_builder.curation.facets import FACETS
-    from dataset_builder.curation.formats import read
-    from dataset_builder.curation.sheets import LONG
-    from rocov2_eval.cli.options import writing
+    from dataset_builder.study import adjudication as work
+    from dataset_builder.study.answer_tables import NAME
+    from dataset_builder.study.formats import read
+    from rocov2_eval.rendering.render import render
 
-    _refuse_overwriting([out, options["waiting"]], [annotations, options["adjudicator"]])
+    _refuse_overwriting([out, options["open_"]], [annotations, options["adjudicator"]])
     chosen = work.AdjudicationOptions(
-        policy=options["policy"], senior=options["senior"], least=options["least"], unsure=options["unsure"]
+        policy=options["policy"], senior=options["senior"], least=options["least"]
     )
     decisions = read(options["adjudicator"], rater="adjudicator") if options["adjudicator"] else []
-    result = work.adjudicate(read(annotations, name=LONG), chosen, decisions)
+    result = work.adjudicate(read(annotations, name=NAME), chosen, decisions)
     with writing(out):
         work.write_manual(out, result.settled)
-    if options["waiting"]:
-        with writing(options["waiting"]):
-            work.write_open(options["waiting"], result.open)
-    click.echo(ADJUDICATED[options["style"]](adjudication_document(result, chosen), FACETS), nl=False)
+    if options["open_"]:
+        with writing(options["open_"]):
+            work.write_open(options["open_"], result.open)
+    click.echo(render(work.adjudication_document(result, chosen), options["style"]), nl=False)
 
 
 def _refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
@@ -238,11 +215,10 @@ def _refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | 
 
 def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> tuple[list[Task], dict[str, str]]:
     """Return the tasks of a build or folder, and the modality by image as far as it is known."""
-    from dataset_builder.curation.facets import FACETS
-    from dataset_builder.curation.tasks import is_dataset, modalities, tasks_of
+    from dataset_builder.study.tasks import is_dataset, modalities, tasks_of
     from rocov2_eval.shelf.csv_files import read_rows
 
-    facets = options["facets"] or tuple(FACETS)
+    facets = options["facets"] or _FACETS
     if source.is_dir():
         tasks = tasks_of(source, facets, captions=options["captions"])
     else:
@@ -257,10 +233,10 @@ def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> tuple[list[
 
 def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, captions: bool) -> list[Task]:
     """Return a task for each figure that is a radiology image, its picture written out."""
-    from dataset_builder.curation.annotations import Task
     from dataset_builder.running.config import read_build
-    from dataset_builder.running.runner import radiology_figures
+    from dataset_builder.running.status import radiology_figures
     from dataset_builder.running.worker import source_of
+    from dataset_builder.study.annotations import Task
 
     build = read_build(file)
     articles = source_of(build, workers=1)
@@ -273,32 +249,33 @@ def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, capt
         picture = pictures / f"{number}{Path(figure.media.name).suffix}"
         picture.write_bytes(content)
         tasks.append(
-            Task(image=figure.key, picture=picture, facets=facets, text=figure.caption if captions else "")
+            Task(
+                image=figure.key, picture=picture, facets=facets, text=figure.text.caption if captions else ""
+            )
         )
     if not tasks:
         raise UsageFault(
-            f"{file}: no figure has passed the stage radiology; rocov2-build stage radiology {file}"
+            f"{file}: no figure has passed the stage radiology; rocov2-build run {file} --until radiology"
         )
     return tasks
 
 
-def _export(tasks: list[Task], out: Path, options: dict[str, Any], *, root: Path) -> None:
-    from dataset_builder.curation.facets import FACETS
-    from dataset_builder.curation.formats import write
-    from rocov2_eval.cli.options import writing
+def _export(tasks: list[Task], out: Path, place: str, options: dict[str, Any]) -> None:
+    """Write the tasks of one rater; `place` is their folder below the document root of Label Studio."""
+    from dataset_builder.facets import FACETS
+    from dataset_builder.study import formats, label_studio
     from rocov2_eval.command import progress_bar, silent
 
-    shown = sys.stderr.isatty() and not options["quiet"]
+    is_shown = sys.stderr.isatty() and not options["quiet"]
+    is_local = options["tool"] == label_studio.NAME and not options["address"]
     with writing(out):
-        write(
+        formats.write(
             tasks,
             FACETS,
             out,
-            name=options["name"],
-            address=options["address"],
-            root=root,
-            link=options["link"],
-            progress=progress_bar("images", every=_DRAWN_EVERY) if shown else silent,
+            name=options["tool"],
+            address=label_studio.local_address(place) if is_local else options["address"],
+            progress=progress_bar("images", every=_DRAWN_EVERY) if is_shown else silent,
         )
     if not options["quiet"]:
         click.echo(f"{out}: {len(tasks):,} images")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,9 @@ from rocov2_eval.errors import ExitCode, UsageFault
 
 if TYPE_CHECKING:
     from dataset_builder.dataset_tables import Role
+    from rocov2_eval.shelf.progress import Progress
 
 _DRAWN_EVERY = 50  # images; a bar for each costs more than to read it
-_ROLES: tuple[Role, ...] = ("id", "split", "article", "caption", "image")
 
 
 @click.command(
@@ -24,16 +25,12 @@ _ROLES: tuple[Role, ...] = ("id", "split", "article", "caption", "image")
     "--where split=validation"
 )
 @click.argument("dataset", metavar="DIR|CSV", type=click.Path(path_type=Path, exists=True))
-@click.option("--id", "id", metavar="COLUMN", help="Column of image ids; else id, image_id and the like.")
-@click.option("--split", metavar="COLUMN", help="Column of splits; else split, subset and the like.")
 @click.option(
-    "--article", metavar="COLUMN", help="Column of articles; else pmcid, article, doi and the like."
-)
-@click.option("--caption", metavar="COLUMN", help="Column of captions; else caption, text and the like.")
-@click.option(
-    "--image",
-    metavar="COLUMN",
-    help="Column of image files, from the CSV's folder; else file_name and the like.",
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="ROLE=COLUMN",
+    help="Column of a CSV that holds the id, split, article, caption or image; else guessed by its name.",
 )
 @click.option(
     "--truth",
@@ -51,8 +48,8 @@ _ROLES: tuple[Role, ...] = ("id", "split", "article", "caption", "image")
     type=click.IntRange(0, 12),
     help="Most of the 64 bits in which the hashes of near duplicates differ.  [default: 4]",
 )
-@click.option("--images/--no-images", "with_images", default=True, show_default=True, help="Read the images.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes that read images; else one a processor.")
+@click.option("--no-images", is_flag=True, help="Do not read the images.")
+@click.option("--workers", type=click.IntRange(min=1), help="Images read at once; else one a processor.")
 @click.option(
     "--format",
     "style",
@@ -65,13 +62,7 @@ _ROLES: tuple[Role, ...] = ("id", "split", "article", "caption", "image")
     "--examples", type=click.IntRange(min=0), default=5, show_default=True, help="Shown of each kind."
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
-@click.pass_context
-def leaks(
-    context: click.Context,
-    /,
-    dataset: Path,
-    **options: Any,
-) -> None:
+def leaks(dataset: Path, **options: Any) -> int:
     """Report what crosses the splits of a dataset.
 
     Articles, near-duplicate images (where images are there) and identical captions (but for case, punctuation
@@ -82,26 +73,23 @@ def leaks(
     The exit code is 0 without leaks and 1 with leaks.
     """
     from dataset_builder.dataset_tables import read_dataset
-    from dataset_builder.duplicates import DEFAULT_DISTANCE
-    from dataset_builder.leak_reporters import REPORTERS
-    from dataset_builder.leaks import find_leaks
+    from dataset_builder.fingerprints import DEFAULT_DISTANCE
+    from dataset_builder.leaks import find_leaks, leaks_document
     from dataset_builder.packaging.reading import read_truth
+    from rocov2_eval.rendering.render import render
 
-    columns = {role: options[role] for role in _ROLES if options[role] is not None}
-    where = [_condition(text) for text in options["where"]]
+    columns = _columns(options["columns"])
+    where = [_pair("--where", "COLUMN=VALUE", text) for text in options["where"]]
     truth = options["truth"] or _truth_beside(dataset)
     report = find_leaks(
         read_dataset(dataset, columns, where, read_truth(truth) if truth else None),
         distance=DEFAULT_DISTANCE if options["distance"] is None else options["distance"],
-        with_images=options["with_images"],
-        jobs=options["jobs"] or os.cpu_count() or 1,
-        progress=border.progress_bar("images", every=_DRAWN_EVERY)
-        if sys.stderr.isatty() and not options["quiet"]
-        else None,
+        with_images=not options["no_images"],
+        jobs=options["workers"] or os.cpu_count() or 1,
+        progress=_progress(quiet=options["quiet"]),
     )
-    click.echo(REPORTERS[options["style"]](report, options["examples"]), nl=False)
-    if report.has_leaks:
-        context.exit(ExitCode.INPUT_REJECTED)
+    click.echo(render(leaks_document(report, options["examples"]), options["style"]), nl=False)
+    return ExitCode.INPUT_REJECTED if report.has_leaks else ExitCode.OK
 
 
 @click.command(epilog="Example: rocov2-build verify dataset/ --truth dataset-truth.zip")
@@ -122,19 +110,13 @@ def verify(dataset: Path, truth: Path | None, distance: int | None, *, quiet: bo
 
     The exit code is 1 if anything is not as it should be.
     """
-    from dataset_builder.doctor import checks_text
+    from dataset_builder.doctor import checks_document
     from dataset_builder.verification import verify as examine
+    from rocov2_eval.rendering.render import to_text
 
-    shown = sys.stderr.isatty() and not quiet
-    checks = list(
-        examine(
-            dataset,
-            truth or _truth_beside(dataset),
-            distance=distance,
-            progress=border.progress_bar("images", every=_DRAWN_EVERY) if shown else None,
-        )
-    )
-    click.echo(checks_text(checks), nl=False)
+    truth = truth or _truth_beside(dataset)
+    checks = list(examine(dataset, truth, distance=distance, progress=_progress(quiet=quiet)))
+    click.echo(to_text(checks_document(checks)), nl=False)
     return ExitCode.OK if all(check.is_fine for check in checks) else ExitCode.INPUT_REJECTED
 
 
@@ -144,8 +126,27 @@ def _truth_beside(dataset: Path) -> Path | None:
     return path if dataset.is_dir() and path.is_file() else None
 
 
-def _condition(text: str) -> tuple[str, str]:
-    column, equals, value = text.partition("=")
+def _progress(*, quiet: bool) -> Progress:
+    return (
+        border.silent
+        if quiet or not sys.stderr.isatty()
+        else border.progress_bar("images", every=_DRAWN_EVERY)
+    )
+
+
+def _columns(texts: Sequence[str]) -> dict[Role, str]:
+    """Return the columns that the user names, by role."""
+    from dataset_builder.dataset_tables import GUESSES
+
+    named = dict(_pair("--column", "ROLE=COLUMN", text) for text in texts)
+    for role in named:
+        if role not in GUESSES:
+            raise UsageFault(f"--column {role}: expected one of {', '.join(GUESSES)}")
+    return {role: named[role] for role in GUESSES if role in named}
+
+
+def _pair(option: str, expected: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
     if not equals:
-        raise UsageFault(f"--where {text}: expected COLUMN=VALUE, such as kind=radiology")
-    return column, value
+        raise UsageFault(f"{option} {text}: expected {expected}")
+    return name, value

@@ -38,10 +38,10 @@ def _service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(
     epilog="Example: rocov2-build rehydrate figures.csv --pmcid pmcid --file graphic --out images/"
 )
-@click.argument("figures", metavar="LIST.csv", type=click.Path(path_type=Path))
+@click.argument("list_file", metavar="LIST.csv", type=click.Path(path_type=Path))
 @click.option(
+    "-o",
     "--out",
-    "--output",
     "target",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
@@ -50,11 +50,11 @@ def _service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--pmcid", default="pmcid", show_default=True, metavar="COLUMN", help="Column of PMCIDs.")
 @click.option("--file", default="file", show_default=True, metavar="COLUMN", help="Column of file names.")
 @click.option(
-    "--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Articles fetched at once."
+    "--workers", type=click.IntRange(1, 32), default=4, show_default=True, help="Articles fetched at once."
 )
 @_service_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
-def rehydrate(figures: Path, target: Path, **options: Any) -> int:
+def rehydrate(list_file: Path, target: Path, **options: Any) -> int:
     """Fetch the figures of a list of PMCID and file name.
 
     What is there already is not fetched again. The exit code is 3 if something failed that may succeed
@@ -63,13 +63,13 @@ def rehydrate(figures: Path, target: Path, **options: Any) -> int:
     from dataset_builder import rehydrate as work
     from rocov2_eval.cli.options import writing
 
-    wanted = work.read_list(figures, options["pmcid"], options["file"])
+    figures = work.read_list(list_file, options["pmcid"], options["file"])
     shown = sys.stderr.isatty() and not options["quiet"]
     with _client(options) as client, writing(target):
         target.mkdir(parents=True, exist_ok=True)  # before anything is asked for
         progress = border.progress_bar("articles", every=_DRAWN_EVERY) if shown else border.silent
-        outcomes = work.rehydrate(wanted, target, client, progress, workers=options["jobs"])
-    counts = Counter(outcome.outcome.partition(":")[0] for outcome in outcomes)
+        fetches = work.rehydrate(figures, target, client, progress, workers=options["workers"])
+    counts = Counter(fetch.outcome.partition(":")[0] for fetch in fetches)
     for name, count in counts.most_common():
         click.echo(f"{name}: {count:,}")
     click.echo(target / work.REPORT)
@@ -84,8 +84,9 @@ def doctor(article: str | None, **options: Any) -> int:
 
     The exit code is 1 if anything does not.
     """
-    from dataset_builder.doctor import KNOWN_ARTICLE, checks_text, examine
+    from dataset_builder.doctor import KNOWN_ARTICLE, checks_document, examine
     from dataset_builder.pmc.layout import normal_pmcid
+    from rocov2_eval.rendering.render import to_text
 
     try:
         pmcid = normal_pmcid(article or KNOWN_ARTICLE)
@@ -93,7 +94,7 @@ def doctor(article: str | None, **options: Any) -> int:
         raise UsageFault(f"--article: {error}") from None
     with _client(options) as client:
         checks = list(examine(client, pmcid))
-    click.echo(checks_text(checks), nl=False)
+    click.echo(to_text(checks_document(checks)), nl=False)
     return ExitCode.OK if all(check.is_fine for check in checks) else ExitCode.INPUT_REJECTED
 
 

@@ -6,6 +6,7 @@ The only module of the builder that opens connections.
 from __future__ import annotations
 
 import hashlib
+import io
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,8 @@ _MOST_BYTES = 1 << 30  # of one object; a figure has some 60 kB
 _BLOCK = 1 << 14  # what is kept of an answer that breaks off is whole blocks
 _OK, _PARTIAL, _NOT_FOUND, _BEYOND = 200, 206, 404, 416
 
+_File = io.BufferedRandom | io.BytesIO
+
 
 class FetchFailed(MissingResource):
     """An object could not be had in spite of every retry; the message says what was tried."""
@@ -44,9 +47,9 @@ class ClientOptions:
     """How the service is asked.
 
     Attributes:
-        base_url: Where the bucket is; another one for a mirror.
+        base_url: Address of the bucket; another one for a mirror.
         per_second: Most requests a second.
-        retries: Of one request after the first try.
+        retries: Number of tries of one request after the first one.
         backoff: Seconds before the first retry, doubled each time.
         timeout: Seconds without a byte after which a connection is given up.
     """
@@ -56,12 +59,6 @@ class ClientOptions:
     retries: int = 6
     backoff: float = 1.0
     timeout: float = 60.0
-
-    def __post_init__(self) -> None:
-        if self.per_second <= 0:
-            raise ValueError(f"per_second: {self.per_second} is not positive")
-        if self.retries < 0:
-            raise ValueError(f"retries: {self.retries} is negative")
 
 
 class PmcClient:
@@ -120,15 +117,15 @@ class PmcClient:
         """Return an object, None if there is none; with its sum, one that broke off goes on from there.
 
         Args:
-            key: Of the object.
-            md5: Its sum in hexadecimal, None where nobody tells it: then it is whole, and not more is known.
+            key: Key of the object, without the address of the bucket.
+            md5: MD5 sum of the object in hexadecimal; without it only the length is sure.
 
         Raises:
             FetchFailed: The service does not answer as it should, or the sum never agrees.
         """
-        arrived = bytearray()
-        found = self._with_retries(key, lambda: self._read(object_path(key), arrived, md5))
-        return bytes(arrived) if found else None
+        arrived = io.BytesIO()
+        found = self._with_retries(key, lambda: self._receive(object_path(key), arrived, md5))
+        return arrived.getvalue() if found else None
 
     def fetch(self, media: Media, target: Path) -> bool:
         """Write an object to a file and check its sum; return False if there is none.
@@ -144,10 +141,16 @@ class PmcClient:
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f"{target.name}.part")
-        found = self._with_retries(media.key, lambda: self._fetch(media, part))
+        path = object_path(media.key)
+        try:
+            with part.open("ab+") as file:
+                found = self._with_retries(media.key, lambda: self._receive(path, file, media.md5))
+        finally:
+            if not part.stat().st_size:
+                part.unlink()
         if found:
             part.replace(target)
-        return bool(found)
+        return found
 
     def _keys(self, pmcid: str) -> Iterator[str]:
         from lxml import etree
@@ -155,12 +158,12 @@ class PmcClient:
         token: str | None = None
         while True:
             query = versions_query(pmcid, token)
-            content = bytearray()
-            if not self._with_retries(query, partial(self._read, query, content, None)):
+            content = io.BytesIO()
+            if not self._with_retries(query, partial(self._receive, query, content, None)):
                 raise FetchFailed(f"{self._options.base_url} has no listing of {pmcid}")
             parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
             try:
-                root = etree.fromstring(bytes(content), parser)
+                root = etree.fromstring(content.getvalue(), parser)
             except etree.XMLSyntaxError as error:
                 raise LayoutChanged(f"the listing of {pmcid} is no XML ({error})") from None
             if root.tag != f"{LISTING_NAMESPACE}ListBucketResult":
@@ -170,7 +173,7 @@ class PmcClient:
             if not token:
                 return
 
-    def _with_retries(self, what: str, attempt: Callable[[], Any]) -> Any:  # noqa: ANN401  passed through
+    def _with_retries(self, what: str, attempt: Callable[[], bool]) -> bool:
         """Return what an attempt returns; wait and try again where it met something that may pass."""
         wait = self._options.backoff
         for left in range(self._options.retries, -1, -1):
@@ -183,42 +186,25 @@ class PmcClient:
                 wait *= 2
         raise AssertionError("unreachable")
 
-    def _read(self, path: str, arrived: bytearray, md5: str | None) -> bool:
+    def _receive(self, path: str, file: _File, md5: str | None) -> bool:
         """Add what is lacking of an object; raise `_Passing` if it is not whole or not sound then."""
         if md5 is None:  # two halves of which nobody can tell whether they belong together
-            arrived.clear()
-        with _Answer(self, path, {"Range": f"bytes={len(arrived)}-"} if arrived else {}) as answer:
+            file.truncate(0)
+        have = file.seek(0, io.SEEK_END)
+        with _Answer(self, path, {"Range": f"bytes={have}-"} if have else {}) as answer:
             if answer.status == _NOT_FOUND:
                 return False
-            if answer.status == _BEYOND and arrived:
-                arrived.clear()
+            if answer.status == _BEYOND and have:  # all was there, and something more or something else
+                file.truncate(0)
                 raise _Passing("the object has become shorter")
             answer.require(_OK, _PARTIAL)
             if answer.status == _OK:
-                arrived.clear()
-            for block in answer.blocks():
-                arrived += block
-        if md5 and hashlib.md5(arrived, usedforsecurity=False).hexdigest() != md5:
-            arrived.clear()
+                file.truncate(0)
+                file.seek(0)
+            file.writelines(answer.blocks())
+        if md5 and _md5(file) != md5:
+            file.truncate(0)
             raise _Passing(f"its MD5 sum is not {md5}")
-        return True
-
-    def _fetch(self, media: Media, part: Path) -> bool:
-        """Fetch what is lacking of an object; raise `_Passing` if it is not whole or not sound then."""
-        have = part.stat().st_size if part.exists() else 0
-        with _Answer(self, object_path(media.key), {"Range": f"bytes={have}-"} if have else {}) as answer:
-            if answer.status == _NOT_FOUND:
-                return False
-            if answer.status == _BEYOND:  # all was there, and something more or something else
-                part.unlink()
-                raise _Passing("the part on the disk is longer than the object")
-            answer.require(_OK, _PARTIAL)
-            with part.open("ab" if answer.status == _PARTIAL else "wb") as file:
-                for block in answer.blocks():
-                    file.write(block)
-        if media.md5 and _md5(part) != media.md5:
-            part.unlink()
-            raise _Passing(f"its MD5 sum is not {media.md5}")
         return True
 
     def open(self, path: str, headers: dict[str, str]) -> Any:  # noqa: ANN401  of an untyped library
@@ -289,6 +275,6 @@ class _Answer:
             raise _Passing(f"the answer broke off ({error})") from None
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+def _md5(file: _File) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -11,13 +11,15 @@ None of it could be checked against the live service where this was written.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
+
+import msgspec
+from msgspec import Meta
 
 from dataset_builder.records import Media
 from rocov2_eval.errors import MissingResource
@@ -30,19 +32,22 @@ _METADATA_KEY = re.compile(r"metadata/(PMC\d+)\.(\d+)\.json")
 _PMCID = re.compile(r"(?:PMC)?(\d+)", re.IGNORECASE)
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
+_Shape = TypeVar("_Shape")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArticleMetadata:
     """What the service says of one version of an article.
 
     Attributes:
-        pmcid: With its letters, `PMC123`.
-        version: From 1.
-        is_open_access: Only then may its figures be used at all; being in the bucket does not mean it.
-        is_retracted, is_manuscript, is_historical_ocr: As named.
-        licence: As the service spells it, None where it says nothing.
-        title, doi: None where absent.
-        xml: The full text, None where absent.
+        pmcid: PMCID with its letters, `PMC123`.
+        version: Number of the version, from 1.
+        is_open_access: Whether its figures may be used at all; being in the bucket does not mean it.
+        is_retracted: Whether the article was retracted.
+        is_manuscript: Whether it is an author manuscript.
+        is_historical_ocr: Whether its text was read from scanned pages.
+        licence: Licence as the service spells it, None where it says nothing.
+        xml: File of the full text, None where absent.
         media: Pictures and supplements; empty where the licence forbids them.
     """
 
@@ -53,8 +58,6 @@ class ArticleMetadata:
     is_manuscript: bool
     is_historical_ocr: bool
     licence: str | None
-    title: str | None
-    doi: str | None
     xml: Media | None
     media: tuple[Media, ...]
 
@@ -64,9 +67,9 @@ class Manifest:
     """What the service says of one inventory, a list of all keys below `metadata/`.
 
     Attributes:
-        files: The parts of the inventory, gzipped CSV without a header.
-        n_columns: Of each row.
-        key_column: Which of them holds the key, from 0.
+        files: Parts of the inventory, gzipped CSV without a header.
+        n_columns: Number of columns of each row.
+        key_column: Index of the column that holds the key, from 0.
     """
 
     files: tuple[Media, ...]
@@ -115,21 +118,21 @@ def read_metadata(content: bytes, key: str) -> ArticleMetadata:
         LayoutChanged: A field that decides whether a figure may be used is missing, or a field is of another
             type.
     """
-    document = _document(content, key)
-    flags = {name: _flag(document, name, key) for name in _FLAGS}
-    xml = _text(document, "xml_url", key)
+    document = _decoded(content, _MetadataDocument, key)
+    try:
+        pmcid = normal_pmcid(document.pmcid)
+    except ValueError as error:
+        raise LayoutChanged(f"{key}: {error}") from None
     return ArticleMetadata(
-        pmcid=_pmcid(document, key),
-        version=_number(document, "version", key),
-        is_open_access=flags["is_pmc_openaccess"],
-        is_retracted=flags["is_retracted"],
-        is_manuscript=flags["is_manuscript"],
-        is_historical_ocr=flags["is_historical_ocr"],
-        licence=_text(document, "license_code", key),
-        title=_text(document, "title", key),
-        doi=_text(document, "doi", key),
-        xml=media_of(xml, key) if xml else None,
-        media=tuple(media_of(url, key) for url in _texts(document, "media_urls", key)),
+        pmcid=pmcid,
+        version=document.version,
+        is_open_access=document.is_pmc_openaccess,
+        is_retracted=document.is_retracted,
+        is_manuscript=document.is_manuscript,
+        is_historical_ocr=document.is_historical_ocr,
+        licence=_text(document.license_code),
+        xml=media_of(document.xml_url, key) if document.xml_url else None,
+        media=tuple(media_of(url, key) for url in document.media_urls or ()),
     )
 
 
@@ -150,17 +153,12 @@ def read_manifest(content: bytes, key: str) -> Manifest:
     Raises:
         LayoutChanged: It is no manifest, or its rows have no key.
     """
-    document = _document(content, key)
-    if document.get("fileFormat") != "CSV":
-        raise LayoutChanged(f"{key}: fileFormat is {document.get('fileFormat')!r}, expected 'CSV'")
-    columns = [name.strip() for name in str(document.get("fileSchema")).split(",")]
+    document = _decoded(content, _ManifestDocument, key)
+    columns = [name.strip() for name in document.schema.split(",")]
     if columns.count("Key") != 1:
-        raise LayoutChanged(f"{key}: fileSchema is {document.get('fileSchema')!r}, expected a column Key")
-    files = document.get("files")
-    if not isinstance(files, list) or not files:
-        raise LayoutChanged(f"{key}: files is {files!r:.60}, expected a list")
+        raise LayoutChanged(f"{key}: fileSchema is {document.schema!r}, expected a column Key")
     return Manifest(
-        files=tuple(_part(item, key) for item in files),
+        files=tuple(_part(item, key) for item in document.files),
         n_columns=len(columns),
         key_column=columns.index("Key"),
     )
@@ -204,29 +202,51 @@ def object_path(key: str) -> str:
     return "/" + quote(key, safe="/")
 
 
-_FLAGS = ("is_pmc_openaccess", "is_retracted", "is_manuscript", "is_historical_ocr")
 _PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "gif")
 
 
-def _document(content: bytes, key: str) -> dict[str, Any]:
+class _MetadataDocument(msgspec.Struct):
+    """The JSON of one version of an article, as far as it is read or another type would be odd."""
+
+    pmcid: str
+    version: int
+    is_pmc_openaccess: bool
+    is_retracted: bool
+    is_manuscript: bool
+    is_historical_ocr: bool
+    license_code: str | None = None
+    title: str | None = None
+    doi: str | None = None
+    xml_url: str | None = None
+    media_urls: list[str] | None = None
+
+
+class _PartDocument(msgspec.Struct):
+    """One part of an inventory; without its sum nobody could tell that it is whole."""
+
+    key: Annotated[str, Meta(pattern=r"\.csv\.gz$")]
+    md5: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")] = msgspec.field(name="MD5checksum")
+
+
+class _ManifestDocument(msgspec.Struct):
+    """The JSON of one inventory, as far as it is read."""
+
+    format: Literal["CSV"] = msgspec.field(name="fileFormat")
+    schema: str = msgspec.field(name="fileSchema")
+    files: Annotated[list[_PartDocument], Meta(min_length=1)]
+
+
+def _decoded(content: bytes, kind: type[_Shape], key: str) -> _Shape:
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise LayoutChanged(f"{key}: not JSON ({error})") from None
-    if not isinstance(document, dict):
-        raise LayoutChanged(f"{key}: expected an object, found {type(document).__name__}")
-    return document
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise LayoutChanged(f"{key}: {error}") from None
 
 
-def _part(item: object, key: str) -> Media:
-    """Return one part of an inventory; without its sum nobody could tell that it is whole."""
-    place = item.get("key") if isinstance(item, dict) else None
-    md5 = item.get("MD5checksum") if isinstance(item, dict) else None
-    if not isinstance(place, str) or not place.endswith(".csv.gz") or ".." in place.split("/"):
-        raise LayoutChanged(f"{key}: files holds {item!r:.80}, expected a key that ends in .csv.gz")
-    if not isinstance(md5, str) or not _MD5.fullmatch(md5):
-        raise LayoutChanged(f"{key}: the MD5checksum of {place} is {md5!r:.60}")
-    return Media(key=place, name=place.rpartition("/")[2], md5=md5)
+def _part(item: _PartDocument, key: str) -> Media:
+    if ".." in item.key.split("/"):
+        raise LayoutChanged(f"{key}: files holds {item.key!r}, expected a key below the bucket")
+    return Media(key=item.key, name=item.key.rpartition("/")[2], md5=item.md5)
 
 
 def _stem(name: str) -> str:
@@ -240,40 +260,6 @@ def _rank(name: str) -> int:
     return _PICTURES.index(suffix) if suffix in _PICTURES else len(_PICTURES)
 
 
-def _flag(document: Mapping[str, Any], name: str, key: str) -> bool:
-    value = document.get(name)
-    if not isinstance(value, bool):
-        raise LayoutChanged(f"{key}: {name} is {value!r}, expected true or false")
-    return value
-
-
-def _pmcid(document: Mapping[str, Any], key: str) -> str:
-    try:
-        return normal_pmcid(str(document.get("pmcid")))
-    except ValueError as error:
-        raise LayoutChanged(f"{key}: {error}") from None
-
-
-def _number(document: Mapping[str, Any], name: str, key: str) -> int:
-    value = document.get(name)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise LayoutChanged(f"{key}: {name} is {value!r}, expected a number")
-    return value
-
-
-def _text(document: Mapping[str, Any], name: str, key: str) -> str | None:
-    """Return a text, None where it is absent or blank: what is no text may well say something."""
-    value = document.get(name)
-    if value is not None and not isinstance(value, str):
-        raise LayoutChanged(f"{key}: {name} is {value!r:.60}, expected a text")
-    return value if value and value.strip() else None
-
-
-def _texts(document: Mapping[str, Any], name: str, key: str) -> list[str]:
-    """Return a list of texts, empty where it is absent."""
-    value = document.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise LayoutChanged(f"{key}: {name} is {value!r:.60}, expected a list of texts")
-    return value
+def _text(text: str | None) -> str | None:
+    """Return a text, None where it is blank."""
+    return text if text and text.strip() else None

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
+from msgspec import Meta
 
 from dataset_builder.stages import TABLES
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.options import read_options
 from rocov2_eval.shelf.words import shorten
 
-_MOST_SHARDS = 1 << 16
+# Keys of earlier versions as table and pattern, and what to do now.
+_RETIRED = (
+    ("source", r"retries|backoff|timeout", "a request is tried again six times, with growing pauses"),
+    ("gates", r"\w+_action", "on_failure goes for all gates, and a limit that nothing exceeds turns one off"),
+    ("gates", r"fewest", "shares of fewer than 50 things are not measured"),
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class BuildOptions:
+class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The table [build].
 
     Attributes:
         out: Folder of the finished dataset.
         work: Where shards and fetched files are kept: a folder, or an address that fsspec knows.
         earlier: assignments.csv from the truth archive of an earlier edition: its images keep split and id.
-        shards: Into how many parts the articles are cut; 0 for one in some 200 articles. It cannot change the
-            result.
+        shards: Number of parts that the articles are cut into; 0 for one in some 200 articles. It cannot
+            change the result.
     """
 
     out: str = "dataset"
     work: str = "work"
     earlier: Path | None = None
-    shards: int = 0
+    shards: Annotated[int, Meta(ge=0, le=1 << 16)] = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.shards <= _MOST_SHARDS:
-            raise UsageFault(f"shards: {self.shards}, expected 0 to {_MOST_SHARDS:,}")
         for name, value in (("out", self.out), ("work", self.work)):
             if not value.strip() or not value.isprintable():
                 raise UsageFault(f"{name}: {shorten(value)!r}, expected a folder")
@@ -46,13 +52,13 @@ class Build:
     """What build.toml asks for.
 
     Attributes:
-        path: The file.
-        folder: The folder that it lies in.
+        path: The file build.toml.
+        folder: Folder that the file lies in.
         out: Folder of the finished dataset.
-        work: Where shards and fetched files are kept.
+        work: Where shards and fetched files are kept: a folder, or an address that fsspec knows.
         earlier: Assignments of an earlier edition, None without one.
-        shards: Into how many parts the articles are cut; 0 where that is left to us.
-        tables: Options by table.
+        shards: Number of parts that the articles are cut into; 0 for one in some 200 articles.
+        tables: Options by name of the table.
     """
 
     path: Path
@@ -88,6 +94,7 @@ def read_build(path: Path) -> Build:
     for name, table in document.items():
         if not isinstance(table, dict):
             raise UsageFault(f"{path}: {name} = {shorten(repr(table), 40)}, expected a table [{name}]")
+    _refuse_retired(path, document)
     options = read_options(BuildOptions, document.get("build", {}), f"{path} [build]", folder)
     work = options.work if "://" in options.work else str(folder / options.work)
     build = Build(
@@ -107,6 +114,19 @@ def read_build(path: Path) -> Build:
     return build
 
 
+def _refuse_retired(path: Path, document: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse what earlier versions took, with what to do now."""
+    for table, pattern, advice in _RETIRED:
+        for key in document.get(table, {}):
+            if re.fullmatch(pattern, key):
+                raise UsageFault(f"{path} [{table}] {key}: this key is gone, remove it: {advice}")
+    if document.get("source", {}).get("kind") == "packages":
+        raise UsageFault(
+            f"{path} [source] kind: 'packages' is gone, expected 's3' or 'folder'; unpack the packages as "
+            f"docs/builder.md says, and read them as a folder"
+        )
+
+
 def _require_apart(build: Build) -> None:
     """Refuse a dataset folder with what a build reads or keeps: it is public, and replaced as a whole."""
     inside = {"this file": build.path.resolve()}
@@ -115,10 +135,10 @@ def _require_apart(build: Build) -> None:
     if build.tables["source"].path:
         inside["[source] path"] = (build.folder / build.tables["source"].path).resolve()
     for table, options in build.tables.items():
-        for item in fields(options):
-            value = getattr(options, item.name)
+        for name in get_type_hints(type(options)):
+            value = getattr(options, name)
             if isinstance(value, Path):
-                inside[f"[{table}] {item.name}"] = value.resolve()
+                inside[f"[{table}] {name}"] = value.resolve()
     if build.earlier:
         inside["earlier"] = build.earlier.resolve()
     out = build.out.resolve()

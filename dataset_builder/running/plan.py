@@ -1,53 +1,234 @@
-"""Cut the articles of a source into shards.
+"""What is to be done: articles into shards, and for each stage one task a shard, with its fingerprint.
 
-The PMCID of an article decides its shard, so that a list that grows changes few of them.
+The PMCID of an article decides its shard, so that a list that grows changes few of them. The fingerprint of a
+task holds everything that decides its result: revision and libraries of the stage, options with the files
+they name, the records that go in, and what the source says of the files of their articles. The source text of
+this program is not in it: whoever changes what a stage makes raises its revision.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from dataset_builder.record_lines import to_lines
-from dataset_builder.running import manifest
-from dataset_builder.stages.stage import Candidate
+from dataset_builder.records import StageCount
+from dataset_builder.running.account import (
+    Account,
+    current_account,
+    joined_content,
+    joined_counts,
+    json_digest,
+    read_records,
+    records_name,
+    sha256,
+)
+from dataset_builder.running.config import Build
+from dataset_builder.sources import Source
+from dataset_builder.stages.package import SALT
+from dataset_builder.stages.stage import Candidate, Stage
 from dataset_builder.store import Store
+from rocov2_eval.shelf.files import file_digest
+from rocov2_eval.shelf.options import options_digest
 
 PLAN = "plan"  # stands where the stage before the first would
+ALL = "all"  # the one shard of a stage that sees all records together
 _ARTICLES_A_SHARD = 200
 
 
-def write_plan(pmcids: Sequence[str], shards_wanted: int, store: Store) -> tuple[str, ...]:
-    """Write the candidates of each shard, where they changed, and return the names of the shards.
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What the stages so far came to: the next one depends on nothing else that ran before it.
 
-    Args:
-        pmcids: All candidates.
-        shards_wanted: Number of shards; 0 for one in some 200 articles.
-        store: Where the build keeps its files.
+    Attributes:
+        stage: Name of the last stage; PLAN where none has run.
+        records: Digest of its records, by shard.
+        states: Digest of what the source says of the files of the articles, by shard of the plan.
+        counts: What each stage took and dropped.
+        provenance: How each stage made its records: goes into the manifest of the dataset.
     """
-    n = shards_wanted or _power_of_two(len(pmcids) / _ARTICLES_A_SHARD)
-    shards: dict[str, list[Candidate]] = {f"{i:05d}-of-{n:05d}": [] for i in range(n)}
-    names = tuple(shards)
+
+    stage: str
+    records: Mapping[str, str]
+    states: Mapping[str, str]
+    counts: tuple[StageCount, ...] = ()
+    provenance: Mapping[str, Any]
+
+    def after(self, stage: Stage, accounts: Mapping[str, Account], options: Mapping[str, str]) -> Past:
+        """Return what is past when one more stage is done, with its accounts by shard."""
+        made = {
+            "records": joined_content(account.content for account in accounts.values()),
+            "options": dict(options),
+            "revision": stage.revision,
+            "libraries": library_versions(stage),
+        }
+        return replace(
+            self,
+            stage=stage.name,
+            records={shard: account.records for shard, account in accounts.items()},
+            counts=self.counts + joined_counts(accounts.values()),
+            provenance={**self.provenance, stage.name: made},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One stage over one shard, as it is sent to a worker.
+
+    Attributes:
+        stage: Name of the stage.
+        shard: Name of the shard.
+        sources: Shards of the stage before whose records go in.
+        before: Name of the stage before.
+        build: What build.toml asks for.
+        fingerprint: Digest of all that decides the result.
+        workers: Number of tasks at once, which share the rate at which a service is asked.
+        counts: What the stages before took and dropped, for a stage that sees all records.
+        provenance: How the records were made, for a stage that sees all of them.
+    """
+
+    stage: str
+    shard: str
+    sources: tuple[str, ...]
+    before: str
+    build: Build
+    fingerprint: str
+    workers: int
+    counts: tuple[StageCount, ...]
+    provenance: Mapping[str, Any]
+
+
+def write_plan(pmcids: Sequence[str], build: Build, store: Store, source: Source) -> Past:
+    """Write the candidates of each shard, where they changed, and return the past of the first stage."""
+    n = build.shards or _power_of_two(len(pmcids) / _ARTICLES_A_SHARD)
+    names = [f"{i:05d}-of-{n:05d}" for i in range(n)]
+    shards: dict[str, list[Candidate]] = {name: [] for name in names}
     for pmcid in pmcids:
         shards[names[zlib.crc32(pmcid.encode()) % n]].append(Candidate(pmcid=pmcid))
     remove_strangers(store, PLAN, names)
     for shard, candidates in shards.items():
-        name = manifest.records_name(PLAN, shard)
-        lines = to_lines(candidates)
+        name, lines = records_name(PLAN, shard), to_lines(candidates)
         if store.read(name) != lines:
             store.write(name, lines)
-    return names
+    return _past_of_plan(shards, source)
+
+
+def read_plan(store: Store, source: Source) -> Past | None:
+    """Return the past of the first stage as the last run planned it, None where nothing was planned."""
+    names = [name for name in store.names(f"stages/{PLAN}") if name.endswith(".jsonl")]
+    if not names:
+        return None
+    return _past_of_plan({_shard_of(name): read_records(store, name, Candidate) for name in names}, source)
+
+
+def tasks_of(
+    stage: Stage, past: Past, build: Build, options: Mapping[str, str], *, store: Store, workers: int = 1
+) -> tuple[Task, ...]:
+    """Return the tasks of the stage that comes next.
+
+    Args:
+        stage: The stage.
+        past: What the stages before it came to.
+        build: What build.toml asks for.
+        options: Digests of the options of the stage, see `option_digests`.
+        store: The files of the build.
+        workers: Number of tasks that run at once.
+    """
+    sees_all = stage.scope == "all"
+    groups = {ALL: tuple(past.records)} if sees_all else {shard: (shard,) for shard in past.records}
+    common = [stage.name, stage.revision, library_versions(stage), dict(options)]
+    whole = _whole(past, build, store) if sees_all else []
+    return tuple(
+        Task(
+            stage=stage.name,
+            shard=shard,
+            sources=sources,
+            before=past.stage,
+            build=build,
+            fingerprint=json_digest(
+                [
+                    common,
+                    [past.records[source] for source in sources],
+                    _states(past, shard) if "source" in stage.tables else [],
+                    whole,
+                ]
+            ),
+            workers=workers,
+            counts=past.counts if sees_all else (),
+            provenance=past.provenance if sees_all else {},
+        )
+        for shard, sources in groups.items()
+    )
+
+
+def accounts_of(tasks: Iterable[Task], store: Store) -> dict[str, Account]:
+    """Return the accounts of the tasks that are done, by shard."""
+    accounts = {
+        task.shard: current_account(store, task.stage, task.shard, task.fingerprint) for task in tasks
+    }
+    return {shard: account for shard, account in accounts.items() if account is not None}
+
+
+def option_digests(stage: Stage, build: Build) -> dict[str, str]:
+    """Return the digest of every table and of every other file that a stage reads.
+
+    Raises:
+        RocoError: Something in the options cannot work.
+    """
+    tables = {name: build.tables[name] for name in stage.tables}
+    digests = {name: options_digest(options) for name, options in tables.items()}
+    return digests | {path.name: file_digest(path) for path in stage.inputs(tables)}
+
+
+def library_versions(stage: Stage) -> dict[str, str]:
+    """Return the versions of the libraries that can move the result of a stage."""
+    return {name: _version(name) for name in stage.libraries}
 
 
 def remove_strangers(store: Store, stage: str, shards: Iterable[str]) -> None:
     """Remove the files of shards that are no more: whoever counts must not count them."""
     known = set(shards)
     for name in list(store.names(f"stages/{stage}")):
-        if shard_of(name) not in known:
+        if _shard_of(name) not in known:
             store.remove(name)
 
 
-def shard_of(name: str) -> str:
+def _past_of_plan(shards: Mapping[str, Sequence[Candidate]], source: Source) -> Past:
+    return Past(
+        stage=PLAN,
+        records={shard: sha256(to_lines(candidates)) for shard, candidates in shards.items()},
+        states={shard: source.state(each.pmcid for each in shards[shard]) for shard in shards},
+        provenance={},
+    )
+
+
+def _whole(past: Past, build: Build, store: Store) -> list[object]:
+    """Return what a stage that sees all records depends on besides them."""
+    return [
+        [[count.stage, count.unit, list(count.dropped)] for count in past.counts],
+        past.provenance,
+        file_digest(build.earlier) if build.earlier else None,
+        str(build.out),
+        sha256(store.read(SALT) or b""),
+    ]
+
+
+def _states(past: Past, shard: str) -> list[str]:
+    return [state for name, state in past.states.items() if shard in (name, ALL)]
+
+
+def _version(library: str) -> str:
+    """Return the version of a library; one that a build does without may be absent."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _shard_of(name: str) -> str:
     """Return the shard that a file of a stage belongs to."""
     return name.rpartition("/")[2].split(".")[0]
 

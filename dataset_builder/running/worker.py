@@ -1,52 +1,28 @@
-"""One stage over one shard: what an executor sends to its workers."""
+"""One stage over one shard: what a pool sends to its workers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from dataset_builder.earlier import Earlier, read_earlier
-from dataset_builder.pmc.opening import open_source
+from dataset_builder.pmc.opening import SourceOptions, open_source
 from dataset_builder.record_lines import from_lines
-from dataset_builder.records import Figure, StageCount
-from dataset_builder.running import manifest
-from dataset_builder.running.balance import tallies
+from dataset_builder.records import Drop, Figure, StageCount
+from dataset_builder.running.account import Account, by_frequency, records_name, write_shard
 from dataset_builder.running.config import Build
-from dataset_builder.running.manifest import Done
+from dataset_builder.running.plan import Task
 from dataset_builder.sources import Source
 from dataset_builder.stages import STAGES
-from dataset_builder.stages.stage import Context, Progress, Stage
+from dataset_builder.stages.stage import Context, Result, Stage
 from dataset_builder.store import Store, open_store
 from rocov2_eval.errors import MissingResource, RocoError, is_disk_full
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One stage over one shard, as it is sent to a worker.
-
-    Attributes:
-        stage: Name of the stage.
-        shard: Name of the shard.
-        sources: The shards of the stage before whose records go in.
-        before: Name of the stage before.
-        build: The build.
-        fingerprint: Of records, options and code.
-        workers: How many run at once: they share the rate at which a service is asked.
-        counts: What the stages before took and dropped.
-        provenance: How the records were made, for a stage that sees all of them.
-    """
-
-    stage: str
-    shard: str
-    sources: tuple[str, ...]
-    before: str
-    build: Build
-    fingerprint: str
-    workers: int
-    counts: tuple[StageCount, ...]
-    provenance: Mapping[str, Any]
+from rocov2_eval.shelf.progress import Progress, silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,66 +30,79 @@ class Failure:
     """A shard that could not be done.
 
     Attributes:
-        shard: Its name.
-        error: What a user is told.
+        shard: Name of the shard.
+        error: What the user is told.
     """
 
     shard: str
     error: RocoError
 
 
-def work_on(task: Task) -> tuple[str, Done | Failure]:
-    """Run one stage over one shard and return the shard with what it came to: for an executor to map."""
-    return task.shard, work(task, lambda _done, _total: None)
+def work(task: Task, progress: Progress = silent) -> tuple[str, Account | Failure]:
+    """Run one stage over one shard, write what comes of it, and return the shard with its account.
 
-
-def work(task: Task, progress: Progress) -> Done | Failure:
-    """Run one stage over one shard and write what comes of it, telling how far it is."""
-    stage = next(stage for stage in STAGES if stage.name == task.stage)
+    A failure is returned, not raised, so that the other shards of the stage go on.
+    """
     try:
-        return _work(stage, task, progress)
+        return task.shard, _account(task, progress)
     except RocoError as error:
-        return Failure(shard=task.shard, error=error)
+        return task.shard, Failure(shard=task.shard, error=error)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         advice = ": make room" if is_disk_full(error) else ""
         message = f"{place}{error.strerror or error}{advice}"
-        return Failure(shard=task.shard, error=MissingResource(message))
+        return task.shard, Failure(shard=task.shard, error=MissingResource(message))
 
 
 def source_of(build: Build, workers: int) -> Source:
     """Return the source of a build, opened once a process."""
     options = build.tables["source"]
     if options.path:
-        options = replace(options, path=str(build.folder / options.path))
+        options = msgspec.structs.replace(options, path=str(build.folder / options.path))
     return _opened(options, workers, build.work)
 
 
-def _work(stage: Stage, task: Task, progress: Progress) -> Done:
+def counts_of(stage: Stage, records: Sequence[Any], result: Result) -> tuple[StageCount, ...]:
+    """Count what a stage did: whatever goes in comes out or is dropped, by name.
+
+    Raises:
+        AssertionError: It lost something or made something up, which is a bug of the stage.
+    """
+    taken = Counter(record.key for record in records)
+    if stage.takes is stage.gives or stage.gives is not Figure:
+        _require_balance(stage, taken, [item.key for item in (*result.kept, *result.drops)])
+        unit = "figures" if stage.gives is Figure else "articles"
+        return (_count(stage, unit, len(result.kept), result.drops),)
+    # Articles go in and figures come out: an article is opened or dropped as a whole.
+    whole = [drop for drop in result.drops if "/" not in drop.key]
+    parts = [drop for drop in result.drops if "/" in drop.key]
+    opened = {figure.pmcid for figure in result.kept} | {drop.key.partition("/")[0] for drop in parts}
+    _require_balance(stage, taken, [*opened, *(drop.key for drop in whole)])
+    return _count(stage, "articles", len(opened), whole), _count(stage, "figures", len(result.kept), parts)
+
+
+def _account(task: Task, progress: Progress) -> Account:
+    stage = next(stage for stage in STAGES if stage.name == task.stage)
     store = open_store(task.build.work)
     records = [record for shard in task.sources for record in _records(store, task.before, shard, stage)]
     if stage.scope == "all":
         records.sort(key=_in_order)
     result = stage.run(records, _context(stage, task, store, progress))
-    counted = tallies(stage, records, result)
-    written = manifest.write_shard(store, stage.name, task.shard, result.kept, result.drops)
-    done = Done(
+    return write_shard(
+        store,
+        stage.name,
+        task.shard,
         fingerprint=task.fingerprint,
-        tallies=counted,
-        records=written[0],
-        drops=written[1],
-        content=written[2],
-        products=tuple(result.products),
+        counts=counts_of(stage, records, result),
+        result=result,
     )
-    manifest.write_done(store, stage.name, task.shard, done)
-    return done
 
 
 def _records(store: Store, before: str, shard: str, stage: Stage) -> list[Any]:
-    name = manifest.records_name(before, shard)
+    name = records_name(before, shard)
     content = store.read(name)
     if content is None:
-        raise MissingResource(f"{name} is gone")
+        raise MissingResource(f"{name} is gone; run again")
     return from_lines(content, stage.takes, name)
 
 
@@ -137,5 +126,27 @@ def _context(stage: Stage, task: Task, store: Store, progress: Progress) -> Cont
 
 
 @lru_cache(maxsize=2)
-def _opened(options: Any, workers: int, work: str) -> Source:  # noqa: ANN401  hashable options of the source
-    return open_source(options, open_store(work), workers=workers)
+def _opened(options: SourceOptions, workers: int, work_folder: str) -> Source:
+    return open_source(options, open_store(work_folder), workers=workers)
+
+
+def _count(stage: Stage, unit: str, kept: int, drops: Sequence[Drop]) -> StageCount:
+    return StageCount(
+        stage=stage.name,
+        title=stage.title,
+        unit=unit,
+        taken=kept + len(drops),
+        kept=kept,
+        dropped=by_frequency(Counter(drop.reason for drop in drops)),
+    )
+
+
+def _require_balance(stage: Stage, taken: Counter[str], keys: Sequence[str]) -> None:
+    out = Counter(keys)
+    lost, invented = taken - out, out - taken
+    if lost or invented:
+        (key, *_) = [*lost, *invented]
+        raise AssertionError(
+            f"stage {stage.name}: {lost.total()} things went in and neither on nor out, "
+            f"{invented.total()} came of nothing, such as {key}"
+        )

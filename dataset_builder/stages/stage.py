@@ -12,13 +12,12 @@ from dataset_builder.records import Drop, Figure, StageCount
 from dataset_builder.sources import Source
 from dataset_builder.store import Store
 from rocov2_eval.errors import RejectedInput
-
-Progress = Callable[[int, int], None]
+from rocov2_eval.shelf.progress import Progress, silent
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """An article to look at."""
+    """An article to look at, before its source was asked."""
 
     pmcid: str
 
@@ -33,13 +32,13 @@ class Context:
     """What a stage may ask for besides its records.
 
     Attributes:
-        tables: Options, by table of build.toml: those that the stage names.
-        open_source: Return the source of articles, opened once a process.
-        store: Where the build keeps its files.
-        earlier: Assignments of an earlier edition.
-        counts: What the stages before it took and dropped.
-        provenance: What made the records: digests of configuration, code and records, by stage.
-        out: The folder of the finished dataset.
+        tables: Options of the stage, by table of build.toml.
+        open_source: Returns the source of articles, opened once a process.
+        store: The files of the build.
+        earlier: Assignments of images to splits in an earlier edition.
+        counts: What the stages before took and dropped; empty for a stage that sees one shard.
+        provenance: How the records were made, by stage; empty for a stage that sees one shard.
+        out: Folder of the finished dataset.
         progress: Called with how much is done and how much there is.
     """
 
@@ -50,7 +49,7 @@ class Context:
     earlier: Earlier = field(default_factory=Earlier)
     counts: Sequence[StageCount] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    progress: Progress = lambda _done, _total: None
+    progress: Progress = silent
 
     def read(self, figure: Figure) -> bytes:
         """Return the file of a figure.
@@ -70,9 +69,9 @@ class Product:
     """A file that a stage wrote outside the store: if it is gone or another, the stage runs again.
 
     Attributes:
-        path: Where.
-        size: Bytes.
-        sha256: Of its content; empty where the size must do.
+        path: Where the file is.
+        size: Bytes of the file.
+        sha256: Digest of its content; empty where the size must do.
     """
 
     path: str
@@ -85,9 +84,9 @@ class Result:
     """What a stage makes of its records.
 
     Attributes:
-        kept: Records that go on.
-        drops: One for each other.
-        products: What was written outside the store.
+        kept: Records that go on to the next stage.
+        drops: One for each record that does not go on.
+        products: Files that were written outside the store.
     """
 
     kept: Sequence[Any]
@@ -100,18 +99,19 @@ class Stage:
     """One step from articles to a dataset.
 
     Attributes:
-        name: Of its folder in the store, and in messages.
-        revision: Raised whenever the stage makes something else of the same records and options.
-        title: What it does, for people.
-        tables: The tables of build.toml that it reads.
+        name: Name of the stage in the store, in build.toml and in messages.
+        revision: Number to raise whenever the stage makes something else of the same records and options:
+            builds that are done run it again then. A golden test tells when.
+        title: What the stage does, for people.
+        tables: Tables of build.toml that the stage reads.
         takes: Type of the records that go in.
-        gives: Type of those that come out; where it differs from `takes`, several may come of one.
-        run: The function.
+        gives: Type of the records that come out; where it differs from `takes`, several may come of one.
+        run: The function from records to result.
         scope: `shard` if every shard can be done by itself; `all` if the records must be seen together,
             in the order of articles and figures.
         libraries: Distributions whose version can move the result.
-        inputs: Return the files that can move the result besides those that the options name, and raise
-            RocoError if anything in the options cannot work: asked for before the first stage runs.
+        inputs: Returns the files that can move the result besides those that the options name, and raises
+            RocoError if anything in the options cannot work: called before the first stage runs.
     """
 
     name: str
@@ -124,8 +124,3 @@ class Stage:
     scope: Literal["shard", "all"] = "shard"
     libraries: tuple[str, ...] = ()
     inputs: Callable[[Mapping[str, Any]], tuple[Path, ...]] = lambda _tables: ()
-
-    @property
-    def module(self) -> str:
-        """The module whose code, with all that it imports, can move the result."""
-        return self.run.__module__

@@ -36,7 +36,6 @@ for command in (
     bundle.bundle,
     compare.compare,
     leaderboard.leaderboard,
-    leaderboard.report,
     resources.sample,
     resources.doctor,
     resources.models,

@@ -1,4 +1,4 @@
-"""Commands that make pages: leaderboard of many runs, report of one."""
+"""The command that ranks the submissions of a folder."""
 
 from __future__ import annotations
 
@@ -9,41 +9,31 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval.cli.options import (
-    edition_option,
-    model_opener,
+    model_choices,
     model_options,
-    model_settings,
     note,
-    read_with_options,
+    opener_choices,
+    quiet_option,
+    seed_option,
     split_option,
-    task_option,
     truth_option,
-    truth_places,
     writing,
 )
-from rocov2_eval.command import progress_bar, silent
+from rocov2_eval.command import progress_bar
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.shelf.progress import silent
 
 if TYPE_CHECKING:
     from rocov2_eval.leaderboard.board import Leaderboard
-    from rocov2_eval.scoring import Settings
-
-_PICTURES_ARE_PRIVATE = "--images is for --private: a public page shows no picture"
-_metrics = click.option("--metric", "metrics", multiple=True, help="Only this metric; may be repeated.")
-_images = click.option(
-    "--images",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of the images, <ID>.jpg or <split>/<ID>.jpg.",
-)
 
 
 @click.command(epilog="Example: rocov2-eval leaderboard submissions/ --truth data/ --out site/")
 @click.argument("submissions", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @truth_option
 @click.option(
+    "-o",
     "--out",
-    "--output",
     "site",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
@@ -54,7 +44,7 @@ _images = click.option(
 @click.option(
     "--task", "tasks", multiple=True, type=click.Choice(["concepts", "captions"]), help="Else both."
 )
-@_metrics
+@click.option("--metric", "metrics", multiple=True, help="Only this metric; may be repeated.")
 @click.option("--rank-by", help="Score to rank by; else the primary one of the edition.")
 @click.option(
     "--public/--private",
@@ -62,44 +52,39 @@ _images = click.option(
     show_default=True,
     help="Public: no truth, no score of a single image, no picture. Private is for the organisers.",
 )
-@_images
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="With --private, the folder of the images, <ID>.jpg or <split>/<ID>.jpg.",
+)
 @click.option("--title", default="Leaderboard", show_default=True, help="Heading of the front page.")
 @click.option(
     "--store",
     type=click.Path(path_type=Path, dir_okay=False),
     help="File of the scores known so far; else scores.sqlite3 beside the submissions. Keep it secret.",
 )
-@click.option(
-    "--trials",
-    type=click.IntRange(min=1),
-    default=10_000,
-    show_default=True,
-    help="Of the paired test, at least; more where many runs need them.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=20260101,
-    show_default=True,
-    help="Of intervals, tests and rank stability.",
-)
+@seed_option
 @model_options
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
+@quiet_option
 def leaderboard(submissions: Path, **options: Any) -> None:
     """Rank the submissions of a folder and write a site.
 
     SUBMISSIONS holds <team>/<run>/ with submission.json and run.csv or run.zip. Only what is new or changed
     is scored; what is rejected is listed with its findings. The site needs no server: open index.html.
     """
+    from rocov2_eval.front_door import model_opener
     from rocov2_eval.leaderboard.board import TASKS, BoardOptions, edition_of, make_leaderboard
     from rocov2_eval.leaderboard.site import require_site_folder, write_site
     from rocov2_eval.leaderboard.store import FILE_NAME, ScoreStore
     from rocov2_eval.leaderboard.submissions import find_submissions
+    from rocov2_eval.places import truth_places
     from rocov2_eval.resampling import Bootstrap
+    from rocov2_eval.settings import Settings
     from rocov2_eval.significance import PairOptions
 
     if options["images"] and options["public"]:
-        raise UsageFault(_PICTURES_ARE_PRIVATE)
+        raise UsageFault("--images is for --private: a public page shows no picture")
     site: Path = options["site"]
     with writing(site):
         require_site_folder(site, submissions)
@@ -109,11 +94,13 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     edition = EDITIONS[options["edition"]] if options["edition"] else edition_of(found)
     bootstrap = Bootstrap(seed=options["seed"])
     board_options = BoardOptions(
-        settings=_settings(options | {"edition": edition.name}, bootstrap),
+        settings=Settings(
+            edition=edition, metrics=options["metrics"], bootstrap=bootstrap, **model_choices(options)
+        ),
         split=options["split"],
         tasks=options["tasks"] or TASKS,
         rank_by=options["rank_by"],
-        pairs=PairOptions(trials=options["trials"], bootstrap=bootstrap),
+        pairs=PairOptions(bootstrap=bootstrap),
     )
     shown = sys.stderr.isatty() and not options["quiet"]
     with ScoreStore(options["store"] or submissions / FILE_NAME) as store:
@@ -123,9 +110,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
             place=truth_places(options["truth"])[0],
             store=store,
             options=board_options,
-            open_resource=model_opener(
-                options["device"], use_cache=options["use_cache"], quiet=options["quiet"]
-            ),
+            opener=model_opener(**opener_choices(options)),
             progress=progress_bar("runs") if shown else silent,
         )
     with writing(site):
@@ -134,77 +119,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
         )
     click.echo(_summary(made, site), nl=False)
     if not options["quiet"]:
-        _tell_rest(made, site, private=not options["public"])
-
-
-@click.command(epilog="Example: rocov2-eval report run.csv --truth data/ --out report.html")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    "--output",
-    "out",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The page, one file that needs nothing else.",
-)
-@truth_option
-@edition_option
-@split_option
-@task_option
-@_metrics
-@_images
-@click.option("--title", help="Heading; else the path of the run.")
-@click.option(
-    "--public/--private",
-    default=False,
-    show_default=True,
-    help="Private shows the truth, the worst images and their pictures; public does not.",
-)
-@model_options
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
-def report(run: Path, **options: Any) -> None:
-    """Write the page of one run: scores, breakdowns, worst images.
-
-    Pictures are looked for in --images, else in the dataset folder itself.
-    """
-    from rocov2_eval.breakdown import facets_of
-    from rocov2_eval.leaderboard.run_report import report_page
-    from rocov2_eval.reporters import findings_text
-    from rocov2_eval.resampling import Bootstrap
-    from rocov2_eval.scoring import evaluate
-    from rocov2_eval.shelf.files import write_text
-
-    if options["images"] and options["public"]:
-        raise UsageFault(_PICTURES_ARE_PRIVATE)
-    source, table, truth = read_with_options(run, options | {"by": True})
-    opener = model_opener(options["device"], use_cache=options["use_cache"], quiet=options["quiet"])
-    settings = _settings(options | {"by": facets_of(truth)}, Bootstrap())
-    scored = evaluate(source, table, truth, settings, opener)
-    if scored.findings and not options["quiet"]:
-        click.echo(findings_text(scored.findings), err=True, nl=False)
-    page = report_page(
-        scored,
-        table,
-        truth,
-        title=options["title"] or str(run),
-        private=not options["public"],
-        images=options["images"],
-    )
-    with writing(options["out"]):
-        write_text(options["out"], page)
-    click.echo(options["out"])
-
-
-def _settings(options: dict[str, Any], bootstrap: Any) -> Settings:
-    from rocov2_eval.scoring import Settings
-
-    return Settings(
-        edition=EDITIONS[options["edition"]],
-        metrics=options["metrics"],
-        by=options.get("by", ()),
-        bootstrap=bootstrap,
-        **model_settings(options),
-    )
+        _note_rest(made, site, private=not options["public"])
 
 
 def _summary(made: Leaderboard, site: Path) -> str:
@@ -219,8 +134,8 @@ def _summary(made: Leaderboard, site: Path) -> str:
     return "".join(f"{line}\n" for line in [*lines, str(site / "index.html")])
 
 
-def _tell_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
-    """Tell the organiser, beside the answer, which submissions were rejected and what to keep secret."""
+def _note_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
+    """Note beside the answer which submissions were rejected, and what to keep secret."""
     from rocov2_eval.shelf.words import shorten
 
     for item in made.rejections:
@@ -228,4 +143,4 @@ def _tell_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
         where = f"{shorten(item.team)}/{shorten(item.run)}"
         note(f"{where}: {first.code} {shorten(first.message, 200)}")
     if private:
-        note(f"{site} tells the truth: do not publish it")
+        note(f"{site} holds the truth: do not publish it")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from rocov2_eval.cli.options import cache_folder, config_file, note, truth_places, writing
-from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.cli.options import answer, format_option, note, output_option, writing
+from rocov2_eval.errors import UsageFault
 
 
 @click.command(epilog="Example: rocov2-eval sample ./sample")
@@ -29,28 +29,18 @@ def sample(folder: Path) -> None:
 
 
 @click.command(epilog="Example: rocov2-eval doctor --format json")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How the answer is written.",
-)
-def doctor(style: str) -> None:
+@format_option
+@output_option
+def doctor(style: str, output: Path | None) -> None:
     """Say what this machine can score and what it lacks.
 
     Libraries, weights, device, where the truth is looked for, config file and cache, and what is missing for
     which edition.
     """
-    from rocov2_eval import doctor as examination
-    from rocov2_eval.reporters import to_json
+    from rocov2_eval.doctor import examination, examine
+    from rocov2_eval.rendering.render import render
 
-    looked_at = [(place.origin, place.path) for place in truth_places(None)]
-    checks = examination.examine(cache_folder(), config_file(), looked_at)
-    click.echo(
-        to_json(examination.document(checks)) if style == "json" else examination.text(checks), nl=False
-    )
+    answer(render(examination(examine()), style), output)
 
 
 @click.group(epilog="Example: rocov2-eval models list")
@@ -58,29 +48,15 @@ def models() -> None:
     """Show and fetch the weights of the text encoders."""
 
 
-@models.command("list", epilog="Example: rocov2-eval models list")
-def models_list() -> None:
-    """List the encoders and where their weights are."""
-    from rocov2_eval.models import ENCODERS, locate
+@models.command("list", epilog="Example: rocov2-eval models list --format json")
+@format_option
+@output_option
+def models_list(style: str, output: Path | None) -> None:
+    """List the encoders, and the folders that hold their weights."""
+    from rocov2_eval.models import encoder_list
+    from rocov2_eval.rendering.render import render
 
-    for name, row in ENCODERS.items():
-        try:
-            folder = locate(name)
-            where = str(folder.path) if folder else f"not here; {row.get_command}"
-        except MissingResource as error:
-            where = f"not here; {error}"
-        official = "official" if row.official else "stand-in: scores are not comparable with official ones"
-        click.echo(f"{name}: {row.origin}, layer {row.layer}, {row.size}, {row.licence}")
-        click.echo(f"  {official}\n  {where}")
-
-
-@models.command("path", epilog="Example: rocov2-eval models path minilm")
-@click.argument("name")
-def models_path(name: str) -> None:
-    """Print the folder that holds the weights of an encoder."""
-    from rocov2_eval.models import require
-
-    click.echo(require(name).path)
+    answer(render(encoder_list(), style), output)
 
 
 @models.command("fetch", epilog="Example: rocov2-eval models fetch deberta-xlarge-mnli")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,13 @@ from rocov2_eval.cli.options import (
     answer,
     edition_option,
     format_option,
-    model_opener,
+    model_choices,
     model_options,
-    model_settings,
     note,
+    opener_choices,
     output_option,
-    read_with_options,
+    quiet_option,
+    seed_option,
     split_option,
     task_option,
     truth_option,
@@ -28,8 +30,11 @@ from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
 
 if TYPE_CHECKING:
+    from rocov2_eval.formats import Table
     from rocov2_eval.records import Finding
-    from rocov2_eval.scoring import Settings
+    from rocov2_eval.scoring import Report
+    from rocov2_eval.settings import Settings
+    from rocov2_eval.truth import Truth
 
 
 @click.command(epilog="Example: rocov2-eval score run.csv --truth data/ --by modality --per-image scores.csv")
@@ -44,15 +49,20 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write each image's scores: .csv, .parquet.",
 )
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page with every breakdown and the worst images. It holds the truth.",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Folder of the images of --page, <ID>.jpg or <split>/<ID>.jpg; else that of the truth.",
+)
 @click.option("--by", multiple=True, type=click.Choice(FACETS), help="Break down by; may be repeated.")
 @click.option("--ci/--no-ci", default=True, show_default=True, help="95 % percentile bootstrap intervals.")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=20260101,
-    show_default=True,
-    help="Seed of the bootstrap and of --verify.",
-)
+@seed_option
 @format_option
 @output_option
 @model_options
@@ -68,7 +78,7 @@ if TYPE_CHECKING:
     help="Score INPUT/res against INPUT/ref, write scores.json and detailed_results.html to OUTPUT: what "
     "the scoring programs of `bundle codabench` call.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
+@quiet_option
 def score(run: Path | None, **options: Any) -> None:
     """Score a run: a CSV file, or a zip archive with one in it.
 
@@ -80,40 +90,43 @@ def score(run: Path | None, **options: Any) -> None:
     if run is None:
         _score_for_codabench(options)
         return
-    from rocov2_eval.reporters import (
-        REPORTERS,
-        check_per_image,
-        findings_github,
-        findings_text,
-        write_per_image,
-    )
+    from rocov2_eval.breakdown import facets_of
+    from rocov2_eval.front_door import model_opener, read_pair
+    from rocov2_eval.per_image import check_per_image
+    from rocov2_eval.rendering.render import render
+    from rocov2_eval.report_document import report_document
     from rocov2_eval.scoring import evaluate
     from rocov2_eval.verification import choose, require_libraries, verify
 
     settings = _settings(options)
-    opener = model_opener(options["device"], use_cache=options["use_cache"], quiet=options["quiet"])
     if options["per_image"]:
         check_per_image(options["per_image"])
-    source, table, truth = read_with_options(run, options)
+    table, truth = read_pair(
+        run,
+        options["truth"],
+        settings.edition,
+        task=options["task"],
+        split=options["split"],
+        facets=bool(settings.by or options["page"]),
+    )
+    if options["page"]:
+        settings = replace(settings, by=settings.by or facets_of(truth))
     if options["verify"]:
         require_libraries(truth.task)
     try:
-        report = evaluate(source, table, truth, settings, opener)
+        report = evaluate(table, truth, settings, model_opener(**opener_choices(options)))
     except RejectedInput as error:
-        if options["style"] == "github":  # annotations are read from stdout
-            click.echo(findings_github(error.findings), nl=False)
+        if options["style"] == "github":
+            _show_findings(error.findings, options)
         raise
-    if report.findings and not options["quiet"] and options["style"] != "github":
-        click.echo(findings_text(report.findings), err=True, nl=False)
+    _show_findings(report.findings, options)
     differences = None
     if options["verify"]:
         images = choose(report, options["verify"], options["seed"])
         device = "cpu" if options["device"] == "auto" else options["device"]
         differences = verify(report, images, run=table, truth=truth, settings=settings, device=device)
-    if options["per_image"]:
-        with writing(options["per_image"]):
-            write_per_image(options["per_image"], report)
-    answer(REPORTERS[options["style"]](report, differences), options["output"])
+    _write_files(report, table, truth, options)
+    answer(render(report_document(report, differences), options["style"]), options["output"])
 
 
 @click.command(epilog="Example: rocov2-eval validate run.csv --edition imageclef-2026 --strict")
@@ -131,13 +144,17 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     Files that end in .json are documents of this program. One SUMMARY line a file comes last, on stderr
     unless the answer is text on stdout. Exit code 1 if any file is rejected.
     """
+    from rocov2_eval import front_door
     from rocov2_eval.findings import is_rejected
-    from rocov2_eval.reporters import FINDING_REPORTERS, summary
+    from rocov2_eval.rendering.render import render, summary
+    from rocov2_eval.report_document import findings_document
 
-    found = {path: _findings(path, options) for path in files}
-    together = [item for items in found.values() for item in items]
-    answer(FINDING_REPORTERS[options["style"]](together), options["output"])
-    for path, items in found.items():
+    names = ("truth", "edition", "split", "task", "strict")
+    choices = {name: options[name] for name in names}
+    findings = {path: front_door.validate(path, **choices) for path in files}
+    together = [item for items in findings.values() for item in items]
+    answer(render(findings_document(together), options["style"]), options["output"])
+    for path, items in findings.items():
         click.echo(summary(str(path), items), err=options["style"] != "text" or bool(options["output"]))
     return ExitCode.INPUT_REJECTED if is_rejected(together) else ExitCode.OK
 
@@ -158,9 +175,35 @@ def explain(code: str | None) -> None:
         raise UsageFault(f"no rule {code!r}; `rocov2-eval explain` lists them") from None
 
 
+def _show_findings(findings: Sequence[Finding], options: dict[str, Any]) -> None:
+    """Print findings beside the answer; GitHub reads annotations from stdout."""
+    from rocov2_eval.rendering.render import findings_text, render
+    from rocov2_eval.report_document import findings_document
+
+    if options["style"] == "github":
+        click.echo(render(findings_document(findings), "github"), nl=False)
+    elif findings and not options["quiet"]:
+        click.echo(findings_text(findings), err=True, nl=False)
+
+
+def _write_files(report: Report, run: Table, truth: Truth, options: dict[str, Any]) -> None:
+    """Write what the options name beside the answer: the score of each image, the page of the run."""
+    from rocov2_eval.pages import report_page
+    from rocov2_eval.per_image import write_per_image
+    from rocov2_eval.shelf.files import write_text
+
+    if options["per_image"]:
+        with writing(options["per_image"]):
+            write_per_image(options["per_image"], report)
+    if options["page"]:
+        page = report_page(report, run, truth, title=run.path, images=options["images"])
+        with writing(options["page"]):
+            write_text(options["page"], page)
+
+
 def _settings(options: dict[str, Any]) -> Settings:
     from rocov2_eval.resampling import Bootstrap
-    from rocov2_eval.scoring import Settings
+    from rocov2_eval.settings import Settings
 
     return Settings(
         edition=EDITIONS[options["edition"]],
@@ -168,16 +211,17 @@ def _settings(options: dict[str, Any]) -> Settings:
         by=tuple(dict.fromkeys(options["by"])),
         bootstrap=Bootstrap(seed=options["seed"]) if options["ci"] else None,
         lenient=options["lenient"],
-        **model_settings(options),
+        **model_choices(options),
     )
 
 
 def _score_for_codabench(options: dict[str, Any]) -> None:
     """Score what the platform hands over, and say what was scored."""
     from rocov2_eval.codabench import score_submission
+    from rocov2_eval.front_door import model_opener
     from rocov2_eval.metrics import main_outputs
 
-    for name in ("truth", "per_image", "verify", "output"):
+    for name in ("truth", "per_image", "page", "images", "verify", "output"):
         if options[name] is not None:
             raise UsageFault(f"--{name.replace('_', '-')} does not go with --codabench INPUT OUTPUT")
     if options["style"] != "text":
@@ -188,7 +232,7 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
             source,
             target,
             _settings(options),
-            model_opener(options["device"], use_cache=options["use_cache"], quiet=options["quiet"]),
+            model_opener(**opener_choices(options)),
             task=options["task"],
             split=options["split"],
         )
@@ -196,18 +240,3 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
         click.echo(f"{name} {report.metrics[name].mean:.4f}")
     for text in report.notes:
         note(text)
-
-
-def _findings(path: Path, options: dict[str, Any]) -> Sequence[Finding]:
-    """Return the findings of one file, those that stop its reading included."""
-    from rocov2_eval.formats import load
-    from rocov2_eval.schemas import check_json_file
-    from rocov2_eval.scoring import check
-
-    try:
-        if path.suffix == ".json":
-            return check_json_file(str(path), load(path).text)
-        source, table, truth = read_with_options(path, options)
-    except RejectedInput as error:
-        return error.findings
-    return check(source, table, truth, EDITIONS[options["edition"]], strict=options["strict"])

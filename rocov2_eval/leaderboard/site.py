@@ -1,27 +1,24 @@
-"""Write a leaderboard to a folder: pages, JSON, CSV, Markdown."""
+"""Write a leaderboard to a folder: pages, JSON, CSV, Markdown, LaTeX."""
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.leaderboard.board import Leaderboard
-from rocov2_eval.leaderboard.documents import board_csv, board_document, board_markdown
+from rocov2_eval.leaderboard.document import board_document, submission_table
 from rocov2_eval.leaderboard.submissions import load_run
-from rocov2_eval.pages import index_page, run_page
+from rocov2_eval.pages import find_image, index_page, run_page
 from rocov2_eval.ranking import Board, Standing
-from rocov2_eval.reporters import to_json
+from rocov2_eval.rendering.render import to_csv, to_json, to_latex, to_markdown
 from rocov2_eval.shelf.files import write_text
 from rocov2_eval.validation import read_run
 from rocov2_eval.worst_images import WorstImage, worst_images
 
 MARK = "leaderboard.json"  # by this file a folder is known to be a site of ours
 _IMAGES = "images"
-_SUFFIXES = (".jpg", ".jpeg", ".png")
-_UP = PurePosixPath("../..")  # from the page of a run to the front page
+_UP = "../.."  # from the page of a run to the front page
 
 
 def require_site_folder(site: Path, submissions: Path) -> None:
@@ -52,101 +49,66 @@ def write_site(
         images: Folder of the images, `<ID>.jpg` or `<split>/<ID>.jpg`, for a private site.
     """
     site.mkdir(parents=True, exist_ok=True)
-    # First, so that a site of which half was written is known again by the next try.
     document = board_document(leaderboard, title=title, private=private)
+    # First, so that a site of which half was written is known again by the next try.
     write_text(site / MARK, to_json(document))
-    write_text(site / "leaderboard.csv", board_csv(leaderboard, private=private))
-    write_text(site / "leaderboard.md", board_markdown(leaderboard, title=title, private=private))
-    pictures = _Pictures(site, images) if private and images else None
-    find = pictures.find if pictures else None
-    written = set()
+    write_text(site / "leaderboard.csv", to_csv(submission_table(leaderboard, private=private)))
+    write_text(site / "leaderboard.md", to_markdown(document))
+    write_text(site / "leaderboard.tex", to_latex(document))
+    keep = set()
     for board in leaderboard.boards:
         for standing in board.standings:
+            worst = _worst(leaderboard, board, standing) if private else ()
+            pictures = _copied_pictures(worst, board.split, images, site / _IMAGES) if images else {}
+            page = run_page(
+                standing.entry.report,
+                title=standing.entry.name,
+                private=private,
+                board=board,
+                standing=standing,
+                worst=worst,
+                picture={image_id: f"{_UP}/{_IMAGES}/{path.name}" for image_id, path in pictures.items()}.get,
+                home=f"{_UP}/index.html",
+            )
             path = site / "runs" / standing.entry.team / f"{standing.entry.run}.html"
-            write_text(path, _page(leaderboard, board, standing, private=private, picture=find))
-            written.add(path)
-    _remove_others(site / "runs", written)
-    if pictures is None:
-        shutil.rmtree(site / _IMAGES, ignore_errors=True)  # an earlier site may have been private
-    else:
-        pictures.remove_others()
+            write_text(path, page)
+            keep |= {path, *pictures.values()}
+    _remove_others(site / "runs", keep)
+    _remove_others(site / _IMAGES, keep)  # an earlier site may have been private
     front = index_page(leaderboard.boards, leaderboard.rejections, title=title, private=private)
     write_text(site / "index.html", front)
 
 
-def find_image(folder: Path, image_id: str, split: str | None = None) -> Path | None:
-    """Return the file of an image in a folder, None where it has none or the id is no file name."""
-    if not image_id or PurePosixPath(image_id).name != image_id or image_id.startswith("."):
-        return None
-    places = [folder / split, folder] if split else [folder]
-    candidates = (place / f"{image_id}{suffix}" for place in places for suffix in _SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
-
-
-class _Pictures:
-    """Copies of the images that private pages show, each once."""
-
-    def __init__(self, site: Path, images: Path) -> None:
-        self._folder = site / _IMAGES
-        self._images = images
-        self._kept: set[Path] = set()
-
-    def find(self, image_id: str, split: str | None) -> str | None:
-        """Return the address of an image from the page of a run."""
-        source = find_image(self._images, image_id, split)
-        if source is None:
-            return None
-        target = self._folder / source.name
-        if target not in self._kept:
-            self._folder.mkdir(exist_ok=True)
-            shutil.copyfile(source, target)
-            self._kept.add(target)
-        return str(_UP / _IMAGES / target.name)
-
-    def remove_others(self) -> None:
-        """Remove the pictures of an earlier site that no page shows any more."""
-        for path in self._folder.glob("*"):
-            if path not in self._kept:
-                path.unlink()
-
-
-def _page(
-    leaderboard: Leaderboard,
-    board: Board,
-    standing: Standing,
-    *,
-    private: bool,
-    picture: Callable[[str, str | None], str | None] | None,
-) -> str:
-    entry = standing.entry
-    return run_page(
-        entry.report,
-        title=entry.name,
-        private=private,
-        board=board,
-        standing=standing,
-        worst=_worst(leaderboard, board, standing) if private else (),
-        picture=(lambda image_id: picture(image_id, board.split)) if picture else None,
-        home=str(_UP / "index.html"),
-    )
-
-
 def _worst(leaderboard: Leaderboard, board: Board, standing: Standing) -> tuple[WorstImage, ...]:
-    truth = leaderboard.truths[board.task]
     source = load_run(leaderboard.submissions[standing.entry.name], split=board.split)
     table = read_run(source, leaderboard.edition, board.task)
-    return worst_images(standing.entry.report, table, truth, board.primary)
+    return worst_images(standing.entry.report, table, leaderboard.truths[board.task], board.primary)
 
 
-def _remove_others(folder: Path, written: set[Path]) -> None:
-    """Remove pages that were not written this time, and folders that are empty then."""
-    for path in sorted(_below(folder), reverse=True):
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
-        elif path.suffix == ".html" and path not in written:
+def _copied_pictures(
+    worst: tuple[WorstImage, ...], split: str | None, images: Path, target: Path
+) -> dict[str, Path]:
+    """Copy the pictures that a page shows, those that are there; return the copies by image id."""
+    copies = {}
+    for item in worst:
+        source = find_image(images, item.image_id, split)
+        if source is not None:
+            copies[item.image_id] = target / source.name
+            target.mkdir(exist_ok=True)
+            shutil.copyfile(source, copies[item.image_id])
+    return copies
+
+
+def _remove_others(folder: Path, keep: set[Path]) -> None:
+    """Remove pages and pictures that were not written this time, and folders that are empty then."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            _remove_empty(path)
+        elif path not in keep and path.suffix in {".html", ".jpg", ".jpeg", ".png"}:
             path.unlink()
+    _remove_empty(folder)
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        yield from (Path(place, name) for name in (*folders, *names))
+def _remove_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

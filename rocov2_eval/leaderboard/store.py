@@ -15,25 +15,34 @@ import sqlite3
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 
-from rocov2_eval.concept_errors import ConceptCount, ConceptErrors
+from rocov2_eval.concept_errors import ConceptErrors
 from rocov2_eval.errors import MissingResource
-from rocov2_eval.records import Finding, Interval, MetricResult, SampleScores
-from rocov2_eval.reporters import result_document
+from rocov2_eval.records import Finding, MetricResult, SampleScores, Task
 from rocov2_eval.scoring import Group, Report
 from rocov2_eval.truth import Truth
 
 FILE_NAME = "scores.sqlite3"
 _OWNER = 0x526F4376  # "RoCv": by this number a store of ours is told from another program's database
-_LAYOUT = 1  # raised when a row changes its meaning: older rows are then dropped
+_LAYOUT = 2  # raised when a row changes its meaning: older rows are then dropped
 _BUSY_SECONDS = 120.0
-_UNREADABLE = (ValueError, KeyError, TypeError, EOFError, OSError, zlib.error, zipfile.BadZipFile)
+_UNREADABLE = (
+    msgspec.MsgspecError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    OSError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 _TABLE = """
 CREATE TABLE IF NOT EXISTS scores (
     run TEXT NOT NULL,
@@ -52,16 +61,43 @@ class Key:
     """Everything that decides the scores of a run.
 
     Attributes:
-        run: SHA-256 of its CSV's bytes.
-        truth: SHA-256 over those of the truth files.
-        edition: Whose rules.
-        signature: Of every metric, and how intervals and groups are made.
+        run: SHA-256 of the bytes of its CSV file.
+        truth: SHA-256 over the digests of the truth files.
+        edition: Name of the edition whose rules it is scored by.
+        signature: Signature of every metric, and how intervals and groups are made.
     """
 
     run: str
     truth: str
     edition: str
     signature: str
+
+
+class _Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of a report neither the key nor the truth says, but for the score of each image."""
+
+    edition: str
+    task: Task
+    split: str | None
+    notes: tuple[str, ...]
+    metrics: dict[str, MetricResult]
+    not_computed: dict[str, str]
+    concept_errors: ConceptErrors | None
+    breakdowns: dict[str, tuple[Group, ...]]
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of the store.
+
+    Attributes:
+        place: Path by which the findings name the run.
+        findings: Findings of the run and of the truth.
+        result: The scores; None for a run that was rejected.
+    """
+
+    place: str
+    findings: tuple[Finding, ...]
+    result: _Result | None
 
 
 def truth_digest(truth: Truth) -> str:
@@ -101,7 +137,7 @@ class ScoreStore:
         """Return what is known of a run: its report, the findings that rejected it, or None.
 
         Args:
-            key: Whose scores.
+            key: What decides the scores of the run.
             place: Path that findings and report shall name: the same run may have moved.
             truth: The truth of the key.
 
@@ -116,34 +152,47 @@ class ScoreStore:
             ).fetchone()
             if row is None:
                 return None
-            document = json.loads(row[0])
-            if row[1] is None:
-                return _findings(document["findings"], document["place"], place)
-            return report_of(document, _unpacked(row[1]), place=place, run=key.run, truth=truth)
-        except (sqlite3.DatabaseError, *_UNREADABLE) as error:
+            document = msgspec.convert(json.loads(row[0]), _Document)
+            findings = tuple(
+                replace(item, path=place) if item.path == document.place else item
+                for item in document.findings
+            )
+            if document.result is None:
+                return findings
+            samples = _unpacked(row[1])
+            return Report(
+                run=(place, key.run),
+                truth=truth.inputs,
+                samples={name: samples[name] for name in document.result.metrics},
+                image_ids=truth.table.image_ids,
+                findings=findings,
+                **msgspec.structs.asdict(document.result),
+            )
+        except (sqlite3.DatabaseError, msgspec.ValidationError, *_UNREADABLE) as error:
             raise self._unusable(error) from None
 
     def write(self, key: Key, known: Report | Sequence[Finding], *, place: str) -> None:
         """Keep the scores of a run, or the findings that rejected it.
 
         Args:
-            key: Whose scores.
-            known: Its report, or its findings.
+            key: What decides the scores of the run.
+            known: The report of the run, or its findings.
             place: Path by which they name the run.
 
         Raises:
             MissingResource: The file cannot be written.
         """
         if isinstance(known, Report):
-            document: object = result_document(known)
+            values = {name: getattr(known, name) for name in _Result.__struct_fields__}
+            document = _Document(place=place, findings=known.findings, result=_Result(**values))
             samples = _packed(known.samples)
         else:
-            document, samples = {"place": place, "findings": [asdict(item) for item in known]}, None
-        text = json.dumps(document, allow_nan=False)
+            document, samples = _Document(place=place, findings=tuple(known), result=None), None
+        text = json.dumps(msgspec.to_builtins(document), allow_nan=False)
         try:
             self._connection.execute(
                 "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)",
-                (key.run, key.truth, key.edition, key.signature, text, samples),
+                (*astuple(key), text, samples),
             )
         except sqlite3.DatabaseError as error:
             raise self._unusable(error) from None
@@ -160,74 +209,6 @@ class ScoreStore:
         return MissingResource(
             f"{self._path} cannot be used ({error}): {remedy}, or name another file with --store"
         )
-
-
-def report_of(
-    document: Mapping[str, Any], samples: Mapping[str, SampleScores], *, place: str, run: str, truth: Truth
-) -> Report:
-    """Return the report that `reporters.result_document` made a document of.
-
-    Args:
-        document: The result.json.
-        samples: Score of each image by output name, in truth order.
-        place: Path of the run, which the document does not decide.
-        run: SHA-256 of the run.
-        truth: The truth it was scored against.
-    """
-    errors = document["concept_errors"]
-    signatures = {name: entry["signature"] for name, entry in document["metrics"].items()}
-    return Report(
-        edition=document["edition"],
-        task=document["task"],
-        split=document["split"],
-        notes=tuple(document["official"]["notes"]),
-        run=(place, run),
-        truth=truth.inputs,
-        metrics={name: _result(entry, entry["signature"]) for name, entry in document["metrics"].items()},
-        samples={name: samples[name] for name in document["metrics"]},
-        image_ids=truth.table.image_ids,
-        not_computed=document["not_computed"],
-        concept_errors=_concept_errors(errors) if errors else None,
-        breakdowns={
-            facet: tuple(_group(group, signatures) for group in groups)
-            for facet, groups in document["breakdowns"].items()
-        },
-        findings=_findings(document["findings"]["list"], document["inputs"]["run"]["path"], place),
-    )
-
-
-def _result(entry: Mapping[str, Any], signature: str, images: int | None = None) -> MetricResult:
-    ends = Interval(low=entry["low"], high=entry["high"]) if entry["low"] is not None else None
-    unscored = entry["unscored"] if images is None else images - entry["n"]
-    return MetricResult(
-        mean=entry["mean"], interval=ends, n=entry["n"], unscored=unscored, signature=signature
-    )
-
-
-def _group(group: Mapping[str, Any], signatures: Mapping[str, str]) -> Group:
-    return Group(
-        name=group["group"],
-        images=group["images"],
-        metrics={
-            name: _result(entry, signatures[name], group["images"])
-            for name, entry in group["metrics"].items()
-        },
-    )
-
-
-def _concept_errors(errors: Mapping[str, Any]) -> ConceptErrors:
-    return ConceptErrors(
-        micro_f1=errors["micro_f1"],
-        macro_f1=errors["macro_f1"],
-        missed=tuple(ConceptCount(**item) for item in errors["missed"]),
-        invented=tuple(ConceptCount(**item) for item in errors["invented"]),
-    )
-
-
-def _findings(items: Sequence[Mapping[str, Any]], recorded: str, place: str) -> tuple[Finding, ...]:
-    """Return findings with the present path of the run in the place of the recorded one."""
-    found = [Finding(**item) for item in items]
-    return tuple(replace(item, path=place) if item.path == recorded else item for item in found)
 
 
 def _packed(samples: Mapping[str, SampleScores]) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,22 +11,23 @@ from pathlib import Path
 import numpy as np
 
 from rocov2_eval import models
-from rocov2_eval.cache import Notify
+from rocov2_eval.editions import Edition, caption_rules
 from rocov2_eval.encoders import (
     PRECISIONS,
     Arena,
     Encoder,
     Float32Array,
-    Progress,
     TextEncoder,
     Tokens,
-    no_progress,
     open_encoder,
 )
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.records import BoolArray, FloatArray, IntArray, SampleScores
+from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
+from rocov2_eval.shelf.progress import Notify, Progress, silent
 from rocov2_eval.textnorm import NORMALISERS, normalise
+from rocov2_eval.truth import Truth
 
 OUTPUTS = ("bertscore_f1", "bertscore_precision", "bertscore_recall")
 
@@ -40,14 +42,14 @@ class BertScoreOptions(Options):
         idf: Tokens weigh by their inverse document frequency over all normalised references.
         idf_corpus: Digest of those references, None without idf: scores weighed by other references are not
             comparable.
-        norm: Key of `textnorm.NORMALISERS`.
-        precision: `fp32` is what the challenge computes in.
+        norm: How captions are normalised first, a key of `textnorm.NORMALISERS`.
+        precision: Arithmetic of the encoder; the challenge computes in `fp32`.
         skip_id_rows: The reader skipped ids that hold the capitals `ID` (2023 and 2024); named here because
             it moves the number.
         both_empty: Score where both captions are empty after normalisation.
     """
 
-    encoder: str = "deberta-xlarge-mnli"
+    encoder: str = OFFICIAL_ENCODER
     layer: int | None = None
     idf: bool = False
     idf_corpus: str | None = None
@@ -66,18 +68,45 @@ class BertScoreOptions(Options):
 DEFAULT = BertScoreOptions()
 
 
+def options_of(settings: Settings, truth: Truth) -> BertScoreOptions:
+    """Return the options that edition and user prescribe."""
+    rules = caption_rules(settings.edition)
+    return BertScoreOptions(
+        encoder=settings.encoder,
+        idf=rules.idf,
+        idf_corpus=_corpus_digest(truth, rules.norm) if rules.idf else None,
+        norm=rules.norm,
+        precision=settings.precision,
+        skip_id_rows=rules.dialect.skips_id_rows,
+    )
+
+
+def is_offered(edition: Edition) -> bool:
+    """Tell whether an edition scores captions by BERTScore."""
+    return edition.captions is not None
+
+
+def notes(options: BertScoreOptions) -> Iterator[str]:
+    """Say what differs from the official encoder; the options are those before `identified`."""
+    row = models.ENCODERS.get(options.encoder)
+    if row is None or not row.official:
+        yield f"BERTScore with encoder {options.encoder} is not comparable with official scores"
+    if options.precision != "fp32":
+        yield f"BERTScore in {options.precision}: the official precision is fp32"
+
+
 def load(
     options: BertScoreOptions,
     *,
     device: str = "auto",
     cache: Path | None = None,
-    progress: Progress = no_progress,
-    notify: Notify,
+    progress: Progress = silent,
+    notify: Notify = silent,
 ) -> AbstractContextManager[TextEncoder]:
     """Open the encoder that the options name, before `identified` was applied to them.
 
     Args:
-        options: Of which `encoder`, `layer` and `precision` count.
+        options: Encoder, layer and precision; the rest does not count.
         device: One of `encoders.DEVICES`.
         cache: Folder of the embedding cache, None for no cache.
         progress: Called with the tokens encoded so far and in all.
@@ -97,6 +126,11 @@ def load(
 def identified(options: BertScoreOptions, encoder: TextEncoder) -> BertScoreOptions:
     """Return the options as the signature shows them: with the identity and layer of what was loaded."""
     return replace(options, encoder=encoder.identity, layer=encoder.layer)
+
+
+def digest(options: BertScoreOptions) -> str:
+    """Name by content the weights that `load` would open."""
+    return f"weights:{models.weights_digest(models.require(options.encoder))}"
 
 
 def score(
@@ -184,6 +218,12 @@ def f1(precision: FloatArray, recall: FloatArray) -> FloatArray:
     return np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=is_divisor)
 
 
+def _corpus_digest(truth: Truth, norm: str) -> str:
+    """Return 12 hexadecimal digits of the SHA-256 of the normalised references."""
+    corpus = "\0".join(normalise([cell or "" for cell in truth.table.cells], norm))
+    return hashlib.sha256(corpus.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
 def _outputs(
     precision: FloatArray, recall: FloatArray, is_both_empty: BoolArray, both_empty: float
 ) -> dict[str, SampleScores]:
@@ -204,15 +244,20 @@ def _weighted_mean(best: Float32Array, weights: FloatArray) -> float:
 METRIC = Metric(
     name="bertscore",
     outputs=OUTPUTS,
+    needs="captions",
+    columns=lambda inputs: inputs.captions,
     score=score,
     options=BertScoreOptions,
+    options_of=options_of,
     revision=1,
     # Of precision and recall; 2PR/(P+R) of opposite signs has none, in bert-score as here. An encoder whose
     # vectors of captions share a direction does not come near.
     bounds=(-1.0, 1.0),
     identity=1.0,
-    needs="captions",
+    is_offered=is_offered,
+    notes=notes,
     load=load,
     identify=identified,
+    digest=digest,
     source="Tiiiger/bert_score 0.3.13; Zhang et al. 2020, BERTScore: Evaluating Text Generation with BERT",
 )

@@ -11,6 +11,8 @@ import numpy as np
 from rocov2_eval.align import common_concepts
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.records import BoolArray, ConceptSets, FloatArray, IntArray, SampleScores
+from rocov2_eval.settings import Settings
+from rocov2_eval.truth import Truth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +23,8 @@ class ConceptF1Options(Options):
         empty_reference: `scored` takes an image without concepts like any other: its set holds the empty
             string. `unscored` leaves it out of the mean (2018).
         strip: The reader removed blanks around concepts; named here because it moves the number.
-        skip_id_rows: So does the reader's skipping of ids that hold the capitals `ID` (2023 to 2026).
+        skip_id_rows: The reader skipped ids that hold the capitals `ID` (2023 to 2026); named here because it
+            moves the number.
     """
 
     empty_reference: Literal["scored", "unscored"] = "scored"
@@ -34,6 +37,16 @@ class ConceptF1Options(Options):
 
 
 DEFAULT = ConceptF1Options()
+
+
+def options_of(settings: Settings, _: Truth) -> ConceptF1Options:
+    """Return the options that the edition prescribes."""
+    rules = settings.edition.concepts
+    return ConceptF1Options(
+        empty_reference=rules.empty_reference,
+        strip=rules.strip,
+        skip_id_rows=rules.dialect.skips_id_rows,
+    )
 
 
 def score(
@@ -99,11 +112,13 @@ def _is_blank(sets: ConceptSets) -> BoolArray:
 METRIC = Metric(
     name="concept_f1",
     outputs=("concept_f1", "concept_precision", "concept_recall"),
+    needs="concepts",
+    columns=lambda inputs: inputs.concepts[:2],
     score=score,
     options=ConceptF1Options,
+    options_of=options_of,
     revision=1,
     bounds=(0.0, 1.0),
     identity=1.0,
-    needs="concepts",
     source="ImageCLEFmedical Caption evaluators 2018 to 2026, see docs/editions.md",
 )

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from rocov2_eval.align import select
-from rocov2_eval.editions import SCORED_MANUAL_CUIS
-from rocov2_eval.metric import Metric, Options
+from rocov2_eval.editions import SCORED_MANUAL_CUIS, Edition
+from rocov2_eval.metric import Inputs, Metric, Options
 from rocov2_eval.metrics.concept_f1 import f1, masked, overlap
 from rocov2_eval.records import ConceptSets, SampleScores
+from rocov2_eval.settings import Settings
+from rocov2_eval.truth import Truth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,8 @@ class ConceptF1ManualOptions(Options):
 
     Attributes:
         cuis: The concepts that count: 14 in 2024, with optical coherence tomography 15 since 2025.
-        skip_id_rows: The reader skipped ids that hold the capitals `ID`; named since it moves the number.
+        skip_id_rows: The reader skipped ids that hold the capitals `ID`; named here because it moves the
+            number.
     """
 
     cuis: tuple[str, ...] = SCORED_MANUAL_CUIS
@@ -28,6 +31,22 @@ class ConceptF1ManualOptions(Options):
 
 
 DEFAULT = ConceptF1ManualOptions()
+
+
+def options_of(settings: Settings, _: Truth) -> ConceptF1ManualOptions:
+    """Return the options that the edition prescribes."""
+    rules = settings.edition.concepts
+    return ConceptF1ManualOptions(cuis=rules.manual_cuis, skip_id_rows=rules.dialect.skips_id_rows)
+
+
+def is_offered(edition: Edition) -> bool:
+    """Tell whether an edition has a secondary score."""
+    return bool(edition.concepts.manual_cuis)
+
+
+def lacks(_: Settings, truth: Truth) -> str | None:
+    """Say where the manual concepts would have to lie."""
+    return None if truth.manual is not None else f"no concepts_manual.csv beside {truth.table.path}"
 
 
 def score(
@@ -56,14 +75,23 @@ def score(
     return {"concept_f1_manual": masked(values, sizes[1] > 0)}
 
 
+def _columns(inputs: Inputs) -> tuple[ConceptSets, ConceptSets]:
+    run, _, manual = inputs.concepts
+    return run, manual
+
+
 METRIC = Metric(
     name="concept_f1_manual",
     outputs=("concept_f1_manual",),
+    needs="concepts",
+    columns=_columns,
     score=score,
     options=ConceptF1ManualOptions,
+    options_of=options_of,
     revision=1,
     bounds=(0.0, 1.0),
     identity=1.0,
-    needs="concepts",
+    is_offered=is_offered,
+    lacks=lacks,
     source="taubsity/clef-caption-evaluation@3a2a5ec (2024), @ce13086 (2025), -2026@9966c13",
 )

@@ -15,9 +15,12 @@ import numpy as np
 from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cpdist
 
+from rocov2_eval.editions import Edition, caption_rules
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.records import FloatArray, IntArray, SampleScores
+from rocov2_eval.settings import Settings
 from rocov2_eval.textnorm import NORMALISERS, normalise
+from rocov2_eval.truth import Truth
 
 # Lin (2004), "ROUGE: a package for automatic evaluation of summaries"; words as google-research's tokenizer
 # cuts them: lower-cased, everything but a-z and 0-9 separates.
@@ -31,7 +34,7 @@ class RougeOptions(Options):
     """Options of ROUGE.
 
     Attributes:
-        norm: Key of `textnorm.NORMALISERS`, applied first.
+        norm: How captions are normalised first, a key of `textnorm.NORMALISERS`.
         both_empty: Score where nothing is left of both captions; rouge-score itself gives 0, the official
             evaluators mean 1.
         skip_id_rows: The reader skipped ids that hold the capitals `ID` (2023 and 2024); named here because
@@ -52,6 +55,17 @@ class RougeOptions(Options):
 
 
 DEFAULT = RougeOptions()
+
+
+def options_of(settings: Settings, _: Truth) -> RougeOptions:
+    """Return the options that the edition prescribes."""
+    rules = caption_rules(settings.edition)
+    return RougeOptions(norm=rules.norm, skip_id_rows=rules.dialect.skips_id_rows)
+
+
+def is_offered(edition: Edition) -> bool:
+    """Tell whether an edition scores captions by ROUGE."""
+    return edition.captions is not None
 
 
 def score(
@@ -150,11 +164,14 @@ def _f_measure(common: IntArray, lengths: IntArray, order: int) -> FloatArray:
 METRIC = Metric(
     name="rouge",
     outputs=("rouge1", "rouge2", "rougeL"),
+    needs="captions",
+    columns=lambda inputs: inputs.captions,
     score=score,
     options=RougeOptions,
+    options_of=options_of,
     revision=1,
     bounds=(0.0, 1.0),
     identity=None,  # ROUGE-2 of a one-word caption against itself is 0
-    needs="captions",
+    is_offered=is_offered,
     source="rouge-score 0.1.2, use_stemmer=False; Lin (2004)",
 )

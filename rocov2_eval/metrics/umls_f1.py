@@ -7,7 +7,7 @@ loaded, so that the scores of one pack stand beside those of the same pack alone
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,13 +18,17 @@ from rocov2_eval.concept_extraction import (
     ConceptExtractor,
     MedcatExtractor,
     Mention,
-    Progress,
     medcat_version,
     open_pack,
+    pack_identity,
 )
+from rocov2_eval.editions import MEDCAT_F1, Edition
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.records import FloatArray, SampleScores
+from rocov2_eval.settings import Settings
+from rocov2_eval.shelf.progress import Progress, silent
+from rocov2_eval.truth import Truth
 
 OUTPUTS = ("umls_f1", "umls_precision", "umls_recall")
 _TYPE = re.compile(r"T\d{3}", re.ASCII)
@@ -61,18 +65,41 @@ class UmlsF1Options(Options):
 DEFAULT = UmlsF1Options()
 
 
+def options_of(settings: Settings, _: Truth) -> UmlsF1Options:
+    """Return the options that the user asks for."""
+    return UmlsF1Options(pack=settings.concept_model, types=tuple(sorted(set(settings.concept_types))))
+
+
+def is_offered(edition: Edition) -> bool:
+    """Tell whether an edition has a MedCAT F1, or is our own, which has this one."""
+    return edition.captions is not None and edition.captions.umls_f1
+
+
+def lacks(settings: Settings, _: Truth) -> str | None:
+    """Say how a model pack is named: none is free to come with this toolkit."""
+    return None if settings.concept_model else "needs a model pack of MedCAT: --concept-model PACK"
+
+
+def notes(_: UmlsF1Options) -> Iterator[str]:
+    """Say that no pack which can be had gives the official score."""
+    yield (
+        "umls_f1 is not comparable with the official MedCAT F1, which takes MedCAT 1 and a model pack "
+        "that may not be redistributed"
+    )
+
+
 def load(
     options: UmlsF1Options,
     *,
     device: str = "cpu",  # noqa: ARG001  every model is opened alike
     cache: Path | None = None,  # noqa: ARG001
-    progress: Progress | None = None,
+    progress: Progress = silent,
     notify: object = None,  # noqa: ARG001
 ) -> AbstractContextManager[MedcatExtractor]:
     """Open the model pack that the options name, before `identified` was applied to them.
 
     Args:
-        options: Of which `pack`, `types` and `nested` count.
+        options: Model pack, semantic types and nesting; the rest does not count.
         device: Not used.
         cache: Not used.
         progress: Called with the texts read so far and in all.
@@ -91,6 +118,11 @@ def identified(options: UmlsF1Options, extractor: ConceptExtractor) -> UmlsF1Opt
     return replace(options, pack=extractor.identity, medcat=medcat_version())
 
 
+def digest(options: UmlsF1Options) -> str:
+    """Name by content the pack that `load` would open, and the library that reads it."""
+    return f"pack:{pack_identity(Path(str(options.pack)))}|medcat:{medcat_version()}"
+
+
 def score(
     candidates: Sequence[str],
     references: Sequence[str],
@@ -104,8 +136,8 @@ def score(
     Args:
         candidates: n captions.
         references: n captions.
-        options: Of which `both_empty` counts; the rest says what `resource` finds.
-        resource: What `load` opens.
+        options: The score of two empty captions; the rest says what `resource` finds.
+        resource: The extractor that `load` opens.
 
     Raises:
         ValueError: Candidates and references differ in number, or there is no extractor.
@@ -150,13 +182,21 @@ def _quotient(dividend: FloatArray, divisor: FloatArray) -> FloatArray:
 METRIC = Metric(
     name="umls_f1",
     outputs=OUTPUTS,
+    needs="captions",
+    columns=lambda inputs: inputs.captions,
     score=score,
     options=UmlsF1Options,
+    options_of=options_of,
     revision=1,
     bounds=(0.0, 1.0),
     identity=None,  # 0 for a caption without concepts
-    needs="captions",
+    is_offered=is_offered,
+    request="concept_model",
+    lacks=lacks,
+    stands_for=MEDCAT_F1,
+    notes=notes,
     load=load,
     identify=identified,
+    digest=digest,
     source="MedCAT F1 of taubsity/clef-caption-evaluation-2026@9966c13; Kraljevic et al. 2021, MedCAT",
 )

@@ -12,40 +12,33 @@ import numpy as np
 from markupsafe import Markup
 
 from rocov2_eval.metrics import main_outputs
-from rocov2_eval.pages.charts import histogram
-from rocov2_eval.pages.disclosure import (
-    FEWEST_IN_PUBLIC_HISTOGRAM,
-    PRIVATE_BINS,
-    PUBLIC_BINS,
-    public_findings,
-)
-from rocov2_eval.pages.rendering import policy_of, render
+from rocov2_eval.pages.disclosure import FEWEST_IN_PUBLIC_HISTOGRAM, PRIVATE_BINS, PUBLIC_BINS
 from rocov2_eval.pages.tables import (
-    FACET_TITLES,
     TASK_TITLES,
-    Row,
-    Table,
-    cells_of,
+    breakdown,
     faults_of,
     file_name,
-    marked,
+    page,
     signatures_of,
     title_of,
 )
 from rocov2_eval.ranking import Board, Standing
-from rocov2_eval.records import Finding
+from rocov2_eval.records import Finding, FloatArray
+from rocov2_eval.rendering.svg import Bin, histogram
 from rocov2_eval.scoring import Report
 from rocov2_eval.worst_images import WorstImage
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One of the worst images with its picture, if there is one, and what both sides say.
+class Card:
+    """One of the worst images with its picture, if there is one, and the answers of both sides.
 
     Attributes:
-        image: The image, its score and texts.
-        picture: Address of the picture, None where there is none.
-        matched, missed, invented: Concepts of both, of the truth alone, of the run alone; empty for captions.
+        image: The image with its score and the texts of both sides.
+        picture: Address of the picture; None where there is none.
+        matched: Concepts of the run that the truth has too; none for captions.
+        missed: Concepts of the truth that the run has not; none for captions.
+        invented: Concepts of the run that the truth has not; none for captions.
     """
 
     image: WorstImage
@@ -70,68 +63,47 @@ def run_page(
     """Return the page of one run.
 
     Args:
-        report: Its scores.
+        report: The scores of the run.
         title: Heading of the page.
         private: For the organisers: with the truth, the worst images and the contact.
-        board: Its ranking, if it has one.
-        standing: Its place there.
-        metadata: Its submission.json, else that of the standing.
-        worst: The images that it does worst on; left out of a public page.
+        board: The ranking of the run, if it has one.
+        standing: The place of the run in that ranking.
+        metadata: The submission.json of the run; else that of the standing.
+        worst: The images that the run does worst on; left out of a public page.
         picture: Returns a relative or `data:` address for an image id, None where there is no picture.
         home: Address of the front page.
     """
     about = metadata if metadata is not None else standing.entry.metadata if standing else {}
-    found = list(report.findings) if private else public_findings(report.findings, report.truth)
-    return render(
+    outputs = main_outputs(report.metrics)
+    return page(
         "run.html",
         title=title,
         private=private,
-        policy=policy_of(),
+        home=home,
         report=report,
         task=TASK_TITLES[report.task],
         board=board,
         standing=standing,
         about=_about(about, private=private),
-        outputs=main_outputs(report.metrics),
+        outputs=outputs,
         not_computed=_not_computed(report, private=private),
         distributions=_distributions(report, private=private),
-        breakdowns=_run_breakdowns(report, private=private),
+        breakdowns=[
+            breakdown(facet, dict.fromkeys(outputs, groups), outputs, private=private, marks=True)
+            for facet, groups in report.breakdowns.items()
+        ],
         errors=report.concept_errors if private else None,
-        worst=[_shown(item, report, picture) for item in worst] if private else [],
-        faults=faults_of(found, private=private),
-        kept_back=len(report.findings) - len(found),
+        worst=[_card(item, report, picture) for item in worst] if private else [],
+        faults=faults_of(report.findings, report.truth, private=private),
         signatures=signatures_of(report),
         inputs=[report.run, *report.truth] if private else [(file_name(report.run[0]), report.run[1])],
-        home=home,
     )
 
 
-def findings_page(title: str, found: Sequence[Finding], *, message: str | None = None) -> str:
-    """Return a page of findings for participants; what speaks of the truth is left out and counted."""
-    shown = public_findings(found)
-    return render(
-        "findings.html",
-        title=title,
-        private=False,
-        policy=policy_of(),
-        faults=faults_of(shown, private=False),
-        kept_back=len(found) - len(shown),
-        message=message,
-    )
-
-
-def _run_breakdowns(report: Report, *, private: bool) -> list[Table]:
-    """Return a table for each facet: groups by main scores, with intervals."""
-    outputs = main_outputs(report.metrics)
-    tables = []
-    for facet, groups in report.breakdowns.items():
-        columns = [marked(cells_of(groups, output, private)) for output in outputs]
-        rows = tuple(
-            Row(name=group.name, images=group.images, cells=tuple(column[group.name] for column in columns))
-            for group in groups
-        )
-        tables.append(Table(title=FACET_TITLES.get(facet, facet), header=outputs, rows=rows))
-    return tables
+def findings_page(title: str, findings: Sequence[Finding], *, message: str | None = None) -> str:
+    """Return a page of findings for participants; what is about the truth is left out and counted."""
+    faults = faults_of(findings, private=False)
+    return page("findings.html", title=title, private=False, faults=faults, message=message)
 
 
 def _distributions(report: Report, *, private: bool) -> dict[str, Markup | None]:
@@ -142,16 +114,21 @@ def _distributions(report: Report, *, private: bool) -> dict[str, Markup | None]
         values = scores.values[scores.scored]
         if not len(values):
             continue
-        if not private and len(values) < FEWEST_IN_PUBLIC_HISTOGRAM:
-            pictures[name] = None
-            continue
-        # Fixed ends: those of the scores themselves would be the scores of two images.
-        ends = (-1.0 if values.min() < 0 else 0.0, 1.0)
+        few = not private and len(values) < FEWEST_IN_PUBLIC_HISTOGRAM
         bins = PRIVATE_BINS if private else PUBLIC_BINS
-        counts, _ = np.histogram(np.clip(values, *ends), bins=bins, range=ends)
-        title = f"Images by {title_of(name)}"
-        pictures[name] = histogram(counts.tolist(), ends, title=title, key=f"histogram-{name}")
+        pictures[name] = None if few else _histogram(values, name, bins)
     return pictures
+
+
+def _histogram(values: FloatArray, output: str, bins: int) -> Markup:
+    # Fixed ends: those of the scores themselves would be the scores of two images.
+    ends = (-1.0 if (values < 0).any() else 0.0, 1.0)
+    counts, edges = np.histogram(np.clip(values, *ends), bins=bins, range=ends)
+    bars = [
+        Bin(label="", words=f"{low:.2f} to {high:.2f}", number=int(count))
+        for count, low, high in zip(counts, edges, edges[1:], strict=False)
+    ]
+    return histogram(bars, title=f"Images by {title_of(output)}", key=f"histogram-{output}", ends=ends)
 
 
 def _not_computed(report: Report, *, private: bool) -> dict[str, str]:
@@ -189,15 +166,15 @@ def _link(address: object) -> str | None:
     return text if parts.scheme in {"http", "https"} and parts.hostname else None
 
 
-def _shown(item: WorstImage, report: Report, picture: Callable[[str], str | None] | None) -> Shown:
+def _card(item: WorstImage, report: Report, picture: Callable[[str], str | None] | None) -> Card:
     address = _own_picture(picture(item.image_id)) if picture else None
     if report.task == "captions":
-        return Shown(image=item, picture=address)
+        return Card(image=item, picture=address)
     given, wanted = (
         {cui.strip().upper(): None for cui in cell.split(";") if cui.strip()}
         for cell in (item.candidate, item.reference)
     )
-    return Shown(
+    return Card(
         image=item,
         picture=address,
         matched=tuple(cui for cui in wanted if cui in given),

@@ -1,20 +1,32 @@
-"""What several pages show: groups of images with their scores, findings by rule, titles."""
+"""What several pages show: breakdowns, findings by rule, titles; and how a template is filled."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+from urllib.parse import quote
 
+from jinja2 import Environment
 from markupsafe import Markup
 
 from rocov2_eval.findings import RULES
-from rocov2_eval.pages.charts import Range, interval_mark, span
-from rocov2_eval.pages.disclosure import withheld_groups
+from rocov2_eval.pages.charts import interval_mark, score_text, span
+from rocov2_eval.pages.disclosure import (
+    FEWEST_IN_PUBLIC_HISTOGRAM,
+    FEWEST_IN_PUBLIC_MEAN,
+    public_findings,
+    public_value,
+    secret_groups,
+)
+from rocov2_eval.ranking import Standing
 from rocov2_eval.records import Finding, MetricResult
+from rocov2_eval.rendering import html
 from rocov2_eval.scoring import Group, Report
 
-_PLACES_SHOWN = 20  # findings listed of one rule
+_MOST_PLACES = 20  # findings listed of one rule
 _TITLES: Mapping[str, str] = {
     "concept_f1": "F1",
     "concept_precision": "Precision",
@@ -30,7 +42,7 @@ _TITLES: Mapping[str, str] = {
     "umls_precision": "UMLS precision",
     "umls_recall": "UMLS recall",
 }
-FACET_TITLES: Mapping[str, str] = {
+_FACET_TITLES: Mapping[str, str] = {
     "modality": "modality",
     "region": "body region",
     "direction": "X-ray direction",
@@ -44,37 +56,34 @@ class Cell:
     """A score in a table of groups.
 
     Attributes:
-        result: None where it is withheld or there is none.
-        is_withheld: The mean is over too few images for a public page.
-        mark: Picture of its interval, None where there is none.
+        result: The score; None where it is secret or there is none.
+        is_secret: The score may not stand on a public page, because the mean is over too few images.
+        mark: Picture of the interval; None where there is none.
     """
 
-    result: MetricResult | None
-    is_withheld: bool
+    result: MetricResult | None = None
+    is_secret: bool = False
     mark: Markup | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Row:
-    """A group of images in a breakdown, with one cell for each run or each score."""
+class Breakdown:
+    """The scores of groups of images.
 
-    name: str
-    images: int
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Table:
-    """A breakdown."""
+    Attributes:
+        title: What the images are grouped by.
+        header: A run or a score for each column of cells.
+        rows: Each group with one cell a column.
+    """
 
     title: str
     header: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[tuple[Group, tuple[Cell, ...]], ...]
 
     @property
-    def withholds(self) -> bool:
-        """Tell whether any mean is withheld."""
-        return any(cell.is_withheld for row in self.rows for cell in row.cells)
+    def has_secrets(self) -> bool:
+        """Tell whether any mean is left out."""
+        return any(cell.is_secret for _, cells in self.rows for cell in cells)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +91,12 @@ class Fault:
     """The findings of one rule.
 
     Attributes:
-        code, severity, title, fix: Of the rule.
-        places: Where and what, at most `_PLACES_SHOWN`.
-        more: How many are not listed.
+        code: Code of the rule.
+        severity: `error` or `warning`.
+        title: What the rule says.
+        fix: How to mend the file.
+        places: Where and what of each finding, at most `_MOST_PLACES`.
+        more: Number of findings that are not listed.
     """
 
     code: str
@@ -95,56 +107,79 @@ class Fault:
     more: int
 
 
-def cells_of(groups: Sequence[Group], output: str, private: bool) -> dict[str, Cell]:  # noqa: FBT001  passed on
-    """Return the score of each group by name, without those that may not be shown."""
-    hidden = withheld_groups(groups, output, private=private)
-    return {
-        group.name: Cell(
-            result=None if group.name in hidden else group.metrics[output], is_withheld=group.name in hidden
-        )
-        for group in groups
-    }
+@dataclass(frozen=True, kw_only=True)
+class Faults:
+    """The findings that a page shows.
+
+    Attributes:
+        rules: The findings by rule, in the order in which the rules first occur.
+        secret: Number of findings about the organisers' files, which a public page only counts.
+    """
+
+    rules: tuple[Fault, ...]
+    secret: int
 
 
-def marked(cells: Mapping[str, Cell]) -> dict[str, Cell]:
-    """Add the pictures of the intervals, on an axis that only the scores shown have a say in."""
-    ranges = {name: range_of(name, cell.result) for name, cell in cells.items() if cell.result}
-    ends = span(ranges.values())
-    return {
-        name: replace(cell, mark=interval_mark(ranges[name], ends)) if name in ranges else cell
-        for name, cell in cells.items()
-    }
+def page(template: str, *, title: str, private: bool, **values: Any) -> str:  # noqa: ANN401  of any type
+    """Return a page about scores; `values` are what its template shows and what `html.page` takes."""
+    return html.page(_templates(), template, title=title, private=private, **values)
 
 
-def range_of(label: str, result: MetricResult) -> Range:
-    """Return a score with its interval as a picture takes it."""
-    ends = result.interval
-    return Range(
-        label=label, mean=result.mean, low=ends.low if ends else None, high=ends.high if ends else None
+def breakdown(
+    facet: str, columns: Mapping[str, Sequence[Group]], outputs: Sequence[str], *, private: bool, marks: bool
+) -> Breakdown:
+    """Return a table of groups by runs or by scores.
+
+    Args:
+        facet: What the images are grouped by.
+        columns: The groups of each column by its heading; the first column names the rows.
+        outputs: The score that each column shows.
+        private: Show the means of few images too.
+        marks: Add a picture to each interval.
+    """
+    cells = [
+        _cells(groups, output, private=private, marks=marks)
+        for groups, output in zip(columns.values(), outputs, strict=True)
+    ]
+    return Breakdown(
+        title=_FACET_TITLES.get(facet, facet),
+        header=tuple(columns),
+        rows=tuple(
+            (group, tuple(column.get(group.name, Cell()) for column in cells))
+            for group in next(iter(columns.values()))
+        ),
     )
 
 
-def signatures_of(report: Report) -> tuple[str, ...]:
-    """Return the signatures of a report, each once."""
-    return tuple(dict.fromkeys(result.signature for result in report.metrics.values()))
+def faults_of(findings: Sequence[Finding], truth: Sequence[tuple[str, str]] = (), *, private: bool) -> Faults:
+    """Return the findings that a page may show.
 
-
-def faults_of(found: Sequence[Finding], *, private: bool) -> tuple[Fault, ...]:
-    """Return findings by rule, in the order in which the rules first occur."""
+    Args:
+        findings: Any findings.
+        truth: Path and SHA-256 of the truth files.
+        private: Show the findings about the truth too.
+    """
+    visible = list(findings) if private else public_findings(findings, truth)
     by_rule: dict[tuple[str, str], list[Finding]] = {}
-    for item in found:
+    for item in visible:
         by_rule.setdefault((item.code, item.severity), []).append(item)
-    return tuple(
+    rules = tuple(
         Fault(
             code=code,
             severity=severity,
             title=RULES[code].title,
             fix=RULES[code].fix,
-            places=tuple(_place(item, private=private) for item in items[:_PLACES_SHOWN]),
-            more=max(len(items) - _PLACES_SHOWN, 0),
+            places=tuple(_place(item, private=private) for item in items[:_MOST_PLACES]),
+            more=max(len(items) - _MOST_PLACES, 0),
         )
         for (code, severity), items in by_rule.items()
     )
+    return Faults(rules=rules, secret=len(findings) - len(visible))
+
+
+def signatures_of(report: Report) -> tuple[str, ...]:
+    """Return the signatures of a report, each once."""
+    return tuple(dict.fromkeys(result.signature for result in report.metrics.values()))
 
 
 def file_name(path: str) -> str:
@@ -157,8 +192,40 @@ def title_of(output: str) -> str:
     return _TITLES.get(output, output)
 
 
+def _cells(groups: Sequence[Group], output: str, *, private: bool, marks: bool) -> dict[str, Cell]:
+    """Return the score of each group by name, without those that may not be shown."""
+    secret = secret_groups(groups, output, private=private)
+    cells = {
+        group.name: Cell(is_secret=True) if group.name in secret else Cell(result=group.metrics[output])
+        for group in groups
+    }
+    if not marks:
+        return cells
+    # Only the scores that are shown have a say in the axis.
+    ends = span(cell.result for cell in cells.values() if cell.result)
+    return {
+        name: replace(cell, mark=interval_mark(cell.result, ends)) if cell.result else cell
+        for name, cell in cells.items()
+    }
+
+
 def _place(item: Finding, *, private: bool) -> tuple[str, str]:
     """Return where and what; a public page names files without their folders, which are the organisers'."""
     path = item.path if private else file_name(item.path)
     line = "" if item.line is None else f":{item.line}"
     return f"{path}{line}", item.message.replace(item.path, path) if item.path else item.message
+
+
+@cache
+def _templates() -> Environment:
+    templates = html.environment("rocov2_eval.pages")
+    templates.filters.update(
+        number=score_text, public_value=public_value, score_title=title_of, run_address=_run_address
+    )
+    templates.globals.update(fewest=FEWEST_IN_PUBLIC_MEAN, fewest_bars=FEWEST_IN_PUBLIC_HISTOGRAM)
+    return templates
+
+
+def _run_address(standing: Standing) -> str:
+    team, run = (quote(name, safe="") for name in (standing.entry.team, standing.entry.run))
+    return f"runs/{team}/{run}.html"

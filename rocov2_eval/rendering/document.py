@@ -13,7 +13,7 @@ from typing import Any, Literal
 from rocov2_eval.records import Finding, Interval
 
 Kind = Literal[
-    "text", "score", "difference", "interval", "difference_interval", "p", "count", "percent", "tiny"
+    "text", "code", "score", "difference", "interval", "difference_interval", "p", "count", "percent", "tiny"
 ]
 Value = str | int | float | bool | Interval | None
 
@@ -24,9 +24,10 @@ class Column:
 
     Attributes:
         title: Its heading.
-        kind: What its cells hold: `text`; `score`, four decimals; `difference`, four decimals with a sign;
-            `interval` and `difference_interval`, an `Interval` of such values; `p`, a p-value; `count`, a
-            whole number; `percent`, a share in [0, 1]; `tiny`, a number of any size with two digits.
+        kind: What its cells hold: `text`; `code`, a name that nobody has checked; `score`, four decimals;
+            `difference`, four decimals with a sign; `interval` and `difference_interval`, an `Interval` of
+            such values; `p`, a p-value; `count`, a whole number; `percent`, a share in [0, 1]; `tiny`, a
+            number of any size with two digits.
         key: Its name in CSV, where the title will not do.
     """
 
@@ -98,15 +99,15 @@ class Document:
     """The answer of a command.
 
     Attributes:
-        title: The first line.
+        title: The first line; empty where the findings are the whole answer.
         sections: In order.
         data: What JSON has, under the keys of its schema.
-        findings: Faults that a GitHub annotation points to.
+        findings: Faults of files, each with its place.
         path: The file that the answer is about, for GitHub; empty where there is none.
         summary: The answer in one line, for GitHub; the title where it is empty.
     """
 
-    title: str
+    title: str = ""
     sections: Sequence[Section] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     findings: Sequence[Finding] = ()

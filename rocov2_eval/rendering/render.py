@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rocov2_eval.findings import RULES
 from rocov2_eval.records import Finding
-from rocov2_eval.rendering.document import Document, Fact, Note, Section, Table
+from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table
 from rocov2_eval.rendering.values import is_number, value_text
-from rocov2_eval.shelf.csv_files import csv_text
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.csv_files import csv_text, formula_safe
+from rocov2_eval.shelf.words import counted, shorten
 
 _LONGEST = 4096  # of a cell or line: a file name may be anything
 _LATEX = {
@@ -32,17 +33,19 @@ def render(document: Document, style: str) -> str:
 def to_text(document: Document) -> str:
     """Return a document for a terminal: columns padded, numbers to the right."""
     blocks = [[_line(document.title)]] if document.title else []
+    blocks += [_finding_lines(document.findings)] if document.findings else []
     for section in document.sections:
         blocks += _text_blocks(section)
-    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+    return "".join(f"{line}\n" for block in _spaced(blocks) for line in block)
 
 
 def to_markdown(document: Document) -> str:
     """Return a document as Markdown in which no value can break out of its place."""
     parts = [f"**{markdown_cell(document.title)}**"] if document.title else []
+    parts += [markdown_table(_finding_table(document.findings))] if document.findings else []
     for section in document.sections:
         parts += _markdown_parts(section)
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n" if parts else ""
 
 
 def to_json(document: Document) -> str:
@@ -62,19 +65,18 @@ def to_latex(document: Document) -> str:
 
 def to_github(document: Document) -> str:
     """Return workflow commands that annotate the files of a pull request, and a notice with the answer."""
-    place = f" file={_property(document.path)},title=" if document.path else " title="
-    notice = f"::notice{place}{_property(document.title)}::{_data(document.summary or document.title)}\n"
-    return findings_github(document.findings) + notice
-
-
-def findings_github(findings: Iterable[Finding]) -> str:
-    """Return one workflow command a finding."""
-    return "".join(
+    lines = "".join(
         f"::{item.severity} file={_property(item.path)}"
         + (f",line={item.line}" if item.line else "")
         + f",title={item.code} {_property(RULES[item.code].title)}::{_data(item.message)}\n"
-        for item in findings
+        for item in document.findings
     )
+    if not document.title:
+        return lines
+    place = f"file={_property(document.path)}," if document.path else ""
+    answer = _data(document.summary or document.title)
+    title = document.title.removeprefix(f"{document.path}: ")
+    return f"{lines}::notice {place}title={_property(title)}::{answer}\n"
 
 
 FORMATS: Mapping[str, Callable[[Document], str]] = {
@@ -112,14 +114,21 @@ def markdown_table(table: Table) -> str:
     """Return a table as Markdown, numbers to the right."""
     head, *rows = _cells(table)
     rule = ["---:" if is_number(column.kind) else "---" for column in table.columns]
-    lines = [map(markdown_cell, head), rule, *(map(markdown_cell, row) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    writers = [markdown_code if column.kind == "code" else markdown_cell for column in table.columns]
+    body = ([write(cell) for write, cell in zip(writers, row, strict=True)] for row in rows)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [map(markdown_cell, head), rule, *body])
 
 
 def markdown_cell(text: str) -> str:
     """Return text that Markdown shows as it is and that cannot leave its cell or paragraph."""
     safe = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
     return safe.replace("\r", " ").replace("\n", " ")
+
+
+def markdown_code(text: str) -> str:
+    """Return text as code, in which no link, picture or mention of a person comes alive."""
+    safe = re.sub(r"[`|<>\r\n]", "?", text)
+    return f"`{safe}`" if safe else ""
 
 
 def note_text(note: Note) -> str:
@@ -185,7 +194,44 @@ def _line(text: str) -> str:
 
 
 def _tables(document: Document) -> Iterator[Table]:
-    return (table for section in document.sections for table in section.tables)
+    if not document.title:
+        yield _finding_table(document.findings)
+    for section in document.sections:
+        yield from section.tables
+
+
+def _finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Return one line a finding, `path:line: CODE message`, each rule's fix after its first finding."""
+    lines = []
+    codes = set()
+    for item in findings:
+        place = _line(item.path) if item.line is None else f"{_line(item.path)}:{item.line}"
+        word = "" if item.severity == "error" else "warning: "
+        lines.append(f"{place}: {item.code} {word}{item.message}")
+        if item.code not in codes:
+            lines.append(f"    fix: {RULES[item.code].fix}")
+            codes.add(item.code)
+    return lines
+
+
+def _finding_table(findings: Sequence[Finding]) -> Table:
+    return Table(
+        columns=[
+            Column(title="file"),
+            Column(title="line", kind="count"),
+            *(Column(title=title) for title in ("code", "severity", "finding", "fix")),
+        ],
+        rows=[
+            [item.path, item.line, item.code, item.severity, item.message, RULES[item.code].fix]
+            for item in findings
+        ],
+    )
+
+
+def _spaced(blocks: Sequence[list[str]]) -> Iterator[list[str]]:
+    """Yield blocks with a blank line between them."""
+    for i, block in enumerate(blocks):
+        yield ["", *block] if i else block
 
 
 def _csv(table: Table) -> str:
@@ -202,7 +248,7 @@ def _csv(table: Table) -> str:
             if is_span:
                 cells += [getattr(value, "low", None), getattr(value, "high", None)]
             else:
-                cells.append(value)
+                cells.append(formula_safe(value) if isinstance(value, str) else value)
         rows.append(cells)
     return csv_text(head, rows)
 
@@ -212,7 +258,9 @@ def _latex(table: Table) -> str:
     if table.best:
         _mark_best(table, rows[1:])
     layout = "".join("r" if is_number(column.kind) else "l" for column in table.columns)
-    head, *body = (f"{' & '.join(row)} \\\\" for row in rows)
+    # A bracket at the start of a row would be taken for an option of the end of the row before it.
+    starts = ["{}" if row[0].startswith("[") else "" for row in rows]
+    head, *body = (f"{start}{' & '.join(row)} \\\\" for start, row in zip(starts, rows, strict=True))
     title = [f"% {shorten(table.title, 200)}"] if table.title else []
     lines = [f"\\begin{{tabular}}{{{layout}}}", "\\toprule", head, "\\midrule", *body, "\\bottomrule"]
     return "\n".join([*title, *lines, "\\end{tabular}", ""])
@@ -238,3 +286,16 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def findings_text(findings: Iterable[Finding]) -> str:
+    """Return findings for a terminal, one line each."""
+    return to_text(Document(findings=tuple(findings)))
+
+
+def summary(path: str, findings: Sequence[Finding]) -> str:
+    """Return the one line that closes a validation."""
+    errors = sum(item.severity == "error" for item in findings)
+    verdict = "REJECTED" if errors else "PASSED"
+    counts = f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}"
+    return f"SUMMARY {_line(path)}: {verdict}, {counts}"

@@ -12,7 +12,7 @@ _SMALLEST_P = 0.0001
 
 def is_number(kind: Kind) -> bool:
     """Tell whether values of a kind stand to the right of their column."""
-    return kind in _NUMBERS
+    return kind not in {"text", "code"}
 
 
 def value_text(value: Value, kind: Kind) -> str:

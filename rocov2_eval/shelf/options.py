@@ -1,5 +1,7 @@
-"""Tables of a TOML file into frozen dataclasses: unknown keys and wrong types are refused by name.
+"""Tables of a TOML file into frozen options: unknown keys and wrong types are refused by name.
 
+Options are a frozen dataclass or a `msgspec.Struct`; bounds stand in the types of their fields, such as
+`Annotated[int, Meta(ge=1)]`.
 A field of type Path is a file, or a folder of files: relative to the TOML file, and what they hold is part of
 the configuration.
 """
@@ -8,12 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import types
+import math
+import re
 import typing
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+
+import msgspec
 
 from rocov2_eval.errors import RocoError, UsageFault
 from rocov2_eval.shelf.files import file_digest
@@ -21,34 +26,38 @@ from rocov2_eval.shelf.words import shorten, suggestion
 
 Options = TypeVar("Options")
 
-# Metadata of a field that cannot change what comes out, only how fast: it is left out of the digest.
-ONLY_SPEED: Mapping[str, bool] = {"only_speed": True}
+# Marks a field that cannot change what comes out, only how fast: it is left out of the digest.
+ONLY_SPEED = msgspec.Meta(extra={"only_speed": True})
+
+_FAULT = re.compile(r"(?P<reason>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_KINDS: Mapping[str, str] = {
+    "str": "text", "int": "a whole number", "float": "a number", "bool": "true or false",
+    "array": "a list", "object": "a table",
+}  # fmt: skip
 
 
 def read_options(kind: type[Options], table: Mapping[str, Any], where: str, folder: Path) -> Options:
     """Return the options that a table sets.
 
     Args:
-        kind: A frozen dataclass.
-        table: Of the TOML file.
-        where: Its name for messages, such as `build.toml [licence]`.
-        folder: What paths are relative to.
+        kind: A frozen dataclass or Struct.
+        table: Keys and values of the TOML file.
+        where: Name of the table for messages, such as `build.toml [licence]`.
+        folder: Folder that paths are relative to.
 
     Raises:
         UsageFault: A key is unknown or missing, or a value is of another type or out of bounds.
     """
-    hints = typing.get_type_hints(kind)
-    known: tuple[Field[Any], ...] = fields(typing.cast("Any", kind))
-    names = [item.name for item in known]
-    for key in table:
+    names = list(typing.get_type_hints(kind))
+    for key, value in table.items():
         if key not in names:
             raise UsageFault(f"{where}: unknown key {shorten(key)!r}; {suggestion(key, names)}")
-    lacking = [item.name for item in known if _is_required(item) and item.name not in table]
-    if lacking:
-        raise UsageFault(f"{where}: {', '.join(lacking)} is missing")
-    values = {key: _value(value, hints[key], f"{where} {key}", folder) for key, value in table.items()}
+        _require_finite(value, f"{where} {key}")
     try:
-        return kind(**values)
+        return msgspec.convert(table, kind, strict=True, dec_hook=partial(_file, folder))
+    except msgspec.ValidationError as error:
+        raise UsageFault(f"{where}{_explained(str(error), kind, table)}") from None
     except RocoError as error:
         raise UsageFault(f"{where} {error}") from None
 
@@ -59,81 +68,66 @@ def options_digest(options: object) -> str:
     Raises:
         MissingResource: A file they name cannot be read.
     """
-    document = json.dumps(_plain(options), sort_keys=True, ensure_ascii=False)
+    hints = typing.get_type_hints(type(options), include_extras=True)
+    values = {name: getattr(options, name) for name in sorted(hints) if not _is_only_speed(hints[name])}
+    document = json.dumps(msgspec.to_builtins(values, enc_hook=_contents), ensure_ascii=False)
     return hashlib.sha256(document.encode()).hexdigest()
 
 
-def _is_required(item: Field[Any]) -> bool:
-    return item.default is MISSING and item.default_factory is MISSING
+def _require_finite(value: object, where: str) -> None:
+    """Refuse nan and inf, which no comparison with a bound would stop."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageFault(f"{where}: {value}, expected a finite number")
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        _require_finite(item, f"{where}.{name}")
 
 
-def _value(value: object, hint: Any, where: str, folder: Path) -> Any:  # noqa: ANN401  what typing makes of a type
-    """Return a value as a field wants it."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        return _of_any(value, arguments, where, folder)
-    if origin is Literal:
-        if value not in arguments or isinstance(value, bool) != isinstance(arguments[0], bool):
-            raise _wrong(value, " or ".join(repr(item) for item in arguments), where)
-        return value
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise _wrong(value, "a list", where)
-        return tuple(_value(item, arguments[0], where, folder) for item in value)
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, dict):
-            raise _wrong(value, "a table", where)
-        return {name: _value(item, arguments[1], f"{where}.{name}", folder) for name, item in value.items()}
-    if hint is Path:
-        return folder / _scalar(value, str, where)
-    return _scalar(value, hint, where)
+def _file(folder: Path, kind: type, value: object) -> Path:
+    """Return the file that a value names."""
+    if kind is not Path or not isinstance(value, str):
+        raise TypeError("expected a file")
+    return folder / value
 
 
-def _of_any(value: object, hints: Sequence[Any], where: str, folder: Path) -> Any:  # noqa: ANN401  as above
-    """Return a value as the first alternative that takes it wants it; an integer stays one where it may."""
-    hints = sorted(hints, key=lambda hint: hint is not type(value))
-    for hint in hints:
-        if hint is type(None):
-            continue
-        try:
-            return _value(value, hint, where, folder)
-        except UsageFault:
-            continue
-    raise _wrong(value, " or ".join(_named(hint) for hint in hints if hint is not type(None)), where)
+def _contents(value: object) -> list[str]:
+    """Return the digests of a file, or of all files of a folder."""
+    if not isinstance(value, Path):
+        raise NotImplementedError(f"options hold a {type(value).__name__}")
+    files = sorted(file for file in value.rglob("*") if file.is_file()) if value.is_dir() else [value]
+    return [file_digest(file) for file in files]
 
 
-def _scalar(value: object, kind: type, where: str) -> Any:  # noqa: ANN401  of the kind asked for
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise _wrong(value, _named(kind), where)
-    return value
+def _is_only_speed(hint: object) -> bool:
+    return ONLY_SPEED in getattr(hint, "__metadata__", ())
 
 
-def _wrong(value: object, expected: str, where: str) -> UsageFault:
-    return UsageFault(f"{where}: {shorten(repr(value), 60)}, expected {expected}")
+def _explained(fault: str, kind: type, table: Mapping[str, Any]) -> str:
+    """Return where a table is wrong, what was found and what was expected, from a message of msgspec."""
+    match = _FAULT.fullmatch(fault)
+    assert match is not None, "the pattern takes any text"
+    reason, path = match["reason"], match["path"]
+    if not path:
+        return f": {reason.removeprefix('Object missing required field ').strip('`')} is missing"
+    key, found = path.strip("."), typing.cast("Any", table)
+    for name, index in _STEP.findall(path):
+        found = found[int(index)] if index else found[name]
+    if reason.startswith("Invalid enum value"):
+        (name, *_) = re.findall(r"\w+", path)
+        reason = "expected " + " or ".join(map(repr, _words(typing.get_type_hints(kind)[name])))
+    reason = re.sub(r", got `\w+`\Z", "", reason)
+    reason = re.sub(r"`([^`]*)`", lambda types: " or ".join(_named(types[1])), reason)
+    return f" {key.removesuffix('[...]')}: {shorten(repr(found))}, {reason[0].lower()}{reason[1:]}"
 
 
-def _named(hint: Any) -> str:  # noqa: ANN401  what typing makes of a type
+def _named(types: str) -> list[str]:
+    """Return the names that people have for types, as `int | null` lists them."""
+    return [_KINDS.get(name, name) for name in types.split(" | ") if name != "null"]
+
+
+def _words(hint: object) -> list[object]:
+    """Return the words that a type allows."""
+    arguments = list(typing.get_args(hint))
     if typing.get_origin(hint) is Literal:
-        return " or ".join(repr(item) for item in typing.get_args(hint))
-    plain = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a file"}
-    return plain.get(hint, "a list" if typing.get_origin(hint) is tuple else "a table")
-
-
-def _plain(value: object) -> Any:  # noqa: ANN401  what JSON can hold
-    """Return options as JSON can hold them; a file as the digest of its content."""
-    if is_dataclass(value):
-        return {
-            item.name: _plain(getattr(value, item.name))
-            for item in fields(value)
-            if not item.metadata.get("only_speed")
-        }
-    if isinstance(value, Path):
-        files = sorted(file for file in value.rglob("*") if file.is_file()) if value.is_dir() else (value,)
-        return [{"sha256": file_digest(file)} for file in files]
-    if isinstance(value, Mapping):
-        return [[name, _plain(item)] for name, item in value.items()]  # the order of splits counts
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
+        return arguments
+    return [word for argument in arguments for word in _words(argument)]

@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from dataset_builder.filters.model_contract import MODELS, Task, find_model
-from dataset_builder.filters.vision import open_classifier
+from dataset_builder.stages.image_classifier import MODELS, find_model, open_classifier
+from rocov2_eval.shelf.onnx_contract import Task
 
 pytestmark = pytest.mark.slow  # networks are trained
 

@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime")
 
 from baselines.export import export_onnx  # noqa: E402
 from baselines.models.efficientnet import SPECS, EfficientNet, Spec, Stage  # noqa: E402
-from dataset_builder.filters.vision import OnnxClassifier  # noqa: E402
+from dataset_builder.stages.image_classifier import OnnxClassifier  # noqa: E402
 from rocov2_eval.errors import RejectedInput  # noqa: E402
 
 pytestmark = pytest.mark.slow

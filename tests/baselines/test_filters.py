@@ -24,7 +24,7 @@ from baselines.filters import (  # noqa: E402
 from baselines.training.loop import TrainingOptions, train  # noqa: E402
 from baselines.training.objective import Share  # noqa: E402
 from baselines.training.runtime import opened  # noqa: E402
-from dataset_builder.filters.vision import OnnxClassifier  # noqa: E402
+from dataset_builder.stages.image_classifier import OnnxClassifier  # noqa: E402
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault  # noqa: E402
 
 pytestmark = pytest.mark.slow

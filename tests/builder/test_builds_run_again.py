@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shutil
+import subprocess
 import sys
+from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from dataset_builder.cli import run
+from dataset_builder.stages import STAGES
 
 sys.path.insert(0, str(Path(__file__).parent))
 from real_build import write_inputs
@@ -53,6 +59,61 @@ def images(folder: Path) -> list[str]:
 def append(folder: Path, text: str) -> None:
     path = folder / "build.toml"
     path.write_text(path.read_text() + text)
+
+
+def accounts(folder: Path) -> dict[str, int]:
+    """Return when each stage was last done."""
+    paths = (folder / "work/stages").rglob("*.done.json")
+    return {path.parent.name: path.stat().st_mtime_ns for path in paths}
+
+
+def run_again(before: dict[str, int], after: dict[str, int]) -> set[str]:
+    return {name for name, time in after.items() if time != before[name]}
+
+
+@pytest.mark.slow
+def test_a_changed_sentence_of_the_program_runs_no_stage_again(folder: Path, tmp_path: Path) -> None:
+    before = accounts(folder)
+    for package in ("dataset_builder", "rocov2_eval"):
+        source = Path(str(resources.files(package)))
+        shutil.copytree(source, tmp_path / "changed" / package, ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "changed/rocov2_eval/findings.py"
+    path.write_text(path.read_text().replace("UTF-8", "the encoding UTF-8"))
+    command = [sys.executable, "-m", "dataset_builder.cli", "run", folder / "build.toml", "--workers", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "changed")}
+
+    done = subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True, text=True)
+
+    assert (run_again(before, accounts(folder)), "1/1" in done.stdout) == (set(), True)
+
+
+def test_a_raised_revision_runs_the_stage_and_what_depends_on_it_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = accounts(folder)
+    raised = tuple(
+        replace(stage, revision=stage.revision + 1) if stage.name == "captions" else stage for stage in STAGES
+    )
+    monkeypatch.setattr("dataset_builder.running.runner.STAGES", raised)
+
+    assert build(folder) == 0
+    # The records are the same, so that no picture is judged again; the manifest tells the revision.
+    wholes = {stage.name for stage in STAGES if stage.scope == "all"}
+    assert {"captions", *wholes} == run_again(before, accounts(folder))
+    manifest = json.loads((folder / "dataset/manifest.json").read_text())
+    assert manifest["stages"]["captions"]["revision"] == 2
+
+
+def test_a_stage_is_run_again_where_that_is_asked_for(folder: Path) -> None:
+    before = accounts(folder)
+
+    assert build(folder, "--until", "captions", "--again") == 0
+    assert {"captions"} == run_again(before, accounts(folder))
+
+
+def test_again_needs_a_stage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert build(folder, "--again") == 2
+    assert "--again goes with --until" in capsys.readouterr().err
 
 
 def test_an_article_retracted_in_a_folder_goes(folder: Path) -> None:
@@ -131,7 +192,7 @@ def test_drops_tell_nothing_of_another_configuration(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     append(folder, "[captions]\nmin_words = 400\n")
-    assert run(["stage", "captions", str(folder / "build.toml"), "--quiet"]) == 0
+    assert build(folder, "--until", "captions") == 0
     capsys.readouterr()
 
     assert run(["drops", str(folder / "build.toml"), "PMC2"]) == 0

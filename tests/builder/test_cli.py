@@ -59,17 +59,18 @@ def test_values_of_one_column_are_alternatives(build: Callable[..., Answer], lea
 
 
 def test_the_bundled_sample_can_be_looked_at(build: Callable[..., Answer], sample: Path) -> None:
-    answer = build("leaks", sample, "--jobs", 1, "--no-images", "--format", "markdown")
+    answer = build("leaks", sample, "--workers", 1, "--no-images", "--format", "markdown")
     assert answer.code == 0
-    assert "| captions | 0 |" in answer.out
-    assert "| images | not checked: not asked for | | |" in answer.out
+    assert "**captions: 0 of " in answer.out
+    assert "**images: not checked: not asked for**" in answer.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--where", "kind"], "--where kind: expected COLUMN=VALUE"),
-        (["--article", "doi"], "--article doi: no such column among id, split, kind, pmcid"),
+        (["--column", "article=doi"], "--column article doi: no such column among id, split, kind, pmcid"),
+        (["--column", "articles=doi"], "--column articles: expected one of id, split, article"),
         (["--where", "kind=us"], "no row is left with --where kind=us"),
         (["--distance", "99"], "99 is not in the range 0<=x<=12"),
     ],

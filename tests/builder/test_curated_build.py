@@ -56,10 +56,10 @@ def test_captions_and_raters_make_a_dataset_that_is_scored(
     names = shared / "data/concepts/cui_names_open_ontologies.csv"
     steps = [
         ["concepts", "model", str(names), "--out", str(folder / "pack.zip"), "--quiet"],
-        ["stage", "radiology", build, "--quiet"],
+        ["run", build, "--until", "radiology", "--quiet"],
         *(
             [
-                *("curate", "export", build, "--format", "label-studio", "--raters", "2"),
+                *("curate", "export", build, "--for", "label-studio", "--raters", "2"),
                 "--out",
                 str(folder / "tasks"),
             ],

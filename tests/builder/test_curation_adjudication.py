@@ -8,17 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder.curation.adjudication import (
+from dataset_builder.facets import UNSURE, read_manual
+from dataset_builder.study.adjudication import (
     AdjudicationOptions,
     Open,
     adjudicate,
-    read_manual,
     write_manual,
     write_open,
 )
-from dataset_builder.curation.annotations import Annotation
-from dataset_builder.curation.facets import FACETS, UNSURE
-from dataset_builder.curation.formats import read
+from dataset_builder.study.annotations import Annotation
+from dataset_builder.study.formats import read
 from rocov2_eval.errors import RejectedInput, UsageFault
 
 CT, XRAY, PET, CHEST, PELVIS = "C0040405", "C1306645", "C0032743", "C0817096", "C0030797"
@@ -34,7 +33,7 @@ def votes(*values: str, facet: str = "modality", image: str = "a") -> list[Annot
 def outcome(annotations: list[Annotation], **options: Any) -> str:
     """Return the one settled value, or why there is none."""
     result = adjudicate(annotations, AdjudicationOptions(**options))
-    (only,) = (*(each.cui for each in result.settled), *(each.reason for each in result.open))
+    (only,) = (*result.settled.values(), *(each.reason for each in result.open))
     return only
 
 
@@ -45,12 +44,10 @@ def outcome(annotations: list[Annotation], **options: Any) -> str:
         ((CT, PET), {"policy": "majority"}, "no majority"),
         ((CT, CT, PET, XRAY), {"policy": "majority"}, "no majority"),
         ((CT, UNSURE, UNSURE), {"policy": "majority"}, CT),
-        ((CT, UNSURE, UNSURE), {"policy": "majority", "unsure": "counts"}, UNSURE),
         ((UNSURE, UNSURE), {"policy": "majority"}, "nobody can tell"),
         ((CT, CT), {"policy": "unanimous"}, CT),
         ((CT, CT, PET), {"policy": "unanimous"}, "raters disagree"),
         ((CT, UNSURE), {"policy": "unanimous"}, CT),
-        ((CT, UNSURE), {"policy": "unanimous", "unsure": "counts"}, "raters disagree"),
         ((CT, PET, PET), {"policy": "senior", "senior": "rater-1"}, CT),
         ((UNSURE, PET), {"policy": "senior", "senior": "rater-1"}, "nobody can tell"),
         ((CT,), {"least": 2}, "too few raters"),
@@ -82,13 +79,13 @@ def test_what_is_unanimous_is_the_majority_too(values: list[str]) -> None:
 
 @given(_VOTES)
 def test_unsure_never_beats_a_cui(values: list[str]) -> None:
-    assert UNSURE not in {each.cui for each in adjudicate(votes(*values)).settled}
+    assert UNSURE not in adjudicate(votes(*values)).settled.values()
 
 
 def test_an_adjudicator_beats_everybody() -> None:
     decision = Annotation(image="a", facet="modality", cui=XRAY, rater="rater-9")
     result = adjudicate(votes(CT, CT), decisions=[decision])
-    assert [each.cui for each in result.settled] == [XRAY]
+    assert list(result.settled.values()) == [XRAY]
 
 
 def test_adjudicators_who_disagree_settle_nothing() -> None:
@@ -98,7 +95,7 @@ def test_adjudicators_who_disagree_settle_nothing() -> None:
 
 def test_a_region_of_what_is_no_x_ray_is_open() -> None:
     result = adjudicate([*votes(CT), *votes(CHEST, facet="region")])
-    assert [each.facet for each in result.settled] == ["modality"]
+    assert list(result.settled) == [("a", "modality")]
     assert result.open == (
         Open(
             image="a",
@@ -124,7 +121,7 @@ def test_raters_need_not_agree_on_the_region_of_what_is_no_x_ray() -> None:
 def test_what_the_senior_rater_did_not_see_is_open() -> None:
     options = AdjudicationOptions(policy="senior", senior="rater-2")
     result = adjudicate([*votes(CT, PET), *votes(CT, image="b")], options)
-    assert [(each.image, each.cui) for each in result.settled] == [("a", PET)]
+    assert result.settled == {("a", "modality"): PET}
     assert [(each.image, each.reason) for each in result.open] == [("b", "not seen by the senior rater")]
 
 
@@ -142,7 +139,7 @@ def test_an_adjudicator_can_take_a_region_back() -> None:
 
 def test_a_region_stays_while_the_modality_is_open() -> None:
     result = adjudicate([*votes(CT, XRAY), *votes(CHEST, CHEST, facet="region")])
-    assert [each.facet for each in result.settled] == ["region"]
+    assert list(result.settled) == [("a", "region")]
 
 
 def test_a_rater_with_two_answers_is_refused() -> None:
@@ -189,14 +186,8 @@ def test_disagreements_filled_in_are_decisions(tmp_path: Path) -> None:
     assert "rater-1: CT; rater-2: PET" in text
     path.write_text(text.replace("a,modality,,", "a,modality,PET,"))
     result = adjudicate(annotations, decisions=read(path, rater="adjudicator"))
-    assert [(each.image, each.cui) for each in result.settled] == [("a", PET)]
+    assert result.settled == {("a", "modality"): PET}
     assert [each.image for each in result.open] == ["b"]
-
-
-def test_a_facet_of_others_can_be_settled() -> None:
-    facets = {"verdict": FACETS["modality"]}
-    result = adjudicate(votes(CT, facet="verdict"), facets=facets)
-    assert [each.facet for each in result.settled] == ["verdict"]
 
 
 def test_no_open_question_is_written_that_a_spreadsheet_would_run(tmp_path: Path) -> None:

@@ -44,20 +44,20 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_each_rater_gets_a_folder(run: Run, pictures: Path, tmp_path: Path) -> None:
     code, stdout, _ = run(
-        *("export", pictures, "--format", "wide-csv", "--out", tmp_path / "tasks"),
+        *("export", pictures, "--for", "csv", "--out", tmp_path / "tasks"),
         *("--sample", 6, "--raters", 2, "--overlap", 0.5, "--facet", "modality"),
     )
     first, second = (rows(tmp_path / "tasks" / f"rater-{n}" / "tasks.csv") for n in (1, 2))
     shared = {row["image"] for row in first} & {row["image"] for row in second}
     assert (code, len(first), len(second), len(shared)) == (ExitCode.OK, 5, 4, 3)
-    assert list(first[0]) == ["image", "picture", "text", "modality", "rater"]
+    assert list(first[0]) == ["image", "facet", "CUI", "rater", "picture", "text"]
     assert stdout.endswith("rater-2: 4 images\n")
 
 
 def test_only_the_images_of_a_table_are_asked_about(run: Run, pictures: Path, tmp_path: Path) -> None:
     only = tmp_path / "disagreements.csv"
     only.write_text("image,reason\n3.jpg,no majority\n")
-    run("export", pictures, "--format", "cvat", "--out", tmp_path / "tasks", "--only", only)
+    run("export", pictures, "--for", "csv", "--out", tmp_path / "tasks", "--only", only)
     assert [path.name for path in (tmp_path / "tasks" / "images").iterdir()] == ["3.jpg.jpg"]
 
 
@@ -69,19 +69,19 @@ def test_answers_are_imported_settled_and_told(run: Run, tmp_path: Path) -> None
     )
     (tmp_path / "map.csv").write_text("rater,name\n7,rater-1\n8,rater-2\n")
     answers, manual, waiting = (tmp_path / f"{name}.csv" for name in ("answers", "manual", "open"))
-    code, stdout, _ = run("import", export, export, "--raters", tmp_path / "map.csv", "--out", answers)
+    code, stdout, _ = run("import", export, export, "--rename", tmp_path / "map.csv", "--out", answers)
     assert (code, len(rows(answers))) == (ExitCode.OK, 4)
     assert {row["rater"] for row in rows(answers)} == {"rater-1", "rater-2"}
     assert "4 answers about 2 images" in stdout
-    assert "4 stood more than once and count once" in stdout
+    assert "  answers that are there more than once       4\n" in stdout
     code, stdout, _ = run("adjudicate", answers, "--out", manual, "--open", waiting)
     assert rows(manual) == [{"image": "a", "facet": "modality", "CUI": "C0040405"}]
     assert [row["answers"] for row in rows(waiting)] == ["rater-1: CT; rater-2: PET"]
-    assert "modality: 1 settled, 1 open\n  no majority: 1\n" in stdout
+    assert "  modality         1     1  no majority 1\n" in stdout
 
 
 def test_one_root_serves_the_images_of_all_raters(run: Run, pictures: Path, tmp_path: Path) -> None:
-    run("export", pictures, "--format", "label-studio", "--out", tmp_path / "tasks", "--raters", 2)
+    run("export", pictures, "--for", "label-studio", "--out", tmp_path / "tasks", "--raters", 2)
     for rater in ("rater-1", "rater-2"):
         for task in json.loads((tmp_path / "tasks" / rater / "tasks.json").read_text()):
             place = task["data"]["image"].removeprefix("/data/local-files/?d=")
@@ -89,15 +89,15 @@ def test_one_root_serves_the_images_of_all_raters(run: Run, pictures: Path, tmp_
             assert (tmp_path / place).is_file()
 
 
-def test_a_warning_of_an_export_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_warning_of_an_export_is_in_the_report(run: Run, tmp_path: Path) -> None:
     export = tmp_path / "export.json"
     export.write_text('[{"image": "/x/a.jpg", "modality": "CT", "annotator": 1}]')
-    arguments = ("import", export, "--out", tmp_path / "answers.csv", "--report")
-    warning = f"{export}: this is JSON-MIN"
+    arguments = ("import", export, "--out", tmp_path / "answers.csv", "--format")
+    warning = f"{export}: this export has one row an annotation"
     assert f"\nwarning: {warning}" in run(*arguments, "text")[1]
-    assert f"\n- Warning: {warning}" in run(*arguments, "markdown")[1]
-    (told,) = json.loads(run(*arguments, "json")[1])["warnings"]
-    assert told.startswith(warning)
+    assert f"\n**Warning**: {warning}" in run(*arguments, "markdown")[1]
+    (only,) = json.loads(run(*arguments, "json")[1])["warnings"]
+    assert only.startswith(warning)
 
 
 def test_no_output_takes_the_place_of_an_input_or_of_another(run: Run, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_no_output_takes_the_place_of_an_input_or_of_another(run: Run, tmp_path:
     faults = [
         run("import", answers, "--out", tmp_path / "." / "answers.csv"),
         run("import", answers, "--out", tmp_path / "link.csv"),
-        run("import", answers, "--raters", names, "--out", names),
+        run("import", answers, "--rename", names, "--out", names),
         run("adjudicate", answers, "--out", answers),
         run("adjudicate", answers, "--out", out, "--open", answers),
         run("adjudicate", answers, "--out", out, "--open", out),
@@ -129,22 +129,22 @@ def test_a_rater_who_is_a_formula_is_refused_until_renamed(run: Run, tmp_path: P
     code, _, stderr = run("import", export, "--out", out)
     assert (code, out.exists()) == (ExitCode.INPUT_REJECTED, False)
     assert "the rater '=cmd()' begins with one of = + - @" in stderr
-    assert "--raters MAP.csv" in stderr
-    assert run("import", export, "--raters", names, "--out", out)[0] == ExitCode.OK
+    assert "--rename MAP.csv" in stderr
+    assert run("import", export, "--rename", names, "--out", out)[0] == ExitCode.OK
 
 
-def test_an_answer_that_was_changed_is_told(run: Run, tmp_path: Path) -> None:
+def test_an_answer_that_was_changed_is_in_the_report(run: Run, tmp_path: Path) -> None:
     export = tmp_path / "export.csv"
     export.write_text(f"{LONG}a,modality,CT,7,{NOON},\na,modality,PET,7,2026-02-01T12:00:00Z,\n")
-    arguments = ("import", export, "--out", tmp_path / "answers.csv", "--report")
-    assert "a, modality, 7: CT, then PET; PET counts" in run(*arguments, "text")[1]
-    assert "| a, modality, 7: CT, then PET; PET counts |" in run(*arguments, "markdown")[1]
+    arguments = ("import", export, "--out", tmp_path / "answers.csv", "--format")
+    assert "a      modality  7      CT, then PET  PET" in run(*arguments, "text")[1]
+    assert "| a | modality | 7 | CT, then PET | PET |" in run(*arguments, "markdown")[1]
     (change,) = json.loads(run(*arguments, "json")[1])["changes"]
     assert (change["counts"], len(change["answers"])) == ("C0032743", 2)
 
 
 @pytest.mark.parametrize("style", ["json", "markdown"])
-def test_what_was_settled_is_told_in_other_forms(style: str, run: Run, tmp_path: Path) -> None:
+def test_what_was_settled_is_written_in_other_forms(style: str, run: Run, tmp_path: Path) -> None:
     answers = tmp_path / "answers.csv"
     answers.write_text(f"{LONG}a,modality,CT,7,,\n")
     _, stdout, _ = run("adjudicate", answers, "--out", tmp_path / "manual.csv", "--format", style)
@@ -155,33 +155,36 @@ def test_what_was_settled_is_told_in_other_forms(style: str, run: Run, tmp_path:
 
 
 def test_a_file_of_another_format_is_named(run: Run, tmp_path: Path) -> None:
-    export = tmp_path / "export.jsonl"
-    export.write_text('{"answer": "accept", "accept": ["CT"]}\n')
-    code, _, stderr = run("import", export, "--format", "label-studio", "--out", tmp_path / "answers.csv")
+    export = tmp_path / "export.json"
+    export.write_text('{"projects": []}')
+    code, _, stderr = run("import", export, "--from", "label-studio", "--out", tmp_path / "answers.csv")
     assert code == ExitCode.INPUT_REJECTED
-    assert "this is Prodigy JSONL, not Label Studio JSON: use --format prodigy" in stderr
+    assert "it is MedCATtrainer JSON: use --from medcattrainer" in stderr
 
 
 def test_what_goes_not_together_is_a_fault_of_usage(run: Run, pictures: Path, tmp_path: Path) -> None:
     answers = tmp_path / "answers.csv"
     answers.write_text(f"{LONG}a,modality,CT,7,,\n")
     senior = run("adjudicate", answers, "--policy", "senior", "--out", tmp_path / "manual.csv")
-    captions = run("export", pictures, "--captions", "--format", "cvat", "--out", tmp_path / "tasks")
-    file = run("export", answers, "--format", "cvat", "--out", tmp_path / "tasks")
-    assert [senior[0], captions[0], file[0]] == [ExitCode.USAGE, ExitCode.USAGE, ExitCode.INPUT_REJECTED]
+    captions = run("export", pictures, "--captions", "--for", "csv", "--out", tmp_path / "tasks")
+    words = ("--for", "medcattrainer", "--address", "https://images.example.org/")
+    address = run("export", pictures, *words, "--out", tmp_path / "tasks")
+    file = run("export", answers, "--for", "csv", "--out", tmp_path / "tasks")
+    codes = [senior[0], captions[0], address[0], file[0]]
+    assert codes == [ExitCode.USAGE, ExitCode.USAGE, ExitCode.USAGE, ExitCode.INPUT_REJECTED]
 
 
 def test_a_place_that_cannot_be_written_is_named(run: Run, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "tasks").write_text("")
-    code, _, stderr = run("export", pictures, "--format", "cvat", "--out", tmp_path / "tasks" / "deeper")
+    code, _, stderr = run("export", pictures, "--for", "csv", "--out", tmp_path / "tasks" / "deeper")
     assert code == ExitCode.USAGE
     assert "cannot be written" in stderr
 
 
 def test_the_formats_on_offer_are_those_there_are() -> None:
     from dataset_builder.cli import curation
-    from dataset_builder.curation.facets import FACETS
-    from dataset_builder.curation.formats import FORMATS
+    from dataset_builder.facets import FACETS
+    from dataset_builder.study.formats import FORMATS
 
     assert tuple(FORMATS) == curation._FORMATS
     assert tuple(FACETS) == curation._FACETS
@@ -191,7 +194,7 @@ def test_answers_about_real_images_come_back_as_they_were_given(
     run: Run, tmp_path: Path, shared: Path
 ) -> None:
     truth = {row["file"]: row for row in rows(shared / "data" / "images" / "images.csv")}
-    arguments = ("--format", "label-studio", "--sample", 60, "--raters", 3, "--overlap", 0.5)
+    arguments = ("--for", "label-studio", "--sample", 60, "--raters", 3, "--overlap", 0.5)
     run("export", shared / "data" / "images", "--out", tmp_path / "tasks", *arguments)
     exports = []
     for number in (1, 2, 3):

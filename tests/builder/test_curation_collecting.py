@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builder.curation.annotations import Annotation
-from dataset_builder.curation.collecting import Change, collect, read_names
-from dataset_builder.curation.exchange import Export
+from dataset_builder.study.annotations import Annotation, Export
+from dataset_builder.study.collecting import Change, collect, read_names
 from rocov2_eval.errors import RejectedInput
 
 CT, PET = "C0040405", "C0032743"
@@ -14,7 +13,7 @@ EARLY, LATE = "2026-01-31T12:00:00.000000Z", "2026-01-31T12:00:00.000001Z"
 
 
 def answer(cui: str = CT, rater: str = "7", time: str = EARLY, image: str = "a") -> Annotation:
-    return Annotation(image=image, facet="modality", cui=cui, rater=rater, time=time, tool="prodigy")
+    return Annotation(image=image, facet="modality", cui=cui, rater=rater, time=time, tool="csv")
 
 
 def export(*annotations: Annotation, **left_out: int) -> Export:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builder.curation.annotations import Task
-from dataset_builder.curation.tasks import deal, modalities, sample, tasks_of
+from dataset_builder.study.annotations import Task
+from dataset_builder.study.tasks import deal, modalities, sample, tasks_of
 from rocov2_eval.errors import UsageFault
 
 TASKS = [Task(image=f"{number:03}", picture=None, facets=("modality",)) for number in range(200)]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from dataset_builder.doctor import Check, checks_text, examine
+from dataset_builder.doctor import Check, checks_document, examine
 from dataset_builder.pmc.client import ClientOptions, PmcClient
+from rocov2_eval.rendering.render import to_text
 
 sys.path.insert(0, str(Path(__file__).parent))
 from s3_server import BUCKET, Bucket, serving
@@ -38,7 +39,7 @@ def test_a_service_as_expected_is_fine(bucket: Bucket) -> None:
     add(bucket)
     found = checks(bucket)
     assert [check.is_fine for check in found] == [True] * 4
-    assert "ok   picture" in checks_text(found)
+    assert "ok  picture" in to_text(checks_document(found))
 
 
 @pytest.mark.parametrize(

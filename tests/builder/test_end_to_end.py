@@ -12,11 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from dataset_builder.cli import run
+from dataset_builder.pmc.client import ClientOptions
 from rocov2_eval.cli import invoke as evaluate
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -105,7 +107,7 @@ def test_a_build_ends_in_a_dataset_that_passes_its_own_checks(
 ) -> None:
     code = run(["verify", str(reference / "dataset")])
 
-    assert (code, capsys.readouterr().out.count("ok   ")) == (0, 10)
+    assert (code, capsys.readouterr().out.count("  ok  ")) == (0, 10)
 
 
 def test_the_dataset_has_no_leaks(reference: Path) -> None:
@@ -149,8 +151,10 @@ def test_a_second_run_does_nothing_and_leaves_every_byte(reference: Path) -> Non
 
 
 def test_a_failing_service_gives_the_same_dataset(
-    prepare: Callable[..., Path], reference: Path, shared: Path
+    prepare: Callable[..., Path], reference: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    hasty = partial(ClientOptions, timeout=0.5, retries=3, backoff=0.001)
+    monkeypatch.setattr("dataset_builder.pmc.opening.ClientOptions", hasty)
     made, _ = radiology_articles(shared, MADE)
     articles = [*real_articles(shared), *made]
     bucket = Bucket()
@@ -159,7 +163,7 @@ def test_a_failing_service_gives_the_same_dataset(
     with serving(bucket):
         folder = prepare(
             f'[source]\nkind = "s3"\nbase_url = "{bucket.url}"\nlist = "pmcids.txt"\n'
-            f"per_second = 5000\ntimeout = 0.5\nretries = 3\nbackoff = 0.001\n{TABLES}"
+            f"per_second = 5000\n{TABLES}"
         )
         _write_list(folder, articles)
         code = build(folder, "--workers", "1")
@@ -202,7 +206,7 @@ def test_ray_gives_the_same_bytes(prepare: Callable[..., Path], reference: Path)
     pytest.importorskip("ray")
     folder = prepare(shards=4)
 
-    assert build(folder, "--executor", "ray", "--workers", "2") == 0
+    assert build(folder, "--ray", "local", "--workers", "2") == 0
     assert digest(reference) == digest(folder)
 
 

@@ -7,7 +7,6 @@ import errno
 import io
 import struct
 import sys
-import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -192,36 +191,3 @@ def test_a_full_disk_is_told_and_the_next_run_finishes(
     assert "No space left on device: make room" in told
     assert run(["run", str(tmp_path / "build.toml"), "--quiet"]) == 0
     assert run(["verify", str(tmp_path / "dataset")]) == 0
-
-
-def _package(folder: Path, pmcid: str, members: dict[str, bytes]) -> None:
-    with tarfile.open(folder / f"{pmcid}.tar.gz", "w:gz") as archive:
-        for name, content in members.items():
-            item = tarfile.TarInfo(name)
-            item.size = len(content)
-            archive.addfile(item, io.BytesIO(content))
-
-
-def test_a_package_that_leads_out_of_its_folder_is_a_counted_drop(
-    build: Callable[..., int], drops: Callable[[], dict[str, tuple[str, str]]], tmp_path: Path
-) -> None:
-    folder = tmp_path / "packages"
-    folder.mkdir()
-    licence = b'<permissions><license><ali:license_ref xmlns:ali="http://www.niso.org/schemas/ali/1.0/">'
-    licence += b"https://creativecommons.org/licenses/by/4.0/</ali:license_ref></license></permissions>"
-    text = article().replace(b"<article-meta/>", b"<article-meta>" + licence + b"</article-meta>")
-    for number in (1, 9):
-        _package(
-            folder,
-            f"PMC{number}",
-            {f"PMC{number}/a.nxml": text, f"PMC{number}/{PICTURE_NAME}": png(seed=number)},
-        )
-    _package(folder, "PMC2", {"PMC2/a.nxml": text, "../../evil.txt": b"out"})
-    (folder / "PMC3.tar.gz").write_bytes((folder / "PMC1.tar.gz").read_bytes()[:-60])
-
-    code = build(GOOD, '[source]\nkind = "packages"\npath = "packages"\n')
-
-    found = drops()
-    assert code == 0
-    assert (found["PMC2"][0], found["PMC3"][0]) == ("package is hostile", "package is damaged")
-    assert not list(tmp_path.rglob("evil.txt"))

@@ -158,15 +158,15 @@ def test_a_part_that_is_not_there_is_a_failure(bucket: Bucket, numbers: Any) -> 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"fileFormat": "ORC"}, "fileFormat is 'ORC'"),
+        ({"fileFormat": "ORC"}, "'ORC' - at `$.fileFormat`"),
         ({"fileSchema": "Bucket, Name"}, "expected a column Key"),
-        ({"fileSchema": None}, "expected a column Key"),
+        ({"fileSchema": None}, "at `$.fileSchema`"),
         ({"fileSchema": "Bucket, Key, ETag"}, ":1: 4 columns, expected 3"),
-        ({"files": []}, "expected a list"),
-        ({"files": [{"key": "a.csv.gz"}]}, "the MD5checksum of a.csv.gz is None"),
-        ({"files": [{"key": "a.parquet", "MD5checksum": "0" * 32}]}, "ends in .csv.gz"),
-        ({"files": [{"key": "../a.csv.gz", "MD5checksum": "0" * 32}]}, "ends in .csv.gz"),
-        ({"files": ["a"]}, "ends in .csv.gz"),
+        ({"files": []}, "at `$.files`"),
+        ({"files": [{"key": "a.csv.gz"}]}, "missing required field `MD5checksum`"),
+        ({"files": [{"key": "a.parquet", "MD5checksum": "0" * 32}]}, "at `$.files[0].key`"),
+        ({"files": [{"key": "../a.csv.gz", "MD5checksum": "0" * 32}]}, "expected a key below the bucket"),
+        ({"files": ["a"]}, "at `$.files[0]`"),
     ],
 )
 def test_a_manifest_of_another_shape_stops_everything(

@@ -12,9 +12,9 @@ from PIL import Image
 
 from dataset_builder.cli import run
 from dataset_builder.dataset_tables import Dataset, Row, read_dataset
-from dataset_builder.leak_reporters import leaks_document, leaks_json, leaks_markdown, leaks_text
-from dataset_builder.leaks import Check, LeakReport, find_leaks, normalised
+from dataset_builder.leaks import LeakReport, LeaksOfKind, find_leaks, leaks_document, normalised
 from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
+from rocov2_eval.rendering.render import to_json, to_markdown, to_text
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def noise(seed: int, quality: int = 95, side: int = 96) -> bytes:
     return buffer.getvalue()
 
 
-def check(report: LeakReport, kind: str) -> Check:
+def check(report: LeakReport, kind: str) -> LeaksOfKind:
     return next(each for each in report.checks if each.kind == kind)
 
 
@@ -145,7 +145,7 @@ def test_a_folder_without_licences_and_pictures_says_what_was_not_checked(tmp_pa
     assert check(report, "articles").not_checked == "license_information.csv is absent or names no article"
     assert str(check(report, "images").not_checked).startswith("there is no folder of images")
     assert check(report, "captions").not_checked is None
-    assert "No leaks found (articles and images not checked)." in leaks_text(report, 5)
+    assert "No leaks found (articles and images not checked)." in to_text(leaks_document(report, 5))
 
 
 def test_a_folder_of_concepts_alone_still_tells_the_ids(tmp_path: Path) -> None:
@@ -172,10 +172,10 @@ def test_articles_and_captions_of_the_held_out_split_are_said_to_be_unknown(tmp_
     (folder / "test/e2.jpg").write_bytes(noise(5))
     report = find_leaks(read_dataset(folder))
     assert [each.unknown_splits for each in report.checks] == [("test",), (), ("test",)]
-    text = leaks_text(report, 5)
+    text = to_text(leaks_document(report, 5))
     assert "0 of 3 are in several splits; 2 images have no article, among them all of test" in text
     assert text.endswith("No leaks found (articles of test not known; captions of test not known).\n")
-    assert leaks_document(report)["checks"]["articles"]["unknown_splits"] == ["test"]
+    assert leaks_document(report, 5).data["checks"]["articles"]["unknown_splits"] == ["test"]
 
 
 def test_the_archive_of_the_truth_tells_them(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_the_command_takes_the_archive_that_lies_beside_the_dataset(
     assert run(["leaks", str(folder), "--no-images"]) == ExitCode.INPUT_REJECTED
     (tmp_path / "data-truth.zip").unlink()
     assert run(["leaks", str(folder), "--no-images", "--truth", str(place)]) == ExitCode.INPUT_REJECTED
-    assert "PMC1: test: e1; train: t1" in capsys.readouterr().out
+    assert "PMC1     test: e1; train: t1" in capsys.readouterr().out
 
 
 def test_an_archive_of_the_truth_does_not_go_with_a_table(write_table: Callable[..., Path]) -> None:
@@ -288,7 +288,7 @@ def test_pmcids_are_compared_however_they_are_spelt(
 def test_a_kind_that_no_image_has_was_not_checked() -> None:
     report = find_leaks(rows_of(("a", "x", "", "one"), ("b", "y", "", "two")), with_images=False)
     assert check(report, "articles").not_checked == "no image has an article"
-    assert leaks_text(report, 5).endswith("No leaks found (articles and images not checked).\n")
+    assert to_text(leaks_document(report, 5)).endswith("No leaks found (articles and images not checked).\n")
 
 
 def test_a_kind_that_one_split_alone_has_was_not_checked() -> None:
@@ -353,7 +353,7 @@ def test_a_file_with_tabs_is_read(write_table: Callable[..., Path]) -> None:
     [
         (["name,split,doi"], "expected a header and rows below it"),
         ([], "expected a header and rows below it"),
-        (["id,split", "i,a", "j"], ":3: 1 cells, expected 2"),
+        (["id,split", "i,a", "j"], ":3: expected 2 cells"),
         (["id,split,doi", "i,a,1", "i,a,2"], "'i' stands 2 times in a"),
         (["id,split,doi", "i,a,1", "j,,2"], "1 rows have no id or no split"),
         (["id,split,doi", "i,a,1", '"' + "j" * 200_000 + '",a,1'], ":3: field larger than field limit"),
@@ -369,9 +369,19 @@ def test_a_broken_table_is_refused(
 @pytest.mark.parametrize(
     ("lines", "columns", "where", "message"),
     [
-        (["figure,split", "i,a"], {}, (), "no column of ids among figure, split; name it with --id"),
+        (
+            ["figure,split", "i,a"],
+            {},
+            (),
+            "no column of ids among figure, split; name it with --column id=",
+        ),
         (["id,part", "i,a"], {}, (), "no column of splits among id, part"),
-        (["id,split", "i,a"], {"article": "pmid"}, (), "--article pmid: no such column among id, split"),
+        (
+            ["id,split", "i,a"],
+            {"article": "pmid"},
+            (),
+            "--column article pmid: no such column among id, split",
+        ),
         (["id,split", "i,a"], {}, [("kind", "x")], "--where kind: no such column"),
         (["id,split", "i,a"], {}, [("id", "x")], "no row is left with --where id=x"),
     ],
@@ -410,8 +420,7 @@ def test_columns_do_not_go_with_a_folder(tmp_path: Path) -> None:
 
 def test_the_document_holds_every_leak() -> None:
     report = find_leaks(rows_of(*((f"{s}{i}", s, f"P{i}", "") for i in range(9) for s in "ab")))
-    document = json.loads(leaks_json(report, 2))
-    assert leaks_document(report) == document
+    document = json.loads(to_json(leaks_document(report, 2)))
     assert (
         9
         == document["checks"]["articles"]["in_several_splits"]
@@ -422,11 +431,14 @@ def test_the_document_holds_every_leak() -> None:
 
 def test_the_text_shows_as_many_examples_as_asked_for() -> None:
     report = find_leaks(rows_of(*((f"{s}{i}", s, f"P{i}", "") for i in range(9) for s in "ab")))
-    text = leaks_text(report, 2)
-    assert "articles: 9 of 9 are in several splits\n  a and b: 9\n    P0: a: a0; b: b0\n" in text
+    text = to_text(leaks_document(report, 2))
+    assert (
+        "articles: 9 of 9 are in several splits\n  a and b: 9\n\n  article  where\n  P0       a: a0; b: b0\n"
+        in text
+    )
     assert "… and 7 more; --format json has all" in text
 
 
 def test_markdown_keeps_what_a_caption_holds_inside_its_cell() -> None:
     report = find_leaks(rows_of(("a|<b>", "x", "P|1", ""), ("c", "y", "P|1", "")))
-    assert "| P\\|1 | x: a\\|&lt;b>; y: c |" in leaks_markdown(report, 5)
+    assert "| P\\|1 | x: a\\|&lt;b>; y: c |" in to_markdown(leaks_document(report, 5))

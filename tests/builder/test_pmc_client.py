@@ -18,7 +18,7 @@ from dataset_builder.pmc.layout import (
     read_metadata,
 )
 from dataset_builder.records import Media
-from dataset_builder.rehydrate import Wanted, read_list, rehydrate
+from dataset_builder.rehydrate import FigureName, read_list, rehydrate
 from rocov2_eval.errors import RejectedInput
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -188,7 +188,7 @@ def test_a_field_of_another_type_is_not_read_as_absent(field: dict[str, Any]) ->
     held = Bucket()
     held.add_article("PMC1", 1, {}, **field)
     (name,) = field
-    with pytest.raises(LayoutChanged, match=rf"metadata/PMC1\.1\.json: {name} is "):
+    with pytest.raises(LayoutChanged, match=rf"metadata/PMC1\.1\.json: Expected .* at `\$\.{name}"):
         read_metadata(held.objects["metadata/PMC1.1.json"], "metadata/PMC1.1.json")
 
 
@@ -243,14 +243,14 @@ class TestRehydrate:
 
         def run() -> dict[str, str]:
             wanted = [
-                Wanted(pmcid="PMC12", file="a b%1.jpg"),
-                Wanted(pmcid="PMC12", file="absent.jpg"),
-                Wanted(pmcid="PMC7", file="a.jpg"),
-                Wanted(pmcid="PMC8", file="a.jpg"),
-                Wanted(pmcid="PMC404", file="a.jpg"),
+                FigureName(pmcid="PMC12", file="a b%1.jpg"),
+                FigureName(pmcid="PMC12", file="absent.jpg"),
+                FigureName(pmcid="PMC7", file="a.jpg"),
+                FigureName(pmcid="PMC8", file="a.jpg"),
+                FigureName(pmcid="PMC404", file="a.jpg"),
             ]
             found = rehydrate(wanted, tmp_path / "out", client, lambda *_: None)
-            return {f"{item.wanted.pmcid}/{item.wanted.file}": item.outcome for item in found}
+            return {f"{item.figure.pmcid}/{item.figure.file}": item.outcome for item in found}
 
         return run
 
@@ -276,7 +276,7 @@ class TestRehydrate:
     def test_a_file_under_three_names_is_fetched_once(
         self, client: PmcClient, bucket: Bucket, tmp_path: Path
     ) -> None:
-        wanted = [Wanted(pmcid="PMC12", file=name) for name in ("a b%1", "a b%1.tif", "a b%1.jpg")]
+        wanted = [FigureName(pmcid="PMC12", file=name) for name in ("a b%1", "a b%1.tif", "a b%1.jpg")]
         found = [rehydrate(wanted, tmp_path / "out", client, lambda *_: None) for _ in range(2)]
         assert [[item.outcome for item in each] for each in found] == [["fetched"] * 3, ["was here"] * 3]
         assert {item.key for item in found[1]} == {"PMC12.10/a b%1.jpg", None}
@@ -319,7 +319,7 @@ def test_a_row_that_is_no_csv_of_this_header_is_named(tmp_path: Path, row: str) 
 def test_a_byte_order_mark_before_a_list_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("\ufeffpmcid,graphic\n1,a.jpg\n", encoding="utf-8")
-    assert read_list(path, "pmcid", "graphic") == [Wanted(pmcid="PMC1", file="a.jpg")]
+    assert read_list(path, "pmcid", "graphic") == [FigureName(pmcid="PMC1", file="a.jpg")]
 
 
 def test_a_list_of_something_else_does_not_flood_the_terminal(tmp_path: Path) -> None:
@@ -332,4 +332,4 @@ def test_a_list_of_something_else_does_not_flood_the_terminal(tmp_path: Path) ->
 
 def test_the_list_of_roco_is_read_as_it_is(shared: Path) -> None:
     wanted = read_list(shared / "data/roco/figures.csv", "pmcid", "graphic")
-    assert (len(wanted), wanted[0]) == (22_463, Wanted(pmcid="PMC4608653", file="cro-0008-0385-g01.jpg"))
+    assert (len(wanted), wanted[0]) == (22_463, FigureName(pmcid="PMC4608653", file="cro-0008-0385-g01.jpg"))

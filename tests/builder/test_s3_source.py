@@ -23,6 +23,7 @@ from dataset_builder.pmc.s3_source import S3Source
 from dataset_builder.records import Drop, Entry, Media
 from dataset_builder.store import FolderStore
 from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.shelf.options import read_options
 
 sys.path.insert(0, str(Path(__file__).parent))
 from s3_server import BUCKET, Bucket, serving
@@ -287,28 +288,27 @@ class TestOpening:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"kind": "ftp"}, "kind: 'ftp', expected one of 's3'"),
+            ({"kind": "ftp"}, "kind: 'ftp', expected 's3' or 'folder'"),
             ({"kind": "s3"}, "list, or with inventory = true all: found neither"),
-            ({"kind": "s3", "inventory": True, "list": Path("x")}, "found both"),
+            ({"kind": "s3", "inventory": True, "list": "x"}, "found both"),
             ({"kind": "s3", "inventory": True, "path": "x"}, "path: goes with"),
             ({"kind": "folder"}, "path: missing"),
             ({"kind": "folder", "path": "x", "inventory": True}, "inventory: goes with kind = 's3'"),
-            ({"kind": "packages", "path": "x", "per_second": 1.0}, "per_second: goes with kind = 's3'"),
-            ({"kind": "packages", "path": "x", "manuscripts": True}, "manuscripts: packages do not tell"),
+            ({"kind": "folder", "path": "x", "per_second": 1.0}, "per_second: goes with kind = 's3'"),
             ({"kind": "s3", "inventory": True, "per_second": 0.0}, "per_second: 0.0, expected"),
-            ({"kind": "s3", "inventory": True, "timeout": float("nan")}, "timeout: nan, expected"),
-            ({"kind": "s3", "inventory": True, "retries": -1}, "retries: -1, expected"),
             ({"kind": "s3", "inventory": True, "base_url": "s3://x"}, "base_url: 's3://x', expected https"),
             ({"kind": "s3", "inventory": True, "base_url": "http://[x"}, "base_url: "),
-            ({"kind": "s3", "inventory": True, "unfetchable": "skip"}, "unfetchable: 'skip', expected one"),
+            (
+                {"kind": "s3", "inventory": True, "unfetchable": "skip"},
+                "unfetchable: 'skip', expected 'stop'",
+            ),
         ],
     )
     def test_options_that_do_not_go_together_are_refused(self, options: dict[str, Any], message: str) -> None:
         with pytest.raises(UsageFault) as caught:
-            SourceOptions(**options)
+            read_options(SourceOptions, options, "build.toml [source]", Path())
         assert message in str(caught.value)
 
-    @pytest.mark.parametrize("kind", ["folder", "packages"])
-    def test_a_folder_that_is_none_is_refused(self, store: FolderStore, tmp_path: Path, kind: Any) -> None:
+    def test_a_folder_that_is_none_is_refused(self, store: FolderStore, tmp_path: Path) -> None:
         with pytest.raises(UsageFault, match="is no folder"):
-            open_source(SourceOptions(kind=kind, path=str(tmp_path / "absent")), store)
+            open_source(SourceOptions(kind="folder", path=str(tmp_path / "absent")), store)

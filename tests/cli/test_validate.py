@@ -96,8 +96,8 @@ def test_json_counts_and_lists_the_findings(call: Call, short_run: Path) -> None
 def test_markdown_is_a_table_of_the_findings(call: Call, short_run: Path) -> None:
     lines = call("validate", short_run, "--format", "markdown").out.splitlines()
     assert lines[:2] == [
-        "| file | line | code | severity | found | fix |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| file | line | code | severity | finding | fix |",
+        "| --- | ---: | --- | --- | --- | --- |",
     ]
     assert lines[2].startswith("| short.csv |  | R105 | error | 1 of 13 images have no row: ")
 
@@ -121,7 +121,7 @@ def test_the_summary_keeps_out_of_an_answer_for_machines(style: str, call: Call,
 
 @pytest.mark.parametrize("style", FORMATS)
 def test_output_takes_the_findings_and_leaves_stdout_empty(style: str, call: Call, short_run: Path) -> None:
-    answer = call("validate", short_run, "--format", style, "--output", "found")
+    answer = call("validate", short_run, "--format", style, "--out", "found")
     assert (answer.code, answer.out) == (ExitCode.INPUT_REJECTED, "")
     assert "R105" in Path("found").read_text(encoding="utf-8")
 
@@ -177,7 +177,7 @@ def test_every_fault_of_a_submission_json_is_named_with_its_place(call: Call, ru
 
 
 def test_a_result_json_of_our_own_passes(call: Call, concept_run: Path) -> None:
-    call("score", concept_run, "--by", "modality", "--format", "json", "--output", "result.json")
+    call("score", concept_run, "--by", "modality", "--format", "json", "--out", "result.json")
     assert call("validate", "result.json").code == ExitCode.OK
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from rocov2_eval.breakdown import FACETS, group_images, order_of
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.formats import Source, Table
+from rocov2_eval.formats import Table
 from rocov2_eval.truth import Truth
 
-Read = Callable[..., tuple[Source, Table, Truth]]
+Read = Callable[..., tuple[Table, Truth]]
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def groups(read: Read, dataset: Callable[..., Path]) -> Callable[[str, str], lis
 
     def group(facet: str, cell: str) -> list[str]:
         folder = dataset(concepts=[("a", cell)], concepts_manual=[("a", cell)])
-        return group_images(facet, read("a,C1\n", folder)[2])
+        return group_images(facet, read("a,C1\n", folder)[1])
 
     return group
 
@@ -64,14 +64,14 @@ def test_groups_come_in_the_order_of_the_truth(read: Read, dataset: Callable[...
     folder = dataset(concepts=rows, concepts_manual=rows[::-1])
     expected = ["CT", "X-ray", "CT"]
 
-    assert expected == group_images("modality", read("c,C1\n", folder)[2])
+    assert expected == group_images("modality", read("c,C1\n", folder)[1])
 
 
 @pytest.mark.parametrize("facet", ["modality", "region", "direction"])
 def test_a_facet_of_manual_concepts_needs_their_file(
     read: Read, dataset: Callable[..., Path], facet: str
 ) -> None:
-    truth = read("a,C1\n", dataset(concepts=[("a", "C1")]))[2]
+    truth = read("a,C1\n", dataset(concepts=[("a", "C1")]))[1]
 
     with pytest.raises(UsageFault, match=f"--by {facet} needs the concepts_manual.csv"):
         group_images(facet, truth)
@@ -80,7 +80,7 @@ def test_a_facet_of_manual_concepts_needs_their_file(
 def test_a_breakdown_of_captions_by_concept_count_needs_the_concepts(
     read: Read, dataset: Callable[..., Path]
 ) -> None:
-    truth = read("a,x\n", dataset(captions=[("a", "x")]), "captions")[2]
+    truth = read("a,x\n", dataset(captions=[("a", "x")]), "captions")[1]
 
     with pytest.raises(UsageFault, match=r"--by concepts needs the concepts\.csv"):
         group_images("concepts", truth)
@@ -96,6 +96,6 @@ def test_groups_that_occur_are_listed_in_the_order_of_the_facet() -> None:
 def test_every_group_of_an_image_has_its_place_in_the_order(read: Read, sample: Path, facet: str) -> None:
     text = (sample / "train_concepts.csv").read_bytes()
 
-    groups = group_images(facet, read(text, sample)[2])
+    groups = group_images(facet, read(text, sample)[1])
 
     assert set(groups) == set(order_of(facet, groups))

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 
 from rocov2_eval.pages.charts import (
-    Range,
-    histogram,
     interval_mark,
     interval_plot,
     narrow_interval_plot,
@@ -18,22 +16,25 @@ from rocov2_eval.pages.charts import (
     significance_matrix,
     span,
 )
+from rocov2_eval.records import Interval, MetricResult
 
 HOSTILE = "<script>alert(1)</script>\u202e&\x07"
-RANGES = [
-    Range(label=HOSTILE, mean=0.75, low=0.7, high=0.8),
-    Range(label="team/b", mean=0.5, low=0.4, high=0.6),
-    Range(label="team/c", mean=None, low=None, high=None),
-]
-LABELS = [item.label for item in RANGES]
+
+
+def result(mean: float | None, low: float = 0.0, high: float = 0.0) -> MetricResult:
+    ends = Interval(low=low, high=high) if high else None
+    return MetricResult(mean=mean, interval=ends, n=9, unscored=0, signature="f1")
+
+
+RESULTS = {HOSTILE: result(0.75, 0.7, 0.8), "team/b": result(0.5, 0.4, 0.6), "team/c": result(None)}
+LABELS = list(RESULTS)
 SHARES = np.array([[0.9, 0.1, 0.0], [0.1, 0.85, 0.05], [0.0, 0.05, 0.95]])
 DIFFERENCE = np.array([[0.0, -0.25, -0.5], [0.25, 0.0, -0.25], [0.5, 0.25, 0.0]])
 P_VALUES = np.array([[1.0, 0.2, 0.001], [0.2, 1.0, 0.03], [0.001, 0.03, 1.0]])
 
 DRAWINGS: dict[str, Callable[[], str]] = {
-    "intervals": lambda: interval_plot(RANGES, title="F1", key="k"),
-    "narrow": lambda: narrow_interval_plot(RANGES, title="F1", key="k"),
-    "histogram": lambda: histogram([3, 0, 7], (0.0, 1.0), title="F1", key="k"),
+    "intervals": lambda: interval_plot(RESULTS, title="F1", key="k"),
+    "narrow": lambda: narrow_interval_plot(RESULTS, title="F1", key="k"),
     "stability": lambda: rank_stability(LABELS, SHARES, [(1, 2), (1, 3), (2, 3)], title="F1", key="k"),
     "significance": lambda: significance_matrix(LABELS, DIFFERENCE, P_VALUES, 0.05, title="F1", key="k"),
 }
@@ -74,35 +75,23 @@ def test_a_hostile_name_is_text(name: str) -> None:
 
 
 def test_a_run_without_a_score_has_no_dot() -> None:
-    assert classes(interval_plot(RANGES, title="F1", key="k"), "dot") == 2
-    assert "<svg" in interval_mark(RANGES[2], (0.0, 1.0))
-    assert classes(interval_mark(RANGES[2], (0.0, 1.0)), "dot") == 0
+    assert classes(interval_plot(RESULTS, title="F1", key="k"), "dot") == 2
+    assert "<svg" in interval_mark(RESULTS["team/c"], (0.0, 1.0))
+    assert classes(interval_mark(RESULTS["team/c"], (0.0, 1.0)), "dot") == 0
 
 
 def test_a_better_score_stands_further_right() -> None:
-    dots = [e for e in parse(interval_plot(RANGES, title="F1", key="k")).iter() if e.get("class") == "dot"]
+    dots = [e for e in parse(interval_plot(RESULTS, title="F1", key="k")).iter() if e.get("class") == "dot"]
     assert float(dots[0].get("cx", "")) > float(dots[1].get("cx", ""))
 
 
 def test_the_axis_has_room_for_every_interval_and_for_a_single_point() -> None:
-    low, high = span(RANGES)
+    low, high = span(RESULTS.values())
     assert low < 0.4
     assert high > 0.8
-    low, high = span([Range(label="a", mean=1.0, low=1.0, high=1.0)])
+    low, high = span([result(1.0, 1.0, 1.0)])
     assert low < 1.0 < high
     assert span([]) == (0.0, 1.0)
-
-
-def test_the_bars_of_a_histogram_are_as_high_as_their_counts() -> None:
-    bars = [e for e in parse(DRAWINGS["histogram"]()).iter() if e.get("class") == "bar"]
-    heights = [float(bar.get("height", "")) for bar in bars]
-    assert heights[1] == 0
-    assert heights[0] / heights[2] == pytest.approx(3 / 7, abs=0.01)
-    assert bars[2][0].text == "0.67 to 1.00: 7 images"
-
-
-def test_a_histogram_of_nothing_is_flat() -> None:
-    assert "<svg" in histogram([0, 0], (0.0, 1.0), title="F1", key="k")
 
 
 def test_the_area_of_a_disc_is_the_share_and_a_rank_never_taken_has_none() -> None:
@@ -129,8 +118,8 @@ def test_fifty_runs_have_fifty_rows_apart() -> None:
 
 
 def test_a_long_name_keeps_the_end_that_tells_runs_apart() -> None:
-    ranges = [Range(label="a-very-very-long-team-name-indeed/run-17", mean=0.5, low=None, high=None)]
-    assert "…eed/run-17<" in interval_plot(ranges, title="F1", key="k")
+    results = {"a-very-very-long-team-name-indeed/run-17": result(0.5)}
+    assert "…eed/run-17<" in interval_plot(results, title="F1", key="k")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import pytest
+from msgspec import Meta
 
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.shelf.options import ONLY_SPEED, options_digest, read_options
@@ -20,7 +23,8 @@ class Options:
     words: tuple[str, ...] = ()
     table: Path | None = None
     shares: Mapping[str, float | int | Literal["rest"]] = field(default_factory=dict)
-    per_second: float = field(default=1.0, metadata=ONLY_SPEED)
+    share: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    per_second: Annotated[float, ONLY_SPEED] = 1.0
 
     def __post_init__(self) -> None:
         if self.most < 0:
@@ -55,9 +59,12 @@ def test_values_are_taken_as_the_fields_want_them(tmp_path: Path) -> None:
         ({"most": True}, r"\[x\] most: True, expected a whole number"),
         ({"is_on": 1}, r"\[x\] is_on: 1, expected true or false"),
         ({"words": "u"}, r"\[x\] words: 'u', expected a list"),
-        ({"words": [1]}, r"\[x\] words: 1, expected text"),
+        ({"words": [1]}, r"\[x\] words\[0\]: 1, expected text"),
         ({"table": 3}, r"\[x\] table: 3, expected a file"),
-        ({"shares": {"test": "some"}}, r"shares\.test: 'some', expected"),
+        ({"shares": {"test": "some"}}, r"\[x\] shares: \{'test': 'some'\}, expected 'rest'"),
+        ({"shares": {"test": [1]}}, r"\[x\] shares: .*, expected a whole number or a number or text"),
+        ({"share": 1.5}, r"\[x\] share: 1\.5, expected a number <= 1\.0"),
+        ({"share": math.nan}, r"\[x\] share: nan, expected a finite number"),
         ({"most": -1}, r"\[x\] most: -1 is negative"),
     ],
 )
@@ -66,6 +73,19 @@ def test_a_wrong_table_is_told_with_key_and_expectation(
 ) -> None:
     with pytest.raises(UsageFault, match=told):
         read(tmp_path, **table)
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    floor: Annotated[float, Meta(ge=0)] = 0.5
+    per_second: Annotated[float, ONLY_SPEED] = 1.0
+
+
+def test_a_struct_is_read_as_a_dataclass_is(tmp_path: Path) -> None:
+    assert Table(floor=1.0) == read_options(Table, {"floor": 1}, "a.toml [y]", tmp_path)
+    assert options_digest(Table()) == options_digest(Table(per_second=9))
+    assert options_digest(Table()) != options_digest(Table(floor=0.1))
+    with pytest.raises(UsageFault, match=r"a\.toml \[y\] floor: -1, expected a number >= 0\.0"):
+        read_options(Table, {"floor": -1}, "a.toml [y]", tmp_path)
 
 
 def test_a_missing_key_is_told(tmp_path: Path) -> None:

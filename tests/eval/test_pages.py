@@ -17,9 +17,9 @@ from rocov2_eval.pages import findings_page, index_page, run_page
 from rocov2_eval.pages.disclosure import (
     FEWEST_IN_PUBLIC_HISTOGRAM,
     PUBLIC_BINS,
-    is_withheld,
+    is_secret_mean,
     public_findings,
-    withheld_groups,
+    secret_groups,
 )
 from rocov2_eval.ranking import Board, Entry, Rejection, rank
 from rocov2_eval.records import MetricResult
@@ -248,7 +248,7 @@ def test_public_findings_leave_out_the_rules_and_the_files_of_the_truth() -> Non
     [(0, False, False), (1, False, True), (4, False, True), (5, False, False), (1, True, False)],
 )
 def test_a_mean_of_few_images_is_withheld_from_the_public(images: int, private: bool, expected: bool) -> None:  # noqa: FBT001
-    assert expected == is_withheld(images, private)
+    assert expected == is_secret_mean(images, private=private)
 
 
 @pytest.mark.parametrize(
@@ -272,8 +272,8 @@ def test_a_small_group_is_not_left_alone_to_be_told_by_subtraction(
         )
         for name, n in sizes.items()
     ]
-    assert expected == withheld_groups(groups, "f1", private=False)
-    assert set() == withheld_groups(groups, "f1", private=True)
+    assert expected == secret_groups(groups, "f1", private=False)
+    assert set() == secret_groups(groups, "f1", private=True)
 
 
 def test_withheld_groups_keep_their_row_and_count(board: Board, report: Report) -> None:

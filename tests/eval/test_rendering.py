@@ -49,10 +49,13 @@ def test_text_pads_columns_and_rounds_there_alone() -> None:
     assert render(DOCUMENT, "text") == (
         "two runs\n"
         "\n"
+        "a.csv:3: R101 warning: blank, 50 %\n"
+        "    fix: Delete the line; the file must end with the newline of its last row.\n"
+        "\n"
         "Scores\n"
         "  micro F1: 0.5000\n"
         "\n"
-        "  run    mean  95 % interval     images\n"
+        "  run    mean     95 % interval  images\n"
         "  a|b  0.1235  [0.1000, 0.2000]  12,000\n"
         "  c_d  0.9000                         3\n"
         "  e         -                         0\n"
@@ -81,7 +84,7 @@ def test_csv_rounds_nothing_and_gives_intervals_two_columns() -> None:
 def test_latex_escapes_text_and_marks_the_best() -> None:
     text = render(DOCUMENT, "latex")
 
-    assert "\\begin{tabular}{lrlr}" in text
+    assert "\\begin{tabular}{lrrr}" in text
     assert "c\\_d & \\textbf{0.9000} &  & 3 \\\\" in text
     assert text.count("\\textbf") == 1
 

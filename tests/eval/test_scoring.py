@@ -11,12 +11,13 @@ import pytest
 
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.formats import Source, Table
+from rocov2_eval.formats import Table
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.metrics import METRICS
 from rocov2_eval.records import SampleScores, Task
 from rocov2_eval.resampling import Bootstrap
-from rocov2_eval.scoring import Report, Settings, available, check, evaluate
+from rocov2_eval.scoring import Report, available, check, evaluate
+from rocov2_eval.settings import Settings
 from rocov2_eval.truth import Truth
 
 CONCEPTS = [("a", "C1;C2"), ("b", "C3"), ("c", "")]
@@ -25,7 +26,7 @@ RUN = "a,C1;C2\nb,C4\nc,\n"
 CAPTION_RUN = "ID,Caption\na,A chest radiograph\nb,A pelvis CT\nc,Nothing\n"
 CT = "C0040405"
 Score = Callable[..., Report]
-Read = Callable[..., tuple[Source, Table, Truth]]
+Read = Callable[..., tuple[Table, Truth]]
 Dataset = Callable[..., Path]
 
 
@@ -237,7 +238,7 @@ def test_a_metric_that_the_task_does_not_have_is_refused_with_those_it_has(
 def test_the_secondary_score_without_manual_concepts_is_refused_where_asked_for(
     scored: Score, dataset: Dataset
 ) -> None:
-    with pytest.raises(UsageFault, match=r"needs the concepts_manual\.csv"):
+    with pytest.raises(UsageFault, match=r"--metric concept_f1_manual: no concepts_manual\.csv"):
         scored(RUN, dataset(concepts=CONCEPTS), metrics=("concept_f1_manual",))
 
 
@@ -351,8 +352,6 @@ def test_the_signature_names_what_was_opened(read: Read, dataset: Dataset) -> No
         ({}, []),
         ({"encoder": "minilm"}, ["BERTScore with encoder minilm"]),
         ({"encoder": "/a/folder"}, ["BERTScore with encoder /a/folder"]),
-        ({"layer": 40}, []),
-        ({"layer": 39}, ["BERTScore at layer 39"]),
         ({"precision": "bf16"}, ["BERTScore in bf16"]),
         ({"encoder": "minilm", "metrics": ("rouge",)}, []),
     ],
@@ -377,9 +376,9 @@ def test_a_model_is_opened_with_the_options_of_the_settings(read: Read, dataset:
         with open_fake(metric, options) as resource:
             yield resource
 
-    evaluate(*everything, Settings(encoder="minilm", layer=3, precision="bf16", bootstrap=None), opener)
+    evaluate(*everything, Settings(encoder="minilm", precision="bf16", bootstrap=None), opener)
 
-    expected = [("minilm", 3, "bf16", False)]
+    expected = [("minilm", None, "bf16", False)]
     assert expected == [(item.encoder, item.layer, item.precision, item.idf) for item in opened]
 
 

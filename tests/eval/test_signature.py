@@ -21,12 +21,14 @@ class SomeOptions(Options):
 METRIC = Metric(
     name="some",
     outputs=("some",),
+    needs="captions",
+    columns=lambda inputs: inputs.captions,
     score=dict,
     options=SomeOptions,
+    options_of=lambda _settings, _truth: SomeOptions(),
     revision=3,
     bounds=(0.0, 1.0),
     identity=None,
-    needs="captions",
     source="none",
 )
 

@@ -14,7 +14,7 @@ from rocov2_eval.truth import SPLITS, Place, Truth, find_truth, sample_folder
 from rocov2_eval.validation import read_run
 
 ROWS = [("a", "C1;C2"), ("b", "C3")]
-Read = Callable[..., tuple[Source, Table, Truth]]
+Read = Callable[..., tuple[Table, Truth]]
 Dataset = Callable[..., Path]
 
 
@@ -137,7 +137,7 @@ def test_an_image_that_the_manual_file_lacks_is_no_matter_to_an_edition_without_
     folder = dataset(concepts=ROWS, concepts_manual=[("a", "C1")])
     expected: list[str] = []
 
-    truth = read("a|C1\n", folder, edition="imageclef-2022")[2]
+    truth = read("a|C1\n", folder, edition="imageclef-2022")[1]
 
     assert expected == [item.code for item in truth.findings]
 
@@ -214,7 +214,7 @@ def test_a_truth_is_read_in_the_own_form_of_the_edition_or_in_the_layout(
     path.write_bytes(text.encode())
     delimiter = EDITIONS[edition].concepts.dialect.delimiter.replace("auto", "|")
 
-    truth = read(f"a{delimiter}C1\n", path, edition=edition)[2]
+    truth = read(f"a{delimiter}C1\n", path, edition=edition)[1]
 
     expected = ["a", "b"], ["C1;C2", "C3"]
     assert expected == (truth.table.image_ids, truth.table.cells)
@@ -225,7 +225,7 @@ def test_a_caption_truth_of_2025_needs_no_header(read: Read, tmp_path: Path) -> 
     path.write_text("a,x\nb,y\n", encoding="utf-8")
     expected = ["a", "b"]
 
-    truth = read("ID,Caption\na,x\n", path, "captions", "imageclef-2025")[2]
+    truth = read("ID,Caption\na,x\n", path, "captions", "imageclef-2025")[1]
 
     assert expected == truth.table.image_ids
 
@@ -240,7 +240,7 @@ def test_ids_of_the_truth_that_hold_the_capitals_id_vanish_where_the_evaluator_s
     folder = dataset(concepts=[("COVID_1", "C1"), ("b", "C2")])
     delimiter = EDITIONS[edition].concepts.dialect.delimiter
 
-    assert expected == read(f"b{delimiter}C1\n", folder, edition=edition)[2].table.image_ids
+    assert expected == read(f"b{delimiter}C1\n", folder, edition=edition)[1].table.image_ids
 
 
 def test_a_file_with_a_name_of_its_own_goes_with_its_manual_file(tmp_path: Path) -> None:

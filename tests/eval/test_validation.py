@@ -9,7 +9,7 @@ import pytest
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.findings import is_rejected
-from rocov2_eval.formats import Source
+from rocov2_eval.formats import Source, Table
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.validation import check_run, guess_dialect, read_run
 
@@ -304,9 +304,9 @@ def test_the_separator_of_another_edition_is_told(edition: str, text: str, expec
 
 
 def test_findings_name_the_file_as_the_user_did(
-    read: Callable[..., tuple[Source, object, object]], dataset: Callable[..., Path]
+    read: Callable[..., tuple[Table, object]], dataset: Callable[..., Path]
 ) -> None:
-    source, run, _ = read("a,C1\n\n", dataset(concepts=TRUTH))
+    run, _ = read("a,C1\n\n", dataset(concepts=TRUTH))
 
-    expected = {source.path}
+    expected = {run.path}
     assert expected == {item.path for item in run.findings}

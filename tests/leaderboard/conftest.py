@@ -15,7 +15,7 @@ from rocov2_eval.leaderboard.board import BoardOptions, Leaderboard, make_leader
 from rocov2_eval.leaderboard.store import ScoreStore
 from rocov2_eval.leaderboard.submissions import find_submissions
 from rocov2_eval.resampling import Bootstrap
-from rocov2_eval.scoring import Settings
+from rocov2_eval.settings import Settings
 from rocov2_eval.significance import PairOptions
 from rocov2_eval.truth import Place
 
@@ -111,7 +111,7 @@ def board(root: Path, truth: Path) -> Callable[..., Leaderboard]:
                     pairs=PairOptions(trials=200, bootstrap=bootstrap),
                     **options,
                 ),
-                open_resource=no_model,
+                opener=no_model,
                 progress=lambda *_: None,
             )
 
@@ -125,7 +125,7 @@ def publish(
     """Return a function that runs the command and returns exit code, stdout, stderr and the site's folder."""
 
     def run(*arguments: object, site: str = "site") -> tuple[int, str, str, Path]:
-        words = ["leaderboard", root, "--truth", truth, "--out", tmp_path / site, "--trials", 200]
+        words = ["leaderboard", root, "--truth", truth, "--out", tmp_path / site]
         code = invoke([str(word) for word in [*words, *arguments]])
         captured = capsys.readouterr()
         return int(code), captured.out, captured.err, tmp_path / site

@@ -49,7 +49,7 @@ def board_with(root: Path, truth: Path, submit: Submit, tmp_path: Path) -> Calla
     def publish() -> Outcome:
         done = subprocess.run(
             [
-                *(command, "leaderboard", root, "--truth", truth, "--out", site, "--trials", "100"),
+                *(command, "leaderboard", root, "--truth", truth, "--out", site),
                 *("--metric", "concept_f1", "--metric", "rouge", "--rank-by", "rouge1"),
             ],
             capture_output=True,

@@ -22,7 +22,7 @@ RUNS = 12
 
 
 def start(root: Path, truth: Path, site: Path) -> subprocess.Popen[str]:
-    words = [COMMAND, "leaderboard", root, "--truth", truth, "--out", site, "--trials", "100"]
+    words = [COMMAND, "leaderboard", root, "--truth", truth, "--out", site]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rocov2_eval.errors import ExitCode
-from rocov2_eval.leaderboard.site import find_image
+from rocov2_eval.pages import find_image
 from rocov2_eval.schemas import check_document
 
 Submit = Callable[..., Path]
@@ -27,7 +27,7 @@ def hashes(site: Path) -> dict[str, str]:
     }
 
 
-def test_a_site_has_a_front_page_a_page_a_run_and_three_files(submit: Submit, publish: Publish) -> None:
+def test_a_site_has_a_front_page_a_page_a_run_and_four_files(submit: Submit, publish: Publish) -> None:
     submit("alpha", "one", right=20)
     submit("beta", "two", right=10)
     code, out, _, site = publish()
@@ -37,6 +37,7 @@ def test_a_site_has_a_front_page_a_page_a_run_and_three_files(submit: Submit, pu
         "leaderboard.csv",
         "leaderboard.json",
         "leaderboard.md",
+        "leaderboard.tex",
         "runs/alpha/one.html",
         "runs/beta/two.html",
     ]
@@ -152,7 +153,7 @@ def test_pictures_are_for_organisers_alone(
     assert publish("--images", images)[0] == ExitCode.USAGE
     code, _, err, site = publish("--private", "--images", images)
     page = (site / "runs/alpha/one.html").read_text(encoding="utf-8")
-    assert (code, "do not publish" in err) == (ExitCode.OK, True)
+    assert (code, "holds the truth: do not publish it" in err) == (ExitCode.OK, True)
     assert 'src="../../images/picture_029.jpg"' in page
     assert (site / "images/picture_029.jpg").exists()
     publish("--public")

@@ -16,7 +16,7 @@ from rocov2_eval.errors import MissingResource
 from rocov2_eval.findings import finding
 from rocov2_eval.leaderboard.store import Key, ScoreStore, truth_digest
 from rocov2_eval.records import BoolArray, SampleScores
-from rocov2_eval.reporters import result_document
+from rocov2_eval.report_document import result_data
 from rocov2_eval.resampling import Bootstrap
 from rocov2_eval.scoring import Report
 from rocov2_eval.truth import Truth
@@ -34,7 +34,7 @@ def known(
     folder = dataset("test_", concepts=ROWS, concepts_manual=ROWS)
     text = "ID,CUIs\na,C0040405;nothing\nb,C0032743\nc,\nd,C0000001\n"
     report = scored(text, folder, bootstrap=Bootstrap(resamples=50), by=FACETS)
-    _, _, truth = read(text, folder, facets=True)
+    _, truth = read(text, folder, facets=True)
     return report, truth
 
 
@@ -50,9 +50,9 @@ def test_a_report_comes_back_as_it_was(path: Path, known: tuple[Report, Truth]) 
     with ScoreStore(path) as store:
         back = store.read(KEY, place=report.run[0], truth=truth)
     assert isinstance(back, Report)
-    assert result_document(back)["findings"] == result_document(report)["findings"]
-    expected = result_document(report) | {"inputs": None}
-    assert expected == result_document(back) | {"inputs": None}
+    assert result_data(back)["findings"] == result_data(report)["findings"]
+    expected = result_data(report) | {"inputs": None}
+    assert expected == result_data(back) | {"inputs": None}
     for name, scores in report.samples.items():
         assert np.array_equal(scores.values, back.samples[name].values)
         assert np.array_equal(scores.scored, back.samples[name].scored)

@@ -7,13 +7,10 @@ Largest difference seen, 90 pairs a case: 2.5e-7.
 from __future__ import annotations
 
 import random
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 import small_models
 
 from rocov2_eval.metrics.bertscore import BertScoreOptions, load, score

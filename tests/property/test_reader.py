@@ -23,7 +23,8 @@ from rocov2_eval.findings import RULES
 from rocov2_eval.formats import LAYOUT, Source, load, read_table, sniff_task
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.schemas import check_json_file
-from rocov2_eval.scoring import Report, Settings, check, evaluate
+from rocov2_eval.scoring import Report, check, evaluate
+from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.truth import Place, find_truth
 from rocov2_eval.validation import read_run
@@ -94,10 +95,10 @@ def outcome(path: Path, truth: Path, edition: str, task: Task, **settings_: Any)
         source = load(path)
         run = read_run(source, rules, task)
         found = find_truth(run, task, rules, [Place(path=truth, origin="--truth")])
-        check(source, run, found, rules, strict=True)
+        check(run, found, rules, strict=True)
         chosen = ("rouge",) if task == "captions" else ()
         chosen_settings = Settings(edition=rules, metrics=chosen, bootstrap=None, **settings_)
-        return evaluate(source, run, found, chosen_settings, no_model)
+        return evaluate(run, found, chosen_settings, no_model)
     except RocoError as error:
         return error
 

@@ -1,1 +1,0 @@
-"""What people say about images: facets, annotations, exchange with annotation tools, adjudication."""

@@ -1,0 +1,1 @@
+"""Studies of people: curation by hand, agreement between raters, audits of automatic concepts."""

@@ -1,0 +1,132 @@
+"""What raters are asked: tasks of a dataset or a folder of pictures, a sample, a share for each rater."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dataset_builder.dataset_tables import PICTURE_SUFFIXES, read_dataset
+from dataset_builder.study.annotations import Task, named_image
+from rocov2_eval.editions import MODALITY_CUIS
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.shelf.csv_files import read_rows
+
+_TABLES = ("_captions.csv", "_concepts.csv")
+_CONCEPTS = ("_concepts_manual.csv", "_concepts.csv")  # what tells the modality, the surer first
+
+
+def tasks_of(folder: Path, facets: Sequence[str], *, captions: bool = False) -> list[Task]:
+    """Return a task for each picture of a dataset in the ROCOv2 layout, or of any other folder.
+
+    Args:
+        folder: Folder of the pictures. The key of an image is its id in a dataset, else its path.
+        facets: Names of the facets that are asked.
+        captions: Whether raters see the caption beside the picture; only a dataset has captions.
+
+    Raises:
+        UsageFault: There is no picture, or captions are asked of a folder of pictures.
+        RejectedInput: A table cannot be read, or the name of a picture is no text.
+    """
+    if is_dataset(folder):
+        tasks = [
+            Task(
+                image=row.image_id,
+                picture=row.image,
+                facets=tuple(facets),
+                text=row.caption if captions else "",
+            )
+            for row in read_dataset(folder).rows
+            if row.image is not None
+        ]
+    elif captions:
+        raise UsageFault(f"{folder}: a folder of pictures has no captions; leave --captions out")
+    else:
+        tasks = [
+            Task(
+                image=named_image(path.relative_to(folder).as_posix(), str(folder)),
+                picture=path,
+                facets=tuple(facets),
+            )
+            for path in sorted(folder.rglob("*"))
+            if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+        ]
+    if not tasks:
+        raise UsageFault(f"{folder}: no picture in it; of a dataset, unpack the archives of images first")
+    return tasks
+
+
+def is_dataset(folder: Path) -> bool:
+    """Tell whether a folder has tables of the ROCOv2 layout."""
+    return any(next(folder.glob(f"*{ending}"), None) for ending in _TABLES)
+
+
+def modalities(folder: Path) -> dict[str, str]:
+    """Return the modality of each image of a dataset by its id, as far as its tables tell one.
+
+    Raises:
+        RejectedInput: A table cannot be read.
+    """
+    modality: dict[str, str] = {}
+    for ending in reversed(_CONCEPTS):
+        for path in sorted(folder.glob(f"*{ending}")):
+            for _, row in read_rows(path, ("ID", "CUIs")):
+                cuis = {cui.strip() for cui in row["CUIs"].split(";")} & MODALITY_CUIS.keys()
+                if len(cuis) == 1:
+                    modality[row["ID"]] = cuis.pop()
+    return modality
+
+
+def sample(tasks: Sequence[Task], size: int, seed: int, strata: Mapping[str, str]) -> list[Task]:
+    """Draw tasks so that each stratum has its share, in the order in which they came.
+
+    Shares are rounded by largest remainders. A task is drawn by its key and the seed alone, so that a larger
+    sample of the same tasks holds the smaller one but for that rounding.
+
+    Args:
+        tasks: Tasks to draw from.
+        size: Number of tasks to draw; all are drawn if there are no more.
+        seed: Seed of the draw.
+        strata: Stratum by image, such as its modality; images without one are a stratum too.
+    """
+    if size >= len(tasks):
+        return list(tasks)
+    groups: dict[str, list[Task]] = defaultdict(list)
+    for task in tasks:
+        groups[strata.get(task.image, "")].append(task)
+    shares = {name: size * len(group) / len(tasks) for name, group in groups.items()}
+    counts = {name: int(share) for name, share in shares.items()}
+    by_remainder = sorted(shares, key=lambda name: (counts[name] - shares[name], name))
+    for name in by_remainder[: size - sum(counts.values())]:
+        counts[name] += 1
+    drawn = {
+        task.image
+        for name, group in groups.items()
+        for task in sorted(group, key=lambda task: _lot(seed, task.image))[: counts[name]]
+    }
+    return [task for task in tasks if task.image in drawn]
+
+
+def deal(tasks: Sequence[Task], raters: int, overlap: float, seed: int) -> dict[str, list[Task]]:
+    """Return the tasks of each rater: a share that all of them see, and the rest dealt out one by one.
+
+    Args:
+        tasks: Tasks to deal.
+        raters: Number of raters; their names are `rater-1`, `rater-2` and so on.
+        overlap: Share in [0, 1] of the tasks that every rater sees, rounded to whole tasks.
+        seed: Seed that decides which rater gets which task.
+    """
+    order = sorted(tasks, key=lambda task: _lot(seed + 1, task.image))  # not the order of the sample
+    shared = round(overlap * len(tasks))
+    seen: list[set[str]] = [{task.image for task in order[:shared]} for _ in range(raters)]
+    for place, task in enumerate(order[shared:]):
+        seen[place % raters].add(task.image)
+    return {
+        f"rater-{number}": [task for task in tasks if task.image in mine]
+        for number, mine in enumerate(seen, start=1)
+    }
+
+
+def _lot(seed: int, image: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{image}".encode()).digest()

@@ -1,0 +1,204 @@
+"""What a command says of one run: its scores, its findings, and the machine that computed them."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+from rocov2_eval import __version__
+from rocov2_eval.concept_errors import ConceptCount
+from rocov2_eval.metrics import main_outputs
+from rocov2_eval.records import Finding, MetricResult
+from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table, Value
+from rocov2_eval.scoring import Group, Report
+from rocov2_eval.shelf.words import counted
+
+RESULT_SCHEMA_VERSION = 1
+_LIBRARIES = ("numpy", "rapidfuzz", "torch", "transformers", "tokenizers", "medcat")
+
+
+def report_document(report: Report, verification: Mapping[str, float] | None = None) -> Document:
+    """Return the document of a report.
+
+    Args:
+        report: The scores of a run.
+        verification: Largest difference from the reference library by output, None where none was asked for.
+    """
+    path, split = report.run[0], f"{report.split} split, " if report.split else ""
+    return Document(
+        title=f"{path}: {report.task}, {report.edition}, {split}{counted(len(report.image_ids), 'image')}",
+        sections=tuple(_sections(report, verification)),
+        data=result_data(report, verification),
+        path=path,
+        summary="; ".join(
+            [
+                ", ".join(f"{name} {_rounded(result.mean)}" for name, result in report.metrics.items()),
+                *report.notes,
+                *(f"{name} differs {value:.1e}" for name, value in (verification or {}).items()),
+            ]
+        ),
+    )
+
+
+def result_data(report: Report, verification: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Return a report as the object that `schema/result.json` describes; nothing is rounded."""
+    data: dict[str, Any] = {
+        "schema_version": RESULT_SCHEMA_VERSION,
+        "tool": {"name": "rocov2-eval", "version": __version__},
+        "edition": report.edition,
+        "task": report.task,
+        "split": report.split,
+        "official": {"comparable": not report.notes, "notes": list(report.notes)},
+        "inputs": {"run": file_data(report.run), "truth": [file_data(item) for item in report.truth]},
+        "metrics": {
+            name: _result(result) | {"unscored": result.unscored, "signature": result.signature}
+            for name, result in report.metrics.items()
+        },
+        "not_computed": dict(report.not_computed),
+        "concept_errors": asdict(report.concept_errors) if report.concept_errors else None,
+        "breakdowns": {
+            facet: [
+                {
+                    "group": group.name,
+                    "images": group.images,
+                    "metrics": {name: _result(result) for name, result in group.metrics.items()},
+                }
+                for group in groups
+            ]
+            for facet, groups in report.breakdowns.items()
+        },
+        "findings": findings_data(report.findings),
+        "environment": environment(),
+    }
+    if verification is not None:
+        data["verification"] = dict(verification)
+    return data
+
+
+def findings_document(findings: Sequence[Finding]) -> Document:
+    """Return the document of findings, without a title: each is a line of its own."""
+    return Document(findings=findings, data=findings_data(findings))
+
+
+def findings_data(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Return findings as an object: counts and the list."""
+    errors = sum(item.severity == "error" for item in findings)
+    return {
+        "errors": errors,
+        "warnings": len(findings) - errors,
+        "list": [asdict(item) for item in findings],
+    }
+
+
+def environment() -> dict[str, str | None]:
+    """Return the versions that can move a last digit; a library that was not loaded is None."""
+    versions = {name: metadata.version(name) if name in sys.modules else None for name in _LIBRARIES}
+    return {"python": platform.python_version(), "platform": platform.platform(), **versions}
+
+
+def file_data(item: tuple[str, str]) -> dict[str, str]:
+    """Return an input file as JSON documents name it: path and digest."""
+    return {"path": item[0], "sha256": item[1]}
+
+
+def reasons(not_computed: Mapping[str, str]) -> str:
+    """Return what was not computed and why, the names with a common reason joined."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in not_computed.items():
+        by_reason.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
+
+
+def remarks(notes: Sequence[str], signatures: Sequence[str]) -> Section:
+    """Return the end of a document: why it is not official, and the signature of each score."""
+    labelled = [Note(text=text, label="NOT OFFICIAL") for text in notes]
+    return Section(notes=[*labelled, *(Note(text=text, is_code=True) for text in dict.fromkeys(signatures))])
+
+
+def _sections(report: Report, verification: Mapping[str, float] | None) -> Iterator[Section]:
+    yield Section(tables=[_scores(report.metrics)])
+    if errors := report.concept_errors:
+        pairs = (("micro F1", errors.micro_f1), ("macro F1", errors.macro_f1))
+        yield Section(
+            title="Over labels", facts=[Fact(name=name, value=value, kind="score") for name, value in pairs]
+        )
+        yield from _concepts("Most often missed (images, of those that have it)", errors.missed)
+        yield from _concepts("Most often invented (images, of those given it)", errors.invented)
+    for facet, groups in report.breakdowns.items():
+        yield Section(tables=[_breakdown(facet, groups)])
+    if verification is not None:
+        yield Section(tables=[_verification(verification)])
+    if report.not_computed:
+        yield Section(notes=[Note(text=reasons(report.not_computed), label="Not computed")])
+    yield remarks(report.notes, [result.signature for result in report.metrics.values()])
+
+
+def _scores(metrics: Mapping[str, MetricResult]) -> Table:
+    return Table(
+        columns=[
+            Column(title="", key="metric"),
+            Column(title="mean", kind="score"),
+            Column(title="95 % interval", kind="interval", key="interval"),
+            Column(title="images", kind="count"),
+            Column(title="", key="unscored"),
+        ],
+        rows=[
+            [
+                name,
+                result.mean,
+                result.interval,
+                result.n,
+                f"{result.unscored:,} unscored" * bool(result.unscored),
+            ]
+            for name, result in metrics.items()
+        ],
+    )
+
+
+def _concepts(title: str, counts: Sequence[ConceptCount]) -> Iterator[Section]:
+    if counts:
+        columns = [
+            Column(title="concept"),
+            Column(title="name"),
+            Column(title="images", kind="count"),
+            Column(title="of", kind="count"),
+        ]
+        rows = [[count.cui, count.name, count.images, count.of] for count in counts]
+        yield Section(tables=[Table(title=title, columns=columns, rows=rows)])
+
+
+def _breakdown(facet: str, groups: Sequence[Group]) -> Table:
+    """Return a table of the main score of each metric; JSON has all scores."""
+    names = main_outputs(groups[0].metrics)
+    columns = [Column(title="", key=facet), Column(title="images", kind="count")]
+    for name in names:
+        columns += [Column(title=name, kind="score"), Column(title="", kind="interval", key=name)]
+    rows = []
+    for group in groups:
+        cells: list[Value] = [group.name, group.images]
+        for name in names:
+            cells += [group.metrics[name].mean, group.metrics[name].interval]
+        rows.append(cells)
+    return Table(title=f"By {facet}", columns=columns, rows=rows)
+
+
+def _verification(verification: Mapping[str, float]) -> Table:
+    columns = [Column(title="", key="metric"), Column(title="difference", kind="tiny")]
+    rows: list[list[Value]] = [[name, value] for name, value in verification.items()]
+    title = "Largest difference from the reference libraries"
+    return Table(
+        title=title, columns=columns, rows=rows or [["none of the chosen images can be compared", None]]
+    )
+
+
+def _result(result: MetricResult) -> dict[str, Any]:
+    low, high = (result.interval.low, result.interval.high) if result.interval else (None, None)
+    return {"mean": result.mean, "low": low, "high": high, "n": result.n}
+
+
+def _rounded(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

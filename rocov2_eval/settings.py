@@ -1,0 +1,37 @@
+"""What to compute of a run: the choices of a user, before any file is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
+from rocov2_eval.resampling import Bootstrap
+
+OFFICIAL_ENCODER = "deberta-xlarge-mnli"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What to compute of a run.
+
+    Attributes:
+        edition: The edition whose reader, limits and metrics apply.
+        metrics: Names of metrics or of their outputs; empty for all that the edition has for the task.
+        by: Facets to break the scores down by.
+        bootstrap: How intervals are made, None for no intervals.
+        lenient: Score what can be scored; a missing image counts 0.
+        encoder: Name or folder of the text encoder of BERTScore.
+        precision: Arithmetic of the text encoder: `fp32`, or `bf16`, which is not official.
+        concept_model: Folder or archive of the model pack of `umls_f1`, None to leave that metric out.
+        concept_types: Semantic types that `umls_f1` counts, empty for all.
+    """
+
+    edition: Edition = EDITIONS[DEFAULT_EDITION]
+    metrics: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    bootstrap: Bootstrap | None = field(default_factory=Bootstrap)
+    lenient: bool = False
+    encoder: str = OFFICIAL_ENCODER
+    precision: str = "fp32"
+    concept_model: str | None = None
+    concept_types: tuple[str, ...] = ()
