@@ -155,7 +155,7 @@ def _pictures(dataset: Path, folder: Path | None) -> Iterator[dict[str, Picture]
 
     if folder is None:
         with ImageFiles(dataset) as files:
-            yield {image.image_id: Picture(suffix=".jpg", read=image.read) for image in files.found}
+            yield {image.image_id: Picture(suffix=".jpg", read=image.read) for image in files.files}
         return
     yield {
         path.stem: Picture(suffix=path.suffix.lower(), read=path.read_bytes)
