@@ -21,7 +21,7 @@ BUILDER = [
     "pillow>=10.1",
     "py3langid>=0.4,<0.5",  # the calibration of its probabilities is part of the caption filter
     "pyyaml>=6",
-    "statsmodels>=0.14",  # kappa and the intervals of proportions
+    "statsmodels>=0.14.2",  # kappa and the intervals of proportions
     "urllib3>=2",
 ]
 CONCEPTS = [
@@ -93,10 +93,10 @@ setup(
         "dataset_builder": [
             "build.toml",
             "concepts/*.csv",
-            "stages/models/*",
             "packaging/templates/*",
             "py.typed",
             "report/templates/*",
+            "stages/models/*",
         ],
         "baselines": ["py.typed", "recipes/*.toml"],
     },
