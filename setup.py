@@ -20,9 +20,15 @@ BUILDER = [
     "onnxruntime>=1.20",
     "pillow>=10.1",
     "py3langid>=0.4,<0.5",  # the calibration of its probabilities is part of the caption filter
+    "pyyaml>=6",
+    "statsmodels>=0.14.2",  # kappa and the intervals of proportions
     "urllib3>=2",
 ]
-CONCEPTS = ["medcat>=2.9,<3", "pandas>=2.2,<3"]  # medcat 1 has another interface; pip falls back to it
+CONCEPTS = [
+    "inflect>=7",
+    "medcat>=2.9,<3",
+    "pandas>=2.2,<3",
+]  # medcat 1 has another interface; pip falls back to it
 CLUSTER = ["fsspec>=2024.6", "ray>=2.40"]
 BASELINES = [
     *CAPTIONS,
@@ -44,7 +50,7 @@ TEST = [
     "pytest-randomly>=3.15",
     "pytest-socket>=0.7",
     "pytest-xdist>=3.6",
-    "statsmodels>=0.14",
+    "pyyaml>=6",
 ]
 BROWSER = ["playwright>=1.50"]  # drives the Chromium of the machine; it downloads none of its own
 DEV = [
@@ -86,10 +92,11 @@ setup(
         ],
         "dataset_builder": [
             "build.toml",
-            "filters/models/*",
+            "concepts/*.csv",
             "packaging/templates/*",
             "py.typed",
             "report/templates/*",
+            "stages/models/*",
         ],
         "baselines": ["py.typed", "recipes/*.toml"],
     },
@@ -100,7 +107,6 @@ setup(
         "markupsafe>=2.1",
         "msgspec>=0.19",
         "numpy>=1.26",
-        "pyyaml>=6",
         "rapidfuzz>=3.6",
     ],
     extras_require={

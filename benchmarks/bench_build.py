@@ -84,7 +84,8 @@ def _build(folder: Path, executor: str, workers: int) -> tuple[float, str]:
     (place / "work").mkdir(parents=True)
     (place / "work/salt").write_bytes(b"a salt of the benchmark, 32 bytes")
     (place / "build.toml").write_text(BUILD)
-    words = ["run", str(place / "build.toml"), "-q", "--executor", executor, "--workers", str(workers)]
+    ray = ["--ray", "local"] if executor == "ray" else []
+    words = ["run", str(place / "build.toml"), "-q", "--workers", str(workers), *ray]
     start = time.perf_counter()
     subprocess.run(
         [sys.executable, "-c", "from dataset_builder.cli import main; main()", *words], check=True, cwd=ROOT

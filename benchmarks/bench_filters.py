@@ -28,14 +28,14 @@ from dataclasses import dataclass, replace
 from measure import SHARED, machine, seconds, table
 from PIL import Image, ImageDraw
 
-from dataset_builder.filters.caption_panels import panels_named
-from dataset_builder.filters.captions import CaptionOptions
-from dataset_builder.filters.captions import select as select_captions
-from dataset_builder.filters.compound import DEFAULT_THRESHOLD, CompoundOptions
-from dataset_builder.filters.compound import select as select_figures
-from dataset_builder.filters.picture_panels import SIDE, panels_seen
 from dataset_builder.pmc.jats import read_article
-from dataset_builder.records import Figure, Graphic
+from dataset_builder.records import Figure, FigureText, Graphic
+from dataset_builder.stages.caption_panels import panels_named
+from dataset_builder.stages.captions import CaptionOptions
+from dataset_builder.stages.captions import select as select_captions
+from dataset_builder.stages.compound import DEFAULT_THRESHOLD, CompoundOptions
+from dataset_builder.stages.compound import select as select_figures
+from dataset_builder.stages.picture_panels import SIDE, panels_seen
 from rocov2_eval.shelf.pictures import Unreadable, read_pixels
 
 FILES = SHARED / "images" / "files"
@@ -185,7 +185,7 @@ def joined(manner: str, texts: Sequence[str]) -> str:
 
 def figure(name: str, caption: str) -> Figure:
     """Return a record."""
-    return Figure(pmcid="PMC1", number=1, graphic=Graphic(name=name), caption=caption)
+    return Figure(pmcid="PMC1", number=1, graphic=Graphic(name=name), text=FigureText(caption=caption))
 
 
 def seen(content: bytes) -> float:

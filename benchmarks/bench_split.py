@@ -23,15 +23,15 @@ from measure import SHARED, machine, seconds, table
 from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
-from dataset_builder.duplicates import (
+from dataset_builder.fingerprints import (
     BITS,
     DEFAULT_DISTANCE,
-    Fingerprint,
-    fingerprint,
+    examine,
     first_of_each,
     near_pairs,
 )
-from dataset_builder.split import Member, SplitOptions, divide
+from dataset_builder.records import ImageFacts
+from dataset_builder.stages.split import Member, SplitOptions, divide
 
 SPLITS = ("train", "valid", "test")
 SHARES = (0.75, 0.125, 0.125)
@@ -134,8 +134,8 @@ def labels(kind: str, chance: np.random.Generator) -> tuple[str, ...]:
 
 def ours(members: Sequence[Member]) -> np.ndarray:
     """Return the split of each image, as an index."""
-    division = divide(members, SplitOptions(shares=dict(zip(SPLITS, SHARES, strict=True)), seed=1))
-    return np.array([SPLITS.index(division.splits[member.image_id]) for member in members])
+    splits = divide(members, SplitOptions(shares=dict(zip(SPLITS, SHARES, strict=True)), seed=1))
+    return np.array([SPLITS.index(splits[member.image_id]) for member in members])
 
 
 def by_image(members: Sequence[Member]) -> np.ndarray:
@@ -272,8 +272,8 @@ def collection(prefix: str) -> dict[str, Path]:
 
 def hashes_of(pictures: Sequence[bytes]) -> np.ndarray:
     """Return the perceptual hash of each image file that has one."""
-    found = [fingerprint(picture) for picture in pictures]
-    hashes = [each.perceptual for each in found if isinstance(each, Fingerprint)]
+    found = [examine(picture) for picture in pictures]
+    hashes = [each.perceptual for each in found if isinstance(each, ImageFacts)]
     return np.array([each for each in hashes if each is not None], np.uint64)
 
 

@@ -10,8 +10,6 @@ The archive of a held-out truth has tables of the same names.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.formats import load
-from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
+from rocov2_eval.shelf.csv_files import read_rows, rows_of
 from rocov2_eval.shelf.words import shorten
 
 Kind = Literal["articles", "images", "captions"]
@@ -50,11 +47,11 @@ class Row:
     """An image with what may cross the splits.
 
     Attributes:
-        image_id: As the dataset names it.
-        split: Its split.
-        article: Empty where it is not known.
-        caption: Empty where it is not known.
-        image: Its file, None where there is none.
+        image_id: Name of the image in the dataset.
+        split: Split of the image.
+        article: Article that the image is from; empty where it is not known.
+        caption: Caption of the image; empty where it is not known.
+        image: File of the image, None where there is none.
     """
 
     image_id: str
@@ -69,15 +66,15 @@ class Dataset:
     """The rows of a dataset.
 
     Attributes:
-        path: As the user named it.
-        rows: One an image.
-        columns: Which column holds what, empty for a folder.
-        absent: Why a kind cannot be looked at.
+        path: Folder or file as the user named it.
+        rows: One row an image.
+        columns: Name of the column that holds each role; empty for a folder.
+        absent: By kind, why it cannot be looked at.
     """
 
     path: str
     rows: tuple[Row, ...]
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[Role, str] = field(default_factory=dict)
     absent: Mapping[Kind, str] = field(default_factory=dict)
 
 
@@ -116,42 +113,66 @@ def bare(name: str) -> str:
 
 
 def _read_file(path: Path, named: Mapping[Role, str], where: Sequence[tuple[str, str]]) -> Dataset:
-    header, records = _records(path)
+    records = [row for _, row in read_rows(path, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")]
+    if not records:
+        raise RejectedInput(f"{path}: expected a header and rows below it, found no row")
+    header = list(records[0])
     columns = _columns(path, header, named)
     wanted = defaultdict(set)
     for column, value in where:
-        wanted[_column(path, header, column, "--where")].add(value)
+        wanted[_known(path, header, column, "--where")].add(value)
     kept = [record for record in records if all(record[column] in wanted[column] for column in wanted)]
     if not kept:
         listed = " ".join(f"--where {column}={value}" for column, value in where)
-        raise UsageFault(f"{path}: no row is left{' with ' + listed if listed else ''}")
-    absent: dict[Kind, str] = {}
-    for kind, role in _KIND_OF:
-        if role not in columns:
-            absent[kind] = f"no column of {role}s"
+        raise UsageFault(f"{path}: no row is left with {listed}")
     rows = tuple(_row(record, columns, path.parent) for record in kept)
     bare = sum(not (row.image_id and row.split) for row in rows)
     if bare:
         raise RejectedInput(f"{path}: {bare:,} rows have no id or no split; leave them out with --where")
-    _refuse_repeated(path, [(row.split, row.image_id) for row in rows])
+    _refuse_repeated(path, rows)
     return Dataset(
         path=str(path),
         rows=rows,
-        columns={role: header[index] for role, index in columns.items()},
-        absent=absent,
+        columns=columns,
+        absent={kind: f"no column of {role}s" for kind, role in _KIND_OF if role not in columns},
     )
 
 
-def _row(record: Sequence[str], columns: Mapping[Role, int], folder: Path) -> Row:
-    def cell(role: Role) -> str:
-        return record[columns[role]].strip() if role in columns else ""
+def _columns(path: Path, header: Sequence[str], named: Mapping[Role, str]) -> dict[Role, str]:
+    """Return the column of each role, as the user named it or as it can be guessed."""
+    columns: dict[Role, str] = {}
+    plain = {bare(name): name for name in reversed(header)}
+    for role, guesses in GUESSES.items():
+        guess = next((plain[guess] for guess in guesses if guess in plain), None)
+        if role in named:
+            columns[role] = _known(path, header, named[role], f"--column {role}")
+        elif guess is not None:
+            columns[role] = guess
+        elif role in ("id", "split"):
+            raise UsageFault(
+                f"{path}: no column of {role}s among {_listed(header)}; name it with --column {role}="
+            )
+    return columns
 
-    image = folder / cell("image") if cell("image") else None
+
+def _known(path: Path, header: Sequence[str], name: str, option: str) -> str:
+    if name not in header:
+        raise UsageFault(f"{path}: {option} {shorten(name)}: no such column among {_listed(header)}")
+    return name
+
+
+def _listed(names: Iterable[str]) -> str:
+    return shorten(", ".join(names), 200)
+
+
+def _row(record: Mapping[str, str], columns: Mapping[Role, str], folder: Path) -> Row:
+    cells = {role: record[column].strip() for role, column in columns.items()}
+    image = folder / cells["image"] if cells.get("image") else None
     return Row(
-        image_id=cell("id"),
-        split=cell("split"),
-        article=cell("article"),
-        caption=cell("caption"),
+        image_id=cells["id"],
+        split=cells["split"],
+        article=cells.get("article", ""),
+        caption=cells.get("caption", ""),
         image=image if image and _is_file(image) else None,
     )
 
@@ -164,65 +185,12 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _records(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return the header and the rows of a CSV file, every row as wide as the header."""
-    return _parsed(load(path).text, str(path), "\t" if path.suffix.lower() == ".tsv" else ",")
-
-
-def _parsed(text: str, path: str, delimiter: str = ",") -> tuple[list[str], list[list[str]]]:
-    """Return the header and the rows of a text, every row as wide as the header."""
-    text = text.removeprefix(BYTE_ORDER_MARK)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    records = []
-    header: list[str] = []
-    try:
-        for record in reader:
-            if not header:
-                header = [name.strip() for name in record]
-            elif len(record) == len(header):
-                records.append(record)
-            elif record:
-                raise RejectedInput(
-                    f"{path}:{reader.line_num}: {len(record)} cells, expected {len(header)} as in the header"
-                )
-    except csv.Error as error:
-        raise RejectedInput(f"{path}:{reader.line_num}: {error}") from None
-    if not records:
-        raise RejectedInput(f"{path}: expected a header and rows below it, found no row")
-    return header, records
-
-
-def _columns(path: Path, header: Sequence[str], named: Mapping[Role, str]) -> dict[Role, int]:
-    columns: dict[Role, int] = {}
-    plain = [bare(name) for name in header]
-    for role, guesses in GUESSES.items():
-        if role in named:
-            columns[role] = _column(path, header, named[role], f"--column {role}")
-            continue
-        place = next((plain.index(guess) for guess in guesses if guess in plain), None)
-        if place is not None:
-            columns[role] = place
-        elif role in ("id", "split"):
-            raise UsageFault(
-                f"{path}: no column of {role}s among {_listed(header)}; name it with --column {role}="
+def _refuse_repeated(path: Path, rows: Sequence[Row]) -> None:
+    for (split, image_id), times in Counter((row.split, row.image_id) for row in rows).most_common(1):
+        if times > 1:
+            raise RejectedInput(
+                f"{path}: {shorten(image_id)!r} stands {times} times in {split}, expected once"
             )
-    return columns
-
-
-def _column(path: Path | str, header: Sequence[str], name: str, option: str) -> int:
-    if name not in header:
-        raise UsageFault(f"{path}: {option} {shorten(name)}: no such column among {_listed(header)}")
-    return header.index(name)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return shorten(", ".join(names), 200)
-
-
-def _refuse_repeated(path: Path, keys: Sequence[tuple[str, str]]) -> None:
-    (split, image_id), times = Counter(keys).most_common(1)[0]
-    if times > 1:
-        raise RejectedInput(f"{path}: {shorten(image_id)!r} stands {times} times in {split}, expected once")
 
 
 def _read_folder(folder: Path, truth: Mapping[str, bytes]) -> Dataset:
@@ -231,31 +199,33 @@ def _read_folder(folder: Path, truth: Mapping[str, bytes]) -> Dataset:
         raise UsageFault(
             f"{folder}: expected train_captions.csv or train_concepts.csv and the like for the other splits"
         )
-    articles = _articles(folder) | _hidden_articles(truth)
-    rows = []
-    pictured = False
+    licences = [
+        *_rows_of_file(folder / _LICENCES, ("ID", "PMCID")),
+        *_hidden(truth, _LICENCES, "ID", "PMCID"),
+    ]
+    articles = {row["ID"].strip(): row["PMCID"].strip() for row in licences}
+    rows: list[Row] = []
     for split, table in tables.items():
         pictures = _pictures(folder, split)
-        pictured = pictured or bool(pictures)
-        header, records = _records(table)
-        is_captioned = table.name.endswith(_CAPTIONS)
-        captions = _captions(table, header, records) if is_captioned else _hidden_captions(truth, split)
-        image_ids = [record[0] for record in records]
-        _refuse_repeated(table, [(split, image_id) for image_id in image_ids])
-        rows += [
+        listed = _rows_of_file(table, ("ID",))
+        captioned = listed if table.name.endswith(_CAPTIONS) else _hidden(truth, f"{split}{_CAPTIONS}", "ID")
+        captions = {row["ID"]: row.get("Caption", "") for row in captioned}
+        part = [
             Row(
-                image_id=image_id,
+                image_id=row["ID"],
                 split=split,
-                article=articles.get(image_id, ""),
-                caption=captions.get(image_id, ""),
-                image=pictures.get(image_id),
+                article=articles.get(row["ID"], ""),
+                caption=captions.get(row["ID"], ""),
+                image=pictures.get(row["ID"]),
             )
-            for image_id in image_ids
+            for row in listed
         ]
+        _refuse_repeated(table, part)
+        rows += part
     absent: dict[Kind, str] = {}
     if not any(articles.values()):
         absent["articles"] = f"{_LICENCES} is absent or names no article"
-    if not pictured:
+    if not any(row.image for row in rows):
         absent["images"] = "there is no folder of images named like a split; unpack the archives"
     if not any(row.caption for row in rows):
         absent["captions"] = "there is no table of captions"
@@ -271,41 +241,19 @@ def _split_tables(folder: Path) -> dict[str, Path]:
     return dict(sorted(tables.items()))
 
 
-def _captions(path: Path | str, header: Sequence[str], records: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Return the captions of a table by image."""
-    if len(header) < 2:  # noqa: PLR2004  an id and a cell
-        raise RejectedInput(f"{path}:1: one column, expected ID,Caption")
-    return {record[0]: record[1] for record in records}
+def _rows_of_file(path: Path, header: Sequence[str]) -> list[dict[str, str]]:
+    return [row for _, row in read_rows(path, header)] if path.is_file() else []
 
 
-def _hidden_captions(truth: Mapping[str, bytes], split: str) -> dict[str, str]:
-    """Return the captions of a held-out split by image, none where the archive does not tell them."""
-    name = f"{split}{_CAPTIONS}"
-    return _captions(f"truth/{name}", *_hidden_records(truth, name)) if name in truth else {}
-
-
-def _articles(folder: Path) -> dict[str, str]:
-    path = folder / _LICENCES
-    return _articles_of(path, *_records(path)) if path.is_file() else {}
-
-
-def _hidden_articles(truth: Mapping[str, bytes]) -> dict[str, str]:
-    if _LICENCES not in truth:
-        return {}
-    return _articles_of(f"truth/{_LICENCES}", *_hidden_records(truth, _LICENCES))
-
-
-def _articles_of(path: Path | str, header: Sequence[str], records: Sequence[Sequence[str]]) -> dict[str, str]:
-    image_id = _column(path, header, "ID", "column")
-    article = _column(path, header, "PMCID", "column")
-    return {record[image_id].strip(): record[article].strip() for record in records}
-
-
-def _hidden_records(truth: Mapping[str, bytes], name: str) -> tuple[list[str], list[list[str]]]:
+def _hidden(truth: Mapping[str, bytes], name: str, *header: str) -> list[dict[str, str]]:
+    """Return the rows of a table of the archive of a held-out truth, none where it is not there."""
+    if name not in truth:
+        return []
     try:
-        return _parsed(truth[name].decode(), f"truth/{name}")
+        text = truth[name].decode()
     except UnicodeDecodeError as error:
         raise RejectedInput(f"truth/{name}: {error}, expected UTF-8") from None
+    return [row for _, row in rows_of(text, f"truth/{name}", header)]
 
 
 def _pictures(folder: Path, split: str) -> dict[str, Path]:

@@ -22,9 +22,9 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        name: What was looked at.
-        is_fine: It is as expected.
-        found: What was found.
+        name: What was looked at, such as `licence code`.
+        is_fine: Whether it is as expected.
+        found: What was found, for people.
     """
 
     name: str

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from dataset_builder.figure_tables import FigureTable, key_of_row
+from dataset_builder.records import Assignment
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows
 
@@ -16,25 +17,12 @@ _HEADER = ("PMCID", "file", "split", "ID", "linked")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Assignment:
-    """Where an earlier edition had an image.
-
-    Attributes:
-        split: Its split.
-        image_id: Its id.
-    """
-
-    split: str
-    image_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Earlier:
     """All that an earlier edition had; nothing for a first edition.
 
     Attributes:
-        images: By figure.
-        splits: By PMCID the splits that images of an article are in, its near duplicates in other articles
+        images: Split and image id of each figure.
+        splits: By PMCID, the splits that images of an article are in, its near duplicates in other articles
             included: new images of the article must not go elsewhere, even where no earlier one is left.
     """
 
@@ -61,5 +49,5 @@ def read_earlier(path: Path) -> Earlier:
         for pmcid in (key.partition("/")[0], *filter(None, row["linked"].split(";"))):
             splits[pmcid].add(row["split"])
     return Earlier(
-        images=FigureTable(rows=images), splits={pmcid: frozenset(found) for pmcid, found in splits.items()}
+        images=FigureTable(rows=images), splits={pmcid: frozenset(names) for pmcid, names in splits.items()}
     )

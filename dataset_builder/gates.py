@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from dataset_builder.kappa_table import read_kappas
-from dataset_builder.records import SPLITS, Figure, StageCount
+from dataset_builder.records import OTHER_LANGUAGE, SPLITS, Figure, StageCount
 from rocov2_eval.breakdown import FACETS, order_of
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.words import shorten
@@ -34,7 +34,6 @@ USUAL_DROP_RATES: Mapping[str, tuple[float, float]] = {
     "radiology": (0.3, 0.99),
     "duplicates": (0.0, 0.15),
 }
-OTHER_LANGUAGE = "caption is not English"  # the reason of the captions stage
 FEWEST = 50  # shares of fewer things are not measured
 _NEARLY_NOTHING = 0.001
 _MORE_LIKELY_OTHER = 0.5  # a caption with less is more likely in another language than in English
@@ -129,7 +128,7 @@ def judge(figures: Sequence[Figure], counts: Sequence[StageCount], options: Gate
 
 def modality_of(figure: Figure) -> str:
     """Return the modality of a figure by its manual concepts, in the words of the scorer's breakdowns."""
-    return _MODALITY_OF(";".join(figure.manual_concepts))
+    return _MODALITY_OF(";".join(figure.concepts.manual))
 
 
 def in_usual_order(modalities: Sequence[str]) -> list[str]:
@@ -149,7 +148,7 @@ def share_text(share: float) -> str:
 def _non_english(
     figures: Sequence[Figure], counts: Sequence[StageCount], options: GateOptions
 ) -> Iterator[Gate]:
-    judged = [figure.english for figure in figures if figure.english is not None]
+    judged = [figure.text.english for figure in figures if figure.text.english is not None]
     yield _share_gate(
         "non-English captions kept",
         sum(value < _MORE_LIKELY_OTHER for value in judged),
@@ -173,12 +172,12 @@ def _modality_skew(figures: Sequence[Figure], limit: float) -> Gate:
     gate = Gate(
         name="modality skew", limit=limit, message="no image has a manual concept", tells_figures=True
     )
-    if not any(figure.manual_concepts for figure in figures):
+    if not any(figure.concepts.manual for figure in figures):
         return gate
     total = Counter(map(modality_of, figures))
-    by_split = {split: Counter[str]() for split in sorted({figure.split for figure in figures})}
+    by_split = {split: Counter[str]() for split in sorted({figure.assignment.split for figure in figures})}
     for figure in figures:
-        by_split[figure.split][modality_of(figure)] += 1
+        by_split[figure.assignment.split][modality_of(figure)] += 1
     large = {split: counts for split, counts in by_split.items() if counts.total() >= FEWEST}
     if len(large) < 2:  # noqa: PLR2004  there is nothing to compare
         return replace(gate, message=f"fewer than two splits have {FEWEST:,} images")
@@ -198,10 +197,10 @@ def _modality_skew(figures: Sequence[Figure], limit: float) -> Gate:
 
 
 def _single_concept(figures: Sequence[Figure], limit: float) -> Gate:
-    holders = [figure for figure in figures if figure.concepts]
+    holders = [figure for figure in figures if figure.concepts.cuis]
     return _share_gate(
         "single-concept images",
-        sum(len(set(figure.concepts)) == 1 for figure in holders),
+        sum(len(figure.concepts.cuis) == 1 for figure in holders),
         len(holders),
         what="images with concepts have one alone",
         limit=limit,
@@ -211,7 +210,7 @@ def _single_concept(figures: Sequence[Figure], limit: float) -> Gate:
 
 def _smallest_split(figures: Sequence[Figure], options: GateOptions) -> Gate:
     least = options.smallest_split
-    sizes = {**dict.fromkeys(options.splits, 0), **Counter(figure.split for figure in figures)}
+    sizes = {**dict.fromkeys(options.splits, 0), **Counter(figure.assignment.split for figure in figures)}
     gate = Gate(name="smallest split", limit=least, unit="images", message="there is no split")
     if not sizes:
         return gate

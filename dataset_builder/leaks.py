@@ -11,9 +11,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.dataset_tables import Dataset, Kind, Row, bare
-from dataset_builder.duplicates import DEFAULT_DISTANCE, Fingerprint, clusters, fingerprint
+from dataset_builder.dataset_tables import Dataset, Kind, Role, Row, bare
+from dataset_builder.fingerprints import DEFAULT_DISTANCE, clusters, examine
 from dataset_builder.pmc.layout import normal_pmcid
+from dataset_builder.records import ImageFacts
 from rocov2_eval import __version__
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table
@@ -35,7 +36,7 @@ class Leak:
 
     Attributes:
         key: The article, the normalised caption, or split/id of the first image of a cluster.
-        images: Image ids by split, splits ascending, ids in the order of the dataset.
+        images: Ids of the images by split, splits ascending, ids in the order of the dataset.
     """
 
     key: str
@@ -83,7 +84,7 @@ class LeakReport:
     """
 
     dataset: str
-    columns: Mapping[str, str]
+    columns: Mapping[Role, str]
     splits: Mapping[str, int]
     checks: tuple[LeaksOfKind, ...]
 
@@ -129,7 +130,10 @@ def find_leaks(
         reasons = "; ".join(f"{check.kind}: {check.not_checked}" for check in checks)
         raise UsageFault(f"{dataset.path}: there is nothing to look at ({reasons})")
     return LeakReport(
-        dataset=dataset.path, columns=dataset.columns, splits=dict(sorted(splits.items())), checks=checks
+        dataset=dataset.path,
+        columns=dataset.columns,
+        splits=dict(sorted(splits.items())),
+        checks=checks,
     )
 
 
@@ -172,9 +176,9 @@ def _image_keys(
     if not files:
         absent["images"] = "none of the files that the dataset names is there"
         return keys
-    fingerprints: dict[int, Fingerprint] = {}
+    fingerprints: dict[int, ImageFacts] = {}
     for done, (i, result) in enumerate(run_tasks(_fingerprint_of, files, jobs), start=1):
-        if isinstance(result, Fingerprint):
+        if isinstance(result, ImageFacts):
             fingerprints[i] = result
         progress(done, len(files))
     places = sorted(fingerprints)
@@ -185,13 +189,13 @@ def _image_keys(
     return keys
 
 
-def _fingerprint_of(place: tuple[int, Path]) -> tuple[int, Fingerprint | Unreadable]:
+def _fingerprint_of(place: tuple[int, Path]) -> tuple[int, ImageFacts | Unreadable]:
     """Return the fingerprint of an image file, with the row that it belongs to."""
     row, path = place
     try:
         if path.stat().st_size > _MOST_BYTES:
             return row, Unreadable(detail=f"more than {_MOST_BYTES:,} bytes")
-        return row, fingerprint(path.read_bytes())
+        return row, examine(path.read_bytes())
     except OSError as error:
         return row, Unreadable(detail=error.strerror or str(error))
 

@@ -1,29 +1,38 @@
-"""Values that travel between the stages: frozen, keyword-only, without the XML they come from."""
+"""Values that travel between the stages: frozen, keyword-only, without the XML they come from.
+
+`Figure` is nested by what fills it: the article (text, article, licence), the source (media), and the stages
+(image, scores, concepts, assignment).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal, TypeVar
+
+import msgspec
 
 from rocov2_eval.concept_extraction import Mention
 
 SPLITS = ("train", "valid", "test")  # of a dataset in the layout of ROCOv2, in the order of its tables
+OTHER_LANGUAGE = "caption is not English"  # the reason of drops that a quality gate counts
 
-Reason = Literal["type", "blacklist", "accuracy", "nested", "negated"]
+Reason = Literal["type", "blacklist", "accuracy", "nested"]
 
 LicenceSource = Literal[
     "metadata", "pmc-license-ref", "license_ref", "license-href", "license-link", "license-text"
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LicenceStatement:
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What all records have in common: they never change, and `record_lines` writes and reads them."""
+
+
+class LicenceStatement(Record, frozen=True, kw_only=True):
     """What one place says about a licence, word for word.
 
     Attributes:
-        source: `metadata` is the licence code that PMC itself publishes for the article; the others are
-            places in the XML: the custom-meta `pmc-license-ref`, then within `<license>` the element
+        source: The place. `metadata` is the licence code that PMC itself publishes for the article; all else
+            is in the XML: the custom-meta `pmc-license-ref`, then within `<license>` the element
             `ali:license_ref`, the attribute `xlink:href`, the links of the text, and the text.
         text: A code, a URL or sentences.
     """
@@ -32,15 +41,14 @@ class LicenceStatement:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Media:
+class Media(Record, frozen=True, kw_only=True):
     """A file of an article.
 
     Attributes:
-        key: Where the source has it: a key below the bucket, or a path below the folder of the source; in a
-            package after `!/`.
+        key: Where the source has the file: a key below the bucket, or a path below the folder of the source;
+            in a package after `!/`.
         name: Last part of the key.
-        md5: In hexadecimal, None where the source does not say.
+        md5: Digest of the file in hexadecimal, None where the source does not say it.
     """
 
     key: str
@@ -48,16 +56,15 @@ class Media:
     md5: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(Record, frozen=True, kw_only=True):
     """An article as its source offers it, before anybody has read its text.
 
     Attributes:
         pmcid: `PMC` and digits.
-        xml: The full text.
-        media: Pictures and supplements.
-        version: Of the article in PMC, from 1; None where the source does not tell it.
-        licence: As the source spells it, None where it says nothing.
+        xml: The file of the full text.
+        media: Pictures and supplements of the article.
+        version: Version of the article in PMC, from 1; None where the source does not tell it.
+        licence: Licence code as the source spells it, None where it says nothing.
     """
 
     pmcid: str
@@ -72,63 +79,12 @@ class Entry:
         return self.pmcid
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageFacts:
-    """What was seen when the file of a figure was decoded.
-
-    Attributes:
-        sha256: Of the file's bytes.
-        pixels: SHA-256 of the decoded picture with its size, the same whatever the file format.
-        perceptual: 64 bits; None for a picture too flat to be told from others.
-        width: Pixels.
-        height: Pixels.
-    """
-
-    sha256: str
-    pixels: str
-    perceptual: int | None
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Removal:
-    """A mention that is not kept.
-
-    Attributes:
-        mention: What stands in the caption.
-        reason: The first of `concepts.extraction.REASONS` that holds.
-    """
-
-    mention: Mention
-    reason: Reason
-
-
-@dataclass(frozen=True, kw_only=True)
-class Conflict:
-    """A manual answer that does not go with what else is known of the image.
-
-    Attributes:
-        facet: Of the manual answer.
-        manual: Its CUI.
-        others: CUIs of automatic concepts that say otherwise, in order of mention; empty where it is the
-            manual modality that does.
-        resolved: Whether the weaker side was left out.
-    """
-
-    facet: str
-    manual: str
-    others: tuple[str, ...] = ()
-    resolved: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Graphic:
+class Graphic(Record, frozen=True, kw_only=True):
     """One picture of a figure.
 
     Attributes:
-        name: Its file as the XML names it; old packages leave the extension away.
-        index: Its place among the pictures of the figure, from 1.
+        name: Name of the file as the XML has it; old packages leave the extension away.
+        index: Place among the pictures of the figure, from 1.
         alternatives: Other files of the same picture, such as thumbnails and print versions.
         width: Pixels, where the XML tells them.
         height: Pixels, where the XML tells them.
@@ -141,164 +97,214 @@ class Graphic:
     height: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One graphic of a figure with all that later stages ask about it; an article is not needed any more.
-
-    A figure with several graphics is several of these records, which share everything but `graphic`.
+class FigureText(Record, frozen=True, kw_only=True):
+    """What the article says about a figure; the caption stage cleans the caption.
 
     Attributes:
-        pmcid: `PMC` and digits; empty where neither the XML nor the caller tells it.
-        number: Place of the figure in the article, from 1, in document order.
-        figure_id: The `id` attribute; empty where there is none.
-        label: Such as `Figure 1`; empty where there is none.
+        figure_id: The `id` attribute of the figure; empty where there is none.
+        label: Label of the figure, such as `Figure 1`; empty where there is none.
         caption: Plain text without bibliography marks, and the attribution line; empty where there is none.
-        graphic: The picture.
-        n_graphics: Pictures of the figure.
+        english: Probability that the caption is English, in [0, 1]; None until the caption stage.
         references: Sentences or paragraphs of the article that cite the figure, where they were asked for.
         attribution: The figure's own attribution line.
         permissions: Text of the figure's own permissions.
-        own_licences: What the figure's own permissions say about its licence.
-        article_licences: What is said about the licence of the article.
-        licence: The exact code, such as `CC BY`; empty until the licence gate has decided it.
-        doi: Of the article.
-        title: Of the article.
-        authors: Of the article, as `Surname, Given names`.
-        article_type: Of the article, such as `case-report`.
-        year: Of the article.
-        version: Of the article in PMC, from 1; None where the source does not tell it.
-        media: The file of the graphic at its source; None until it has been looked up there.
-        english: Probability that the caption is English, in [0, 1]; None until it has been judged.
-        image: None until the file has been decoded.
-        compound_score: Of the compound filter, in [0, 1]: 1 for several pictures in one; None until judged.
-        radiology_score: Of the radiology filter, in [0, 1]: 1 for a radiology image; None until judged.
-        concepts: CUIs, the manual ones first; empty until the concept stage.
-        manual_concepts: CUIs of modality, X-ray body region and direction; empty until the concept stage.
-        mentions: What the caption names, in order: where the automatic concepts come from.
-        removed: Mentions that were not kept, and why.
-        gave_way: CUIs of automatic concepts that gave way to manual ones.
-        conflicts: Manual answers that do not go with what else is known.
-        rare: CUIs of automatic concepts that too few images have.
-        duplicate_articles: Articles with a figure that was left out because this one shows the same.
-        split: Empty until the split.
-        image_id: Empty until the packaging.
     """
 
-    pmcid: str
-    number: int
-    graphic: Graphic
     figure_id: str = ""
     label: str = ""
     caption: str = ""
-    n_graphics: int = 1
+    english: float | None = None
     references: tuple[str, ...] = ()
     attribution: str = ""
     permissions: str = ""
-    own_licences: tuple[LicenceStatement, ...] = ()
-    article_licences: tuple[LicenceStatement, ...] = ()
-    licence: str = ""
+
+
+class ArticleFacts(Record, frozen=True, kw_only=True):
+    """What a figure keeps of its article, to name its authors.
+
+    Attributes:
+        doi: DOI of the article without resolver; empty where there is none.
+        title: Title of the article as plain text.
+        authors: `Surname, Given names` each; groups under their name.
+        article_type: Type of the article, such as `case-report`; empty where the XML does not tell it.
+        year: Year of the earliest publication date, None where the XML does not tell it.
+        version: Version of the article in PMC, from 1; None where the source does not tell it.
+    """
+
     doi: str = ""
     title: str = ""
     authors: tuple[str, ...] = ()
     article_type: str = ""
     year: int | None = None
     version: int | None = None
-    media: Media | None = None
-    english: float | None = None
-    image: ImageFacts | None = None
-    compound_score: float | None = None
-    radiology_score: float | None = None
-    concepts: tuple[str, ...] = ()
-    manual_concepts: tuple[str, ...] = ()
+
+
+class FigureLicence(Record, frozen=True, kw_only=True):
+    """Under which licence a figure stands.
+
+    Attributes:
+        own: What the figure's own permissions say about its licence.
+        article: What is said about the licence of the article.
+        code: The exact code, such as `CC BY`; empty until the licence stage has decided it.
+    """
+
+    own: tuple[LicenceStatement, ...] = ()
+    article: tuple[LicenceStatement, ...] = ()
+    code: str = ""
+
+
+class ImageFacts(Record, frozen=True, kw_only=True):
+    """What was seen when an image file was decoded, and what the image is recognised by.
+
+    Attributes:
+        sha256: SHA-256 of the file's bytes.
+        pixels: SHA-256 of the decoded picture with its size, the same whatever the file format.
+        perceptual: Perceptual hash of 64 bits; None for a picture too flat to be told from others.
+        width: Pixels of a row.
+        height: Pixels of a column.
+    """
+
+    sha256: str
+    pixels: str
+    perceptual: int | None
+    width: int
+    height: int
+
+
+class Scores(Record, frozen=True, kw_only=True):
+    """What the image filters gave a figure.
+
+    Attributes:
+        compound: Score of the compound filter, in [0, 1]: 1 for several pictures in one; None until judged.
+        radiology: Score of the radiology filter, in [0, 1]: 1 for a radiology image; None until judged.
+    """
+
+    compound: float | None = None
+    radiology: float | None = None
+
+
+class Removal(Record, frozen=True, kw_only=True):
+    """A mention that is not kept.
+
+    Attributes:
+        mention: What stands in the caption.
+        reason: The first of `concepts.extraction.REASONS` that holds.
+    """
+
+    mention: Mention
+    reason: Reason
+
+
+class Conflict(Record, frozen=True, kw_only=True):
+    """A manual answer that does not go with what else is known of the image.
+
+    Attributes:
+        facet: Facet of the manual answer, such as `region`.
+        manual: CUI of the manual answer.
+        others: CUIs of automatic concepts that say otherwise, in order of mention; empty where it is the
+            manual modality that does.
+        resolved: Whether the weaker side was left out.
+    """
+
+    facet: str
+    manual: str
+    others: tuple[str, ...] = ()
+    resolved: bool
+
+
+class FigureConcepts(Record, frozen=True, kw_only=True):
+    """The concepts of a figure, and what became of others.
+
+    Attributes:
+        manual: CUIs of modality, X-ray body region and direction, in this order.
+        automatic: CUIs from the caption, in order of mention, without the manual ones.
+        mentions: What the caption names, in order: where the automatic concepts come from.
+        removed: Mentions that were not kept, and why.
+        gave_way: CUIs of automatic concepts that gave way to manual ones.
+        conflicts: Manual answers that do not go with what else is known.
+        rare: CUIs of automatic concepts that too few images have.
+    """
+
+    manual: tuple[str, ...] = ()
+    automatic: tuple[str, ...] = ()
     mentions: tuple[Mention, ...] = ()
     removed: tuple[Removal, ...] = ()
     gave_way: tuple[str, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     rare: tuple[str, ...] = ()
-    duplicate_articles: tuple[str, ...] = ()
+
+    @property
+    def cuis(self) -> tuple[str, ...]:
+        """All CUIs, the manual ones first."""
+        return (*self.manual, *self.automatic)
+
+
+class Assignment(Record, frozen=True, kw_only=True):
+    """Where a figure is in the dataset.
+
+    Attributes:
+        split: One of `SPLITS`; empty until the split.
+        image_id: Name of the image in the dataset; empty until the packaging.
+    """
+
     split: str = ""
     image_id: str = ""
+
+
+class Figure(Record, frozen=True, kw_only=True):
+    """One graphic of a figure with all that later stages ask about it; an article is not needed any more.
+
+    A figure with several graphics is several of these records: they differ in `graphic` and what comes of it.
+
+    Attributes:
+        pmcid: `PMC` and digits; empty where neither the XML nor the caller tells it.
+        number: Place of the figure in the article, from 1, in document order.
+        graphic: The picture.
+        n_graphics: How many pictures the figure has.
+        text: What the article says about the figure.
+        article: What is kept of the article.
+        licence: What is said about the licence, and what was decided.
+        media: The file of the graphic at its source; None until it has been looked up there.
+        image: What was seen of the picture; None until the file has been decoded.
+        scores: What the image filters gave it.
+        concepts: Concepts of the figure, none until the concept stage.
+        duplicate_articles: Articles with a figure that was left out because this one shows the same.
+        assignment: Split and image id of the figure.
+    """
+
+    pmcid: str
+    number: int
+    graphic: Graphic
+    n_graphics: int = 1
+    text: FigureText = FigureText()
+    article: ArticleFacts = ArticleFacts()
+    licence: FigureLicence = FigureLicence()
+    media: Media | None = None
+    image: ImageFacts | None = None
+    scores: Scores = Scores()
+    concepts: FigureConcepts = FigureConcepts()
+    duplicate_articles: tuple[str, ...] = ()
+    assignment: Assignment = Assignment()
 
     @property
     def key(self) -> str:
         """PMCID and file name: what `Drop.key` names."""
         return f"{self.pmcid}/{self.graphic.name}"
 
-    @property
-    def multi_graphic(self) -> bool:
-        """Whether the figure consists of several pictures."""
-        return self.n_graphics > 1
 
-
-@dataclass(frozen=True, kw_only=True)
-class Drop:
-    """Something that a stage left out.
-
-    Attributes:
-        stage: The stage that left it out.
-        key: PMCID and file name, or what is known of them.
-        reason: One word or a few, the same for all drops of a kind, so that they can be counted.
-        detail: What was found in this one.
-        score: What a filter gave it, where a filter decided.
-    """
-
-    stage: str
-    key: str
-    reason: str
-    detail: str = ""
-    score: float | None = None
-
-
-Kept = TypeVar("Kept")
-
-
-def parted(outcomes: Iterable[Kept | Drop]) -> tuple[list[Kept], list[Drop]]:
-    """Return what stays and what was left out, both in their order."""
-    kept: list[Kept] = []
-    drops: list[Drop] = []
-    for outcome in outcomes:
-        if isinstance(outcome, Drop):
-            drops.append(outcome)
-        else:
-            kept.append(outcome)
-    return kept, drops
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageCount:
-    """What went into a stage and what became of it: `taken == kept + sum of dropped`.
-
-    Attributes:
-        stage: Its name.
-        title: What it does, for people.
-        unit: What it counts, such as `articles`.
-        taken: Things that went in.
-        kept: Things that went on.
-        dropped: Reason and number, the most frequent first.
-    """
-
-    stage: str
-    title: str
-    unit: str
-    taken: int
-    kept: int
-    dropped: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Article:
+class Article(Record, frozen=True, kw_only=True):
     """One article of PMC.
 
     Attributes:
         path: The file as the user named it.
         pmcid: `PMC` and digits; empty where neither the XML nor the caller tells it.
-        version: Of the article in PMC, from 1; None where the XML does not tell it.
+        version: Version of the article in PMC, from 1; None where the XML does not tell it.
         pmid: Digits; empty where there is none.
-        doi: Without resolver; empty where there is none.
+        doi: DOI without resolver; empty where there is none.
         title: Plain text.
-        authors: `Surname, Given names`; groups under their name.
-        article_type: Such as `case-report`; empty where the XML does not tell it.
-        year: Of the earliest publication date.
+        authors: `Surname, Given names` each; groups under their name.
+        article_type: Type of the article, such as `case-report`; empty where the XML does not tell it.
+        year: Year of the earliest publication date.
         copyright: The copyright statement.
         licences: What is said about its licence, the strongest source first.
         has_body: False where only the front matter was handed out, as happens with closed articles.
@@ -320,3 +326,56 @@ class Article:
     has_body: bool
     figures: tuple[Figure, ...]
     drops: tuple[Drop, ...]
+
+
+class Drop(Record, frozen=True, kw_only=True):
+    """Something that a stage left out.
+
+    Attributes:
+        stage: Name of the stage that left it out.
+        key: PMCID and file name, or what is known of them.
+        reason: One word or a few, the same for all drops of a kind, so that they can be counted.
+        detail: What was found in this one.
+        score: Score of the filter that decided; None where no score did.
+    """
+
+    stage: str
+    key: str
+    reason: str
+    detail: str = ""
+    score: float | None = None
+
+
+class StageCount(Record, frozen=True, kw_only=True):
+    """What went into a stage and what became of it: `taken == kept + sum of dropped`.
+
+    Attributes:
+        stage: Name of the stage.
+        title: What the stage does, for people.
+        unit: What it counts, such as `articles`.
+        taken: Number of things that went in.
+        kept: Number of things that went on.
+        dropped: Reason and number, the most frequent first.
+    """
+
+    stage: str
+    title: str
+    unit: str
+    taken: int
+    kept: int
+    dropped: tuple[tuple[str, int], ...]
+
+
+Kept = TypeVar("Kept")
+
+
+def kept_and_drops(outcomes: Iterable[Kept | Drop]) -> tuple[list[Kept], list[Drop]]:
+    """Return what stays and what was left out, both in their order."""
+    kept: list[Kept] = []
+    drops: list[Drop] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Drop):
+            drops.append(outcome)
+        else:
+            kept.append(outcome)
+    return kept, drops

@@ -24,10 +24,10 @@ class Entry:
     """A submission that was scored.
 
     Attributes:
-        team: Name of its team, fit for a file name.
+        team: Name of the team, fit for a file name.
         run: Name of the run, fit for a file name.
-        metadata: Its submission.json.
-        report: Its scores.
+        metadata: The submission.json of the run.
+        report: The scores of the run.
     """
 
     team: str
@@ -48,7 +48,7 @@ class Rejection:
     Attributes:
         team: Name of the team's folder, which may be anything.
         run: Name of the run's folder, which may be anything.
-        findings: At least one of them an error.
+        findings: Findings of the submission, at least one of them an error.
     """
 
     team: str
@@ -61,13 +61,14 @@ class Standing:
     """The place of one run.
 
     Attributes:
-        entry: The run.
-        rank: By the primary score, 1 is best; equal scores share a rank.
-        is_best_of_team: It is the first run of its team.
-        result: Its primary score.
-        letters: Runs that share a letter do not differ significantly.
-        low_rank, high_rank: Ends of the interval of its rank over the resamples.
-        shares: Shape (k,), share of the resamples in which it has rank 1, 2, …, k.
+        entry: The run and its scores.
+        rank: Rank by the primary score, 1 is best; equal scores share a rank.
+        is_best_of_team: No run of the same team stands before it.
+        result: The primary score.
+        letters: Groups of the run; runs that share a letter do not differ significantly.
+        low_rank: Best rank of the run in the interval over the resamples.
+        high_rank: Worst rank of the run in the interval over the resamples.
+        shares: Shape (k,), share of the resamples in which the run has rank 1, 2, …, k.
     """
 
     entry: Entry
@@ -85,15 +86,15 @@ class Board:
     """The ranking of one task.
 
     Attributes:
-        edition: Whose rules.
+        edition: Name of the edition by whose rules the runs were scored.
         task: Concepts or captions.
-        split: Of the truth, None where unknown.
-        images: In the truth.
+        split: Split of the truth; None where unknown.
+        images: Number of images in the truth.
         primary: Output by which the runs are ranked.
         outputs: All outputs of the runs, the primary one first.
         notes: What a reader must know of the ranking as a whole.
-        standings: By rank, at least one.
-        tests: Of all pairs, rows and columns in the order of `standings`.
+        standings: The places of the runs, ordered by rank; at least one.
+        tests: Tests of all pairs, rows and columns in the order of `standings`.
         options: How the pairs were tested.
     """
 
@@ -113,9 +114,9 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
     """Rank the runs of one task, scored against the same truth.
 
     Args:
-        entries: At least one.
+        entries: The runs, at least one.
         options: How intervals and tests are made.
-        rank_by: Output to rank by, else the primary one of the edition.
+        rank_by: Output to rank by; None for the primary one of the edition.
 
     Raises:
         UsageFault: The runs were scored differently, or not by that output.
@@ -130,7 +131,7 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
     ranks = competition_ranks(np.array([[_mean(entry, primary) for entry in entries]]))[0]
     order = sorted(range(len(entries)), key=lambda i: (ranks[i], entries[i].name.casefold(), entries[i].name))
     ordered = [entries[i] for i in order]
-    scores, left_out = common_scores([entry.report for entry in ordered], primary)
+    scores, omitted = common_scores([entry.report for entry in ordered], primary)
     tests = paired_tests(scores, options)
     return Board(
         edition=first.edition,
@@ -139,7 +140,7 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
         images=len(first.image_ids),
         primary=primary,
         outputs=(primary, *(name for name in first.metrics if name != primary)),
-        notes=tuple(_notes([entry.report for entry in ordered], primary, left_out, given=rank_by)),
+        notes=tuple(_notes([entry.report for entry in ordered], primary, omitted, rank_by)),
         standings=tuple(_standings(ordered, ranks[order], primary, tests, options)),
         tests=tests,
         options=options,
@@ -156,10 +157,8 @@ def common_scores(reports: Sequence[Report], output: str) -> tuple[FloatArray, B
     if not scored.any():
         raise UsageFault(f"no image has a {output} in every run: there is nothing to compare")
     columns = [report.samples[output].values[scored] for report in reports]
-    left_out: BoolArray = (
-        np.logical_or.reduce([report.samples[output].scored for report in reports]) & ~scored
-    )
-    return np.column_stack(columns), left_out
+    omitted: BoolArray = np.logical_or.reduce([report.samples[output].scored for report in reports]) & ~scored
+    return np.column_stack(columns), omitted
 
 
 def require_same_truth(first: Report, second: Report) -> None:
@@ -170,8 +169,8 @@ def require_same_truth(first: Report, second: Report) -> None:
     """
     names = f"{first.run[0]} and {second.run[0]}"
     if (first.task, first.edition) != (second.task, second.edition):
-        held = " and ".join(f"{report.task} of {report.edition}" for report in (first, second))
-        raise UsageFault(f"{names} cannot be compared: {held}")
+        kinds = " and ".join(f"{report.task} of {report.edition}" for report in (first, second))
+        raise UsageFault(f"{names} cannot be compared: {kinds}")
     if [sha256 for _, sha256 in first.truth] != [sha256 for _, sha256 in second.truth]:
         raise UsageFault(f"{names} cannot be compared: they were scored against different truths")
     for name in first.metrics:
@@ -200,36 +199,32 @@ def _standings(
     tail = (1 - options.bootstrap.level) / 2
     ends = np.quantile(drawn, [tail, 1 - tail], axis=0, method="inverted_cdf")
     k = len(entries)
-    seen: set[str] = set()
-    standings = []
-    for i, entry in enumerate(entries):
-        shares = np.bincount(drawn[:, i] - 1, minlength=k) / len(drawn)
-        standings.append(
-            Standing(
-                entry=entry,
-                rank=int(ranks[i]),
-                is_best_of_team=entry.team not in seen,
-                result=entry.report.metrics[primary],
-                letters=names[i],
-                low_rank=int(ends[0, i]),
-                high_rank=int(ends[1, i]),
-                shares=shares,
-            )
+    first = {entry.team: i for i, entry in reversed(list(enumerate(entries)))}
+    return [
+        Standing(
+            entry=entry,
+            rank=int(ranks[i]),
+            is_best_of_team=first[entry.team] == i,
+            result=entry.report.metrics[primary],
+            letters=names[i],
+            low_rank=int(ends[0, i]),
+            high_rank=int(ends[1, i]),
+            shares=np.bincount(drawn[:, i] - 1, minlength=k) / len(drawn),
         )
-        seen.add(entry.team)
-    return standings
+        for i, entry in enumerate(entries)
+    ]
 
 
-def _notes(reports: Sequence[Report], primary: str, left_out: BoolArray, *, given: str | None) -> list[str]:
+def _notes(reports: Sequence[Report], primary: str, omitted: BoolArray, rank_by: str | None) -> list[str]:
     notes = list(dict.fromkeys(note for report in reports for note in report.notes))
     report = reports[0]
-    if given and given != PRIMARY[report.task]:
-        notes.append(f"ranked by {given}, not by {PRIMARY[report.task]} as the edition does")
+    if rank_by and rank_by != PRIMARY[report.task]:
+        notes.append(f"ranked by {rank_by}, not by {PRIMARY[report.task]} as the edition does")
     elif "Overall" in report.not_computed:
         notes.append(
             f"ranked by {primary}: {report.edition} ranks by Overall, a mean of scores of which this toolkit "
             f"does not compute {', '.join(name for name in report.not_computed if name != 'Overall')}"
         )
-    if left_out.any():
-        notes.append(f"tests leave out {int(left_out.sum()):,} images that not every run is scored on")
+    if omitted.any():
+        notes.append(f"tests leave out {int(omitted.sum()):,} images that not every run is scored on")
     return notes

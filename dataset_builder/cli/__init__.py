@@ -29,7 +29,7 @@ def app() -> None:
     rocov2-build concepts model names.csv --out pack.zip what finds concepts in captions
     rocov2-build curate export build.toml --out tasks/   have people say modality, region, direction
     rocov2-build agreement annotations.csv               how far they agree
-    rocov2-build agreement-size --strata images.csv      how many images they should answer
+    rocov2-build agreement manual.csv --plan 500         what 500 images would tell about it
     rocov2-build audit sample dataset/ --out audit/      a blind check of automatic concepts
     rocov2-build verify dataset/                         whether a dataset is whole and tells no truth
     rocov2-build leaks dataset/                          what crosses its splits
@@ -46,7 +46,6 @@ for command in (
     concepts.concepts,
     curation.curate,
     agreement.agreement,
-    agreement.agreement_size,
     audit.audit,
     dataset.verify,
     dataset.leaks,

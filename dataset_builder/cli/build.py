@@ -68,14 +68,10 @@ def init(file: Path) -> None:
     "--workers", type=click.IntRange(1, 4096), help="Shards worked on at once; else one a processor."
 )
 @click.option(
-    "--executor",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="Processes of this machine, or a Ray cluster. It cannot change the result.",
-)
-@click.option(
-    "--ray-address", metavar="ADDRESS", help="Of a Ray cluster; else one is started on this machine."
+    "--ray",
+    metavar="ADDRESS",
+    help="Run on the Ray cluster at this address, `local` to start one on this machine; else in processes. "
+    "It cannot change the result.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Neither progress nor the table at the end.")
 def run(file: Path, *, until: str | None, again: bool, refresh: bool, quiet: bool, **where: Any) -> None:
@@ -167,16 +163,12 @@ def _print_status(build: Build) -> None:
     click.echo(to_text(status_document(build)), nl=False)
 
 
-def _pool(*, workers: int | None, executor: str, ray_address: str | None) -> Pool | RayPool:
+def _pool(*, workers: int | None, ray: str | None) -> Pool | RayPool:
     from dataset_builder.running.ray_pool import RayPool
     from rocov2_eval.shelf.processes import Pool
 
     workers = workers or os.cpu_count() or 1
-    if executor == "ray":
-        return RayPool(workers, ray_address)
-    if ray_address:
-        raise UsageFault("--ray-address goes with --executor ray")
-    return Pool(workers)
+    return Pool(workers) if ray is None else RayPool(workers, ray)
 
 
 def _progress() -> StageProgress:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval import command as border
-from rocov2_eval.errors import UsageFault, is_disk_full
+from rocov2_eval.cli.options import format_option, quiet_option, writing
+from rocov2_eval.errors import UsageFault
 
 if TYPE_CHECKING:
+    from dataset_builder.concepts.caption_shards import Extracted
     from dataset_builder.concepts.concept_names import ConceptName
     from dataset_builder.concepts.model_pack import PackSource
 
-_DRAWN_EVERY = 500  # captions
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _READABLE = click.Path(path_type=Path, exists=True)
 
@@ -27,7 +28,6 @@ _types_option = click.option(
     metavar="TYPE",
     help="Semantic type such as T023, group such as ANAT, `default` or `all`; may be repeated.",
 )
-_quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 
 
 @click.group()
@@ -35,11 +35,9 @@ def concepts() -> None:
     """Find UMLS concepts in captions with MedCAT."""
 
 
-@concepts.command(
-    epilog="Example: rocov2-build concepts model names.csv --captions train_captions.csv --out pack.zip"
-)
+@concepts.command(epilog="Example: rocov2-build concepts model names.csv --out pack.zip")
 @click.argument("tables", metavar="[TABLE.csv]...", nargs=-1, type=_READABLE)
-@click.option("--out", "--output", "out", required=True, type=_FILE, help="The model pack, a zip archive.")
+@click.option("-o", "--out", required=True, type=_FILE, help="The model pack, a zip archive.")
 @click.option(
     "--umls",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -52,12 +50,6 @@ def concepts() -> None:
     metavar="SAB",
     help="Vocabulary of UMLS to take, such as SNOMEDCT_US; else all. May be repeated.",
 )
-@click.option(
-    "--captions",
-    type=_READABLE,
-    metavar="CSV|DIR",
-    help="Captions to train on (ID, Caption), so that a name of several concepts is told by its context.",
-)
 @_types_option
 @click.option(
     "--everyday/--no-everyday",
@@ -65,153 +57,127 @@ def concepts() -> None:
     show_default=True,
     help="Add everyday names of the concepts curated by hand: CT, X-ray, chest.",
 )
-@click.option("--plurals/--no-plurals", default=True, show_default=True, help="Make plurals of the names.")
-@click.option(
-    "--epochs",
-    type=click.IntRange(1, 100),
-    default=1,
-    show_default=True,
-    help="Times to train on the captions.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the training.")
-@_quiet_option
 def model(tables: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Make a model pack of MedCAT from names of concepts.
 
     Each TABLE has the columns cui and name, and may have name_status (P, A or N), type_ids and source.
     --types leaves out the concepts of other types; concepts without a type stay. All of them by default.
     """
-    from dataset_builder.concepts.caption_shards import caption_files, read_captions
-    from dataset_builder.concepts.concept_reporters import pack_text
-    from dataset_builder.concepts.model_pack import PackSettings, build_pack
+    from dataset_builder.concepts.model_pack import build_pack, pack_document
     from rocov2_eval.concept_extraction import pack_identity
+    from rocov2_eval.rendering.render import to_text
 
     if not tables and options["umls"] is None:
         raise UsageFault("nothing to make a model pack of: name a TABLE.csv, or --umls DIR")
     if options["sources"] and options["umls"] is None:
         raise UsageFault("--source goes with --umls")
-    texts = caption_files(options["captions"]) if options["captions"] else ()
-    shown = sys.stderr.isatty() and not options["quiet"]
-    try:
-        summary = build_pack(
-            _rows(tables, options),
-            out,
-            PackSettings(plurals=options["plurals"], epochs=options["epochs"], seed=options["seed"]),
-            captions=[caption for _, caption in read_captions(texts)] if texts else None,
-            sources=[*map(_source, tables), *_umls_sources(options["umls"]), *map(_source, texts)],
-            progress=border.progress_bar("captions", every=_DRAWN_EVERY) if shown else None,
-        )
-    except OSError as error:
-        raise _unwritable(out, error) from None
-    click.echo(pack_text(summary, pack_identity(out)), nl=False)
+    rows = _rows(tables, options)
+    with writing(out):
+        summary = build_pack(rows, out, sources=list(_sources(tables, options["umls"])))
+    click.echo(to_text(pack_document(summary, pack_identity(out))), nl=False)
 
 
 @concepts.command(
-    epilog="Example: rocov2-build concepts extract dataset/ --model pack.zip --out concepts.csv --jobs 4"
+    epilog="Examples: rocov2-build concepts extract dataset/ --model pack.zip --out concepts.csv · "
+    "rocov2-build concepts extract build.toml --out concepts.csv --mentions mentions.csv"
 )
-@click.argument("captions", metavar="CSV|DIR", type=_READABLE)
+@click.argument("captions", metavar="CSV|DIR|BUILD.TOML", type=_READABLE)
 @click.option(
     "--model",
     "pack",
-    required=True,
     type=_READABLE,
     help="Model pack of MedCAT 2, a folder or a zip archive. It is unpickled: take only packs you trust.",
 )
-@click.option("--out", "--output", "out", required=True, type=_FILE, help="CSV with the columns ID and CUIs.")
+@click.option("-o", "--out", required=True, type=_FILE, help="CSV with the columns ID and CUIs.")
 @click.option("--mentions", type=_FILE, help="CSV of all mentions, the removed ones with their reason.")
 @_types_option
-@click.option(
-    "--negated",
-    type=click.Choice(["keep", "drop"]),
-    default="keep",
-    show_default=True,
-    help="Mentions that the caption denies; ROCOv2 keeps them.",
-)
-@click.option(
-    "--min-accuracy",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    show_default=True,
-    help="Least accuracy of a link.",
-)
+@click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Least accuracy of a link.  [default: 0]")
 @click.option("--without", multiple=True, metavar="CUI", help="Concept to leave out; may be repeated.")
 @click.option(
-    "--jobs",
+    "--workers",
     type=click.IntRange(min=1),
     help="Processes; else as many as pay: one more for every 20,000 captions, at most one a processor.",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
-    show_default=True,
-    help="How the answer is written; json has every concept.",
-)
-@_quiet_option
-def extract(captions: Path, pack: Path, out: Path, **options: Any) -> None:
+@format_option
+@quiet_option
+def extract(captions: Path, out: Path, **options: Any) -> None:
     """Find the concepts of captions.
 
     CSV has the columns ID and Caption; DIR is a dataset folder, whose *_captions.csv are read. --types are
-    those that can be seen in an image unless others are named; the answer says what they cost. A concept
+    those that can be seen in an image unless others are named; the report says what they cost. A concept
     of which the pack tells no type stays.
+
+    BUILD.TOML is a finished build, which has found its concepts: they are written as they were found, those
+    of the held-out images too. Keep the files as secret as the truth.
     """
-    from dataset_builder.concepts.caption_shards import MENTION_COLUMNS, caption_files, extract_files
-    from dataset_builder.concepts.concept_reporters import REPORTERS
+    from dataset_builder.concepts.extraction import extraction_document
+    from rocov2_eval.rendering.render import render
+    from rocov2_eval.shelf.files import write_text
+
+    is_build = captions.suffix == ".toml"
+    found = _of_build(captions, options) if is_build else _of_captions(captions, options)
+    with writing(out):
+        write_text(out, found.concepts_csv())
+    if options["mentions"]:
+        with writing(options["mentions"]):
+            write_text(options["mentions"], found.mentions_csv())
+    click.echo(render(extraction_document(found.summary, found.identity), options["style"]), nl=False)
+
+
+def _of_captions(captions: Path, options: dict[str, Any]) -> Extracted:
+    """Return the concepts that a model pack finds."""
+    from dataset_builder.concepts.caption_shards import caption_files, extract_files
     from dataset_builder.concepts.extraction import ExtractionOptions
     from dataset_builder.concepts.semantic_types import DEFAULT, absent_types, chosen_types
 
+    if options["pack"] is None:
+        raise UsageFault("--model is missing: captions need a model pack that finds their concepts")
     words = options["types"] or (DEFAULT,)
-    shown = sys.stderr.isatty() and not options["quiet"]
+    is_shown = sys.stderr.isatty() and not options["quiet"]
     found = extract_files(
         caption_files(captions),
-        pack,
+        options["pack"],
         ExtractionOptions(
             types=chosen_types(words),
-            negated=options["negated"],
-            min_accuracy=options["min_accuracy"],
+            min_accuracy=options["min_accuracy"] or 0.0,
             blacklist=options["without"],
         ),
-        jobs=options["jobs"],
-        progress=border.progress_bar("captions", every=1) if shown else None,
+        workers=options["workers"],
+        progress=border.progress_bar("captions", every=1) if is_shown else None,
     )
     for word in absent_types(words, found.types):
         click.echo(f"--types {word}: no concept of {found.identity} has such a type", err=True)
-    _write(out, f"ID,CUIs\n{found.concepts}")
-    if options["mentions"]:
-        _write(options["mentions"], f"{','.join(MENTION_COLUMNS)}\n{found.mentions}")
-    click.echo(REPORTERS[options["style"]](found.summary, found.identity), nl=False)
+    return found
 
 
-@concepts.command(epilog="Example: rocov2-build concepts mentions build.toml --out mentions.csv")
-@click.argument("file", metavar="BUILD.TOML", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--out", "--output", "out", required=True, type=_FILE, help="CSV with a row a mention.")
-def mentions(file: Path, out: Path) -> None:
-    """Write where the captions of a finished build name their concepts, with the semantic types.
-
-    The images of every split are in it, the held-out ones too: keep it as secret as their truth. It is what
-    `audit sample --types` reads.
-    """
-    from dataset_builder.concepts.caption_shards import mentions_csv
+def _of_build(file: Path, options: dict[str, Any]) -> Extracted:
+    """Return the concepts that a finished build has found in its captions."""
+    from dataset_builder.concepts.caption_shards import extracted
     from dataset_builder.concepts.extraction import CaptionConcepts
     from dataset_builder.running.config import read_build
     from dataset_builder.running.status import figures_of_build
-    from rocov2_eval.shelf.files import write_text
 
+    if any(options[name] for name in ("pack", "types", "min_accuracy", "without", "workers")):
+        raise UsageFault(
+            f"{file}: a build finds its concepts by its own tables [concepts] and [extraction]: leave the "
+            f"options of the extraction out"
+        )
     figures = [figure for stage, figure in figures_of_build(read_build(file)) if stage == "package"]
     if not figures:
         raise UsageFault(f"{file}: the build is not finished; rocov2-build run {file}")
-    found = ((each.image_id, CaptionConcepts(kept=each.mentions, removed=each.removed)) for each in figures)
-    write_text(out, mentions_csv(found))
-    click.echo(
-        f"{out}: {sum(len(each.mentions) for each in figures):,} mentions in {len(figures):,} captions"
+    images = (
+        (
+            each.assignment.image_id,
+            CaptionConcepts(kept=each.concepts.mentions, removed=each.concepts.removed),
+        )
+        for each in figures
     )
+    return extracted(images, str(file))
 
 
 def _rows(tables: Iterable[Path], options: dict[str, Any]) -> Iterable[ConceptName]:
     """Yield the names that the options of `model` ask for."""
-    from dataset_builder.concepts.concept_names import read_concept_table
-    from dataset_builder.concepts.everyday_names import with_everyday_names
+    from dataset_builder.concepts.concept_names import read_concept_table, with_everyday_names
     from dataset_builder.concepts.semantic_types import ALL, chosen_types
     from dataset_builder.concepts.umls import read_umls
 
@@ -228,29 +194,11 @@ def _rows(tables: Iterable[Path], options: dict[str, Any]) -> Iterable[ConceptNa
     return with_everyday_names(given()) if options["everyday"] else given()
 
 
-def _source(path: Path) -> PackSource:
+def _sources(tables: Iterable[Path], umls: Path | None) -> Iterable[PackSource]:
+    """Yield the files that a pack is made of."""
     from dataset_builder.concepts.model_pack import PackSource
+    from dataset_builder.concepts.umls import release_files
     from rocov2_eval.shelf.files import file_digest
 
-    return PackSource(name=path.name, sha256=file_digest(path))
-
-
-def _umls_sources(folder: Path | None) -> list[PackSource]:
-    from dataset_builder.concepts.umls import release_files
-
-    return [_source(path) for path in release_files(folder)] if folder else []
-
-
-def _write(path: Path, text: str) -> None:
-    from rocov2_eval.shelf.files import write_text
-
-    try:
-        write_text(path, text)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> Exception:
-    if is_disk_full(error):
-        return error
-    return UsageFault(f"{path} cannot be written: {error.strerror or error}")
+    for path in (*tables, *(release_files(umls) if umls else ())):
+        yield PackSource(name=path.name, sha256=file_digest(path))

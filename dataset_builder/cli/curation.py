@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rocov2_eval.cli.options import format_option, quiet_option, seed_option, writing
 from rocov2_eval.errors import RejectedInput, UsageFault
 
 if TYPE_CHECKING:
@@ -20,15 +21,6 @@ _FACETS = ("modality", "region", "direction")
 _DRAWN_EVERY = 50  # images
 _READABLE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _WRITABLE = click.Path(path_type=Path, dir_okay=False)
-
-_style_option = click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json", "markdown", "csv", "latex"]),
-    default="text",
-    show_default=True,
-    help="How the report is written; json has all of it.",
-)
 
 
 @click.group()
@@ -65,9 +57,7 @@ def curate() -> None:
 @click.option(
     "--sample", "size", type=click.IntRange(min=1), help="Ask about so many images, drawn by modality."
 )
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Seed of the sample and of the raters' shares."
-)
+@seed_option
 @click.option(
     "--only",
     type=_READABLE,
@@ -90,7 +80,7 @@ def curate() -> None:
     default="",
     help="Address of the folder of images where the tool loads them, such as https://images.example.org/.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Neither progress nor what was written.")
+@quiet_option
 def export(source: Path, out: Path, **options: Any) -> None:
     """Write tasks for raters.
 
@@ -129,7 +119,7 @@ def export(source: Path, out: Path, **options: Any) -> None:
     metavar="MAP.csv",
     help="New names of raters: CSV with the columns rater and name. Every rater needs one.",
 )
-@_style_option
+@format_option
 def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Bring exports of annotation tools together in one table, with the raters kept apart.
 
@@ -139,7 +129,6 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     from dataset_builder.study.answer_tables import write_annotations
     from dataset_builder.study.collecting import collect, collected_document, read_names
     from dataset_builder.study.formats import read_export
-    from rocov2_eval.cli.options import writing
     from rocov2_eval.rendering.render import render
 
     _refuse_overwriting([out], [*files, options["names"]])
@@ -190,7 +179,7 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     type=_WRITABLE,
     help="CSV with what is not settled, and why: fill in its column CUI and give it to --adjudicator.",
 )
-@_style_option
+@format_option
 def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
     """Settle one answer for each image and facet.
 
@@ -199,7 +188,6 @@ def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
     from dataset_builder.study import adjudication as work
     from dataset_builder.study.answer_tables import NAME
     from dataset_builder.study.formats import read
-    from rocov2_eval.cli.options import writing
     from rocov2_eval.rendering.render import render
 
     _refuse_overwriting([out, options["open_"]], [annotations, options["adjudicator"]])
@@ -261,7 +249,9 @@ def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, capt
         picture = pictures / f"{number}{Path(figure.media.name).suffix}"
         picture.write_bytes(content)
         tasks.append(
-            Task(image=figure.key, picture=picture, facets=facets, text=figure.caption if captions else "")
+            Task(
+                image=figure.key, picture=picture, facets=facets, text=figure.text.caption if captions else ""
+            )
         )
     if not tasks:
         raise UsageFault(
@@ -274,7 +264,6 @@ def _export(tasks: list[Task], out: Path, place: str, options: dict[str, Any]) -
     """Write the tasks of one rater; `place` is their folder below the document root of Label Studio."""
     from dataset_builder.facets import FACETS
     from dataset_builder.study import formats, label_studio
-    from rocov2_eval.cli.options import writing
     from rocov2_eval.command import progress_bar, silent
 
     is_shown = sys.stderr.isatty() and not options["quiet"]

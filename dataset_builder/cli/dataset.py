@@ -73,7 +73,7 @@ def leaks(dataset: Path, **options: Any) -> int:
     The exit code is 0 without leaks and 1 with leaks.
     """
     from dataset_builder.dataset_tables import read_dataset
-    from dataset_builder.duplicates import DEFAULT_DISTANCE
+    from dataset_builder.fingerprints import DEFAULT_DISTANCE
     from dataset_builder.leaks import find_leaks, leaks_document
     from dataset_builder.packaging.reading import read_truth
     from rocov2_eval.rendering.render import render

@@ -1,21 +1,16 @@
 """Concepts of all captions of some files, in one process or in several.
 
-A worker loads the model pack once and reads the captions of its shards itself: what goes between processes is
-the place of a shard, and lines of CSV on the way back. MedCAT's own way with processes sends the whole model
-with each batch and gains nothing.
+A worker loads the model pack once; captions go to it a shard at a time, and lines of CSV come back. MedCAT's
+own way with processes sends the whole model with each batch and gains nothing.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import repeat
+from functools import lru_cache, reduce
+from operator import add
 from pathlib import Path
 
 from dataset_builder.concepts.extraction import (
@@ -23,26 +18,27 @@ from dataset_builder.concepts.extraction import (
     ExtractionOptions,
     ExtractionSummary,
     extract_concepts,
-    merged,
     open_extractor,
     summarise,
     types_of,
 )
 from rocov2_eval.concept_extraction import MedcatExtractor
 from rocov2_eval.errors import RejectedInput, UsageFault
-from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.csv_files import csv_text, read_rows
+from rocov2_eval.shelf.processes import run_tasks
 from rocov2_eval.shelf.words import shorten
 
 SHARD = 1000  # captions
 # With two processors a second worker makes the start 1.7 seconds longer and the rest 1.87 times as fast; one
 # worker reads 6,000 captions a second. So it pays from some 20,000 captions on.
 PAYING = 20_000  # captions that a worker more pays for
+CONCEPT_COLUMNS = ("ID", "CUIs")
 MENTION_COLUMNS = ("ID", "start", "end", "text", "cui", "name", "types", "accuracy", "removed")
 
 _ENDING = "_captions.csv"
 _HEADER = ("ID", "Caption")
 
-Caption = tuple[str, str]
+Caption = tuple[str, str]  # image id and text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,25 +46,34 @@ class Extracted:
     """The concepts of captions.
 
     Attributes:
-        concepts: Lines of CSV, an image id and its CUIs joined by `;`, in the order of the captions.
-        mentions: Lines of CSV with the columns `MENTION_COLUMNS`.
-        summary: Counts.
-        identity: Of the model pack.
+        concepts: Image id of each caption and its CUIs joined by `;`, as the columns `CONCEPT_COLUMNS`.
+        mentions: Cells of each mention, as the columns `MENTION_COLUMNS`.
+        summary: Counts over all captions.
+        identity: Name of the model pack with its digest, or of the build.
         types: Semantic types of which the model pack has a concept.
     """
 
-    concepts: str
-    mentions: str
+    concepts: tuple[tuple[str, str], ...]
+    mentions: tuple[tuple[object, ...], ...]
     summary: ExtractionSummary
     identity: str
-    types: frozenset[str]
+    types: frozenset[str] = frozenset()
+
+    def concepts_csv(self) -> str:
+        """Return the concepts as a CSV file."""
+        return csv_text(CONCEPT_COLUMNS, self.concepts)
+
+    def mentions_csv(self) -> str:
+        """Return the mentions as a CSV file."""
+        return csv_text(MENTION_COLUMNS, self.mentions)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Job:
-    """What every worker is told once."""
+class _Shard:
+    """What a worker is told."""
 
-    files: tuple[Path, ...]
+    number: int
+    captions: Sequence[Caption]
     pack: Path
     options: ExtractionOptions
 
@@ -110,17 +115,17 @@ def extract_files(
     pack: Path,
     options: ExtractionOptions,
     *,
-    jobs: int | None = 1,
+    workers: int | None = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Extracted:
-    """Return the concepts of all captions of files; the same for any number of jobs.
+    """Return the concepts of all captions of files; the same for any number of workers.
 
     Args:
         files: CSV files with the columns ID and Caption.
-        pack: A model pack.
+        pack: Path of a model pack.
         options: Which mentions are kept.
-        jobs: Processes; 1 for this one alone, None for as many as pay.
-        progress: Told how many of how many captions are done.
+        workers: Number of processes; 1 for this one alone, None for as many as pay.
+        progress: Called with the number of captions that are done and of all.
 
     Raises:
         MissingResource: medcat is not installed, or there is no such pack.
@@ -130,20 +135,42 @@ def extract_files(
     captions = read_captions(files)
     if not captions:
         raise UsageFault(f"{', '.join(map(str, files))}: no caption")
-    job = _Job(files=tuple(files), pack=pack, options=options)
-    workers = workers_for(len(captions), os.cpu_count() or 1) if jobs is None else jobs
-    starts = range(0, len(captions), SHARD)
-    parts = []
-    for start, part in zip(starts, _parts(job, starts, captions, workers), strict=True):
-        parts.append(part)
-        if progress:
-            progress(min(start + SHARD, len(captions)), len(captions))
+    shards = [
+        _Shard(number=number, captions=captions[start : start + SHARD], pack=pack, options=options)
+        for number, start in enumerate(range(0, len(captions), SHARD))
+    ]
+    n_workers = workers_for(len(captions), os.cpu_count() or 1) if workers is None else workers
+    parts: dict[int, Extracted] = {}
+    n_done = 0
+    try:
+        for number, part in run_tasks(_extract_shard, shards, n_workers):
+            parts[number] = part
+            n_done += part.summary.captions
+            if progress:
+                progress(n_done, len(captions))
+    finally:
+        _extractor.cache_clear()  # the pack may be another one at the next call
+    ordered = [parts[shard.number] for shard in shards]
     return Extracted(
-        concepts="".join(part.concepts for part in parts),
-        mentions="".join(part.mentions for part in parts),
-        summary=merged([part.summary for part in parts]),
-        identity=parts[0].identity,
-        types=parts[0].types,
+        concepts=tuple(row for part in ordered for row in part.concepts),
+        mentions=tuple(row for part in ordered for row in part.mentions),
+        summary=reduce(add, (part.summary for part in ordered)),
+        identity=ordered[0].identity,
+        types=ordered[0].types,
+    )
+
+
+def extracted(
+    images: Iterable[tuple[str, CaptionConcepts]], identity: str, types: frozenset[str] = frozenset()
+) -> Extracted:
+    """Return the concepts of captions by image id as rows and counts."""
+    images = list(images)
+    return Extracted(
+        concepts=tuple((image_id, ";".join(found.cuis)) for image_id, found in images),
+        mentions=tuple(row for image_id, found in images for row in _mention_rows(image_id, found)),
+        summary=summarise(found for _, found in images),
+        identity=identity,
+        types=types,
     )
 
 
@@ -152,72 +179,24 @@ def workers_for(captions: int, processors: int) -> int:
     return min(processors, 1 + captions // PAYING)
 
 
-def mentions_csv(images: Iterable[tuple[str, CaptionConcepts]]) -> str:
-    """Return the mentions of images as CSV with the columns `MENTION_COLUMNS`."""
-    rows = (row for image_id, outcome in images for row in _mention_rows(image_id, outcome))
-    return ",".join(MENTION_COLUMNS) + "\n" + _csv(rows)
-
-
-def _parts(job: _Job, starts: range, captions: Sequence[Caption], jobs: int) -> Iterator[Extracted]:
-    if jobs == 1 or len(starts) == 1:
-        with open_extractor(job.pack) as extractor:
-            for start in starts:
-                yield _extracted(captions[start : start + SHARD], extractor, job.options)
-        return
-    workers = min(jobs, len(starts))
-    # A fork of a process with threads may hang; spawn does not. Workers load with their first shard, not as
-    # they start: what goes wrong at the start of a worker is lost, what goes wrong in a shard is raised here.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as executor:
-        yield from executor.map(_shard, repeat(job), starts)
+def _extract_shard(shard: _Shard) -> tuple[int, Extracted]:
+    extractor = _extractor(shard.pack)
+    outcomes = extract_concepts([text for _, text in shard.captions], extractor, shard.options)
+    ids = [image_id for image_id, _ in shard.captions]
+    part = extracted(zip(ids, outcomes, strict=True), extractor.identity, types_of(extractor))
+    return shard.number, part
 
 
 @lru_cache(maxsize=1)
-def _loaded(job: _Job) -> tuple[Sequence[Caption], MedcatExtractor]:
-    """Return what every shard of a worker uses, loaded once."""
-    with open_extractor(job.pack) as extractor:
-        return read_captions(job.files), extractor
+def _extractor(pack: Path) -> MedcatExtractor:
+    """Return the extractor of a model pack, loaded once a process."""
+    with open_extractor(pack) as extractor:  # it outlives the context, which only unpacks
+        return extractor
 
 
-def _shard(job: _Job, start: int) -> Extracted:
-    captions, extractor = _loaded(job)
-    return _extracted(captions[start : start + SHARD], extractor, job.options)
-
-
-def _extracted(
-    captions: Sequence[Caption], extractor: MedcatExtractor, options: ExtractionOptions
-) -> Extracted:
-    outcomes = extract_concepts([text for _, text in captions], extractor, options)
-    ids = [image_id for image_id, _ in captions]
-    return Extracted(
-        concepts=_csv((image_id, ";".join(one.cuis)) for image_id, one in zip(ids, outcomes, strict=True)),
-        mentions=_csv(
-            row for image_id, one in zip(ids, outcomes, strict=True) for row in _mention_rows(image_id, one)
-        ),
-        summary=summarise(outcomes),
-        identity=extractor.identity,
-        types=types_of(extractor),
-    )
-
-
-def _mention_rows(image_id: str, outcome: CaptionConcepts) -> Iterator[Sequence[object]]:
+def _mention_rows(image_id: str, outcome: CaptionConcepts) -> Iterator[tuple[object, ...]]:
     reasoned = [(mention, "") for mention in outcome.kept]
     reasoned += [(removal.mention, removal.reason) for removal in outcome.removed]
-    for mention, reason in reasoned:
-        yield (
-            image_id,
-            mention.start,
-            mention.end,
-            mention.text,
-            mention.cui,
-            mention.name,
-            ";".join(mention.types),
-            f"{mention.accuracy:.4f}",
-            reason,
-        )
-
-
-def _csv(rows: Iterator[Sequence[object]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
+    for one, reason in reasoned:
+        types, accuracy = ";".join(one.types), f"{one.accuracy:.4f}"
+        yield image_id, one.start, one.end, one.text, one.cui, one.name, types, accuracy, reason

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from dataset_builder.concepts.identifiers import cui_fault, tui_fault
 from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows
@@ -26,8 +27,6 @@ MUST_DISAMBIGUATE: Status = "N"
 
 _STATUSES = (PREFERRED, AUTOMATIC, MUST_DISAMBIGUATE)
 _TYPE_COLUMNS = ("type_ids", "tui", "types")  # the first that is there
-_CUI = re.compile(r"C\d{7}")
-_TUI = re.compile(r"T\d{3}")
 _BETWEEN_TYPES = re.compile(r"[|;, ]+")
 # As MedCAT's regex tokenizer and tagger cut and skip.
 _TOKEN = re.compile(r"[^a-zA-Z0-9\s]+|\b\w+\b|\S+")
@@ -43,11 +42,12 @@ class ConceptName:
     """A name of a concept.
 
     Attributes:
-        cui: Of the concept.
-        name: As a text may have it.
-        status: `P`: the preferred one; `A`: another; `N`: taken only where the context tells it.
-        types: Semantic types of the concept, such as `T023`; empty where they are not known.
-        source: Where the name comes from.
+        cui: CUI of the concept.
+        name: Name as a caption may have it.
+        status: `P`: the preferred name; `A`: another name; `N`: a name that MedCAT takes only if the context
+            tells it.
+        types: Semantic types of the concept, such as `T023`; empty if they are not known.
+        source: Vocabulary that has the name.
     """
 
     cui: str
@@ -62,9 +62,9 @@ class Nameless:
     """A concept that is left without a name.
 
     Attributes:
-        cui: Of the concept.
-        name: The one it prefers.
-        holder: The concept that has this name now; empty where MedCAT would drop letters of it.
+        cui: CUI of the concept.
+        name: Name that the concept prefers.
+        holder: CUI of the concept that has this name now; empty if MedCAT would drop letters of the name.
     """
 
     cui: str
@@ -77,9 +77,9 @@ class Readied:
     """Names fit for MedCAT, and what was left out.
 
     Attributes:
-        names: Each concept has a preferred one; acronyms first.
+        names: Names of which each has one concept; each concept has a preferred name.
         unseen: Number of names of which the tokenizer would drop letters, such as those that begin with `β`.
-        yielded: Number of names left to another concept, to one that prefers them or goes before.
+        yielded: Number of names that went to another concept, as several had them.
         nameless: Concepts that have no other names than these, by CUI.
     """
 
@@ -119,8 +119,8 @@ def concept_name(
         RejectedInput: A cell holds something else; the message begins with `where`.
     """
     cui = cui.strip().upper()
-    if not _CUI.fullmatch(cui):
-        raise RejectedInput(f"{where}: {shorten(cui)!r} is no CUI, expected C and seven digits")
+    if fault := cui_fault(cui):
+        raise RejectedInput(f"{where}: {fault}")
     words = " ".join(name.split())
     if not words:
         raise RejectedInput(f"{where}: {cui} without a name, expected one in each row")
@@ -128,9 +128,8 @@ def concept_name(
     if letter not in _STATUSES:
         raise RejectedInput(f"{where}: name_status {shorten(letter)!r}, expected one of P, A, N")
     tuis = tuple(sorted({tui.upper() for tui in _BETWEEN_TYPES.split(types) if tui}))
-    for tui in tuis:
-        if not _TUI.fullmatch(tui):
-            raise RejectedInput(f"{where}: {shorten(tui)!r} is no semantic type, expected T and three digits")
+    if fault := next(filter(None, map(tui_fault, tuis)), ""):
+        raise RejectedInput(f"{where}: {fault}")
     return ConceptName(cui=cui, name=words, status=letter, types=tuis, source=source.strip())
 
 
@@ -139,54 +138,66 @@ def name_key(name: str) -> str:
     return _SEPARATOR.join(token for token in _tokens(name) if _is_seen(token))
 
 
-def is_acronym(name: str) -> bool:
-    """Tell whether a name has no small letter, so that it is looked for in capitals alone."""
-    return name.isupper()
+def everyday_names() -> Iterator[ConceptName]:
+    """Yield the preferred and the everyday names of the 18 concepts that ROCOv2 curates by hand.
 
-
-def ready(rows: Iterable[ConceptName], *, preferred_wins: bool = True, lowest_wins: bool = False) -> Readied:
-    """Make names ready for MedCAT.
-
-    Which concept gets a name does not depend on the order of the rows.
-
-    Args:
-        rows: Names in any order. Of equal ones of a concept, the best status wins.
-        preferred_wins: A name that one concept prefers, and another merely has, goes to the first. Without
-            training MedCAT would find neither.
-        lowest_wins: A name that still belongs to several concepts goes to one of them: to one that prefers
-            it, then to one that ROCOv2 curates by hand, then to that of the lowest CUI. Of two CUIs that a
-            source gives one thing the lower is the older one, and more often the one in use.
+    The preferred ones are those of ROCOv2's cui_mapping.csv, the others are ours. No caption says "X-Ray
+    Computed Tomography": without these names the modality is the first thing that is lost. PA is left out, as
+    it is the pulmonary artery as often.
     """
-    seen: dict[tuple[str, str], ConceptName] = {}
+    yield from read_concept_table(Path(__file__).with_name("everyday_names.csv"))
+
+
+def with_everyday_names(rows: Iterable[ConceptName]) -> Iterator[ConceptName]:
+    """Yield the everyday names, then the others but those that mean a modality.
+
+    A name of a modality is the modality's, whatever else it abbreviates: `CT` is no calcitonin in a caption
+    of a radiology image. The names of regions and directions take nothing away from other concepts.
+    """
+    ours = list(everyday_names())
+    modalities = {name_key(row.name) for row in ours if row.cui in MODALITY_CUIS}
+    yield from ours
+    for row in rows:
+        if row.cui in MODALITY_CUIS or name_key(row.name) not in modalities:
+            yield row
+
+
+def ready(rows: Iterable[ConceptName]) -> Readied:
+    """Make names ready for MedCAT, which finds no name of several concepts.
+
+    A name of several concepts goes to one that prefers it, then to one that ROCOv2 curates by hand, then to
+    that of the lowest CUI: of two CUIs that a source gives one thing the lower is the older one, and more
+    often the one in use. So the order of the rows does not matter.
+    """
+    best: dict[tuple[str, str], ConceptName] = {}
     shown: dict[str, ConceptName] = {}
     unseen = 0
     for row in rows:
-        if _rank(row) < _rank(shown.setdefault(row.cui, row)):
-            shown[row.cui] = row
+        shown[row.cui] = min(shown.get(row.cui, row), row, key=_rank)
         key = _sound_key(row.name)
-        if not key:
-            unseen += 1
-            continue
-        known = seen.setdefault((row.cui, key), row)
-        if _rank(row) < _rank(known):
-            seen[row.cui, key] = row
-    _give_types(seen)
-    _give_preferred(seen)
-    yielded = 0
-    for wanted, losers in ((preferred_wins, _outranked), (lowest_wins, _later)):
-        for place in losers(seen) if wanted else ():
-            del seen[place]
-            yielded += 1
-    _give_preferred(seen)  # to those that yielded the name that they preferred
-    # Of names with one key MedCAT takes the last one's capitals: an acronym must not hide a word (ARM, arm).
-    names = sorted(seen.values(), key=lambda row: not is_acronym(row.name))
+        if key:
+            best[row.cui, key] = min(best.get((row.cui, key), row), row, key=_rank)
+        unseen += not key
+    _give_types(best)
+    _give_preferred(best)
+    owners: dict[str, str] = {}
+    for cui, key in sorted(best, key=lambda place: _turn(best[place])):
+        owners.setdefault(key, cui)
+    owned = {(cui, key): row for (cui, key), row in best.items() if owners[key] == cui}
+    _give_preferred(owned)  # to those that lost the name that they preferred
+    named = set(owners.values())
+    lost = sorted((row for row in shown.values() if row.cui not in named), key=lambda row: row.cui)
+    nameless = (
+        Nameless(cui=row.cui, name=row.name, holder=owners.get(_sound_key(row.name), "")) for row in lost
+    )
     return Readied(
-        names=tuple(names), unseen=unseen, yielded=yielded, nameless=_nameless(shown.values(), names)
+        names=tuple(owned.values()), unseen=unseen, yielded=len(best) - len(owned), nameless=tuple(nameless)
     )
 
 
 def _rank(row: ConceptName) -> tuple[int, bool]:
-    return _STATUSES.index(row.status), is_acronym(row.name)
+    """Return what is least for the best of equal names; one in capitals is looked for in capitals alone."""
+    return _STATUSES.index(row.status), row.name.isupper()
 
 
 def _tokens(name: str) -> list[str]:
@@ -207,52 +218,25 @@ def _sound_key(name: str) -> str:
     return name_key(name)
 
 
-def _give_types(seen: dict[tuple[str, str], ConceptName]) -> None:
+def _give_types(names: dict[tuple[str, str], ConceptName]) -> None:
     """Give every name all types of its concept."""
     types: defaultdict[str, set[str]] = defaultdict(set)
-    for row in seen.values():
+    for row in names.values():
         types[row.cui].update(row.types)
-    for place, row in seen.items():
+    for place, row in names.items():
         if len(row.types) != len(types[row.cui]):
-            seen[place] = replace(row, types=tuple(sorted(types[row.cui])))
+            names[place] = replace(row, types=tuple(sorted(types[row.cui])))
 
 
-def _give_preferred(seen: dict[tuple[str, str], ConceptName]) -> None:
+def _give_preferred(names: dict[tuple[str, str], ConceptName]) -> None:
     """Prefer the first name of a concept that has no preferred one; MedCAT would show any."""
-    named = {row.cui for row in seen.values() if row.status == PREFERRED}
-    for place, row in seen.items():
+    named = {row.cui for row in names.values() if row.status == PREFERRED}
+    for place, row in names.items():
         if row.cui not in named:
             named.add(row.cui)
-            seen[place] = replace(row, status=PREFERRED)
+            names[place] = replace(row, status=PREFERRED)
 
 
-def _outranked(seen: Mapping[tuple[str, str], ConceptName]) -> list[tuple[str, str]]:
-    """Return the places of names that another concept, and only one, prefers."""
-    owners: defaultdict[str, set[str]] = defaultdict(set)
-    for (cui, key), row in seen.items():
-        if row.status == PREFERRED:
-            owners[key].add(cui)
-    return [(cui, key) for cui, key in seen if len(owners.get(key, ())) == 1 and cui not in owners[key]]
-
-
-def _later(seen: Mapping[tuple[str, str], ConceptName]) -> list[tuple[str, str]]:
-    """Return the places of names that a concept has that goes before."""
-    best: dict[str, tuple[bool, bool, str]] = {}
-    for (cui, key), row in seen.items():
-        best[key] = min(_turn(cui, row), best.get(key, _turn(cui, row)))
-    return [(cui, key) for cui, key in seen if cui != best[key][-1]]
-
-
-def _turn(cui: str, row: ConceptName) -> tuple[bool, bool, str]:
+def _turn(row: ConceptName) -> tuple[bool, bool, str]:
     """Return what is least for the concept that a name goes to."""
-    return row.status != PREFERRED, cui not in _CURATED, cui
-
-
-def _nameless(shown: Iterable[ConceptName], names: Iterable[ConceptName]) -> tuple[Nameless, ...]:
-    """Return the concepts that none of the names is of."""
-    holders = {name_key(row.name): row.cui for row in names}
-    named = set(holders.values())
-    lost = sorted((row for row in shown if row.cui not in named), key=lambda row: row.cui)
-    return tuple(
-        Nameless(cui=row.cui, name=row.name, holder=holders.get(_sound_key(row.name), "")) for row in lost
-    )
+    return row.status != PREFERRED, row.cui not in _CURATED, row.cui

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-from dataset_builder.concepts.negation import negated
-from dataset_builder.concepts.semantic_types import DEFAULT_TYPES, RemovedType, removed_types
+from dataset_builder.concepts.identifiers import cui_fault
+from dataset_builder.concepts.semantic_types import DEFAULT_TYPES, type_name
 from dataset_builder.records import Reason, Removal
+from rocov2_eval import __version__
 from rocov2_eval.concept_extraction import ConceptExtractor, MedcatExtractor, Mention, longest, open_pack
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.rendering.document import Column, Document, Note, Section, Table
+from rocov2_eval.shelf.words import counted, shorten
 
 REASONS: Mapping[Reason, str] = {
     "type": "of a semantic type that is left out",
     "blacklist": "of a concept on the blacklist",
     "accuracy": "linked with too little accuracy",
     "nested": "within a longer mention, or overlapping it",
-    "negated": "denied by the caption",
 }
-_CUI = re.compile(r"C\d{7}")
+_MOST_SHOWN = 20  # concepts in a report
+_MOST_EXAMPLES = 3  # concepts of a type in a report
+
+Concept = tuple[str, str]  # CUI and name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,27 +35,22 @@ class ExtractionOptions:
     """Which mentions are kept.
 
     Attributes:
-        types: Semantic types; all if empty. A concept whose type the model pack does not tell is kept: there
-            is nothing to judge it by. `open_pack(types=…)`, by which `umls_f1` counts single types, leaves
-            such a concept out: it is not known to be of any of them.
-        negated: What becomes of mentions that the caption denies. ROCOv2 keeps them.
+        types: Semantic types that are kept; all if empty. A concept whose type the model pack does not tell
+            is kept too: there is nothing to judge it by. `open_pack(types=…)`, by which `umls_f1` counts
+            single types, leaves such a concept out.
         min_accuracy: Least accuracy of a link, in [0, 1].
         blacklist: CUIs that are left out.
     """
 
     types: tuple[str, ...] = DEFAULT_TYPES
-    negated: Literal["keep", "drop"] = "keep"
     min_accuracy: float = 0.0
     blacklist: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.negated not in ("keep", "drop"):
-            raise UsageFault(f"negated = {self.negated!r}, expected keep or drop")
         if not 0 <= self.min_accuracy <= 1:
             raise UsageFault(f"min_accuracy = {self.min_accuracy}, expected 0 to 1")
-        for cui in self.blacklist:
-            if not _CUI.fullmatch(cui):
-                raise UsageFault(f"blacklist: {shorten(cui)!r} is no CUI, expected C and seven digits")
+        if fault := next(filter(None, map(cui_fault, self.blacklist)), ""):
+            raise UsageFault(f"blacklist: {fault}")
 
     @cached_property
     def type_set(self) -> frozenset[str]:
@@ -68,11 +65,11 @@ class ExtractionOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionConcepts:
-    """What was found in one caption.
+    """The concepts of one caption.
 
     Attributes:
-        kept: Mentions, in order; none overlaps another.
-        removed: The others, by reason, then in order.
+        kept: Mentions that are kept, in order; none overlaps another.
+        removed: Mentions that are not kept, by reason, then in order.
     """
 
     kept: tuple[Mention, ...]
@@ -85,31 +82,74 @@ class CaptionConcepts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractionSummary:
-    """What was found in many captions.
+class RemovedType:
+    """What the filter took out of one semantic type.
 
     Attributes:
-        captions: Their number.
-        covered: How many have at least one concept.
+        tui: Identifier of the type.
+        name: Name of the type; empty if it is not one of UMLS.
+        mentions: Number of mentions.
+        concepts: Number of distinct concepts.
+        examples: Names of the most frequent concepts, with the number of mentions.
+    """
+
+    tui: str
+    name: str
+    mentions: int
+    concepts: int
+    examples: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractionSummary:
+    """The concepts of many captions, counted; the sum of two is that of the captions of both.
+
+    Attributes:
+        captions: Number of captions.
+        covered: Number of captions with at least one concept.
         mentions: Number of mentions that are kept.
-        concepts: CUI and name of the kept concepts, with the number of captions.
-        untyped: Mentions kept although the model pack tells no type of theirs.
+        untyped: Number of mentions that are kept although the model pack tells no type of theirs.
+        concepts: Number of captions by concept that is kept.
         reasons: Number of removed mentions by reason.
-        by_type: Mentions removed for their type, by type, then by CUI and name.
+        by_type: Number of mentions that were removed for their type, by type and concept.
     """
 
     captions: int
     covered: int
     mentions: int
-    concepts: Mapping[tuple[str, str], int]
     untyped: int
-    reasons: Mapping[Reason, int]
-    by_type: Mapping[str, Mapping[tuple[str, str], int]]
+    concepts: Counter[Concept]
+    reasons: Counter[Reason]
+    by_type: Counter[tuple[str, Concept]]
+
+    def __add__(self, other: ExtractionSummary) -> ExtractionSummary:
+        return ExtractionSummary(
+            captions=self.captions + other.captions,
+            covered=self.covered + other.covered,
+            mentions=self.mentions + other.mentions,
+            untyped=self.untyped + other.untyped,
+            concepts=self.concepts + other.concepts,
+            reasons=self.reasons + other.reasons,
+            by_type=self.by_type + other.by_type,
+        )
 
     @property
     def removed_types(self) -> tuple[RemovedType, ...]:
-        """What the type filter took out, most mentions first."""
-        return removed_types(self.by_type)
+        """What the type filter took out, most mentions first; a concept of two types counts in both."""
+        groups: defaultdict[str, Counter[Concept]] = defaultdict(Counter)
+        for (tui, concept), n in self.by_type.items():
+            groups[tui][concept] = n
+        lines = (
+            RemovedType(
+                tui=tui,
+                name=type_name(tui),
+                mentions=concepts.total(),
+                concepts=len({cui for cui, _ in concepts}),
+                examples=tuple((name, n) for (_, name), n in _most(concepts)[:_MOST_EXAMPLES]),
+            )
+            for tui, concepts in groups.items()
+        )
+        return tuple(sorted(lines, key=lambda line: (-line.mentions, line.tui)))
 
 
 @contextmanager
@@ -134,21 +174,20 @@ def types_of(extractor: MedcatExtractor) -> frozenset[str]:
 def extract_concepts(
     captions: Sequence[str], extractor: ConceptExtractor, options: ExtractionOptions
 ) -> list[CaptionConcepts]:
-    """Return what is found in each caption.
+    """Return the concepts of each caption.
 
     Nested mentions are settled after the filter of types, as MedCAT's own filter does: where `chest pain` is
     left out, `chest` is kept. For that the extractor must hand out nested mentions.
 
     Args:
-        captions: The texts.
-        extractor: Such as `open_extractor` yields.
+        captions: Texts of the captions.
+        extractor: What finds mentions, such as `open_extractor` yields.
         options: Which mentions are kept.
     """
-    found = extractor.extract(captions)
-    return [sift(text, mentions, options) for text, mentions in zip(captions, found, strict=True)]
+    return [sift(mentions, options) for mentions in extractor.extract(captions)]
 
 
-def sift(text: str, mentions: Iterable[Mention], options: ExtractionOptions) -> CaptionConcepts:
+def sift(mentions: Iterable[Mention], options: ExtractionOptions) -> CaptionConcepts:
     """Return the mentions of a caption that are kept, and why the others are not."""
     passed: list[Mention] = []
     faulty: defaultdict[Reason, list[Mention]] = defaultdict(list)
@@ -165,64 +204,95 @@ def sift(text: str, mentions: Iterable[Mention], options: ExtractionOptions) -> 
     if len(kept) < len(passed):
         left = set(kept)
         removed += [Removal(mention=one, reason="nested") for one in passed if one not in left]
-    if options.negated == "drop":
-        denied = negated(text, kept)
-        removed += [
-            Removal(mention=one, reason="negated")
-            for one, is_denied in zip(kept, denied, strict=True)
-            if is_denied
-        ]
-        kept = [one for one, is_denied in zip(kept, denied, strict=True) if not is_denied]
     return CaptionConcepts(kept=tuple(kept), removed=tuple(removed))
 
 
 def summarise(outcomes: Iterable[CaptionConcepts]) -> ExtractionSummary:
     """Return the counts of many captions."""
-    captions = covered = mentions = untyped = 0
-    concepts: Counter[tuple[str, str]] = Counter()
-    reasons: Counter[Reason] = Counter()
-    by_type: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
-    for outcome in outcomes:
-        captions += 1
-        covered += bool(outcome.kept)
-        mentions += len(outcome.kept)
-        untyped += sum(not mention.types for mention in outcome.kept)
-        concepts.update({(mention.cui, mention.name) for mention in outcome.kept})
-        for removal in outcome.removed:
-            reasons[removal.reason] += 1
-            if removal.reason == "type":
-                for tui in removal.mention.types:
-                    by_type[tui][removal.mention.cui, removal.mention.name] += 1
+    outcomes = list(outcomes)
+    kept = [mention for outcome in outcomes for mention in outcome.kept]
+    removed = [removal for outcome in outcomes for removal in outcome.removed]
     return ExtractionSummary(
-        captions=captions,
-        covered=covered,
-        mentions=mentions,
-        concepts=concepts,
-        untyped=untyped,
-        reasons=reasons,
-        by_type=dict(by_type),
+        captions=len(outcomes),
+        covered=sum(bool(outcome.kept) for outcome in outcomes),
+        mentions=len(kept),
+        untyped=sum(not mention.types for mention in kept),
+        concepts=Counter(
+            concept for outcome in outcomes for concept in {(one.cui, one.name) for one in outcome.kept}
+        ),
+        reasons=Counter(removal.reason for removal in removed),
+        by_type=Counter(
+            (tui, (removal.mention.cui, removal.mention.name))
+            for removal in removed
+            if removal.reason == "type"
+            for tui in removal.mention.types
+        ),
     )
 
 
-def merged(summaries: Sequence[ExtractionSummary]) -> ExtractionSummary:
-    """Return the counts of parts as those of the whole."""
-    concepts: Counter[tuple[str, str]] = Counter()
-    reasons: Counter[Reason] = Counter()
-    by_type: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
-    for part in summaries:
-        concepts.update(part.concepts)
-        reasons.update(part.reasons)
-        for tui, counts in part.by_type.items():
-            by_type[tui].update(counts)
-    return ExtractionSummary(
-        captions=sum(part.captions for part in summaries),
-        covered=sum(part.covered for part in summaries),
-        mentions=sum(part.mentions for part in summaries),
-        concepts=concepts,
-        untyped=sum(part.untyped for part in summaries),
-        reasons=reasons,
-        by_type=dict(by_type),
+def extraction_document(summary: ExtractionSummary, identity: str) -> Document:
+    """Return the counts of an extraction; JSON has every concept, the tables have the most frequent ones.
+
+    Args:
+        summary: The counts.
+        identity: Name of the model pack with its digest, or of the build.
+    """
+    share = summary.covered / summary.captions if summary.captions else 0.0
+    covered = f"{summary.covered:,} ({share:.1%}) with a concept"
+    return Document(
+        title=f"{identity}: {counted(summary.captions, 'caption')}, {covered}",
+        sections=list(_sections(summary)),
+        data={
+            "schema_version": 1,
+            "tool": {"name": "rocov2-build", "version": __version__},
+            "model_pack": identity,
+            "captions": summary.captions,
+            "covered": summary.covered,
+            "mentions": summary.mentions,
+            "untyped": summary.untyped,
+            "concepts": [
+                {"cui": cui, "name": name, "captions": n} for (cui, name), n in _most(summary.concepts)
+            ],
+            "removed": {reason: summary.reasons[reason] for reason in REASONS},
+            "removed_types": [
+                {**asdict(line), "examples": [{"name": name, "mentions": n} for name, n in line.examples]}
+                for line in summary.removed_types
+            ],
+        },
     )
+
+
+def _sections(summary: ExtractionSummary) -> Iterator[Section]:
+    number = {name: Column(title=name, kind="count") for name in ("captions", "mentions", "concepts")}
+    n_more = len(summary.concepts) - _MOST_SHOWN
+    concepts = Table(
+        title=f"{summary.mentions:,} mentions of {len(summary.concepts):,} concepts",
+        columns=[number["captions"], Column(title="CUI"), Column(title="concept")],
+        rows=[(n, cui, shorten(name)) for (cui, name), n in _most(summary.concepts)[:_MOST_SHOWN]],
+    )
+    more = [Note(text=f"… and {n_more:,} more; --format json has all")] if n_more > 0 else []
+    yield Section(tables=[concepts], notes=more)
+    reasons = [(summary.reasons[reason], words) for reason, words in REASONS.items()]
+    yield Section(tables=[Table(columns=[number["mentions"], Column(title="removed")], rows=reasons)])
+    types = [
+        (
+            line.mentions,
+            line.concepts,
+            f"{line.tui} {line.name}".rstrip(),
+            ", ".join(f"{shorten(name, 30)} {n:,}" for name, n in line.examples),
+        )
+        for line in summary.removed_types
+    ]
+    columns = [number["mentions"], number["concepts"], Column(title="type left out"), Column(title="such as")]
+    if types:
+        yield Section(tables=[Table(columns=columns, rows=types)])
+    if summary.untyped:
+        text = f"{summary.untyped:,} kept mentions have no semantic type in this model pack"
+        yield Section(notes=[Note(text=text)])
+
+
+def _most(concepts: Counter[Concept]) -> list[tuple[Concept, int]]:
+    return sorted(concepts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _fault(mention: Mention, options: ExtractionOptions) -> Reason | None:

@@ -7,17 +7,15 @@ procedure; combined modalities, which have no CUI, keep both. Anatomy that contr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from dataset_builder.concepts.identifiers import cui_fault, tui_fault
+from dataset_builder.facets import XRAY
 from dataset_builder.records import Conflict
+from rocov2_eval.concept_extraction import Mention
 from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.shelf.words import shorten
-
-XRAY = "C1306645"
 
 # In the order of their CUIs among the concepts of an image.
 ORDER: Mapping[str, Mapping[str, str]] = {
@@ -26,22 +24,6 @@ ORDER: Mapping[str, Mapping[str, str]] = {
     "direction": DIRECTION_CUIS,
 }
 _ONLY_FOR_XRAYS = ("region", "direction")
-_TYPE = re.compile(r"T\d{3}")
-_CUI = re.compile(r"C\d{7}")
-
-
-class Mentioned(Protocol):
-    """What is asked of an automatic concept here."""
-
-    @property
-    def cui(self) -> str:
-        """Of the concept."""
-        ...
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """Its semantic types; empty where they are not known."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +31,12 @@ class MergeOptions:
     """What gives way to a manual concept.
 
     Attributes:
-        procedure_types: Semantic types of automatic concepts that go where a manual modality with a CUI
-            stands. T060, Diagnostic Procedure, and the concept below reproduce ROCOv2.
-        procedure_concepts: Single concepts that go as well. C0449900 is Contrast used.
-        resolve_anatomy: Leave out automatic regions and directions other than the manual one of an X-ray,
-            which ROCOv2 keeps.
+        procedure_types: Semantic types of automatic concepts that are left out beside a manual modality with
+            a CUI. T060, Diagnostic Procedure, and the default of `procedure_concepts` reproduce ROCOv2.
+        procedure_concepts: CUIs of automatic concepts that are left out beside a manual modality with a CUI.
+            C0449900 is Contrast used.
+        resolve_anatomy: Whether automatic regions and directions other than the manual one of an X-ray are
+            left out; ROCOv2 keeps them.
     """
 
     procedure_types: tuple[str, ...] = ("T060",)
@@ -61,13 +44,12 @@ class MergeOptions:
     resolve_anatomy: bool = False
 
     def __post_init__(self) -> None:
-        for name, values, pattern, expected in (
-            ("procedure_types", self.procedure_types, _TYPE, "T and three digits"),
-            ("procedure_concepts", self.procedure_concepts, _CUI, "C and seven digits"),
+        for name, faults in (
+            ("procedure_types", map(tui_fault, self.procedure_types)),
+            ("procedure_concepts", map(cui_fault, self.procedure_concepts)),
         ):
-            for value in values:
-                if not pattern.fullmatch(value):
-                    raise UsageFault(f"{name}: {shorten(value)!r}, expected {expected}")
+            if fault := next(filter(None, faults), ""):
+                raise UsageFault(f"{name}: {fault}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +57,10 @@ class Merged:
     """The concepts of one image.
 
     Attributes:
-        concepts: CUIs, the manual ones first, none twice.
+        concepts: CUIs of all concepts, the manual ones first, none twice.
         manual: CUIs of modality, region and direction; empty for combined modalities.
-        dropped: CUIs of automatic concepts that gave way, in order of mention.
-        conflicts: What a person should look at.
+        dropped: CUIs of automatic concepts that gave way to manual ones, in order of mention.
+        conflicts: Manual answers that do not go with other concepts of the image.
     """
 
     concepts: tuple[str, ...]
@@ -90,16 +72,14 @@ class Merged:
 DEFAULT = MergeOptions()
 
 
-def merge(
-    manual: Mapping[str, str], automatic: Sequence[Mentioned], options: MergeOptions = DEFAULT
-) -> Merged:
+def merge(manual: Mapping[str, str], automatic: Sequence[Mention], options: MergeOptions = DEFAULT) -> Merged:
     """Merge the concepts of one image.
 
     Args:
         manual: Value by facet: a CUI of the facet, or a word such as `combined` or `none`, which has no
             concept. Facets without an answer are absent.
-        automatic: In order of mention.
-        options: What gives way.
+        automatic: Mentions of the caption, in order.
+        options: What gives way to a manual concept.
     """
     answers = {facet: manual[facet] for facet, cuis in ORDER.items() if manual.get(facet) in cuis}
     is_xray = answers.get("modality") == XRAY
@@ -122,7 +102,7 @@ def merge(
 
 
 def _contradictions(
-    answers: Mapping[str, str], automatic: Sequence[Mentioned], options: MergeOptions
+    answers: Mapping[str, str], automatic: Sequence[Mention], options: MergeOptions
 ) -> Iterator[Conflict]:
     for facet in _ONLY_FOR_XRAYS:
         if facet not in answers:
@@ -135,7 +115,7 @@ def _contradictions(
             )
 
 
-def _procedures(automatic: Sequence[Mentioned], options: MergeOptions) -> set[str]:
+def _procedures(automatic: Sequence[Mention], options: MergeOptions) -> set[str]:
     """Return the CUIs that do not stand beside a manual modality."""
     types = set(options.procedure_types)
     named = {*MODALITY_CUIS, *options.procedure_concepts}

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from dataset_builder.concepts.concept_names import ConceptName, Nameless, name_key, ready
-from dataset_builder.concepts.name_variants import with_joined, with_plurals
+from dataset_builder.concepts.plurals import with_plurals
 from dataset_builder.concepts.semantic_types import type_name
 from rocov2_eval import __version__
 from rocov2_eval.concept_extraction import import_medcat
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.rendering.document import Column, Document, Note, Section, Table
+from rocov2_eval.shelf.words import shorten
 
 DESCRIPTION = "rocov2.json"
 
@@ -31,83 +31,31 @@ _FOLDER = "pack"
 _COLUMNS = ("cui", "name", "ontologies", "name_status", "type_ids", "description")
 _BETWEEN_NAMES = "|"  # MedCAT's: must not stand in a name
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+_MOST_EXAMPLES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackSettings:
-    """How names are made and looked for. Where our default is not MedCAT's, `MEDCAT_DEFAULTS` has that.
+    """How names are looked for; the defaults are ours, and benchmarks/RESULTS.md says what each is worth.
 
     Attributes:
-        min_name_len: Shorter names are never looked for. MedCAT's 3 loses CT, US and MR.
-        upper_case_limit_len: Shorter names must stand in capitals. MedCAT's 4 loses hip, rib, arm and leg.
-        check_upper_case_names: A name in capitals must stand in capitals. MedCAT's is False.
-        disamb_length_limit: Shorter names must be told by their context. MedCAT's 3 loses CT.
-        max_skip_tokens: Punctuation marks that may stand between the words of a name.
-        spell_check: Costs half the speed and does nothing in MedCAT 2.9 without spaCy.
-        similarity_threshold: What a context must be alike to be taken, in [-1, 1].
-        plurals: Make plurals of the names.
-        joined: Make names without the hyphen of a prefix.
-        preferred_wins: A name goes to the concept that prefers it, if one alone does.
-        lowest_wins: Without training, a name of several concepts goes to the lowest CUI, or to a concept
-            curated by hand. MedCAT finds none of them.
-        epochs: Times that the captions are trained on.
-        vector_size: Of a word vector.
-        vector_window: Words on each side that count as neighbours.
-        vector_words: Number of words that get a vector.
-        vector_fewest: Times that a word with a vector stands in the captions.
-        seed: Of vectors and training.
+        min_name_len: Least length of a name that is looked for. MedCAT's 3 loses CT, US and MR.
+        upper_case_limit_len: Length below which names must stand in capitals. MedCAT's 4 loses hip, rib, arm
+            and leg.
+        check_upper_case_names: Whether a name in capitals must stand in capitals. MedCAT's is False.
+        disamb_length_limit: Length below which names must be told by their context. MedCAT's 3 loses CT.
+        spell_check: Whether MedCAT corrects words. It costs half the speed and does nothing without spaCy.
+        plurals: Whether the names get plurals.
     """
 
     min_name_len: int = 2
     upper_case_limit_len: int = 3
     check_upper_case_names: bool = True
     disamb_length_limit: int = 2
-    max_skip_tokens: int = 2
     spell_check: bool = False
-    similarity_threshold: float = 0.25
     plurals: bool = True
-    joined: bool = True
-    preferred_wins: bool = True
-    lowest_wins: bool = True
-    epochs: int = 1
-    vector_size: int = 50
-    vector_window: int = 5
-    vector_words: int = 4000
-    vector_fewest: int = 3
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        lowest = {
-            "min_name_len": 1,
-            "upper_case_limit_len": 0,
-            "disamb_length_limit": 0,
-            "max_skip_tokens": 0,
-            "epochs": 1,
-            "vector_size": 1,
-            "vector_window": 1,
-            "vector_words": 1,
-            "vector_fewest": 1,
-            "seed": 0,
-        }
-        for name, least in lowest.items():
-            if getattr(self, name) < least:
-                raise UsageFault(f"{name} = {getattr(self, name)}, expected at least {least}")
-        if not -1 <= self.similarity_threshold <= 1:
-            raise UsageFault(f"similarity_threshold = {self.similarity_threshold}, expected -1 to 1")
 
 
-# Where MedCAT 2.9 does otherwise by itself; what it lacks is off.
-MEDCAT_DEFAULTS: Mapping[str, Any] = {
-    "min_name_len": 3,
-    "upper_case_limit_len": 4,
-    "check_upper_case_names": False,
-    "disamb_length_limit": 3,
-    "spell_check": True,
-    "plurals": False,
-    "joined": False,
-    "preferred_wins": False,
-    "lowest_wins": False,
-}
 DEFAULT_SETTINGS = PackSettings()
 
 
@@ -116,8 +64,8 @@ class PackSource:
     """A file that a pack was made of.
 
     Attributes:
-        name: Of the file, without its folder.
-        sha256: Of its bytes.
+        name: Name of the file, without its folder.
+        sha256: SHA-256 of the bytes of the file.
     """
 
     name: str
@@ -126,20 +74,19 @@ class PackSource:
 
 @dataclass(frozen=True, kw_only=True)
 class PackSummary:
-    """What a pack holds.
+    """What a pack holds; `rocov2.json` in the pack.
 
     Attributes:
         concepts: Number of concepts.
-        names: Number of pairs of concept and name, made forms included.
-        made: How many of the names are plurals and joined forms.
-        unseen: Names left out because MedCAT would drop letters of them.
-        yielded: Names left to another concept, to one that prefers them or goes before.
-        nameless: Concepts that were left without a name.
-        untyped: Concepts without a semantic type.
-        trained_on: Number of captions.
-        sources: Files it was made of.
-        settings: How.
-        versions: Of this program and of MedCAT.
+        names: Number of names, plurals included.
+        made: Number of names that are plurals made here.
+        unseen: Number of names left out because MedCAT would drop letters of them.
+        yielded: Number of names that went to another concept, as several had them.
+        nameless: Concepts that were left without a name, so that they are not in the pack.
+        untyped: Number of concepts without a semantic type.
+        sources: Files that the names come from.
+        settings: How names are looked for.
+        versions: Version of this program and of MedCAT, by name.
     """
 
     concepts: int
@@ -149,7 +96,6 @@ class PackSummary:
     yielded: int
     nameless: tuple[Nameless, ...]
     untyped: int
-    trained_on: int
     sources: tuple[PackSource, ...] = ()
     settings: PackSettings = DEFAULT_SETTINGS
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -160,9 +106,7 @@ def build_pack(
     out: Path,
     settings: PackSettings = DEFAULT_SETTINGS,
     *,
-    captions: Iterable[str] | None = None,
     sources: Sequence[PackSource] = (),
-    progress: Callable[[int, int], None] | None = None,
 ) -> PackSummary:
     """Write a model pack; an older one of the name is replaced when the new one is complete.
 
@@ -171,12 +115,9 @@ def build_pack(
 
     Args:
         rows: Names of concepts.
-        out: The archive, a name that ends in .zip.
-        settings: How names are made and looked for.
-        captions: Texts to train on, so that names of several concepts can be told by their context; None
-            for no training.
-        sources: Files that the names and captions come from, for `rocov2.json`.
-        progress: Told how many of how many captions are trained on.
+        out: The archive, with a name that ends in .zip.
+        settings: How names are looked for.
+        sources: Files that the names come from, for `rocov2.json`.
 
     Raises:
         MissingResource: medcat is not installed.
@@ -187,16 +128,10 @@ def build_pack(
     import_medcat()
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work: it tells whether there is a place for it
     given = list(rows)
-    texts = None if captions is None else [text.strip() for text in captions if text.strip()]
-    readied = ready(
-        _varied(given, settings),
-        preferred_wins=settings.preferred_wins,
-        lowest_wins=settings.lowest_wins and not texts,
-    )
+    readied = ready(with_plurals(given) if settings.plurals else given)
     if not readied.names:
         raise UsageFault("no name of a concept to make a model pack of")
     known = {(row.cui, name_key(row.name)) for row in given}
-    cat = _model(readied.names, texts, settings, progress)
     summary = PackSummary(
         concepts=len({row.cui for row in readied.names}),
         names=len(readied.names),
@@ -205,116 +140,68 @@ def build_pack(
         yielded=readied.yielded,
         nameless=readied.nameless,
         untyped=len({row.cui for row in readied.names if not row.types}),
-        trained_on=len(texts or ()),
         sources=tuple(sources),
         settings=settings,
         versions={"rocov2-eval": __version__, "medcat": version("medcat")},
     )
-    _write(cat, summary, out)
+    _write(_model(readied.names, settings), summary, out)
     return summary
 
 
-def _varied(rows: list[ConceptName], settings: PackSettings) -> list[ConceptName]:
-    """Return names with the forms that the settings ask for, their plurals included."""
-    varied = with_joined(rows) if settings.joined else rows
-    return with_plurals(varied) if settings.plurals else varied
+def pack_document(summary: PackSummary, identity: str) -> Document:
+    """Return what a model pack holds, with the first concepts that are left without a name."""
+    rows = (
+        (summary.made, "names made: plurals"),
+        (summary.yielded, "names that went to another concept: it prefers them, or goes before"),
+        (summary.unseen, "names left out: MedCAT would drop letters of them"),
+        (len(summary.nameless), "concepts left without a name, so that they are not in the pack"),
+        (summary.untyped, "concepts without a semantic type"),
+    )
+    notes = [Note(text=_nameless(each)) for each in summary.nameless[:_MOST_EXAMPLES]]
+    n_more = len(summary.nameless) - _MOST_EXAMPLES
+    if n_more > 0:
+        notes.append(Note(text=f"… and {n_more:,} more; {DESCRIPTION} in the pack has all"))
+    columns = (Column(title="", key="number", kind="count"), Column(title="", key="what"))
+    return Document(
+        title=f"{identity}: {summary.concepts:,} concepts, {summary.names:,} names",
+        sections=[Section(tables=[Table(columns=columns, rows=rows)], notes=notes)],
+        data=asdict(summary),
+    )
 
 
-def _model(
-    names: Sequence[ConceptName],
-    texts: Sequence[str] | None,
-    settings: PackSettings,
-    progress: Callable[[int, int], None] | None,
-) -> Any:  # noqa: ANN401  an untyped library at the border
-    """Return the `medcat.cat.CAT` of names, trained where there are texts."""
+def _nameless(concept: Nameless) -> str:
+    reason = f"went to {concept.holder}" if concept.holder else "cannot be read by MedCAT"
+    return f"{concept.cui}: {shorten(concept.name, 40)} {reason}"
+
+
+def _model(names: Sequence[ConceptName], settings: PackSettings) -> Any:  # noqa: ANN401  an untyped library
+    """Return the `medcat.cat.CAT` of names; its own reader of files would take the name `NA` for none."""
+    import pandas as pd
     from medcat.cat import CAT
-
-    config = _config(settings)
-    cat = CAT(cdb=_database(names, config), vocab=_vocabulary(texts, settings), config=config)
-    if texts:
-        with _seeded(settings.seed):
-            cat.trainer.train_unsupervised(
-                list(_told(list(texts) * settings.epochs, progress)), nepochs=1, progress_print=len(texts) + 1
-            )
-    return cat
-
-
-def _config(settings: PackSettings) -> Any:  # noqa: ANN401
+    from medcat.cdb import CDB
     from medcat.config import Config
+    from medcat.model_creation.cdb_maker import CDBMaker
+    from medcat.vocab import Vocab
 
     config = Config()
     config.general.log_level = _ERROR
     config.general.nlp.provider = "regex"
     config.general.spell_check = settings.spell_check
-    for name in ("min_name_len", "upper_case_limit_len", "check_upper_case_names", "max_skip_tokens"):
-        setattr(config.components.ner, name, getattr(settings, name))
-    for name in ("disamb_length_limit", "similarity_threshold"):
-        setattr(config.components.linking, name, getattr(settings, name))
-    return config
-
-
-def _database(names: Sequence[ConceptName], config: Any) -> Any:  # noqa: ANN401
-    """Return the concept database; from rows, as the reader of files takes the name `NA` for none."""
-    import pandas as pd
-    from medcat.cdb import CDB
-    from medcat.model_creation.cdb_maker import CDBMaker
-
+    config.components.ner.min_name_len = settings.min_name_len
+    config.components.ner.upper_case_limit_len = settings.upper_case_limit_len
+    config.components.ner.check_upper_case_names = settings.check_upper_case_names
+    config.components.linking.disamb_length_limit = settings.disamb_length_limit
     database = CDB(config)
-    tuis = sorted({tui for row in names for tui in row.types})
-    database.add_types([(tui, type_name(tui)) for tui in tuis])
+    database.add_types([(tui, type_name(tui)) for tui in sorted({tui for row in names for tui in row.types})])
     table = pd.DataFrame([_cells(row) for row in names], columns=list(_COLUMNS), dtype=str)
-    return CDBMaker(config, database).prepare_csvs([table], full_build=True)
+    cdb = CDBMaker(config, database).prepare_csvs([table], full_build=True)
+    return CAT(cdb=cdb, vocab=Vocab(), config=config)  # MedCAT wants a vocabulary even if it is empty
 
 
 def _cells(row: ConceptName) -> tuple[str, ...]:
     name = row.name.replace(_BETWEEN_NAMES, " ")
     source = row.source.replace(_BETWEEN_NAMES, " ")
     return row.cui, name, source, row.status, _BETWEEN_NAMES.join(row.types), ""
-
-
-def _vocabulary(texts: Sequence[str] | None, settings: PackSettings) -> Any:  # noqa: ANN401
-    """Return the words with their vectors; MedCAT wants a vocabulary even if it is empty."""
-    from medcat.vocab import Vocab
-
-    vocabulary = Vocab()
-    if texts:
-        from dataset_builder.concepts.word_vectors import word_vectors
-
-        words = word_vectors(
-            texts,
-            size=settings.vector_size,
-            window=settings.vector_window,
-            most_words=settings.vector_words,
-            fewest=settings.vector_fewest,
-            seed=settings.seed,
-        )
-        for (word, count), vector in zip(words.counts.items(), words.vectors, strict=True):
-            vocabulary.add_word(word, count, vector)
-        if words.counts:
-            vocabulary.init_cumsums()
-    return vocabulary
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the two generators of the process that MedCAT draws from, and give them back as they were."""
-    import numpy as np
-
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002  MedCAT uses it
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-
-
-def _told(texts: Sequence[str], progress: Callable[[int, int], None] | None) -> Iterator[str]:
-    for done, text in enumerate(texts, start=1):
-        yield text
-        if progress:
-            progress(done, len(texts))
 
 
 def _write(cat: Any, summary: PackSummary, out: Path) -> None:  # noqa: ANN401

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from msgspec.structs import replace
+
+from dataset_builder.concepts.identifiers import cui_fault
 from dataset_builder.figure_tables import FigureTable, key_of_row
-from dataset_builder.records import Drop, Figure
+from dataset_builder.records import Drop, Figure, FigureConcepts
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
@@ -18,7 +20,6 @@ STAGE = "concepts"
 NO_CONCEPT = "no concept"
 
 _HEADER = ("PMCID", "file", "concepts", "concepts_manual")
-_CUI = re.compile(r"C\d{7}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +27,13 @@ class ConceptOptions:
     """Where concepts come from: either a table, or captions read with a model pack.
 
     Attributes:
-        table: CSV with the columns PMCID, file, concepts, concepts_manual; CUIs joined by `;`.
-        model: A model pack of MedCAT 2, which finds the concepts in the captions.
-        manual: What people have settled, `image,facet,CUI`: goes with `model`.
-        names: CSV with the columns CUI and Canonical name; names what a model pack names otherwise or not.
-        min_images: Concepts that fewer images have are left out, manual ones apart. The number for ROCOv2 is
-            not known; its rarest concepts fit 10 or 11.
-        without: What becomes of figures without any concept. ROCOv2 has none.
+        table: CSV file with the columns PMCID, file, concepts, concepts_manual; CUIs joined by `;`.
+        model: Model pack of MedCAT 2, which finds the concepts in the captions.
+        manual: CSV file of the settled answers of raters, `image,facet,CUI`; it goes with `model`.
+        names: CSV file with the columns CUI and Canonical name; these names go before those of a model pack.
+        min_images: Least number of images of a concept; manual concepts may have fewer. The number for ROCOv2
+            is not known; its rarest concepts fit 10 or 11.
+        without: What becomes of figures without any concept. ROCOv2 has no such figure.
     """
 
     table: Path | None = None
@@ -55,19 +56,6 @@ class ConceptOptions:
             raise UsageFault(f"min_images: {self.min_images}, expected 1 or more")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FigureConcepts:
-    """The concepts of one figure.
-
-    Attributes:
-        manual: Modality, X-ray body region and direction, in this order.
-        automatic: From the caption, in order of mention.
-    """
-
-    manual: tuple[str, ...]
-    automatic: tuple[str, ...]
-
-
 def read_table(path: Path) -> FigureTable[FigureConcepts]:
     """Return the concepts of each figure.
 
@@ -79,9 +67,9 @@ def read_table(path: Path) -> FigureTable[FigureConcepts]:
         key = key_of_row(row["PMCID"], row["file"])
         if key in found:
             raise RejectedInput(f"{path}:{line}: {shorten(key)} stands twice, expected once")
-        found[key] = FigureConcepts(
-            manual=_cuis(row["concepts_manual"], path, line), automatic=_cuis(row["concepts"], path, line)
-        )
+        manual = _cuis(row["concepts_manual"], path, line)
+        automatic = tuple(cui for cui in _cuis(row["concepts"], path, line) if cui not in manual)
+        found[key] = FigureConcepts(manual=manual, automatic=automatic)
     return FigureTable(rows=found)
 
 
@@ -111,19 +99,17 @@ def select(
     absent = f"not in the table, which has rows such as {next(iter(table.rows), 'none')}"
     for figure in figures:
         found = table.of(figure)
-        concepts = tuple(dict.fromkeys((*found.manual, *found.automatic))) if found else ()
-        if not concepts and options.without == "drop":
+        concepts = found or FigureConcepts()
+        if not concepts.cuis and options.without == "drop":
             detail = "in the table without one" if found else absent
             drops.append(Drop(stage=STAGE, key=figure.key, reason=NO_CONCEPT, detail=detail))
-            continue
-        manual = found.manual if found else ()
-        kept.append(replace(figure, concepts=concepts, manual_concepts=manual))
+        else:
+            kept.append(replace(figure, concepts=concepts))
     return kept, drops
 
 
 def _cuis(cell: str, path: Path, line: int) -> tuple[str, ...]:
     cuis = tuple(part.strip() for part in cell.split(";") if part.strip())
-    for cui in cuis:
-        if not _CUI.fullmatch(cui):
-            raise RejectedInput(f"{path}:{line}: {shorten(cui)!r} is no CUI, expected C and seven digits")
+    if fault := next(filter(None, map(cui_fault, cuis)), ""):
+        raise RejectedInput(f"{path}:{line}: {fault}")
     return tuple(dict.fromkeys(cuis))

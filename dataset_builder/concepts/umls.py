@@ -33,7 +33,7 @@ Cells = tuple[int, list[str]]
 
 
 def read_umls(
-    folder: Path, *, sources: Iterable[str] = (), types: Iterable[str] = (), language: str = ENGLISH
+    folder: Path, *, sources: Iterable[str] = (), types: Iterable[str] = ()
 ) -> Iterator[ConceptName]:
     """Yield the names of a release, concept by concept, the preferred one of each first.
 
@@ -41,10 +41,9 @@ def read_umls(
     list left it out, the first one that is there.
 
     Args:
-        folder: Of the release's META files.
+        folder: Folder META of the release.
         sources: Abbreviations of the vocabularies to take, such as `SNOMEDCT_US`; all if empty.
         types: Semantic types to take, such as `T023`; all if empty.
-        language: As in the column LAT.
 
     Raises:
         MissingResource: A file is not there, or cannot be read.
@@ -59,13 +58,13 @@ def read_umls(
         tuis = concept_types.of(cui)
         if wanted and wanted.isdisjoint(tuis):
             continue
-        kept = [row for row in rows if _is_taken(row[1], taken, language)]
+        kept = [row for row in rows if _is_taken(row[1], taken)]
         for name in _names(kept, tuis, names_path):
             found = True
             yield name
     if not found:
         chosen = f" of the sources {', '.join(sorted(taken))}" if taken else ""
-        raise UsageFault(f"{names_path}: no name in {language}{chosen} that is not suppressed")
+        raise UsageFault(f"{names_path}: no name in {ENGLISH}{chosen} that is not suppressed")
 
 
 def release_files(folder: Path) -> tuple[Path, Path]:
@@ -97,9 +96,9 @@ class _TypesInStep:
         return self._types if self._cui == cui else ()
 
 
-def _is_taken(cells: list[str], sources: frozenset[str], language: str) -> bool:
+def _is_taken(cells: list[str], sources: frozenset[str]) -> bool:
     return (
-        cells[_LAT] == language
+        cells[_LAT] == ENGLISH
         and cells[_SUPPRESS] == _NOT_SUPPRESSED
         and (not sources or cells[_SAB] in sources)
     )

@@ -1,4 +1,4 @@
-"""Write zip archives that are the same bytes for the same files, on every machine."""
+"""Write the zip archives of a dataset: the same bytes for the same files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_NO_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format can say
-_UNIX = 3
-_READABLE = 0o100644 << 16
+from rocov2_eval.shelf.archives import add_file
 
 
 class Archive:
@@ -20,11 +18,7 @@ class Archive:
 
     def add(self, name: str, content: bytes) -> None:
         """Add a file."""
-        member = zipfile.ZipInfo(name, _NO_DATE)
-        member.create_system = _UNIX
-        member.external_attr = _READABLE
-        member.compress_type = zipfile.ZIP_STORED
-        self._file.writestr(member, content)
+        add_file(self._file, name, content, compress=False)
 
 
 @contextmanager

@@ -1,21 +1,65 @@
-"""Write what people read first: the dataset card, and the README of the held-out truth."""
+"""What people read first: the dataset card, and the README of the held-out truth."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from dataset_builder.packaging.facts import Facts
 from dataset_builder.packaging.options import PackageOptions
 from dataset_builder.packaging.parquet import ParquetSplit, features
+from dataset_builder.records import Figure, StageCount
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGEST = "1M<n<10M"
+_OPEN = frozenset({"CC BY", "CC0", "PUBLIC DOMAIN"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Licence:
+    """Under which licence a dataset as a whole stands.
+
+    Attributes:
+        code: Name of the licence on the Hugging Face Hub.
+        name: Name of the licence for people.
+        url: Address of the licence; empty where each image has a licence of its own.
+    """
+
+    code: str
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What may be told of a dataset.
+
+    Attributes:
+        options: Names of the dataset, and what is held out.
+        licence: Licence of the dataset as a whole.
+        images: Number of images by split, in the order of the splits.
+        licences: Number of images by licence code, without the held-out split; the most frequent first.
+        concepts: Number of different concepts, without the held-out split.
+        nameless: CUIs of these concepts whose name is not known.
+        counts: What the stages took and dropped, in their order.
+        tool: Name and version of what made the dataset.
+        parquet: What was written of each split as Parquet.
+    """
+
+    options: PackageOptions
+    licence: Licence
+    images: Mapping[str, int]
+    licences: Mapping[str, int]
+    concepts: int
+    nameless: Sequence[str]
+    counts: Sequence[StageCount]
+    tool: str
+    parquet: Sequence[ParquetSplit] = ()
 
 
 def dataset_card(facts: Facts) -> str:
@@ -30,6 +74,21 @@ def truth_readme(options: PackageOptions, images: int) -> str:
     """Return the README of the archive of the held-out truth of so many images."""
     template = _environment().get_template("truth.md")
     return template.render(options=options, split=options.held_out, images=images)
+
+
+def whole_licence(figures: Sequence[Figure]) -> Licence:
+    """Return the licence under which all images together may be used: the strictest, if it covers the others.
+
+    The held-out images count too, for they are published as well.
+    """
+    codes = {figure.licence.code for figure in figures}
+    if codes <= _OPEN:
+        return Licence(code="cc-by-4.0", name="CC BY 4.0", url="https://creativecommons.org/licenses/by/4.0/")
+    if codes <= _OPEN | {"CC BY-NC"}:
+        return Licence(
+            code="cc-by-nc-4.0", name="CC BY-NC 4.0", url="https://creativecommons.org/licenses/by-nc/4.0/"
+        )
+    return Licence(code="other", name="each image has its own licence", url="")
 
 
 def _front_matter(facts: Facts) -> dict[str, Any]:

@@ -4,55 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
-from dataset_builder.packaging.facts import Facts
+from dataset_builder.packaging.card import Facts
 from dataset_builder.packaging.tables import ATTRIBUTION_HEADER
 
-_CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "arrayShape": "cr:arrayShape",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "containedIn": "cr:containedIn",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataBiases": "cr:dataBiases",
-    "dataCollection": "cr:dataCollection",
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileProperty": "cr:fileProperty",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isArray": "cr:isArray",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "personalSensitiveInformation": "cr:personalSensitiveInformation",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
-}
 _CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
 _FORMATS = {".csv": "text/csv", ".parquet": "application/x-parquet", ".zip": "application/zip"}
 _LISTED = ("captions", "concepts", "concepts_manual")
@@ -68,7 +26,7 @@ def croissant(facts: Facts, sums: Mapping[str, str]) -> str:
     options = facts.options
     described = {name: digest for name, digest in sums.items() if _media_type(name)}
     document: dict[str, Any] = {
-        "@context": _CONTEXT,
+        "@context": _context(),
         "@type": "sc:Dataset",
         "conformsTo": _CONFORMS_TO,
         "name": options.name,
@@ -93,6 +51,14 @@ def croissant(facts: Facts, sums: Mapping[str, str]) -> str:
     document["distribution"] = [*_file_objects(described), *_image_sets(described)]
     document["recordSet"] = list(_record_sets(described))
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+@cache
+def _context() -> dict[str, Any]:
+    """Return what Croissant asks every file to begin with."""
+    path = files("dataset_builder.packaging") / "templates/croissant_context.json"
+    context: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return context
 
 
 def _media_type(name: str) -> str:

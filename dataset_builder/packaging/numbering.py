@@ -7,9 +7,10 @@ import hmac
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
-from dataset_builder.records import SPLITS, Figure
+from msgspec.structs import replace
+
+from dataset_builder.records import SPLITS, Assignment, Figure
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import shorten
 
@@ -27,7 +28,7 @@ def numbered(
     from an id nobody can tell the article, nor which images come from one.
 
     Args:
-        figures: Each with a split, no key twice.
+        figures: Figures with a split, no key twice.
         prefix: First part of every new id.
         held_out: The split whose articles nobody may tell; empty for none.
         salt: Key of the hash.
@@ -44,7 +45,7 @@ def numbered(
         raise UsageFault(f"salt: {len(salt)} bytes, expected at least {FEWEST_SALT}, chosen at random")
     done: list[Figure] = []
     for split in SPLITS:
-        mine = [figure for figure in figures if figure.split == split]
+        mine = [figure for figure in figures if figure.assignment.split == split]
         new = [figure for figure in mine if figure.key not in earlier]
         new.sort(key=_in_article_order)
         if split == held_out:
@@ -52,11 +53,11 @@ def numbered(
         start = 1 + _largest(earlier.values(), split)
         ids = {figure.key: earlier[figure.key] for figure in mine if figure.key in earlier}
         ids |= {figure.key: f"{prefix}_{split}_{number:06d}" for number, figure in enumerate(new, start)}
-        done += sorted(
-            (replace(figure, image_id=ids[figure.key]) for figure in mine),
-            key=lambda figure: figure.image_id,
-        )
-    _refuse_repeated([figure.image_id for figure in done], "image ids")
+        mine.sort(key=lambda figure: ids[figure.key])
+        done += [
+            replace(figure, assignment=Assignment(split=split, image_id=ids[figure.key])) for figure in mine
+        ]
+    _refuse_repeated([figure.assignment.image_id for figure in done], "image ids")
     return tuple(done)
 
 
@@ -76,9 +77,10 @@ def _check_earlier(figures: Sequence[Figure], earlier: Mapping[str, str]) -> Non
     _refuse_repeated(earlier.values(), "earlier ids")
     for figure in figures:
         match = _NUMBERED.fullmatch(earlier.get(figure.key, ""))
-        if match and match[1] != figure.split:
+        split = figure.assignment.split
+        if match and match[1] != split:
             raise RejectedInput(
-                f"{figure.key} was {match[0]} in the earlier edition and is in {figure.split} now; hand the "
+                f"{figure.key} was {match[0]} in the earlier edition and is in {split} now; hand the "
                 f"earlier assignments to the split as well, so that no image moves"
             )
 

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
 
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.words import shorten
 
-HeldOut = Literal["test", ""]
-Images = Literal["folders", "archives"]
-Credits = Literal["with truth", "collective"]
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PackageOptions:
+class PackageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a dataset is named and what of it is public.
 
     Attributes:
-        name: Short name, for file formats: letters, digits, `.`, `_`, `-`.
-        title: For people.
+        name: Short name, for file formats: up to 64 letters, digits, `.`, `_`, `-`.
+        title: Name for people.
         prefix: Image ids are `<prefix>_<split>_000001` and so on.
-        version: Of the dataset.
+        version: Version of the dataset.
         description: A few sentences.
-        url: Where the dataset is or will be found.
-        creators: Whom to name as its authors: people or institutions.
+        url: Address where the dataset is or will be found.
+        creators: Authors of the dataset: people or institutions.
         citation: How to cite it; BibTeX or a sentence.
         published: Day of publication, as 2026-11-24. Nothing is taken from the clock.
         held_out: The split whose truth is kept apart; empty for none.
@@ -37,27 +33,21 @@ class PackageOptions:
             later, or at once and `collective`, in a list that does not tell who made which image.
     """
 
-    name: str = "rocov2"
+    name: Name = "rocov2"
     title: str = "A dataset in the layout of ROCOv2"
-    prefix: str = "ROCOv2"
+    prefix: Name = "ROCOv2"
     version: str = "1.0.0"
     description: str = ""
-    url: str = ""
+    url: Annotated[str, Meta(pattern=r"\A(https?://.*)?\Z")] = ""
     creators: tuple[str, ...] = ()
     citation: str = ""
-    published: str = ""
-    held_out: HeldOut = "test"
-    images: Images = "folders"
+    published: Annotated[str, Meta(pattern=r"\A(\d{4}-\d{2}-\d{2})?\Z")] = ""
+    held_out: Literal["test", ""] = "test"
+    images: Literal["folders", "archives"] = "folders"
     parquet: bool = True
-    credits: Credits = "with truth"
+    credits: Literal["with truth", "collective"] = "with truth"
 
     def __post_init__(self) -> None:
-        for field, value in (("name", self.name), ("prefix", self.prefix)):
-            if not _NAME.fullmatch(value):
-                raise UsageFault(
-                    f"{field}: {shorten(value)!r}, expected up to 64 letters, digits, '.', '_' and '-', "
-                    f"the first a letter or digit"
-                )
         if "ID" in self.prefix:
             raise UsageFault(
                 f"prefix: {self.prefix!r} holds the letters ID, and the official evaluators skip every row "
@@ -66,15 +56,3 @@ class PackageOptions:
         for field, value in (("title", self.title), ("version", self.version)):
             if not value.strip() or not value.isprintable():
                 raise UsageFault(f"{field}: {shorten(value)!r}, expected one line without control characters")
-        if self.url and not self.url.startswith(("https://", "http://")):
-            raise UsageFault(f"url: {shorten(self.url)!r}, expected an address that starts with https://")
-        if self.published and not _DATE.fullmatch(self.published):
-            raise UsageFault(f"published: {shorten(self.published)!r}, expected a day such as 2026-11-24")
-        for field, value, kind in (
-            ("held_out", self.held_out, HeldOut),
-            ("images", self.images, Images),
-            ("credits", self.credits, Credits),
-        ):
-            if value not in get_args(kind):
-                wanted = " or ".join(map(repr, get_args(kind)))
-                raise UsageFault(f"{field}: {shorten(str(value))!r}, expected {wanted}")

@@ -22,11 +22,11 @@ class ParquetSplit:
     """What was written of a split.
 
     Attributes:
-        name: Of the split, as the library `datasets` calls it.
-        files: Names below the dataset folder.
-        rows: Images.
-        content_bytes: Of the rows in memory.
-        file_bytes: Of the files.
+        name: Name of the split, as the library `datasets` calls it.
+        files: Names of the files below the dataset folder.
+        rows: Number of images.
+        content_bytes: Size of the rows in memory.
+        file_bytes: Size of the files together.
     """
 
     name: str
@@ -55,12 +55,13 @@ class ParquetWriter:
 
     def add(self, figure: Figure, content: bytes) -> None:
         """Add an image with what is public of it."""
+        image_id = figure.assignment.image_id
         row: dict[str, Any] = {
-            "image": {"bytes": content, "path": f"{figure.image_id}.jpg"},
-            "image_id": figure.image_id,
+            "image": {"bytes": content, "path": f"{image_id}.jpg"},
+            "image_id": image_id,
         }
         if not self._is_held_out:
-            row |= {"caption": figure.caption, "cui": list(figure.concepts)}
+            row |= {"caption": figure.text.caption, "cui": list(figure.concepts.cuis)}
         if self._shard_bytes and self._shard_bytes + len(content) > self._most_bytes:
             self.close()
         self._group.append(row)
@@ -133,9 +134,9 @@ def parquet_writer(
 
     Args:
         folder: The dataset.
-        split: Its name in the layout of ROCOv2.
+        split: Name of the split in the layout of ROCOv2.
         is_held_out: Leave captions and concepts away.
-        most_bytes: Of images in one shard, unless a single image has more.
+        most_bytes: Most bytes of images in one shard, unless a single image has more.
 
     Raises:
         MissingResource: pyarrow is not installed.

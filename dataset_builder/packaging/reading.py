@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +13,7 @@ from typing import Any, Self
 
 from dataset_builder.records import SPLITS
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.formats import load
+from rocov2_eval.shelf.csv_files import read_rows, rows_of
 from rocov2_eval.shelf.words import shorten
 
 TRUTH_TABLES = ("captions", "concepts", "concepts_manual")
@@ -30,9 +28,9 @@ class ImageFile:
     """An image of the dataset.
 
     Attributes:
-        split: By the place where it lies.
-        image_id: By its name.
-        read: Returns its bytes.
+        split: Split of the folder or archive that it lies in.
+        image_id: Name of its file without the ending.
+        read: Returns the bytes of the file.
     """
 
     split: str
@@ -64,7 +62,7 @@ class ImageFiles:
 
     def __init__(self, folder: Path) -> None:
         self._archives: list[zipfile.ZipFile] = []
-        self.found = [image for split in SPLITS for image in self._of_split(folder, split)]
+        self.files = [image for split in SPLITS for image in self._of_split(folder, split)]
 
     def __enter__(self) -> Self:
         return self
@@ -126,11 +124,11 @@ def read_tables(folder: Path, held_out: str, secret: Mapping[str, bytes]) -> Tab
         for name in wanted:
             path = folder / f"{split}_{name}.csv"
             if path.is_file():
-                ids[name, split] = ids_of(_rows(load(path).text, str(path)))
-    licences = []
+                ids[name, split] = [row["ID"] for _, row in read_rows(path, ("ID",))]
+    licences: Rows = []
     public = folder / "attribution.csv"
     if public.is_file():
-        licences += _rows(load(public).text, str(public))
+        licences += [row for _, row in read_rows(public, ("ID",))]
     hidden = truth_rows(secret, "attribution.csv")
     return Tables(
         ids=ids,
@@ -141,19 +139,15 @@ def read_tables(folder: Path, held_out: str, secret: Mapping[str, bytes]) -> Tab
     )
 
 
-def ids_of(rows: Rows) -> list[str]:
-    """Return the image ids of a table."""
-    return [row["ID"] for row in rows]
-
-
 def truth_rows(secret: Mapping[str, bytes], name: str) -> Rows:
     """Return the rows of a table of the archive, none where it is not there."""
     if name not in secret:
         return []
     try:
-        return _rows(secret[name].decode(), f"truth/{name}")
+        text = secret[name].decode()
     except UnicodeDecodeError as error:
         raise RejectedInput(f"truth/{name}: {error}") from None
+    return [row for _, row in rows_of(text, f"truth/{name}", ("ID",))]
 
 
 def shard_rows(shards: Sequence[Path]) -> tuple[list[tuple[str, str]], set[str]]:
@@ -178,13 +172,3 @@ def shard_rows(shards: Sequence[Path]) -> tuple[list[tuple[str, str]], set[str]]
         except (pa.ArrowException, KeyError, TypeError, OSError) as error:
             raise RejectedInput(f"{shard}: cannot be read: {shorten(str(error), 100)}") from None
     return rows, columns
-
-
-def _rows(text: str, shown: str) -> Rows:
-    try:
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), restval=""))
-    except csv.Error as error:
-        raise RejectedInput(f"{shown}: {error}") from None
-    if rows and "ID" not in rows[0]:
-        raise RejectedInput(f"{shown}:1: no column ID among {shorten(', '.join(map(str, rows[0])))}")
-    return rows

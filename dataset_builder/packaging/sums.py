@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
 from rocov2_eval.errors import RejectedInput
+from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.words import shorten
 
 SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\0\n]+)")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, which need not fit into memory."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def files_below(folder: Path) -> dict[str, Path]:
@@ -28,7 +22,7 @@ def files_below(folder: Path) -> dict[str, Path]:
 
 def sums_of(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file below a folder by name, sorted; without the list of sums."""
-    return {name: sha256_of(path) for name, path in files_below(folder).items()}
+    return {name: file_digest(path) for name, path in files_below(folder).items()}
 
 
 def sums_text(sums: dict[str, str]) -> str:

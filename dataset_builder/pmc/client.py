@@ -117,8 +117,8 @@ class PmcClient:
         """Return an object, None if there is none; with its sum, one that broke off goes on from there.
 
         Args:
-            key: Of the object.
-            md5: Its sum in hexadecimal, None where nobody tells it: then it is whole, and not more is known.
+            key: Key of the object, without the address of the bucket.
+            md5: MD5 sum of the object in hexadecimal; without it only the length is sure.
 
         Raises:
             FetchFailed: The service does not answer as it should, or the sum never agrees.

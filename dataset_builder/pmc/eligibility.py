@@ -20,8 +20,8 @@ def entry_of(metadata: ArticleMetadata, *, manuscripts: bool) -> Entry | Drop:
     Older versions are never asked: a publisher who withdraws an article withdraws all of it.
 
     Args:
-        metadata: Of the newest version.
-        manuscripts: Whether to keep author manuscripts.
+        metadata: What the service says of the newest version.
+        manuscripts: Whether author manuscripts are kept.
     """
     version = f"version {metadata.version}"
     if metadata.is_retracted:

@@ -1,10 +1,8 @@
-"""Lists of articles: PMCIDs in a text or CSV file, and the file lists that PMC distributed until 2026.
+"""Lists of articles: PMCIDs in a text or CSV file.
 
     PMC13900                                                      plain, one a line
     any.csv                 …,pmcid,…                             also PMC-ids.csv and tables of figures
     oa_file_list.csv        File,Article Citation,Accession ID,…,PMID,License[,Retracted]
-    oa_file_list.txt        a time, then TAB-separated path, citation, PMCID, PMID, licence
-    oa_comm_xml.PMC010xxxxxx.{baseline,incr}.YYYY-MM-DD.filelist.csv       one of them, or a folder
 
 The longest has six million lines, so each is read line by line into three flat arrays.
 """
@@ -39,11 +37,6 @@ COLUMNS: Mapping[Role, tuple[str, ...]] = {
 }
 _MOST_FAULTS = 20  # shown of one file: a file of something else has millions
 _PMCID = re.compile(r"\s*(?:PMC)?(\d{1,12})\s*", re.IGNORECASE)
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?\s*")
-_TIMED_COLUMNS: Mapping[Role, int] = {"pmcid": 2, "licence": 4}
-_N_TIMED_COLUMNS = 5
-_DATED = re.compile(r"\.(baseline|incr)\.(\d{4}-\d\d-\d\d)\.filelist\.csv")
-_FILE_LIST = ".filelist.csv"
 _RETRACTED: Mapping[str, bool] = {"": False, "no": False, "false": False, "yes": True, "true": True}
 
 
@@ -52,10 +45,10 @@ class ArticleList:
     """Articles, ascending by number, each once.
 
     Attributes:
-        numbers: Of the PMCIDs, shape (n,).
-        licence_of: Index into `licences`, shape (n,).
-        licences: As the list spells them; the empty text where it says nothing.
-        is_retracted: Shape (n,).
+        numbers: Numbers of the PMCIDs, shape (n,).
+        licence_of: Index into `licences` for each article, shape (n,).
+        licences: Licences as the list spells them; the empty text where it says nothing.
+        is_retracted: Whether the list says that the article is retracted, shape (n,).
     """
 
     numbers: IntArray
@@ -84,48 +77,37 @@ class ArticleList:
 
 
 def read_article_list(path: Path) -> ArticleList:
-    """Read a list, or all `*.filelist.csv` of a folder in the order of their dates.
-
-    The last row of an article counts, so that an increment overrules the baseline. A process reads a list
-    once as long as it does not change.
+    """Read a list, once a process as long as it stays as it is; the last row of an article counts.
 
     Raises:
         RejectedInput: It cannot be read, or a line holds no PMCID; the first faults are its findings.
     """
-    paths = _paths(path)
-    stamps = []
-    for each in paths:
-        with _readable(each):
-            status = each.stat()
-        stamps.append((status.st_size, status.st_mtime_ns))
-    return _read_lists(paths, tuple(stamps))
-
-
-def _paths(path: Path) -> tuple[Path, ...]:
-    """Return the files of a list, in the order in which they were distributed."""
-    if not path.is_dir():
-        return (path,)
-    paths = sorted(path.glob(f"*{_FILE_LIST}"), key=_age)
-    if not paths:
-        raise _rejected(
-            "R009", path, None, f"a folder without {_FILE_LIST} files; give a file, or such a folder"
-        )
-    return tuple(paths)
-
-
-def _age(path: Path) -> tuple[str, bool, str]:
-    """Return what file lists are sorted by: date, baseline before increment, name."""
-    match = _DATED.search(path.name)
-    return (match[2], match[1] == "incr", path.name) if match else ("", False, path.name)
+    with _readable(path):
+        status = path.stat()
+    return _read_list(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=1)
-def _read_lists(paths: tuple[Path, ...], _stamps: tuple[tuple[int, int], ...]) -> ArticleList:
-    """Read files one after the other; the stamps only tell a file from what it was before."""
-    rows = _Rows()
-    for path in paths:
-        with _readable(path), path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            _add(rows, file, path)
+def _read_list(path: Path, _size: int, _changed: int) -> ArticleList:
+    """Read a file; size and time only tell it from what it was before."""
+    rows, found, line = _Rows(), list[Finding](), 1
+    with _readable(path), path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        try:
+            columns, n_cells, lines = _layout(file, path)
+            for line, cells in lines:
+                try:
+                    rows.add(*_article(cells, columns, n_cells))
+                except ValueError as fault:
+                    found.append(finding("R113", str(path), line, str(fault)))
+                if len(found) == _MOST_FAULTS:
+                    break
+        except csv.Error as error:
+            message = f"{error}, expected CSV; is a quote left open here?"
+            found.append(finding("R005", str(path), line + 1, message))
+    if not found and not rows.numbers:
+        found.append(finding("R009", str(path), None, "no row, expected at least one PMCID"))
+    if found:
+        raise _rejected(found)
     return rows.article_list()
 
 
@@ -138,7 +120,7 @@ class _Rows:
     is_retracted: bytearray = field(default_factory=bytearray)
     licences: dict[str, int] = field(default_factory=lambda: {"": 0})
 
-    def add(self, number: int, licence: str, *, is_retracted: bool) -> None:
+    def add(self, number: int, licence: str, is_retracted: bool) -> None:  # noqa: FBT001  a row
         """Add a row."""
         self.numbers.append(number)
         self.licence_of.append(self.licences.setdefault(licence, len(self.licences)))
@@ -157,109 +139,54 @@ class _Rows:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Layout:
-    """How the rows of a file are read.
-
-    Attributes:
-        columns: Where a row holds what, from 0.
-        n_cells: Of each row.
-        rows: Physical line and cells; blank lines are left out.
-    """
-
-    columns: Mapping[Role, int]
-    n_cells: int
-    rows: Iterator[tuple[int, list[str]]]
-
-
-def _add(rows: _Rows, file: TextIO, path: Path) -> None:
-    """Add the rows of a file.
+def _layout(file: TextIO, path: Path) -> tuple[dict[Role, int], int, Iterator[tuple[int, list[str]]]]:
+    """Return the column of each role, the cells of each row, and the rows with their lines.
 
     Raises:
-        RejectedInput: With the first faults; a row that is not understood may be an article that is lost.
-    """
-    found: list[Finding] = []
-    line, n_before = 1, len(rows.numbers)
-    try:
-        layout = _layout(file, path)
-        for line, cells in layout.rows:
-            fault = _add_row(rows, cells, layout)
-            if fault:
-                found.append(finding("R113", str(path), line, fault))
-            if len(found) == _MOST_FAULTS:
-                break
-    except csv.Error as error:
-        found.append(
-            finding("R005", str(path), line + 1, f"{error}, expected CSV; is a quote left open here?")
-        )
-    if not found and len(rows.numbers) == n_before:
-        found.append(finding("R009", str(path), None, "no row, expected at least one PMCID"))
-    if found:
-        first = found[0]
-        place = str(path) if first.line is None else f"{path}:{first.line}"
-        raise RejectedInput(f"{place}: {first.message}", found)
-
-
-def _layout(file: TextIO, path: Path) -> _Layout:
-    """Return how to read a file, by its first line.
-
-    Raises:
-        RejectedInput: It names no column of PMCIDs.
+        RejectedInput: The first line is no PMCID and names no column of them.
     """
     first = next((line for line in file if line.strip() and not line.startswith("#")), "")
     file.seek(0)
     if _PMCID.fullmatch(first) or not first:
-        return _Layout(columns={"pmcid": 0}, n_cells=1, rows=_plain_rows(file))
-    if _TIME.fullmatch(first):
-        next(file)
-        return _Layout(columns=_TIMED_COLUMNS, n_cells=_N_TIMED_COLUMNS, rows=_csv_rows(file, "\t", 1))
-    delimiter = "\t" if "\t" in first and "," not in first else ","
-    rows = _csv_rows(file, delimiter, 0)
+        plain = ((n, [text.strip()]) for n, text in enumerate(file, 1) if text.strip() and text[0] != "#")
+        return {"pmcid": 0}, 1, plain
+    if "\t" in first and "," not in first:  # such lists know no quotes
+        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(file)
+    rows = ((reader.line_num, cells) for cells in reader if cells)
     line, header = next(rows)
     names = [re.sub(r"[^a-z]", "", name.lower()) for name in header]
-    columns: dict[Role, int] = {}
-    for role, guesses in COLUMNS.items():
-        place = next((names.index(guess) for guess in guesses if guess in names), None)
-        if place is not None:
-            columns[role] = place
+    columns = {
+        role: names.index(next(guess for guess in guesses if guess in names))
+        for role, guesses in COLUMNS.items()
+        if not set(guesses).isdisjoint(names)
+    }
     if "pmcid" not in columns:
         expected = "expected a PMCID, or a header with a column pmcid or 'Accession ID'"
-        raise _rejected("R009", path, line, f"found {shorten(', '.join(header), 100)!r}, {expected}")
-    return _Layout(columns=columns, n_cells=len(header), rows=rows)
+        message = f"found {shorten(', '.join(header), 100)!r}, {expected}"
+        raise _rejected([finding("R009", str(path), line, message)])
+    return columns, len(header), rows
 
 
-def _plain_rows(file: TextIO) -> Iterator[tuple[int, list[str]]]:
-    for line, text in enumerate(file, start=1):
-        if text.strip() and not text.startswith("#"):
-            yield line, [text.strip()]
+def _article(cells: list[str], columns: Mapping[Role, int], n_cells: int) -> tuple[int, str, bool]:
+    """Return number, licence and retraction of a row.
 
-
-def _csv_rows(file: TextIO, delimiter: str, n_before: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield rows with the physical line they end on; the tab-separated lists know no quotes."""
-    if delimiter == "\t":
-        reader = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    else:
-        reader = csv.reader(file, delimiter=delimiter)
-    for cells in reader:
-        if cells:
-            yield n_before + reader.line_num, cells
-
-
-def _add_row(rows: _Rows, cells: list[str], layout: _Layout) -> str | None:
-    """Add a row; return what is wrong with it, None where nothing is."""
-    if len(cells) != layout.n_cells:
-        return f"{len(cells)} cells, expected {layout.n_cells}"
-    text = cells[layout.columns["pmcid"]]
+    Raises:
+        ValueError: What is wrong with it.
+    """
+    if len(cells) != n_cells:
+        raise ValueError(f"{len(cells)} cells, expected {n_cells}")
+    text = cells[columns["pmcid"]]
     match = _PMCID.fullmatch(text)
     if match is None:
-        return f"{shorten(text)!r} is no PMCID, expected PMC and digits"
-    licence = cells[layout.columns["licence"]].strip() if "licence" in layout.columns else ""
-    word = cells[layout.columns["retracted"]].strip() if "retracted" in layout.columns else ""
+        raise ValueError(f"{shorten(text)!r} is no PMCID, expected PMC and digits")
+    licence = cells[columns["licence"]].strip() if "licence" in columns else ""
+    word = cells[columns["retracted"]].strip() if "retracted" in columns else ""
     is_retracted = _RETRACTED.get(word.lower())
     if is_retracted is None:
-        return f"retracted is {shorten(word)!r}, expected yes or no"
-    rows.add(int(match[1]), licence, is_retracted=is_retracted)
-    return None
+        raise ValueError(f"retracted is {shorten(word)!r}, expected yes or no")
+    return int(match[1]), licence, is_retracted
 
 
 @contextmanager
@@ -268,9 +195,10 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _rejected("R001", path, None, error.strerror or str(error)) from None
+        raise _rejected([finding("R001", str(path), None, error.strerror or str(error))]) from None
 
 
-def _rejected(code: str, path: Path, line: int | None, message: str) -> RejectedInput:
-    place = str(path) if line is None else f"{path}:{line}"
-    return RejectedInput(f"{place}: {message}", [finding(code, str(path), line, message)])
+def _rejected(found: list[Finding]) -> RejectedInput:
+    first = found[0]
+    place = first.path if first.line is None else f"{first.path}:{first.line}"
+    return RejectedInput(f"{place}: {first.message}", found)

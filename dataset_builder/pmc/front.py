@@ -21,7 +21,7 @@ _AUTHOR_TYPES = frozenset({None, "author"})
 
 @dataclass(frozen=True, kw_only=True)
 class Front:
-    """What the front matter tells; see `records.Article` for the words."""
+    """What the front matter of an article says; the fields mean what they mean in `records.Article`."""
 
     pmcid: str
     version: int | None

@@ -27,8 +27,8 @@ class Picture:
 
     Attributes:
         element: The `<graphic>` of the best file.
-        name: The best file; empty where the XML names none.
-        alternatives: The other files of the same picture.
+        name: Name of the best file; empty where the XML names none.
+        alternatives: Names of the other files of the same picture.
         is_thumbnail: Whether even the best file is a thumbnail.
     """
 

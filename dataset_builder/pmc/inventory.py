@@ -46,8 +46,8 @@ def inventory_numbers(client: PmcClient, store: Store, *, today: date) -> IntArr
     The inventory chosen first is remembered in the store and used again, whatever has been published since.
 
     Args:
-        client: Open connection.
-        store: Of the build.
+        client: Open connection to the service.
+        store: Files of the build.
         today: The inventory of this day is asked for first, then those of the days before.
 
     Raises:

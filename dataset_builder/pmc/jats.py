@@ -11,11 +11,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from msgspec import structs
+
 from dataset_builder.pmc.front import Front, licence_statements, read_front
 from dataset_builder.pmc.graphics import Picture, pictures
 from dataset_builder.pmc.markup import citing_passages, plain_text
 from dataset_builder.pmc.xml_input import Element, parse
-from dataset_builder.records import Article, Drop, Figure, Graphic, LicenceStatement
+from dataset_builder.records import (
+    Article,
+    ArticleFacts,
+    Drop,
+    Figure,
+    FigureLicence,
+    FigureText,
+    Graphic,
+    LicenceStatement,
+)
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.words import shorten
 
@@ -44,9 +55,9 @@ def read_article(
     """Read the one article of an XML file.
 
     Args:
-        content: The file.
-        path: Its name, for messages.
-        pmcid: The PMCID under which the file is distributed; must be the one in the file, where that has one.
+        content: Bytes of the file.
+        path: Name of the file, for messages.
+        pmcid: PMCID under which the file is distributed; must be the one in the file, where that has one.
         licence_code: What PMC's metadata say about the licence.
         references: Whether to keep the sentences or paragraphs that cite each figure.
 
@@ -58,11 +69,6 @@ def read_article(
     if len(articles) != 1:
         raise RejectedInput(f"{path}: {len(articles)} articles, expected one")
     return _read(articles[0], path, pmcid, licence_code, references)
-
-
-def read_articles(content: bytes, path: str, *, references: References = "none") -> tuple[Article, ...]:
-    """Read all articles of an XML file, such as the answer of eFetch; see `read_article`."""
-    return tuple(_read(article, path, "", None, references) for article in _articles(content, path))
 
 
 def _articles(content: bytes, path: str) -> list[Element]:
@@ -81,7 +87,7 @@ def _read(
 ) -> Article:
     """Return an article with its figures."""
     try:
-        front = _told(read_front(article), pmcid, licence_code)
+        front = _completed(read_front(article), pmcid, licence_code)
         figures, drops = _figures(article, front, references)
     except RejectedInput as error:
         raise RejectedInput(f"{path}: {error}") from error
@@ -103,12 +109,12 @@ def _read(
     )
 
 
-def _told(front: Front, pmcid: str, licence_code: str | None) -> Front:
+def _completed(front: Front, pmcid: str, licence_code: str | None) -> Front:
     """Return the front matter with what the caller knows besides."""
     if pmcid and front.pmcid and pmcid != front.pmcid:
         raise RejectedInput(f"the XML is of {front.pmcid}, expected {pmcid}")
-    told = (LicenceStatement(source="metadata", text=licence_code),) if licence_code else ()
-    return replace(front, pmcid=pmcid or front.pmcid, licences=(*told, *front.licences))
+    metadata = (LicenceStatement(source="metadata", text=licence_code),) if licence_code else ()
+    return replace(front, pmcid=pmcid or front.pmcid, licences=(*metadata, *front.licences))
 
 
 def _figures(article: Element, front: Front, references: References) -> tuple[list[Figure], list[Drop]]:
@@ -135,7 +141,7 @@ def _figures(article: Element, front: Front, references: References) -> tuple[li
             ]
     kept = {figure.key: figure for figure in reversed(figures)}
     drops += [
-        Drop(stage=STAGE, key=figure.key, reason=SAME_FILE, detail=figure.figure_id)
+        Drop(stage=STAGE, key=figure.key, reason=SAME_FILE, detail=figure.text.figure_id)
         for figure in figures
         if kept[figure.key] is not figure
     ]
@@ -186,18 +192,21 @@ def _shared(
         pmcid=front.pmcid,
         number=number,
         graphic=Graphic(name=""),
-        figure_id=ids[0],
-        label=next(filter(None, labels), ""),
-        references=tuple(passage for name in ids if name for passage in cited.get(name, ())),
-        attribution=_attribution(element),
-        permissions=plain_text(permissions),
-        own_licences=licence_statements(permissions),
-        article_licences=front.licences,
-        doi=front.doi,
-        title=front.title,
-        authors=front.authors,
-        article_type=article.get("article-type", ""),
-        year=front.year,
+        text=FigureText(
+            figure_id=ids[0],
+            label=next(filter(None, labels), ""),
+            references=tuple(passage for name in ids if name for passage in cited.get(name, ())),
+            attribution=_attribution(element),
+            permissions=plain_text(permissions),
+        ),
+        article=ArticleFacts(
+            doi=front.doi,
+            title=front.title,
+            authors=front.authors,
+            article_type=article.get("article-type", ""),
+            year=front.year,
+        ),
+        licence=FigureLicence(own=licence_statements(permissions), article=front.licences),
     )
 
 
@@ -214,15 +223,12 @@ def _attribution(element: Element) -> str:
 def _figure(element: Element, shared: Figure, picture: Picture, index: int, n_graphics: int) -> Figure:
     """Return the record of one graphic."""
     own = _attribution(picture.element)
-    attribution = " ".join(filter(None, [shared.attribution, own]))
+    attribution = " ".join(filter(None, [shared.text.attribution, own]))
     caption = _caption(element) or _caption(picture.element) or _group_caption(element)
-    return replace(
-        shared,
-        graphic=picture.record(index),
-        n_graphics=n_graphics,
-        caption=" ".join(filter(None, [caption, attribution])),
-        attribution=attribution,
+    text = structs.replace(
+        shared.text, caption=" ".join(filter(None, [caption, attribution])), attribution=attribution
     )
+    return structs.replace(shared, graphic=picture.record(index), n_graphics=n_graphics, text=text)
 
 
 def _caption(element: Element) -> str:

@@ -16,50 +16,17 @@ _WORD = 4  # letters that make a word rather than a unit or an element
 _LONGEST_ABBREVIATION = 10
 
 # What stands inside a word or a sentence; every other element begins and ends one.
-_INLINE = frozenset(
-    [
-        "abbrev",
-        "bold",
-        "email",
-        "ext-link",
-        "fixed-case",
-        "inline-formula",
-        "italic",
-        "milestone-end",
-        "milestone-start",
-        "monospace",
-        "named-content",
-        "overline",
-        "roman",
-        "sans-serif",
-        "sc",
-        "strike",
-        "styled-content",
-        "sub",
-        "sup",
-        "target",
-        "underline",
-        "uri",
-        "x",
-        "xref",
-    ]
-)
-_SKIPPED = frozenset(
-    [
-        "alt-text",
-        "fig",
-        "fig-group",
-        "graphic",
-        "index-term",
-        "inline-graphic",
-        "long-desc",
-        "media",
-        "object-id",
-        "permissions",
-        "supplementary-material",
-        "table-wrap",
-    ]
-)
+# fmt: off
+_INLINE = frozenset((
+    "abbrev", "bold", "email", "ext-link", "fixed-case", "inline-formula", "italic", "milestone-end",
+    "milestone-start", "monospace", "named-content", "overline", "roman", "sans-serif", "sc", "strike",
+    "styled-content", "sub", "sup", "target", "underline", "uri", "x", "xref",
+))
+_SKIPPED = frozenset((
+    "alt-text", "fig", "fig-group", "graphic", "index-term", "inline-graphic", "long-desc", "media",
+    "object-id", "permissions", "supplementary-material", "table-wrap",
+))
+# fmt: on
 _SKIPPED_MATHS = frozenset({"annotation", "annotation-xml"})
 _BETWEEN_PARTS = {"msup": "^", "mfrac": "/"}  # 10 to the 6 must not become 106
 

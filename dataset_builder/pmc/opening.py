@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from dataset_builder.pmc.client import ClientOptions, FetchFailed, PmcClient
 from dataset_builder.pmc.eligibility import RETRACTED, dropped
@@ -113,7 +112,7 @@ class ListedSource:
         found = self._source.entry(pmcid)
         if isinstance(found, Drop) or found.licence is not None:  # the service knows better than an old list
             return found
-        return replace(found, licence=self._articles.licence(pmcid))
+        return structs.replace(found, licence=self._articles.licence(pmcid))
 
     def read(self, media: Media) -> bytes | None:
         """Return a file of the source."""

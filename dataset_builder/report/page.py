@@ -19,41 +19,45 @@ from dataset_builder.gates import Gate, share_text
 from dataset_builder.records import Figure, StageCount
 from dataset_builder.report import statistics
 from dataset_builder.report.statistics import Count, Distribution
-from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
 from rocov2_eval.rendering import html
 from rocov2_eval.rendering.svg import bar_mark, fitting_spacing, histogram, length_of
 
 _PACKAGE = "dataset_builder.report"
 _CONCEPTS_SHOWN = 25
-_MANUAL_NAMES = {**MODALITY_CUIS, **REGION_CUIS, **DIRECTION_CUIS}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A stage with its bar: kept in front of taken."""
-
-    count: StageCount
-    mark: Markup
 
 
 @dataclass(frozen=True, kw_only=True)
 class Funnel:
-    """Stages in a row that count the same things, on one scale."""
+    """Stages in a row that count the same things, on one scale.
+
+    Attributes:
+        unit: What the stages count, such as `figures`.
+        stages: What each stage took, kept and dropped, with a bar of what was kept before what was taken.
+        is_log: Whether the bars are on a logarithmic scale.
+    """
 
     unit: str
-    stages: tuple[Stage, ...]
+    stages: tuple[tuple[StageCount, Markup], ...]
     is_log: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A distribution with its histogram, None where there is nothing to draw."""
+class Histogram:
+    """A distribution with its picture.
+
+    Attributes:
+        title: What is drawn.
+        unit: Unit of the values; empty for years.
+        distribution: The values in bins.
+        chart: The picture, None where there is nothing to draw.
+        decimals: Digits of the mean after the point.
+    """
 
     title: str
     unit: str
     distribution: Distribution
     chart: Markup | None
-    decimals: int = 0
+    decimals: int
 
 
 def report_page(
@@ -74,11 +78,11 @@ def report_page(
         gates: What the quality gates came to.
         title: Heading of the page.
         names: Canonical name by CUI.
-        private: For the organisers: the held-out figures are counted too.
+        private: Whether the page is for the organisers: the held-out figures are counted too.
         held_out: The split whose truth is kept apart; empty where there is none.
     """
-    hidden = 0 if private or not held_out else sum(figure.split == held_out for figure in figures)
-    shown = [figure for figure in figures if figure.split != held_out] if hidden else list(figures)
+    hidden = 0 if private or not held_out else sum(figure.assignment.split == held_out for figure in figures)
+    shown = [figure for figure in figures if figure.assignment.split != held_out] if hidden else list(figures)
     modalities = statistics.modalities_by_split(shown)
     return html.page(
         _templates(),
@@ -96,7 +100,7 @@ def report_page(
         has_drops=any(count.dropped for count in counts),
         splits=statistics.split_sizes(shown),
         articles=len({figure.pmcid for figure in shown}),
-        concepts=len({cui for figure in shown for cui in figure.concepts}),
+        concepts=len({cui for figure in shown for cui in figure.concepts.cuis}),
         licences=statistics.licences(shown),
         modalities=modalities,
         largest_share=max((cell.share for cells in modalities.rows.values() for cell in cells), default=1.0),
@@ -108,51 +112,41 @@ def report_page(
         spread=statistics.images_per_concept(shown),
         extraction=statistics.extraction(shown),
         reasons=REASONS,
-        pictures=_pictures(shown),
+        histograms=_histograms(shown),
         names=names,
     )
 
 
 def _funnels(counts: Sequence[StageCount]) -> tuple[Funnel, ...]:
     """Return the stages, those in a row that count the same things together."""
-    funnels = []
-    for unit, group in groupby(counts, key=lambda count: count.unit):
-        stages = tuple(group)
-        most = max(count.taken for count in stages)
-        spacing = fitting_spacing([number for count in stages for number in (count.taken, count.kept)])
-        funnels.append(
-            Funnel(
-                unit=unit,
-                stages=tuple(
-                    Stage(
-                        count=count,
-                        mark=bar_mark(
-                            length_of(count.kept, most, spacing), length_of(count.taken, most, spacing)
-                        ),
-                    )
-                    for count in stages
-                ),
-                is_log=spacing == "log",
-            )
-        )
-    return tuple(funnels)
+    return tuple(_funnel(unit, tuple(group)) for unit, group in groupby(counts, key=lambda each: each.unit))
 
 
-def _pictures(figures: Sequence[Figure]) -> tuple[Picture, ...]:
+def _funnel(unit: str, counts: Sequence[StageCount]) -> Funnel:
+    most = max(count.taken for count in counts)
+    spacing = fitting_spacing([number for count in counts for number in (count.taken, count.kept)])
+    bars = (
+        bar_mark(length_of(count.kept, most, spacing), length_of(count.taken, most, spacing))
+        for count in counts
+    )
+    return Funnel(unit=unit, stages=tuple(zip(counts, bars, strict=True)), is_log=spacing == "log")
+
+
+def _histograms(figures: Sequence[Figure]) -> tuple[Histogram, ...]:
     return (
-        _picture("Concepts per image", "concepts", statistics.concepts_per_image(figures), decimals=1),
-        _picture("Length of captions", "words", statistics.caption_words(figures), edges=True),
-        _picture("Size of images", "pixels", statistics.longer_sides(figures), edges=True),
-        _picture("Year of the article", "", statistics.years(figures)),
+        _histogram("Concepts per image", "concepts", statistics.concepts_per_image(figures), decimals=1),
+        _histogram("Length of captions", "words", statistics.caption_words(figures), edges=True),
+        _histogram("Size of images", "pixels", statistics.longer_sides(figures), edges=True),
+        _histogram("Year of the article", "", statistics.years(figures)),
     )
 
 
-def _picture(
+def _histogram(
     title: str, unit: str, distribution: Distribution, *, edges: bool = False, decimals: int = 0
-) -> Picture:
+) -> Histogram:
     key = title.lower().replace(" ", "-")
     chart = histogram(distribution.bins, title=title, key=key, edges=edges) if distribution.bins else None
-    return Picture(title=title, unit=unit, distribution=distribution, chart=chart, decimals=decimals)
+    return Histogram(title=title, unit=unit, distribution=distribution, chart=chart, decimals=decimals)
 
 
 @cache

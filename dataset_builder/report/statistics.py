@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dataset_builder.concepts.extraction import CaptionConcepts, ExtractionSummary, summarise
-from dataset_builder.filters.captions import n_words
 from dataset_builder.gates import in_usual_order, modality_of
-from dataset_builder.records import Figure
+from dataset_builder.records import SPLITS, Figure
 from rocov2_eval.rendering.svg import Bin
+from rocov2_eval.shelf.words import n_words
 
 RARE = 0.01  # a modality with a smaller share of the images is listed as rare; our own bound
-USUAL_SPLITS = ("train", "valid", "test")
 _MOST_CONCEPTS = 15  # the last bar takes those and more
 _WORDS_A_BIN, _MOST_WORDS = 5, 100
 _SIDES = (0, 256, 512, 768, 1024, 1536, 2048, 4096)
@@ -38,12 +37,12 @@ class Extraction:
     """What was found in captions, and what became of it.
 
     Attributes:
-        summary: Mentions, kept and removed.
-        gave_way: Automatic concepts of images that gave way to a manual modality.
-        conflicts: Manual answers that do not go with what else is known of the image.
-        resolved: Those of them of which the weaker side was left out.
-        rare: Different concepts that too few images have.
-        rare_pairs: Concepts of images that were left out for that.
+        summary: Counts of mentions, kept and removed.
+        gave_way: Number of concepts of images that gave way to a manual modality.
+        conflicts: Number of manual answers that do not go with what else is known of the image.
+        resolved: Number of conflicts of which the weaker side was left out.
+        rare: Number of different concepts that too few images have.
+        rare_pairs: Number of concepts of images that were left out because too few images have them.
     """
 
     summary: ExtractionSummary
@@ -60,9 +59,12 @@ class Distribution:
 
     Attributes:
         bins: Ascending, without gaps; none where no image has the number.
-        known: Images that have it.
-        unknown: Images that do not.
-        mean, median, low, high: Of the known ones, None where there are none.
+        known: Number of images that have the number.
+        unknown: Number of images that do not have it.
+        mean: Mean of the known numbers, None where there are none.
+        median: Median of the known numbers, None where there are none.
+        low: Smallest known number, None where there are none.
+        high: Largest known number, None where there are none.
     """
 
     bins: tuple[Bin, ...]
@@ -79,9 +81,9 @@ class Crossed:
     """Images by group and split.
 
     Attributes:
-        splits: In the usual order.
-        rows: By group, one count for each split: the share is of the split.
-        totals: By group: the share is of all images.
+        splits: Names of the splits in the usual order.
+        rows: By group, one count for each split, as a share of the split.
+        totals: By group, the count of all images, as a share of all images.
     """
 
     splits: tuple[str, ...]
@@ -94,14 +96,14 @@ class SplitSize:
     """A split.
 
     Attributes:
-        split: Its name; empty for figures without one.
-        images: Its images.
-        articles: Articles they come from.
-        concepts: Different concepts of its images.
-        deviation: The largest deviation of a manual concept, as `split.LabelShare` has it, from what would
-            be in proportion to the split's actual size; None where there is no manual concept.
-        label: The manual concept that deviates most; None as above.
-        holders: Images of all splits with it.
+        split: Name of the split; empty for figures without one.
+        images: Number of images in the split.
+        articles: Number of articles that these images come from.
+        concepts: Number of different concepts of these images.
+        deviation: Images with the manual concept that deviates most, beyond what would be in proportion to
+            the split's size, as a fraction of all images with it; None where there is no manual concept.
+        label: CUI of the manual concept that deviates most; None where there is no manual concept.
+        holders: Number of images of all splits with that concept.
     """
 
     split: str
@@ -128,12 +130,12 @@ class ConceptCounts:
     """How many concepts the images of a modality have.
 
     Attributes:
-        name: The modality; `all` for all images.
-        images: Its images.
-        assignments: Concepts of each image, added up.
-        distinct: Different concepts.
-        manual_alone: Images with manual concepts and no automatic one.
-        without: Images without any concept.
+        name: Name of the modality; `all` for all images.
+        images: Number of images of the modality.
+        assignments: Number of concepts of each image, added up.
+        distinct: Number of different concepts.
+        manual_alone: Number of images with manual concepts and no automatic one.
+        without: Number of images without any concept.
     """
 
     name: str
@@ -151,21 +153,23 @@ class ConceptCounts:
 
 def licences(figures: Sequence[Figure]) -> tuple[Count, ...]:
     """Return the licences, the most frequent first."""
-    return _ranked(Counter(figure.licence for figure in figures), len(figures))
+    return _ranked(Counter(figure.licence.code for figure in figures), len(figures))
 
 
 def splits_of(figures: Iterable[Figure]) -> tuple[str, ...]:
     """Return the splits that occur: train, valid and test first, then others by name."""
-    held = {figure.split for figure in figures}
-    return (*(split for split in USUAL_SPLITS if split in held), *sorted(held.difference(USUAL_SPLITS)))
+    names = {figure.assignment.split for figure in figures}
+    return (*(split for split in SPLITS if split in names), *sorted(names.difference(SPLITS)))
 
 
 def modalities_by_split(figures: Sequence[Figure]) -> Crossed:
     """Return the images of each modality in each split, in the usual order of modalities."""
     modalities = list(map(modality_of, figures))
     splits = splits_of(figures)
-    sizes = Counter(figure.split for figure in figures)
-    cells = Counter((modality, figure.split) for modality, figure in zip(modalities, figures, strict=True))
+    sizes = Counter(figure.assignment.split for figure in figures)
+    cells = Counter(
+        (modality, figure.assignment.split) for modality, figure in zip(modalities, figures, strict=True)
+    )
     totals = Counter(modalities)
     order = in_usual_order(modalities)
     return Crossed(
@@ -181,7 +185,7 @@ def split_sizes(figures: Sequence[Figure]) -> tuple[SplitSize, ...]:
     """Return the splits, in the usual order."""
     parts: dict[str, list[Figure]] = {split: [] for split in splits_of(figures)}
     for figure in figures:
-        parts[figure.split].append(figure)
+        parts[figure.assignment.split].append(figure)
     holders = _label_counts(figures)
     return tuple(_split_size(split, part, holders, len(figures)) for split, part in parts.items())
 
@@ -189,13 +193,13 @@ def split_sizes(figures: Sequence[Figure]) -> tuple[SplitSize, ...]:
 def concepts_per_image(figures: Sequence[Figure]) -> Distribution:
     """Return how many different concepts the images have; an image without any has 0."""
     edges = range(_MOST_CONCEPTS + 1)
-    return _distribution([len(set(figure.concepts)) for figure in figures], edges, 0)
+    return _distribution([len(figure.concepts.cuis) for figure in figures], edges, 0)
 
 
 def caption_words(figures: Sequence[Figure]) -> Distribution:
     """Return how many words the captions have."""
     edges = range(0, _MOST_WORDS + 1, _WORDS_A_BIN)
-    return _distribution([n_words(figure.caption) for figure in figures], edges, 0)
+    return _distribution([n_words(figure.text.caption) for figure in figures], edges, 0)
 
 
 def longer_sides(figures: Sequence[Figure]) -> Distribution:
@@ -206,7 +210,7 @@ def longer_sides(figures: Sequence[Figure]) -> Distribution:
 
 def years(figures: Sequence[Figure]) -> Distribution:
     """Return the years in which the articles of the images appeared; the first bar takes all earlier ones."""
-    known = [figure.year for figure in figures if figure.year is not None]
+    known = [figure.article.year for figure in figures if figure.article.year is not None]
     unknown = len(figures) - len(known)
     if not known:
         return _distribution([], (), unknown)
@@ -217,10 +221,10 @@ def years(figures: Sequence[Figure]) -> Distribution:
 
 def single_concept(figures: Sequence[Figure]) -> tuple[Count, tuple[Count, ...]]:
     """Return the images with one concept alone: all of them, and by modality with the share of each."""
-    single = [figure for figure in figures if len(set(figure.concepts)) == 1]
-    of = Counter(map(modality_of, figures))
-    held = Counter(map(modality_of, single))
-    rows = tuple(_count(name, held[name], of[name]) for name in in_usual_order(list(of)))
+    single = [figure for figure in figures if len(figure.concepts.cuis) == 1]
+    sizes = Counter(map(modality_of, figures))
+    singles = Counter(map(modality_of, single))
+    rows = tuple(_count(name, singles[name], sizes[name]) for name in in_usual_order(list(sizes)))
     return _count("all", len(single), len(figures)), rows
 
 
@@ -235,23 +239,25 @@ def concept_counts(figures: Sequence[Figure]) -> tuple[ConceptCounts, ...]:
 
 def images_per_concept(figures: Sequence[Figure]) -> Distribution:
     """Return how many images the concepts have: a distribution over concepts, not over images."""
-    held = Counter(cui for figure in figures for cui in set(figure.concepts))
-    return _distribution(list(held.values()), _IMAGES_OF_A_CONCEPT, 0)
+    images = Counter(cui for figure in figures for cui in figure.concepts.cuis)
+    return _distribution(list(images.values()), _IMAGES_OF_A_CONCEPT, 0)
 
 
 def extraction(figures: Sequence[Figure]) -> Extraction | None:
     """Return what was found in the captions and what became of it; None where nothing was looked for."""
-    if not any(figure.mentions or figure.removed for figure in figures):
+    if not any(figure.concepts.mentions or figure.concepts.removed for figure in figures):
         return None
-    outcomes = (CaptionConcepts(kept=figure.mentions, removed=figure.removed) for figure in figures)
-    conflicts = [conflict for figure in figures for conflict in figure.conflicts]
+    outcomes = (
+        CaptionConcepts(kept=figure.concepts.mentions, removed=figure.concepts.removed) for figure in figures
+    )
+    conflicts = [conflict for figure in figures for conflict in figure.concepts.conflicts]
     return Extraction(
         summary=summarise(outcomes),
-        gave_way=sum(len(figure.gave_way) for figure in figures),
+        gave_way=sum(len(figure.concepts.gave_way) for figure in figures),
         conflicts=len(conflicts),
         resolved=sum(conflict.resolved for conflict in conflicts),
-        rare=len({cui for figure in figures for cui in figure.rare}),
-        rare_pairs=sum(len(figure.rare) for figure in figures),
+        rare=len({cui for figure in figures for cui in figure.concepts.rare}),
+        rare_pairs=sum(len(figure.concepts.rare) for figure in figures),
     )
 
 
@@ -270,36 +276,33 @@ def rare_modalities(figures: Sequence[Figure], bound: float = RARE) -> tuple[Rar
 
 def frequent_concepts(figures: Sequence[Figure], most: int) -> tuple[Count, ...]:
     """Return the concepts that most images have, by CUI."""
-    held = Counter(cui for figure in figures for cui in set(figure.concepts))
-    return _ranked(held, len(figures))[:most]
+    images = Counter(cui for figure in figures for cui in figure.concepts.cuis)
+    return _ranked(images, len(figures))[:most]
 
 
 def _concept_counts(name: str, group: Sequence[Figure]) -> ConceptCounts:
-    concepts = [set(figure.concepts) for figure in group]
+    concepts = [figure.concepts for figure in group]
     return ConceptCounts(
         name=name,
         images=len(group),
-        assignments=sum(map(len, concepts)),
-        distinct=len(set().union(*concepts)),
-        manual_alone=sum(
-            bool(held) and held <= set(figure.manual_concepts)
-            for held, figure in zip(concepts, group, strict=True)
-        ),
-        without=sum(not held for held in concepts),
+        assignments=sum(len(each.cuis) for each in concepts),
+        distinct=len({cui for each in concepts for cui in each.cuis}),
+        manual_alone=sum(bool(each.manual) and not each.automatic for each in concepts),
+        without=sum(not each.cuis for each in concepts),
     )
 
 
 def _split_size(split: str, part: Sequence[Figure], holders: Mapping[str, int], n_figures: int) -> SplitSize:
-    held = _label_counts(part)
+    images = _label_counts(part)
     deviations = {
-        label: (held[label] - total * len(part) / n_figures) / total for label, total in holders.items()
+        label: (images[label] - total * len(part) / n_figures) / total for label, total in holders.items()
     }
     label = max(sorted(deviations), key=lambda name: abs(deviations[name]), default=None)
     return SplitSize(
         split=split,
         images=len(part),
         articles=len({figure.pmcid for figure in part}),
-        concepts=len({cui for figure in part for cui in figure.concepts}),
+        concepts=len({cui for figure in part for cui in figure.concepts.cuis}),
         deviation=None if label is None else deviations[label],
         label=label,
         holders=0 if label is None else holders[label],
@@ -307,7 +310,7 @@ def _split_size(split: str, part: Sequence[Figure], holders: Mapping[str, int], 
 
 
 def _label_counts(figures: Iterable[Figure]) -> Counter[str]:
-    return Counter(cui for figure in figures for cui in set(figure.manual_concepts))
+    return Counter(cui for figure in figures for cui in set(figure.concepts.manual))
 
 
 def _ranked(counts: Counter[str], of: int) -> tuple[Count, ...]:

@@ -10,35 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec import structs
+
 from dataset_builder.record_lines import from_lines, to_lines
 from dataset_builder.records import StageCount
-from dataset_builder.stages.stage import Product, Result, Stage
+from dataset_builder.stages.stage import Product, Result
 from dataset_builder.store import Store
 from rocov2_eval.shelf.files import file_digest
 
 Record = TypeVar("Record")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tally:
-    """How many things of one unit went in, on and out.
-
-    Attributes:
-        unit: What is counted, such as `articles`.
-        taken: Number of things that went in.
-        kept: Number of things that went on.
-        dropped: Number of things that were left out, by reason.
-    """
-
-    unit: str
-    taken: int
-    kept: int
-    dropped: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +32,7 @@ class Account:
 
     Attributes:
         fingerprint: Digest of all that decides what the stage makes of the shard.
-        tallies: What went in, on and out, one for each unit.
+        counts: What went in, on and out, one for each unit.
         records: SHA-256 of the file of records.
         drops: SHA-256 of the file of drops.
         content: Digest of the records whatever their order and shards.
@@ -55,7 +40,7 @@ class Account:
     """
 
     fingerprint: str
-    tallies: tuple[Tally, ...]
+    counts: tuple[StageCount, ...]
     records: str
     drops: str
     content: str
@@ -78,7 +63,7 @@ def account_name(stage: str, shard: str) -> str:
 
 
 def write_shard(
-    store: Store, stage: str, shard: str, *, fingerprint: str, tallies: tuple[Tally, ...], result: Result
+    store: Store, stage: str, shard: str, *, fingerprint: str, counts: tuple[StageCount, ...], result: Result
 ) -> Account:
     """Write what a stage made of a shard; the account comes last, because it says that the shard is done."""
     records, drops = to_lines(result.kept), to_lines(result.drops)
@@ -86,7 +71,7 @@ def write_shard(
     store.write(drops_name(stage, shard), drops)
     account = Account(
         fingerprint=fingerprint,
-        tallies=tallies,
+        counts=counts,
         records=sha256(records),
         drops=sha256(drops),
         content=content_digest(records),
@@ -117,13 +102,17 @@ def read_records(store: Store, name: str, kind: type[Record]) -> list[Record]:
     return from_lines(store.read(name) or b"", kind, name)
 
 
-def stage_counts(stage: Stage, accounts: Sequence[Account]) -> tuple[StageCount, ...]:
+def joined_counts(accounts: Iterable[Account]) -> tuple[StageCount, ...]:
     """Return what a stage took and dropped over all shards, one for each unit."""
-    units = dict.fromkeys(tally.unit for account in accounts for tally in account.tallies)
-    return tuple(
-        _count(stage, [t for account in accounts for t in account.tallies if t.unit == unit])
-        for unit in units
-    )
+    by_unit: dict[str, list[StageCount]] = {}
+    for count in (count for account in accounts for count in account.counts):
+        by_unit.setdefault(count.unit, []).append(count)
+    return tuple(map(_joined, by_unit.values()))
+
+
+def by_frequency(reasons: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    """Return reasons with their numbers, the most frequent first."""
+    return tuple(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
 
 def sha256(content: bytes) -> str:
@@ -158,15 +147,13 @@ def _is_there(product: Product) -> bool:
     return not product.sha256 or file_digest(path) == product.sha256
 
 
-def _count(stage: Stage, tallies: Sequence[Tally]) -> StageCount:
+def _joined(counts: Sequence[StageCount]) -> StageCount:
     dropped: Counter[str] = Counter()
-    for tally in tallies:
-        dropped.update(dict(tally.dropped))
-    return StageCount(
-        stage=stage.name,
-        title=stage.title,
-        unit=tallies[0].unit,
-        taken=sum(tally.taken for tally in tallies),
-        kept=sum(tally.kept for tally in tallies),
-        dropped=tuple(sorted(dropped.items(), key=lambda item: (-item[1], item[0]))),
+    for count in counts:
+        dropped.update(dict(count.dropped))
+    return structs.replace(
+        counts[0],
+        taken=sum(count.taken for count in counts),
+        kept=sum(count.kept for count in counts),
+        dropped=by_frequency(dropped),
     )

@@ -20,11 +20,11 @@ from dataset_builder.running.account import (
     Account,
     current_account,
     joined_content,
+    joined_counts,
     json_digest,
     read_records,
     records_name,
     sha256,
-    stage_counts,
 )
 from dataset_builder.running.config import Build
 from dataset_builder.sources import Source
@@ -69,7 +69,7 @@ class Past:
             self,
             stage=stage.name,
             records={shard: account.records for shard, account in accounts.items()},
-            counts=self.counts + stage_counts(stage, tuple(accounts.values())),
+            counts=self.counts + joined_counts(accounts.values()),
             provenance={**self.provenance, stage.name: made},
         )
 

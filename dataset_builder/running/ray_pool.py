@@ -19,11 +19,11 @@ Out = TypeVar("Out")
 
 
 class RayPool:
-    """A cluster at an address, or one that is started on this machine for the time of the run."""
+    """A cluster at an address; at `local`, one that is started on this machine for the time of the run."""
 
-    def __init__(self, workers: int, address: str | None = None) -> None:
+    def __init__(self, workers: int, address: str = "local") -> None:
         self.workers = workers
-        self._address = address
+        self._address = None if address == "local" else address
         self._ray: Any = None
 
     def __enter__(self) -> Self:
@@ -33,7 +33,7 @@ class RayPool:
         try:
             import ray
         except ImportError:
-            message = '--executor ray needs Ray: pip install "rocov2-eval[cluster]"'
+            message = '--ray needs Ray: pip install "rocov2-eval[cluster]"'
             raise MissingResource(message) from None
         own = {"num_cpus": self.workers, "include_dashboard": False} if self._address is None else {}
         try:

@@ -35,9 +35,8 @@ from rocov2_eval.shelf.processes import Pool
 _SALT_BYTES = 32
 _LEAST_SALT_BYTES = 16
 
-StageProgress = Callable[
-    [Stage, int, int], None
-]  # takes a stage, and how many of its shards or images are done
+# Takes a stage, how much of it is done, and how much there is.
+StageProgress = Callable[[Stage, int, int], None]
 
 
 def run_build(

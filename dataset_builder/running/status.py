@@ -13,9 +13,9 @@ from dataset_builder.records import Drop, Figure, StageCount
 from dataset_builder.running.account import (
     current_account,
     drops_name,
+    joined_counts,
     read_records,
     records_name,
-    stage_counts,
 )
 from dataset_builder.running.config import Build
 from dataset_builder.running.plan import option_digests, read_plan, tasks_of
@@ -63,7 +63,7 @@ def state_of_build(build: Build) -> Iterator[StageState]:
             stage=stage,
             done=tuple(accounts),
             shards=len(tasks),
-            counts=stage_counts(stage, tuple(accounts.values())),
+            counts=joined_counts(accounts.values()),
         )
         past = past.after(stage, accounts, options) if len(accounts) == len(tasks) else None
 
@@ -122,9 +122,8 @@ def drops_document(drops: Sequence[Drop]) -> Document:
     """Return each thing that was left out, with the score that a filter gave it."""
     names = ("stage", "key", "reason", "detail", "score")
     rows = [[getattr(drop, name) for name in names] for drop in drops]
-    return Document(
-        title="", sections=[Section(tables=[Table(columns=[Column(title=n) for n in names], rows=rows)])]
-    )
+    table = Table(columns=[Column(title=name) for name in names], rows=rows)
+    return Document(title="what was left out", sections=[Section(tables=[table])])
 
 
 def reasons_document(drops: Sequence[Drop]) -> Document:
@@ -188,5 +187,6 @@ def _drop_note(drop: Drop) -> Note:
 
 
 def _figure_note(stage: str, figure: Figure) -> Note:
-    place = f"in {figure.split} as {figure.image_id}" if figure.image_id else f"has passed {stage}"
+    there = figure.assignment
+    place = f"in {there.split} as {there.image_id}" if there.image_id else f"has passed {stage}"
     return Note(text=f"{figure.key}: {place}")

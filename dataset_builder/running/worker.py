@@ -13,8 +13,8 @@ import msgspec
 from dataset_builder.earlier import Earlier, read_earlier
 from dataset_builder.pmc.opening import SourceOptions, open_source
 from dataset_builder.record_lines import from_lines
-from dataset_builder.records import Drop, Figure
-from dataset_builder.running.account import Account, Tally, records_name, write_shard
+from dataset_builder.records import Drop, Figure, StageCount
+from dataset_builder.running.account import Account, by_frequency, records_name, write_shard
 from dataset_builder.running.config import Build
 from dataset_builder.running.plan import Task
 from dataset_builder.sources import Source
@@ -62,7 +62,7 @@ def source_of(build: Build, workers: int) -> Source:
     return _opened(options, workers, build.work)
 
 
-def tallies(stage: Stage, records: Sequence[Any], result: Result) -> tuple[Tally, ...]:
+def counts_of(stage: Stage, records: Sequence[Any], result: Result) -> tuple[StageCount, ...]:
     """Count what a stage did: whatever goes in comes out or is dropped, by name.
 
     Raises:
@@ -72,13 +72,13 @@ def tallies(stage: Stage, records: Sequence[Any], result: Result) -> tuple[Tally
     if stage.takes is stage.gives or stage.gives is not Figure:
         _require_balance(stage, taken, [item.key for item in (*result.kept, *result.drops)])
         unit = "figures" if stage.gives is Figure else "articles"
-        return (_tally(unit, len(result.kept), result.drops),)
+        return (_count(stage, unit, len(result.kept), result.drops),)
     # Articles go in and figures come out: an article is opened or dropped as a whole.
     whole = [drop for drop in result.drops if "/" not in drop.key]
     parts = [drop for drop in result.drops if "/" in drop.key]
     opened = {figure.pmcid for figure in result.kept} | {drop.key.partition("/")[0] for drop in parts}
     _require_balance(stage, taken, [*opened, *(drop.key for drop in whole)])
-    return _tally("articles", len(opened), whole), _tally("figures", len(result.kept), parts)
+    return _count(stage, "articles", len(opened), whole), _count(stage, "figures", len(result.kept), parts)
 
 
 def _account(task: Task, progress: Progress) -> Account:
@@ -93,7 +93,7 @@ def _account(task: Task, progress: Progress) -> Account:
         stage.name,
         task.shard,
         fingerprint=task.fingerprint,
-        tallies=tallies(stage, records, result),
+        counts=counts_of(stage, records, result),
         result=result,
     )
 
@@ -130,9 +130,15 @@ def _opened(options: SourceOptions, workers: int, work_folder: str) -> Source:
     return open_source(options, open_store(work_folder), workers=workers)
 
 
-def _tally(unit: str, kept: int, drops: Sequence[Drop]) -> Tally:
-    reasons = Counter(drop.reason for drop in drops)
-    return Tally(unit=unit, taken=kept + len(drops), kept=kept, dropped=tuple(sorted(reasons.items())))
+def _count(stage: Stage, unit: str, kept: int, drops: Sequence[Drop]) -> StageCount:
+    return StageCount(
+        stage=stage.name,
+        title=stage.title,
+        unit=unit,
+        taken=kept + len(drops),
+        kept=kept,
+        dropped=by_frequency(Counter(drop.reason for drop in drops)),
+    )
 
 
 def _require_balance(stage: Stage, taken: Counter[str], keys: Sequence[str]) -> None:

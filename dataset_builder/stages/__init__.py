@@ -7,14 +7,9 @@ from collections.abc import Mapping
 from dataset_builder.concepts.extraction import ExtractionOptions
 from dataset_builder.concepts.merging import MergeOptions
 from dataset_builder.concepts.table import ConceptOptions
-from dataset_builder.filters.captions import CaptionOptions
-from dataset_builder.filters.compound import CompoundOptions
-from dataset_builder.filters.licences import LicenceOptions
-from dataset_builder.filters.radiology import RadiologyOptions
 from dataset_builder.gates import GateOptions
 from dataset_builder.packaging import PackageOptions
 from dataset_builder.pmc.opening import SourceOptions
-from dataset_builder.split import SplitOptions
 from dataset_builder.stages import (
     articles,
     captions,
@@ -29,9 +24,6 @@ from dataset_builder.stages import (
     radiology,
     split,
 )
-from dataset_builder.stages.duplicates import DuplicateOptions
-from dataset_builder.stages.figures import FigureOptions
-from dataset_builder.stages.images import ImageOptions
 from dataset_builder.stages.stage import Stage
 
 STAGES: tuple[Stage, ...] = (
@@ -52,17 +44,17 @@ STAGES: tuple[Stage, ...] = (
 # What each table of build.toml may hold.
 TABLES: Mapping[str, type] = {
     "source": SourceOptions,
-    "figures": FigureOptions,
-    "licence": LicenceOptions,
-    "captions": CaptionOptions,
-    "images": ImageOptions,
-    "compound": CompoundOptions,
-    "radiology": RadiologyOptions,
+    "figures": figures.FigureOptions,
+    "licence": licence.LicenceOptions,
+    "captions": captions.CaptionOptions,
+    "images": images.ImageOptions,
+    "compound": compound.CompoundOptions,
+    "radiology": radiology.RadiologyOptions,
     "concepts": ConceptOptions,
     "extraction": ExtractionOptions,
     "merging": MergeOptions,
-    "duplicates": DuplicateOptions,
-    "split": SplitOptions,
+    "duplicates": duplicates.DuplicateOptions,
+    "split": split.SplitOptions,
     "gates": GateOptions,
     "package": PackageOptions,
 }

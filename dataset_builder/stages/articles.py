@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dataset_builder.records import Entry, parted
+from dataset_builder.records import Entry, kept_and_drops
 from dataset_builder.stages.stage import Candidate, Context, Result, Stage
 
 
 def run(candidates: Sequence[Candidate], context: Context) -> Result:
     """Ask the source for every candidate."""
     source = context.open_source()
-    found = []
+    outcomes = []
     for done, candidate in enumerate(candidates, start=1):
-        found.append(source.entry(candidate.pmcid))
+        outcomes.append(source.entry(candidate.pmcid))
         context.progress(done, len(candidates))
-    kept, drops = parted(found)
+    kept, drops = kept_and_drops(outcomes)
     return Result(kept=kept, drops=drops)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from dataset_builder.concepts.extraction import CaptionConcepts, extract_concepts, open_extractor
 from dataset_builder.concepts.merging import MergeOptions, merge
 from dataset_builder.concepts.table import (
     NO_CONCEPT,
     ConceptOptions,
-    FigureConcepts,
     read_names,
     read_table,
     select,
@@ -21,7 +21,7 @@ from dataset_builder.concepts.table import (
 from dataset_builder.concepts.table import STAGE as NAME
 from dataset_builder.facets import read_manual
 from dataset_builder.figure_tables import FigureTable, key_of_row
-from dataset_builder.records import Drop, Figure, parted
+from dataset_builder.records import Drop, Figure, FigureConcepts, kept_and_drops
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.concept_extraction import ConceptExtractor, pack_identity, require_pack
 from rocov2_eval.errors import RejectedInput
@@ -40,10 +40,10 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
     assert options.model is not None, "checked by the options"
     manual = _manual(options.manual, file_digest(options.manual)) if options.manual else FigureTable(rows={})
     found = extract_concepts(
-        [figure.caption for figure in figures], _extractor(options.model), context.tables["extraction"]
+        [figure.text.caption for figure in figures], _extractor(options.model), context.tables["extraction"]
     )
     merging: MergeOptions = context.tables["merging"]
-    kept, drops = parted(
+    kept, drops = kept_and_drops(
         _merged(figure, outcome, manual.of(figure) or {}, merging, options)
         for figure, outcome in zip(figures, found, strict=True)
     )
@@ -72,15 +72,15 @@ def _merged(
         return Drop(
             stage=NAME, key=figure.key, reason=NO_CONCEPT, detail="neither in the caption nor by hand"
         )
-    return replace(
-        figure,
-        concepts=merged.concepts,
-        manual_concepts=merged.manual,
+    concepts = FigureConcepts(
+        manual=merged.manual,
+        automatic=merged.concepts[len(merged.manual) :],
         mentions=outcome.kept,
         removed=outcome.removed,
         gave_way=merged.dropped,
         conflicts=merged.conflicts,
     )
+    return replace(figure, concepts=concepts)
 
 
 @lru_cache(maxsize=1)

@@ -4,54 +4,77 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import Annotated
 
-from dataset_builder.duplicates import DEFAULT_DISTANCE, MOST_DISTANCE, Fingerprint, select
-from dataset_builder.duplicates import STAGE as NAME
-from dataset_builder.records import Figure
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from dataset_builder.fingerprints import BITS, DEFAULT_DISTANCE, MOST_DISTANCE, clusters
+from dataset_builder.records import Drop, Figure, ImageFacts
 from dataset_builder.stages.stage import Context, Result, Stage
-from rocov2_eval.errors import UsageFault
+
+NAME = "duplicates"
+SAME_BYTES = "same bytes as a kept image"
+SAME_PIXELS = "same pixels as a kept image"
+NEAR_DUPLICATE = "near duplicate of a kept image"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DuplicateOptions:
+class DuplicateOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What counts as the same picture.
 
     Attributes:
         distance: Most of the 64 bits in which the perceptual hashes of near duplicates differ.
     """
 
-    distance: int = DEFAULT_DISTANCE
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.distance <= MOST_DISTANCE:
-            raise UsageFault(f"distance: {self.distance}, expected 0 to {MOST_DISTANCE} bits")
+    distance: Annotated[int, Meta(ge=0, le=MOST_DISTANCE)] = DEFAULT_DISTANCE
 
 
 def run(figures: Sequence[Figure], context: Context) -> Result:
-    """Keep the first of each cluster, with the articles of the others beside it."""
-    options: DuplicateOptions = context.tables["duplicates"]
+    """Keep the first of each cluster, those of an earlier edition before new ones."""
     ordered = sorted(figures, key=lambda figure: context.earlier.images.of(figure) is None)
-    selection = select([(figure.key, _fingerprint(figure)) for figure in ordered], options.distance)
-    articles = defaultdict(set)
-    pmcid = {figure.key: figure.pmcid for figure in figures}
-    for dropped, kept in selection.shown_by.items():
-        articles[kept].add(pmcid[dropped])
-    stay = frozenset(selection.kept)
-    return Result(
-        kept=[
-            replace(figure, duplicate_articles=tuple(sorted(articles[figure.key] - {figure.pmcid})))
-            for figure in figures
-            if figure.key in stay
-        ],
-        drops=selection.drops,
-    )
+    kept, drops = select(ordered, context.tables["duplicates"])
+    place = {figure.key: i for i, figure in enumerate(figures)}
+    return Result(kept=sorted(kept, key=lambda figure: place[figure.key]), drops=drops)
 
 
-def _fingerprint(figure: Figure) -> Fingerprint:
+def select(figures: Sequence[Figure], options: DuplicateOptions) -> tuple[list[Figure], list[Drop]]:
+    """Keep the first figure of each cluster, with the articles of the others beside it.
+
+    Args:
+        figures: Decoded figures in the order of preference.
+        options: What counts as the same picture.
+    """
+    firsts = clusters([_image(figure) for figure in figures], options.distance).tolist()
+    articles: defaultdict[int, set[str]] = defaultdict(set)
+    for figure, first in zip(figures, firsts, strict=True):
+        articles[first].add(figure.pmcid)
+    kept: list[Figure] = []
+    drops: list[Drop] = []
+    for i, (figure, first) in enumerate(zip(figures, firsts, strict=True)):
+        if i == first:
+            others = tuple(sorted(articles[i] - {figure.pmcid}))
+            kept.append(replace(figure, duplicate_articles=others))
+        else:
+            drops.append(_drop(figure, figures[first]))
+    return kept, drops
+
+
+def _image(figure: Figure) -> ImageFacts:
     assert figure.image is not None, "the images stage has decoded it"
-    image = figure.image
-    return Fingerprint(sha256=image.sha256, pixels=image.pixels, perceptual=image.perceptual)
+    return figure.image
+
+
+def _drop(figure: Figure, kept: Figure) -> Drop:
+    ours, theirs = _image(figure), _image(kept)
+    reason, difference = NEAR_DUPLICATE, "by way of others between them"
+    if ours.sha256 == theirs.sha256:
+        reason, difference = SAME_BYTES, f"SHA-256 {ours.sha256}"
+    elif ours.pixels == theirs.pixels:
+        reason, difference = SAME_PIXELS, f"SHA-256 of the pixels {ours.pixels}"
+    elif ours.perceptual is not None and theirs.perceptual is not None:
+        difference = f"{(ours.perceptual ^ theirs.perceptual).bit_count()} of {BITS} bits differ"
+    return Drop(stage=NAME, key=figure.key, reason=reason, detail=f"kept {kept.key}: {difference}")
 
 
 STAGE = Stage(

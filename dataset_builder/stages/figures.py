@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from dataset_builder.pmc.jats import STAGE as NAME
 from dataset_builder.pmc.jats import References, read_article
@@ -24,8 +26,7 @@ NO_FILE = "file not at the source"
 NOTICES = ("addendum", "correction", "erratum", "expression-of-concern", "retraction")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FigureOptions:
+class FigureOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is read of an article.
 
     Attributes:
@@ -84,7 +85,8 @@ def _with_files(entry: Entry, article: Article) -> tuple[list[Figure], list[Drop
         if media is None:
             drops.append(Drop(stage=NAME, key=figure.key, reason=NO_FILE, detail=shorten(", ".join(names))))
         else:
-            kept.append(replace(figure, media=media, version=entry.version))
+            facts = replace(figure.article, version=entry.version)
+            kept.append(replace(figure, media=media, article=facts))
     return kept, drops
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import Annotated
 
-from dataset_builder.duplicates import examine
-from dataset_builder.records import Drop, Figure, parted
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from dataset_builder.fingerprints import examine
+from dataset_builder.records import Drop, Figure, kept_and_drops
 from dataset_builder.stages.stage import Context, Result, Stage
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable
 
 NAME = "images"
@@ -17,29 +21,24 @@ DAMAGED = "file damaged at the source"
 TOO_SMALL = "image too small"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageOptions:
+class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Which pictures go on.
 
     Attributes:
-        min_side: Pixels of the shorter side, at least. Ours: below it hardly anything can be seen.
+        min_side: Least pixels of the shorter side. The number is ours: below it hardly anything can be seen.
     """
 
-    min_side: int = 64
-
-    def __post_init__(self) -> None:
-        if self.min_side < 1:
-            raise UsageFault(f"min_side: {self.min_side}, expected 1 pixel or more")
+    min_side: Annotated[int, Meta(ge=1)] = 64
 
 
 def run(figures: Sequence[Figure], context: Context) -> Result:
     """Fetch and decode every file."""
     options: ImageOptions = context.tables["images"]
-    found = []
+    outcomes = []
     for done, figure in enumerate(figures, start=1):
-        found.append(_examined(figure, context, options))
+        outcomes.append(_examined(figure, context, options))
         context.progress(done, len(figures))
-    kept, drops = parted(found)
+    kept, drops = kept_and_drops(outcomes)
     return Result(kept=kept, drops=drops)
 
 

@@ -14,7 +14,6 @@ from dataset_builder.packaging.installing import checksum_path, truth_path
 from dataset_builder.packaging.sums import SUMS, read_sums
 from dataset_builder.record_lines import to_lines
 from dataset_builder.records import Figure
-from dataset_builder.report import report_page
 from dataset_builder.stages.stage import Context, Product, Result, Stage
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.files import file_digest
@@ -38,7 +37,6 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
             figures=figures,
             read=context.read,
             concept_names=_concept_names(figures, context.tables["concepts"]),
-            page=report_page,
             counts=tuple(context.counts),
             gates=gates,
             provenance={
@@ -57,7 +55,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
 
 def _concept_names(figures: Sequence[Figure], options: ConceptOptions) -> dict[str, str]:
     """Return the name of each concept: as the table of names has it, else as the model pack."""
-    named = {mention.cui: mention.name for figure in figures for mention in figure.mentions}
+    named = {mention.cui: mention.name for figure in figures for mention in figure.concepts.mentions}
     return {**named, **MANUAL_NAMES, **(read_names(options.names) if options.names else {})}
 
 
@@ -85,5 +83,5 @@ STAGE = Stage(
     gives=Figure,
     run=run,
     scope="all",
-    libraries=("pillow", "pyarrow"),
+    libraries=("pillow", "pyarrow", "jinja2", "pyyaml"),
 )

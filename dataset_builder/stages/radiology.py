@@ -1,23 +1,56 @@
-"""Figures that are radiology images."""
+"""Figures that are radiology images, as a model tells them.
+
+There are no hints that would do without a model, so without one the stage refuses to run unless it is
+switched off.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from dataset_builder.filters import radiology
-from dataset_builder.filters.model_contract import find_model
-from dataset_builder.filters.overrides import read_overrides
-from dataset_builder.filters.radiology import RadiologyOptions
-from dataset_builder.filters.vision import open_classifier
-from dataset_builder.records import Figure
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from dataset_builder.records import Drop, Figure
+from dataset_builder.stages.image_classifier import OnnxClassifier, find_model, open_classifier
+from dataset_builder.stages.overrides import Opinion, decide, read_overrides
 from dataset_builder.stages.stage import Context, Result, Stage
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable, read_pixels
+
+NAME = "radiology"
+NOT_RADIOLOGY = "no radiology image"
+_SIDE = 1  # a JPEG decoded as coarsely as can be tells as well whether it is whole
+
+
+class RadiologyOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How radiology images are told.
+
+    Attributes:
+        filter: `model` judges every figure; `off` keeps all that the overrides do not drop, without a score.
+        model: An ONNX file as `onnx_contract` describes it; None for the one of the package, if any.
+        threshold: A figure stays whose score is at least this; None for the model's own.
+        overrides: CSV of decisions on single figures, see `overrides`.
+        threads: Threads of the model. Another number may move the last digits of a score.
+    """
+
+    filter: Literal["model", "off"] = "model"
+    model: Path | None = None
+    threshold: Annotated[float, Meta(ge=0, le=1)] | None = None
+    overrides: Path | None = None
+    threads: Annotated[int, Meta(ge=1)] = 1
+
+    def __post_init__(self) -> None:
+        if self.model is not None and self.filter == "off":
+            raise UsageFault("model: named, but filter is 'off', expected 'model'")
 
 
 def run(figures: Sequence[Figure], context: Context) -> Result:
     """Judge every picture."""
-    kept, drops = radiology.select(figures, context.read, context.tables["radiology"])
+    kept, drops = select(figures, context.read, context.tables["radiology"])
     return Result(kept=kept, drops=drops)
 
 
@@ -32,8 +65,45 @@ def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
     return (model,)
 
 
+def select(
+    figures: Sequence[Figure], read: Callable[[Figure], bytes], options: RadiologyOptions
+) -> tuple[list[Figure], list[Drop]]:
+    """Return the radiology images, with their score, and a drop for each other figure.
+
+    Args:
+        figures: Figures of any number of articles; the score of each depends on no other.
+        read: Returns the file of a figure.
+        options: How to tell.
+
+    Raises:
+        MissingResource: There is no model, and the filter is not switched off.
+        RejectedInput: The model or the overrides are broken.
+    """
+    overrides = read_overrides(options.overrides)
+    if options.filter == "off":
+        keeping = (Opinion(figure=figure, keeps=True) for figure in figures)
+        return decide(keeping, overrides, NAME, NOT_RADIOLOGY)
+    classifier = open_classifier(find_model("radiology", options.model), "radiology", options.threads)
+    threshold = classifier.threshold if options.threshold is None else options.threshold
+    outcomes = (_judge(figure, read(figure), classifier, threshold) for figure in figures)
+    return decide(outcomes, overrides, NAME, NOT_RADIOLOGY)
+
+
+def _judge(figure: Figure, content: bytes, classifier: OnnxClassifier, threshold: float) -> Opinion | Drop:
+    pixels = read_pixels(content, _SIDE)
+    if isinstance(pixels, Unreadable):
+        return Drop(stage=NAME, key=figure.key, reason=UNREADABLE, detail=pixels.detail)
+    score = round(float(classifier.scores([content])[0]), 6)
+    return Opinion(
+        figure=replace(figure, scores=replace(figure.scores, radiology=score)),
+        keeps=score >= threshold,
+        score=score,
+        detail=f"score {score:.3f}, expected at least {threshold:.3f}",
+    )
+
+
 STAGE = Stage(
-    name=radiology.STAGE,
+    name=NAME,
     revision=1,
     title="a radiology image",
     tables=("source", "radiology"),

@@ -39,10 +39,8 @@ def read_export(path: Path, facets: Facets = FACETS, *, name: str = "", rater: s
         RejectedInput: It cannot be read, is of another format, or an answer is not understood.
     """
     file = open_file(path)
-    if file.text.lstrip().startswith(("{", "[")) and file.json_fault:
-        raise RejectedInput(file.json_fault)
     name = name or _detected(file, facets)
-    if not (FORMATS[name].recognises(file, facets) or file.parsed == []):  # no task looks like nothing
+    if not (FORMATS[name].recognises(file, facets) or file.document == []):  # no task looks like nothing
         other = next((other for other in FORMATS if FORMATS[other].recognises(file, facets)), "")
         hint = f"it is {FORMATS[other].title}: use --from {other}" if other else _beginning(file)
         raise RejectedInput(f"{path}: no {FORMATS[name].title}, expected {FORMATS[name].expected}; {hint}")
@@ -97,7 +95,7 @@ def _beginning(file: ToolFile) -> str:
     text = file.text.lstrip()
     if not text:
         return "it is empty"
-    if file.parsed == []:
+    if file.document == []:
         return "it is an empty list; if it has no task, name its format with --from"
     line = text.partition("\n")[0]
     return f"it begins with {shorten(line, 60)!r}"

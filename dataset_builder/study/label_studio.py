@@ -51,8 +51,7 @@ _FLAT_WARNING = (
 
 def recognises(file: ToolFile, facets: Facets) -> bool:
     """Tell whether a file is one of the three exports."""
-    document = file.parsed
-    first = document[0] if isinstance(document, list) and document else None
+    first = file.document[0] if isinstance(file.document, list) and file.document else None
     return (isinstance(first, dict) and isinstance(first.get("data"), dict)) or _is_flat(file, facets)
 
 
@@ -144,7 +143,7 @@ def local_address(place: str) -> str:
 
 def _is_flat(file: ToolFile, facets: Facets) -> bool:
     """Tell whether a file has a row for each annotation: an answer to a facet and the data of its task."""
-    rows = file.parsed if isinstance(file.parsed, list) else [dict.fromkeys(file.header)]
+    rows = file.document if isinstance(file.document, list) else [dict.fromkeys(file.header)]
     return (
         all(isinstance(row, dict) and ("key" in row or "image" in row) and "data" not in row for row in rows)
         and "CUI" not in file.header
@@ -160,7 +159,7 @@ def _tasks(file: ToolFile, facets: Facets) -> Iterator[tuple[str, Mapping[str, A
             yield place, _of_row({name: _of_cell(cell, place) for name, cell in row.items()}, facets)
         return
     is_flat = _is_flat(file, facets)
-    for number, entry in enumerate(as_list(file.parsed, str(file.path)), start=1):
+    for number, entry in enumerate(as_list(file.document, str(file.path)), start=1):
         place = f"{file.path}: task {number}"
         task = as_object(entry, place)
         yield place, _of_row(task, facets) if is_flat else task

@@ -41,7 +41,7 @@ _REFUSED = ("deleted", "killed", "irrelevant")
 def recognises(file: ToolFile, facets: Facets) -> bool:
     """Tell whether a file is JSON with projects of MedCATtrainer."""
     del facets
-    return isinstance(file.parsed, dict) and isinstance(file.parsed.get("projects"), list)
+    return isinstance(file.document, dict) and isinstance(file.document.get("projects"), list)
 
 
 def read(file: ToolFile, facets: Facets, rater: str) -> Export:
@@ -96,7 +96,7 @@ FORMAT = Format(
 
 def _annotations(file: ToolFile) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Yield the annotations with what messages call them and the key of their image."""
-    projects = as_object(file.parsed, str(file.path)).get("projects")
+    projects = as_object(file.document, str(file.path)).get("projects")
     for i, project in enumerate(as_list(projects, f"{file.path}: projects"), start=1):
         place = f"{file.path}: project {i}"
         documents = as_list(as_object(project, place).get("documents"), f"{place}, documents")

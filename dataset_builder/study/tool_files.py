@@ -6,7 +6,6 @@ import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,46 +18,19 @@ from rocov2_eval.shelf.words import shorten
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ToolFile:
-    """A file of an annotation tool.
+    """A file of an annotation tool: JSON, or a table.
 
     Attributes:
         path: Path of the file as the user wrote it.
         text: Decoded content, without a byte order mark.
+        document: Value of a JSON document; None for a table.
+        header: Cells of the first line of a table; empty for a JSON document.
     """
 
     path: Path
     text: str
-
-    @cached_property
-    def parsed(self) -> object:
-        """The content as one JSON document; None where it is none."""
-        return self._json[0]
-
-    @cached_property
-    def json_fault(self) -> str:
-        """Why the content is no JSON document, with the line; empty where it is one."""
-        return self._json[1]
-
-    @cached_property
-    def header(self) -> Sequence[str]:
-        """The cells of the first line; empty if the file begins like JSON."""
-        if self.text.lstrip().startswith(("{", "[")):
-            return ()
-        try:
-            return next(csv.reader([self.text.partition("\n")[0]]), ())
-        except csv.Error:
-            return ()
-
-    @cached_property
-    def _json(self) -> tuple[object, str]:
-        try:
-            return json.loads(self.text), ""
-        except json.JSONDecodeError as error:
-            is_cut = error.pos >= len(self.text.rstrip()) or error.msg.startswith("Unterminated string")
-            hint = "; it ends in the middle, as a file that was cut off does" if is_cut else ""
-            return None, f"{self.path}:{error.lineno}: no well-formed JSON: {error.msg}{hint}"
-        except (ValueError, RecursionError) as error:  # a number of thousands of digits; nested without end
-            return None, f"{self.path}: no JSON that can be read: {shorten(str(error), 80)}"
+    document: object = None
+    header: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +58,16 @@ def open_file(path: Path) -> ToolFile:
     """Read a file.
 
     Raises:
-        RejectedInput: It cannot be read, is too large or is not UTF-8.
+        RejectedInput: It cannot be read, is too large, is not UTF-8, or begins like JSON and is none.
     """
-    return ToolFile(path=path, text=read_text(path))
+    text = read_text(path)
+    if text.lstrip().startswith(("{", "[")):
+        return ToolFile(path=path, text=text, document=_document(text, path))
+    try:
+        header = next(csv.reader([text.partition("\n")[0]]), [])
+    except csv.Error:  # a line of a megabyte is no header
+        header = []
+    return ToolFile(path=path, text=text, header=header)
 
 
 def as_object(value: object, place: str) -> Mapping[str, Any]:
@@ -113,6 +92,17 @@ def as_list(value: object, place: str) -> Sequence[Any]:
     if not isinstance(value, list):
         raise RejectedInput(f"{place}: {_kind(value)}, expected a list")
     return value
+
+
+def _document(text: str, path: Path) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        is_cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        hint = "; it ends in the middle, as a file that was cut off does" if is_cut else ""
+        raise RejectedInput(f"{path}:{error.lineno}: no well-formed JSON: {error.msg}{hint}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; nested without end
+        raise RejectedInput(f"{path}: no JSON that can be read: {shorten(str(error), 80)}") from None
 
 
 def _kind(value: object) -> str:

@@ -13,6 +13,8 @@ from rocov2_eval.cli.options import (
     model_options,
     note,
     opener_choices,
+    quiet_option,
+    seed_option,
     split_option,
     truth_option,
     writing,
@@ -62,15 +64,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="File of the scores known so far; else scores.sqlite3 beside the submissions. Keep it secret.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=20260101,
-    show_default=True,
-    help="Seed of intervals, tests and rank stability.",
-)
+@seed_option
 @model_options
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
+@quiet_option
 def leaderboard(submissions: Path, **options: Any) -> None:
     """Rank the submissions of a folder and write a site.
 

@@ -1,4 +1,4 @@
-"""Make a competition: gather the files of its archive, try it, write it.
+"""Make a competition: gather the files of its archive, score its starting kit, write it.
 
 ```
 README.md                     for the organisers
@@ -11,77 +11,94 @@ starting_kit/                 README.md, a wheel of this package; <task>/run.csv
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from rocov2_eval.codabench.archive import zipped
-from rocov2_eval.codabench.competition import (
-    DEFAULT_QUEUE_SECONDS,
-    LOGO,
-    STARTING_KIT,
-    competition_document,
-    program_folder,
-    reference_folder,
-    time_limit,
-)
-from rocov2_eval.codabench.logo import logo
-from rocov2_eval.codabench.options import BundleOptions
-from rocov2_eval.codabench.starting_kit import kit_files
-from rocov2_eval.codabench.tasks import CompetitionTask, Notify, read_tasks
-from rocov2_eval.codabench.texts import pages, readme
-from rocov2_eval.codabench.trial import try_task
-from rocov2_eval.codabench.wheels import own_wheel, wheel_files
+from rocov2_eval.codabench import texts
+from rocov2_eval.codabench.tasks import BundleOptions, CompetitionTask, read_tasks
+from rocov2_eval.codabench.wheels import IMAGE, own_wheel, wheel_files
+from rocov2_eval.formats import Source
+from rocov2_eval.metrics import METRICS
 from rocov2_eval.pages.tables import title_of
+from rocov2_eval.records import Task
 from rocov2_eval.rendering.render import findings_text
-from rocov2_eval.scoring import Opener
+from rocov2_eval.scoring import evaluate
+from rocov2_eval.shelf.archives import zip_bytes
+from rocov2_eval.shelf.progress import Notify
 from rocov2_eval.truth import Place
+from rocov2_eval.validation import read_run
 
-_FOLDERS = "/app/input /app/output"
+_DEFAULT_QUEUE_SECONDS = 1200  # the longest that the public platform's own workers let a submission run
+_BASE_SECONDS = 600  # installing, reading, intervals, pages: a fraction of it is measured
+_SECONDS_PER_IMAGE = 0.01  # 10,000 images take half a minute
+# Two captions of 30 tokens at 1.02 GFLOP a token are 61 GFLOP; two processor cores do some 40 a second.
+_SECONDS_PER_IMAGE_WITH_MODEL = 2.0
 
 
-def make_bundle(place: Place, options: BundleOptions, open_resource: Opener, notify: Notify) -> bytes:
-    """Return the archive of a competition, after its starting kit has been scored by it.
+def make_bundle(place: Place, options: BundleOptions, notify: Notify) -> bytes:
+    """Return the archive of a competition, after its starting kit has been scored.
 
     Args:
         place: Where the truth lies.
-        options: What the competition is like.
-        open_resource: Opens the model of a metric that has one.
+        options: What the organiser chose.
         notify: Called with a sentence for the organiser.
 
     Raises:
         UsageFault: The options do not fit the truth.
-        MissingResource: The truth or the wheels cannot be had, or the scoring program does not run.
-        RejectedInput: The truth is broken.
+        MissingResource: The truth or the wheels cannot be had.
+        RejectedInput: The truth is broken, or does not fit the edition.
     """
     tasks = read_tasks(place, options, notify)
-    named = " and ".join(task.title for task in tasks)
-    options = replace(options, title=options.title or f"ROCOv2: {named}")
-    content = _content(tasks, options)
-    scores: dict[str, Mapping[str, float | None]] = {}
+    wheels = {} if options.image else wheel_files(options.wheels)
+    kit_wheel, kit_wheel_bytes = own_wheel()
+    written = texts.competition_files(
+        tasks, docker_image=options.image or IMAGE, time_limit=time_limit(tasks), wheel=kit_wheel
+    )
+    scores: dict[Task, Mapping[str, float | None]] = {}
+    content = {
+        "logo.png": (files("rocov2_eval.codabench") / "templates/logo.png").read_bytes(),
+        f"starting_kit/{kit_wheel}": kit_wheel_bytes,
+    }
     for task in tasks:
         if task.truth.findings:
             notify(findings_text(task.truth.findings).rstrip())
-        scores[task.name] = try_task(task, content, open_resource, notify)
-    _tell_rest(tasks, options, notify)
-    return zipped(content | {"README.md": readme(tasks, options, scores)})
+        scores[task.name] = _kit_scores(task)
+        written[f"starting_kit/{task.name}/run.csv"] = texts.example_run(task)
+        written[f"starting_kit/{task.name}/submission.json"] = texts.example_metadata(task)
+        content |= _below(f"reference_data_{task.name}", _reference_data(task))
+        content |= _below(f"scoring_program_{task.name}", _program(task, options.image, wheels))
+    written["README.md"] = texts.organisers_readme(tasks, scores, options.image)
+    for note in _surprises(tasks):
+        notify(note)
+    return zip_bytes(content | {name: text.encode() for name, text in written.items()})
 
 
-def _content(tasks: Sequence[CompetitionTask], options: BundleOptions) -> dict[str, bytes]:
-    """Return all files of the archive by name but the README for the organisers."""
-    own_name, own_content = own_wheel()
-    content = {"competition.yaml": _yaml(competition_document(tasks, options)), LOGO: logo()}
-    content |= pages(tasks, options, wheel=own_name)
-    content |= _below(STARTING_KIT, kit_files(tasks) | {own_name: own_content})
-    wheels = {} if options.image else wheel_files(options.wheels)
-    for task in tasks:
-        content |= _below(reference_folder(task), _reference_data(task))
-        content |= _below(program_folder(task), _program(task, options, wheels))
-    return content
+def time_limit(tasks: Sequence[CompetitionTask]) -> int:
+    """Return the seconds that a submission to the slowest task may take on two processor cores.
+
+    600 s, and for each image 0.01 s, or 2 s where BERTScore is computed; whole minutes.
+    """
+    each = (_SECONDS_PER_IMAGE_WITH_MODEL if task.encoder else _SECONDS_PER_IMAGE for task in tasks)
+    slowest = max(task.images * seconds for task, seconds in zip(tasks, each, strict=True))
+    return -int(-(_BASE_SECONDS + slowest) // 60) * 60
+
+
+def _kit_scores(task: CompetitionTask) -> dict[str, float | None]:
+    """Return what the starting kit's run scores by column, None for a score that needs a model.
+
+    Raises:
+        RejectedInput: The run is not valid against this truth, so that no run could be.
+    """
+    metrics = tuple(name for name in task.settings.metrics if METRICS[name].load is None)
+    settings = replace(task.settings, metrics=metrics, bootstrap=None)
+    source = Source(path=f"starting_kit/{task.name}/run.csv", sha256="", text=texts.example_run(task))
+    run = read_run(source, settings.edition, task.name)
+    report = evaluate(run, task.truth, settings, lambda *_: nullcontext())
+    return {key: report.metrics[key].mean if key in report.metrics else None for key in task.columns}
 
 
 def _reference_data(task: CompetitionTask) -> dict[str, bytes]:
@@ -96,37 +113,32 @@ def _reference_data(task: CompetitionTask) -> dict[str, bytes]:
     return {name: Path(path).read_bytes() for name, path in paths.items()}
 
 
-def _program(task: CompetitionTask, options: BundleOptions, wheels: Mapping[str, bytes]) -> dict[str, bytes]:
+def _program(task: CompetitionTask, image: str | None, wheels: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return the scoring program of a task. The platform splits its command at blanks; there is no shell."""
-    arguments = " ".join(task.arguments)
-    if options.image:
-        return {"metadata.yaml": _yaml({"command": f"rocov2-eval score --codabench {_FOLDERS} {arguments}"})}
-    return {
-        "metadata.yaml": _yaml({"command": f"python3 /app/program/score.py {_FOLDERS} {arguments}"}),
-        "score.py": (files("rocov2_eval.codabench") / "program.py").read_bytes(),
-        **_below("wheels", wheels),
-    }
+    start = "rocov2-eval score --codabench" if image else "python3 /app/program/score.py"
+    command = json.dumps(f"{start} /app/input /app/output {task.arguments}")  # JSON is YAML too
+    program = {"metadata.yaml": f"command: {command}\n".encode()}
+    if image:
+        return program
+    score = (files("rocov2_eval.codabench") / "program.py").read_bytes()
+    return program | {"score.py": score} | _below("wheels", wheels)
 
 
-def _tell_rest(tasks: Sequence[CompetitionTask], options: BundleOptions, notify: Notify) -> None:
-    """Tell what the platform will do that an organiser may not expect."""
-    limit = time_limit(tasks, options)
-    if limit > DEFAULT_QUEUE_SECONDS and not options.queue:
-        notify(
-            f"NOTE: a submission may take {limit:,} s, and the platform's own workers stop at "
-            f"{DEFAULT_QUEUE_SECONDS:,} s: name a queue of your own with --queue."
+def _surprises(tasks: Sequence[CompetitionTask]) -> list[str]:
+    """Return what the platform will do that an organiser may not expect."""
+    notes = []
+    if time_limit(tasks) > _DEFAULT_QUEUE_SECONDS:
+        notes.append(
+            f"NOTE: a submission may take {time_limit(tasks):,} s, and the platform's own workers stop at "
+            f"{_DEFAULT_QUEUE_SECONDS:,} s: name a queue of your own as `queue` in competition.yaml."
         )
     if len(tasks) > 1:
-        notify(
+        notes.append(
             f"NOTE: the platform has one leaderboard, which ranks by {title_of(tasks[0].columns[0])}. For a "
             "ranking a task make two competitions, with --task concepts and with --task captions."
         )
+    return notes
 
 
 def _below(folder: str, content: Mapping[str, bytes]) -> dict[str, bytes]:
     return {f"{folder}/{name}": data for name, data in content.items()}
-
-
-def _yaml(document: Mapping[str, Any]) -> bytes:
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
-    return text.encode()

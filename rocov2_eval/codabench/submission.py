@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rocov2_eval.breakdown import facets_of
@@ -43,14 +43,6 @@ _BROKEN = "The truth of this competition has a fault, which only its organisers 
 _INCOMPLETE = "This competition is not set up completely, which only its organisers can mend"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    """A file of a submission that may be the run, and the name by which it is called."""
-
-    path: Path
-    shown: str
-
-
 def score_submission(
     input_folder: Path,
     output_folder: Path,
@@ -69,8 +61,8 @@ def score_submission(
         output_folder: Gets `detailed_results.html` in any case.
         settings: What to compute; without facets, those that the truth tells.
         open_resource: Opens the model of a metric that has one.
-        task: Else the one that the truth is of.
-        split: Else the one that the truth is of.
+        task: Concepts or captions; None for the one that the truth is of.
+        split: Split of the truth; None for the one that the truth is of.
 
     Raises:
         RejectedInput: The run is not valid, or the truth is not; its findings do not tell the truth.
@@ -86,10 +78,10 @@ def score_submission(
         report = _evaluate(input_folder / "res", truth, settings, open_resource)
         scores = {name: _mean(report, name) for name in main_outputs(report.metrics)}
     except RejectedInput as error:
-        shown = public_findings(error.findings)
-        message = _INVALID if is_rejected(shown) else _BROKEN
+        visible = public_findings(error.findings)
+        message = _INVALID if is_rejected(visible) else _BROKEN
         write_text(page, findings_page(_TITLE, error.findings, message=message))
-        raise RejectedInput(message, [*shown, *_untold(error.findings, shown)]) from None
+        raise RejectedInput(message, [*visible, *_bare(error.findings, visible)]) from None
     except (MissingResource, UsageFault) as error:
         write_text(page, findings_page(_TITLE, [], message=f"{_INCOMPLETE}: {error}"))
         raise
@@ -106,12 +98,12 @@ def _read_truth(folder: Path, settings: Settings, task: Task | None, split: str 
 def _task_of(folder: Path) -> Task:
     """Return the one task that a folder has truth of."""
     tasks: tuple[Task, ...] = ("concepts", "captions")
-    found = [task for task in tasks if any(folder.glob(f"*{task}.csv"))]
-    if len(found) > 1:
-        raise UsageFault(f"{folder} has truth of {' and '.join(found)}: name one with --task")
-    if not found:
+    present = [task for task in tasks if any(folder.glob(f"*{task}.csv"))]
+    if len(present) > 1:
+        raise UsageFault(f"{folder} has truth of {' and '.join(present)}: name one with --task")
+    if not present:
         raise MissingResource(f"{folder} has no concepts.csv and no captions.csv")
-    return found[0]
+    return present[0]
 
 
 def _evaluate(folder: Path, truth: Truth, settings: Settings, open_resource: Opener) -> Report:
@@ -129,15 +121,14 @@ def _mean(report: Report, name: str) -> float:
     return round(mean, PUBLIC_DECIMALS)  # participants may read the file
 
 
-def _untold(found: Sequence[Finding], shown: Sequence[Finding]) -> list[Finding]:
-    """Return the findings that were not shown, their messages replaced by what the rule says.
+def _bare(findings: Sequence[Finding], visible: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that are not visible, their messages replaced by what the rule says.
 
     A place in the truth tells its organisers where to look; a place in the run would tell its author where
     the truth is empty.
     """
-    told = set(shown)
-    hidden = (item for item in found if item not in told)
-    bare = (replace(item, message=RULES[item.code].title) for item in hidden)
+    known = set(visible)
+    bare = (replace(item, message=RULES[item.code].title) for item in findings if item not in known)
     return list(
         dict.fromkeys(item if item.code.startswith("R5") else replace(item, line=None) for item in bare)
     )
@@ -149,41 +140,45 @@ def _find_run(folder: Path, truth: Truth, settings: Settings) -> Source:
     Raises:
         RejectedInput: There is none, or several might be meant.
     """
-    fitting: list[_Candidate] = []
-    others: list[_Candidate] = []
+    answers: dict[Path, str] = {}
+    others: list[str] = []
     faults: list[Finding] = []
-    for candidate in _candidates(folder):
+    for path, name in _candidates(folder).items():
         try:
-            told = sniff_task(load(candidate.path, shown=candidate.shown))
-            (fitting if told in (truth.task, None) else others).append(candidate)
+            task = sniff_task(load(path, shown=name))
         except RejectedInput as error:
             faults += error.findings
-    if len(fitting) > 1:  # notes that come with a run have no image of the truth
-        fitting = [item for item in fitting if _shares_image(item, truth, settings)] or fitting
-    if len(fitting) > 1:
-        names = ", ".join(item.shown for item in fitting[:_SHOWN_NAMES])
-        raise _rejected("R004", f"expected one file of {truth.task}, found {len(fitting)}: {names}")
-    if fitting:
-        return load(fitting[0].path, shown=fitting[0].shown)
+            continue
+        if task in (truth.task, None):
+            answers[path] = name
+        else:
+            others.append(name)
+    if len(answers) > 1:  # notes that come with a run have no image of the truth
+        runs = {path: name for path, name in answers.items() if _shares_image(path, name, truth, settings)}
+        answers = runs or answers
+    if len(answers) > 1:
+        names = ", ".join(list(answers.values())[:_SHOWN_NAMES])
+        raise _rejected("R004", f"expected one file of {truth.task}, found {len(answers)}: {names}")
+    for path, name in answers.items():
+        return load(path, shown=name)
     if faults:
         raise RejectedInput(faults[0].message, faults)
-    held = "captions" if truth.task == "concepts" else "concepts"
-    message = f"{others[0].shown} holds {held}, this task wants {truth.task}: tick only the tasks you answer"
+    other = "captions" if truth.task == "concepts" else "concepts"
+    message = f"{others[0]} holds {other}, this task wants {truth.task}: tick only the tasks you answer"
     raise _rejected("R605", message)
 
 
-def _candidates(folder: Path) -> list[_Candidate]:
-    """Return the files of a submission that may be the run, by name."""
-    paths = sorted(_files(folder))
-    shown = {path: shorten(path.relative_to(folder).as_posix(), 100) for path in paths}
-    found = [_Candidate(path=path, shown=shown[path]) for path in paths if path.suffix.lower() in _SUFFIXES]
-    if not found:
-        names = ", ".join(list(shown.values())[:_SHOWN_NAMES])
-        dots = ", …" if len(paths) > _SHOWN_NAMES else ""
+def _candidates(folder: Path) -> dict[Path, str]:
+    """Return the files of a submission that may be the run, each with the name that its author knows."""
+    files = {path: shorten(path.relative_to(folder).as_posix(), 100) for path in sorted(_files(folder))}
+    candidates = {path: name for path, name in files.items() if path.suffix.lower() in _SUFFIXES}
+    if not candidates:
+        names = ", ".join(list(files.values())[:_SHOWN_NAMES])
+        dots = ", …" if len(files) > _SHOWN_NAMES else ""
         raise _rejected("R004", f"expected a CSV file, found {names or 'nothing'}{dots}")
-    if len(found) > _MOST_CANDIDATES:
-        raise _rejected("R004", f"expected a CSV file a task, found {len(found)} files that may be one")
-    return found
+    if len(candidates) > _MOST_CANDIDATES:
+        raise _rejected("R004", f"expected a CSV file a task, found {len(candidates)} files that may be one")
+    return candidates
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -191,25 +186,24 @@ def _files(folder: Path) -> Iterator[Path]:
     entries = 0
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not _is_added(name)]
-        kept = [name for name in names if not _is_added(name)]
-        entries += len(folders) + len(kept)
+        files = [name for name in names if not _is_added(name)]
+        entries += len(folders) + len(files)
         if entries > _MOST_ENTRIES:
             raise _rejected("R004", f"more than {_MOST_ENTRIES:,} files and folders")
-        for path in (Path(parent, name) for name in (*folders, *kept)):
+        for path in (Path(parent, name) for name in (*folders, *files)):
             if path.is_symlink() or not (path.is_dir() or path.is_file()):
                 shown = shorten(path.relative_to(folder).as_posix(), 100)
                 raise _rejected("R604", f"{shown!r} is a symbolic link or a device")
-        yield from (Path(parent, name) for name in kept)
+        yield from (Path(parent, name) for name in files)
 
 
 def _is_added(name: str) -> bool:
     return name.startswith(".") or name in _ADDED
 
 
-def _shares_image(candidate: _Candidate, truth: Truth, settings: Settings) -> bool:
+def _shares_image(path: Path, name: str, truth: Truth, settings: Settings) -> bool:
     """Tell whether a file has an image of the truth."""
-    source = load(candidate.path, shown=candidate.shown)
-    table = read_run(source, settings.edition, truth.task)
+    table = read_run(load(path, shown=name), settings.edition, truth.task)
     return not set(truth.table.image_ids).isdisjoint(table.image_ids)
 
 

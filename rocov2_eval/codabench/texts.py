@@ -1,134 +1,127 @@
-"""The words of a competition: its pages, and the READMEs for organisers and participants."""
+"""What is written of a competition: competition.yaml, pages, READMEs, and a run to start from.
+
+Keys and limits of competition.yaml are those of the platform's reader, codalab/codabench:
+`src/apps/competitions/unpackers/v2.py` at 8239d01, and of its page "YAML structure".
+"""
 
 from __future__ import annotations
 
-import shlex
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rocov2_eval import __version__
-from rocov2_eval.codabench.competition import PAGES, STARTING_KIT, submission_rule
-from rocov2_eval.codabench.options import BundleOptions
-from rocov2_eval.codabench.starting_kit import ANSWERS, dialect_of, example_run
 from rocov2_eval.codabench.tasks import CompetitionTask
-from rocov2_eval.editions import EDITIONS
-from rocov2_eval.metrics import METRICS
 from rocov2_eval.pages.tables import title_of
-from rocov2_eval.scoring import available, plan
+from rocov2_eval.records import Task
+from rocov2_eval.shelf.csv_files import csv_text
 
+# One answer for every image, chosen without looking at the truth: computed tomography, words of any caption.
+_ANSWERS: Mapping[Task, str] = {"concepts": "C0040405", "captions": "Image of the patient"}
+_HEADERS: Mapping[Task, tuple[str, str]] = {"concepts": ("ID", "CUIs"), "captions": ("ID", "Caption")}
 _SEPARATORS: Mapping[str, str] = {
     ",": "a comma",
     "\t": "a tab",
     "|": "a vertical bar",
     "auto": "a vertical bar (or, if the first line has none, a tab)",
 }
+_PAGES = ("overview", "evaluation", "format", "terms")
 _EXAMPLE_LINES = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class TaskText:
-    """What pages say of a task.
-
-    Attributes:
-        name, title: Of the task.
-        images: Their number.
-        split: None where unknown.
-        columns: Titles of the scores, the one that ranks first.
-        missing: Titles of the edition's scores that have no column.
-        is_official: The score that ranks is the edition's own, by the edition's own encoder.
-        encoder: Of BERTScore, None without it.
-        separator: Between the cells, in words.
-        quoted: Double quotes enclose cells.
-        header: The first line must be a header; None where it may be.
-        example: The first lines of a run.
-        signatures: Everything that can move a score.
-        arguments: Options that repeat the scoring elsewhere, for a shell.
-        scores: Those of the starting kit by title, None for one that was not computed here; empty before.
-    """
-
-    name: str
-    title: str
-    images: int
-    split: str | None
-    columns: tuple[str, ...]
-    missing: tuple[str, ...]
-    is_official: bool
-    encoder: str | None
-    separator: str
-    quoted: bool
-    header: bool | None
-    example: str
-    signatures: tuple[str, ...]
-    arguments: str
-    scores: Mapping[str, float | None]
+def example_run(task: CompetitionTask) -> str:
+    """Return a run with the same answer for every image, in the dialect of the edition."""
+    dialect = task.dialect
+    rows = [(image_id, _ANSWERS[task.name]) for image_id in task.truth.table.image_ids]
+    lines = rows if dialect.header == "none" else [_HEADERS[task.name], *rows]
+    if dialect.quoted:  # such a dialect is separated by commas
+        return csv_text(lines[0], lines[1:])
+    delimiter = "|" if dialect.delimiter == "auto" else dialect.delimiter
+    return "".join(f"{delimiter.join(line)}\n" for line in lines)
 
 
-def pages(tasks: Sequence[CompetitionTask], options: BundleOptions, *, wheel: str) -> dict[str, bytes]:
-    """Return the pages of the competition and the README of the starting kit, by name in the archive.
+def example_metadata(task: CompetitionTask) -> str:
+    """Return a submission.json for participants to fill in."""
+    split = {"split": task.truth.split} if task.truth.split else {}
+    metadata: dict[str, object] = {
+        "schema_version": 1,
+        "team": "your-team",
+        "run": "your-run",
+        "task": task.name,
+        "edition": task.settings.edition.name,
+        **split,
+        "method": "How the run was made, in a few sentences.",
+        "external_data": [],
+        "contact": "you@example.org",
+    }
+    return json.dumps(metadata, indent=2) + "\n"
+
+
+def competition_files(
+    tasks: Sequence[CompetitionTask], *, docker_image: str, time_limit: int, wheel: str
+) -> dict[str, str]:
+    """Return competition.yaml, the pages, and the README of the starting kit, by name in the archive.
 
     Args:
-        tasks: Of the competition.
-        options: What it is like.
-        wheel: Name of the wheel in the starting kit.
+        tasks: The tasks of the competition.
+        docker_image: Image in which the scoring programs run.
+        time_limit: Seconds that a submission may take.
+        wheel: File name of the wheel in the starting kit.
     """
-    texts = [_task_text(task, {}) for task in tasks]
-    written = {f"pages/{name}": _filled(name, texts, options, wheel) for name in PAGES.values()}
-    return written | {f"{STARTING_KIT}/README.md": _filled("starting_kit.md", texts, options, wheel)}
+    return {
+        "competition.yaml": _text(
+            "competition.yaml",
+            tasks,
+            docker_image=docker_image,
+            time_limit=time_limit,
+            columns=[key for task in tasks for key in task.columns],
+        ),
+        **{f"pages/{name}.md": _text(f"{name}.md", tasks) for name in _PAGES},
+        "starting_kit/README.md": _text("starting_kit.md", tasks, wheel=wheel),
+    }
 
 
-def readme(
+def organisers_readme(
     tasks: Sequence[CompetitionTask],
-    options: BundleOptions,
-    scores: Mapping[str, Mapping[str, float | None]],
-) -> bytes:
-    """Return what the organisers have to do, with the scores of the starting kit by task and column."""
-    return _filled("readme.md", [_task_text(task, scores[task.name]) for task in tasks], options)
+    scores: Mapping[Task, Mapping[str, float | None]],
+    image: str | None,
+) -> str:
+    """Return what the organisers have to do.
+
+    Args:
+        tasks: The tasks of the competition.
+        scores: Scores of the starting kit by task and column; None for one that was not computed here.
+        image: Docker image that the organisers made; None where the scoring programs install wheels.
+    """
+    return _text("readme.md", tasks, scores=scores, image=image)
 
 
-def _task_text(task: CompetitionTask, scores: Mapping[str, float | None]) -> TaskText:
-    edition = task.settings.edition
-    dialect = dialect_of(edition, task.name)
-    official = (METRICS[name].outputs[0] for name in available(edition, task.name))
-    return TaskText(
-        name=task.name,
-        title=task.title,
-        images=task.images,
-        split=task.truth.split,
-        columns=tuple(title_of(name) for name in task.columns),
-        missing=tuple(title_of(name) for name in official if name not in task.columns),
-        is_official=task.ranks_officially,
-        encoder=task.settings.encoder if task.has_model else None,
-        separator=_SEPARATORS[dialect.delimiter],
-        quoted=dialect.quoted,
-        header={"none": False, "id_first": True}.get(dialect.header),
-        example="".join(
-            example_run(task, _EXAMPLE_LINES).splitlines(keepends=True)[:_EXAMPLE_LINES]
-        ).rstrip(),
-        signatures=tuple(step.signature for step in plan(task.settings, task.truth)),
-        arguments=shlex.join(task.arguments),
-        scores={title_of(name): score for name, score in scores.items()},
-    )
+def _text(template: str, tasks: Sequence[CompetitionTask], **values: object) -> str:
+    """Return a text, which holds words of ours and of the organisers, none of a participant."""
+    title = f"ROCOv2: {' and '.join(task.title for task in tasks)}"
+    edition = tasks[0].settings.edition
+    return _templates().get_template(template).render(tasks=tasks, title=title, edition=edition, **values)
 
 
-def _filled(template: str, tasks: Sequence[TaskText], options: BundleOptions, wheel: str = "") -> bytes:
-    """Return a text in Markdown, which holds words of ours and of the organisers, none of a participant."""
-    environment = Environment(
+@cache
+def _templates() -> Environment:
+    templates = Environment(
         loader=PackageLoader("rocov2_eval.codabench", "templates"),
-        autoescape=False,  # noqa: S701  Markdown, not HTML
+        autoescape=False,  # noqa: S701  Markdown and YAML, not HTML
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    written = environment.get_template(template).render(
-        tasks=tasks,
-        options=options,
-        edition=EDITIONS[options.edition],
-        submission_rule=submission_rule(tasks),
-        answers=ANSWERS,
-        wheel=wheel,
+    templates.filters.update(
+        score_title=title_of,
+        example=lambda task: "\n".join(example_run(task).splitlines()[:_EXAMPLE_LINES]),
+    )
+    templates.globals.update(
+        answers=_ANSWERS,
+        separators=_SEPARATORS,
         version=__version__,
     )
-    return written.encode()
+    return templates

@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rocov2_eval import __version__
-from rocov2_eval.codabench.archive import zipped
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.archives import zip_bytes
 
 DISTRIBUTION = "rocov2-eval"
 # The versions that score here are known to run on the Python that runs here.
@@ -62,7 +62,7 @@ def own_wheel() -> tuple[str, bytes]:
     content[f"{about}/entry_points.txt"] = f"[console_scripts]\n{entries}".encode()
     record = "".join(f"{name},{_digest(data)},{len(data)}\n" for name, data in sorted(content.items()))
     content[f"{about}/RECORD"] = f"{record}{about}/RECORD,,\n".encode()
-    return f"{stem}-py3-none-any.whl", zipped(content)
+    return f"{stem}-py3-none-any.whl", zip_bytes(content)
 
 
 def pins() -> dict[str, str]:

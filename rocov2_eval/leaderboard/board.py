@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,9 +35,9 @@ class BoardOptions:
 
     Attributes:
         settings: How runs are scored; `metrics` counts for the tasks that have them, `by` is set here.
-        split: That of the truth, None where submissions or the truth tell.
-        tasks: To rank.
-        rank_by: Output to rank by, None for the primary score of the edition.
+        split: Split of the truth; None where submissions or the truth tell.
+        tasks: Tasks to rank.
+        rank_by: Output to rank by; None for the primary score of the edition.
         pairs: How runs are tested against each other.
     """
 
@@ -53,13 +53,13 @@ class Leaderboard:
     """The rankings of a folder of submissions.
 
     Attributes:
-        edition: Whose rules.
-        boards: One a task that has a scored run.
-        rejections: Every submission that was not scored, by name.
-        truths: By task.
-        submissions: Every one that could be read, by `team/run`.
-        scored: How many runs were scored this time.
-        known: How many had been before.
+        edition: The edition by whose rules all runs were scored.
+        boards: One ranking for each task that has a scored run.
+        rejections: Every submission that was not scored, ordered by name.
+        truths: The truth of each task.
+        submissions: Every submission that could be read, by `team/run`.
+        scored: Number of runs that were scored this time.
+        known: Number of runs whose scores the store had already.
     """
 
     edition: Edition
@@ -77,13 +77,14 @@ def edition_of(submissions: Sequence[Submission]) -> Edition:
     Raises:
         UsageFault: They name several, or there is none.
     """
-    named = Counter(submission.metadata["edition"] for submission in submissions)
-    if len(named) == 1:
-        return EDITIONS[next(iter(named))]
-    if not named:
+    names = [submission.metadata["edition"] for submission in submissions]
+    if not names:
         raise UsageFault("no submission names an edition: name one with --edition")
-    held = ", ".join(f"{name} ({count})" for name, count in named.most_common())
-    raise UsageFault(f"the submissions are for several editions, {held}: name one with --edition")
+    if len(set(names)) > 1:
+        raise UsageFault(
+            f"the submissions are for several editions, {_tally(names)}: name one with --edition"
+        )
+    return EDITIONS[names[0]]
 
 
 def make_leaderboard(
@@ -99,47 +100,49 @@ def make_leaderboard(
     """Score what is new and rank everything.
 
     Args:
-        submissions: Of all tasks and editions.
-        rejections: What could not even be read.
+        submissions: Submissions of all tasks and editions.
+        rejections: Submissions that could not even be read.
         place: Where the truth lies.
         store: Known scores; what is new is added.
         options: What to make.
         opener: Opens the model of a metric that has one; each is opened once.
-        progress: Called with the runs done so far and in all.
+        progress: Called with the number of runs that are done and that of all.
 
     Raises:
         UsageFault: The options do not fit the truth or the submissions.
         MissingResource: The truth or a model is missing.
         RejectedInput: The truth is broken.
     """
-    fitting, refused = _of_edition(submissions, options)
-    if submissions and not fitting:  # an option is wrong, and must not empty a site
-        raise UsageFault(_nothing_fits(submissions, options))
-    truths = {task: _truth(task, found, place, options) for task, found in _by_task(fitting).items()}
+    runs, others = _of_edition(submissions, options)
+    if submissions and not runs:  # an option is wrong, and must not empty a site
+        kinds = [f"{item.metadata['task']} of {item.metadata['edition']}" for item in submissions]
+        kind = f"{' or '.join(options.tasks)} of {options.settings.edition.name}"
+        raise UsageFault(f"no submission is for {kind}; found {_tally(kinds)}")
+    truths = {task: _truth(task, some, place, options) for task, some in _by_task(runs).items()}
     entries: dict[Task, list[Entry]] = {task: [] for task in truths}
+    rejected = [*rejections, *others]
     scored = 0
-    with ExitStack() as held:
-        kept_open = _kept_open(opener, held)
-        judges = {task: _judge(truth, store, options, kept_open) for task, truth in truths.items()}
-        for done, submission in enumerate(fitting):
-            progress(done, len(fitting))
-            task: Task = submission.metadata["task"]
-            outcome, is_new = judges[task].outcome(submission)
+    with ExitStack() as models:
+        shared = _shared(opener, models)
+        judges = {task: _judge(truth, store, options, shared) for task, truth in truths.items()}
+        for done, run in enumerate(runs):
+            progress(done, len(runs))
+            task: Task = run.metadata["task"]
+            outcome, is_new = judges[task].outcome(run)
             scored += is_new
             if isinstance(outcome, Report):
-                entries[task].append(_entry(submission, outcome))
+                entries[task].append(Entry(team=run.team, run=run.run, metadata=run.metadata, report=outcome))
             else:
-                refused.append(Rejection(team=submission.team, run=submission.run, findings=outcome))
-        progress(len(fitting), len(fitting))
-    boards = [_ranked(entries[task], options, task) for task in truths if entries[task]]
+                rejected.append(Rejection(team=run.team, run=run.run, findings=outcome))
+        progress(len(runs), len(runs))
     return Leaderboard(
         edition=options.settings.edition,
-        boards=tuple(boards),
-        rejections=tuple(sorted([*rejections, *refused], key=lambda item: (item.team, item.run))),
+        boards=tuple(_board(some, options, task) for task, some in entries.items() if some),
+        rejections=tuple(sorted(rejected, key=lambda item: (item.team, item.run))),
         truths=truths,
-        submissions={f"{submission.team}/{submission.run}": submission for submission in fitting},
+        submissions={f"{run.team}/{run.run}": run for run in runs},
         scored=scored,
-        known=len(fitting) - scored,
+        known=len(runs) - scored,
     )
 
 
@@ -190,48 +193,38 @@ def _of_edition(
     submissions: Sequence[Submission], options: BoardOptions
 ) -> tuple[list[Submission], list[Rejection]]:
     """Return the submissions of the board's tasks that are for its edition, and a rejection of each other."""
-    fitting, refused = [], []
     edition = options.settings.edition.name
-    for submission in submissions:
-        if submission.metadata["task"] not in options.tasks:
-            continue
-        said = submission.metadata["edition"]
-        if said == edition:
-            fitting.append(submission)
-            continue
-        place = f"{submission.team}/{submission.run}/{METADATA}"
-        message = f"it is for {said}, the board ranks {edition}"
-        refused.append(
-            Rejection(
-                team=submission.team, run=submission.run, findings=(finding("R606", place, None, message),)
-            )
-        )
-    return fitting, refused
+    of_tasks = [item for item in submissions if item.metadata["task"] in options.tasks]
+    others = []
+    for item in of_tasks:
+        if item.metadata["edition"] != edition:
+            place = f"{item.team}/{item.run}/{METADATA}"
+            message = f"it is for {item.metadata['edition']}, the board ranks {edition}"
+            fault = finding("R606", place, None, message)
+            others.append(Rejection(team=item.team, run=item.run, findings=(fault,)))
+    return [item for item in of_tasks if item.metadata["edition"] == edition], others
 
 
-def _nothing_fits(submissions: Sequence[Submission], options: BoardOptions) -> str:
-    held = Counter(f"{item.metadata['task']} of {item.metadata['edition']}" for item in submissions)
-    wanted = f"{' or '.join(options.tasks)} of {options.settings.edition.name}"
-    found = ", ".join(f"{name} ({count})" for name, count in held.most_common())
-    return f"no submission is for {wanted}; found {found}"
+def _tally(names: Iterable[str]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in Counter(names).most_common())
 
 
 def _by_task(submissions: Sequence[Submission]) -> dict[Task, list[Submission]]:
-    found = {task: [item for item in submissions if item.metadata["task"] == task] for task in TASKS}
-    return {task: items for task, items in found.items() if items}
+    groups = {task: [item for item in submissions if item.metadata["task"] == task] for task in TASKS}
+    return {task: items for task, items in groups.items() if items}
 
 
 def _truth(task: Task, submissions: Sequence[Submission], place: Place, options: BoardOptions) -> Truth:
     """Read the truth of a task once for all runs, with whatever breakdowns need."""
-    said = {submission.metadata.get("split") for submission in submissions}
-    split = options.split or (said.pop() if len(said) == 1 else None)
+    splits = {submission.metadata.get("split") for submission in submissions}
+    split = options.split or (splits.pop() if len(splits) == 1 else None)
     return read_truth(place, task, options.settings.edition, split=split, facets=True)
 
 
 def _settings(options: BoardOptions, truth: Truth) -> Settings:
     """Return how the runs of a task are scored: with every breakdown that its truth allows."""
-    wanted = tuple(name for name in options.settings.metrics if _needs(name) in (truth.task, None))
-    return replace(options.settings, metrics=wanted, by=facets_of(truth))
+    metrics = tuple(name for name in options.settings.metrics if _needs(name) in (truth.task, None))
+    return replace(options.settings, metrics=metrics, by=facets_of(truth))
 
 
 def _needs(name: str) -> Task | None:
@@ -242,14 +235,10 @@ def _needs(name: str) -> Task | None:
         return None
 
 
-def _ranked(entries: Sequence[Entry], options: BoardOptions, task: Task) -> Board:
-    """Rank the runs of a task, with trials enough for their number."""
-    return rank(entries, enough_trials(options.pairs, len(entries)), _rank_by(options, task))
-
-
-def _rank_by(options: BoardOptions, task: Task) -> str | None:
-    """Return the output to rank a task by, where the one asked for belongs to it."""
-    return options.rank_by if options.rank_by and _needs(options.rank_by) in (task, None) else None
+def _board(entries: Sequence[Entry], options: BoardOptions, task: Task) -> Board:
+    """Rank the runs of a task: by the output asked for where the task has it, with trials enough."""
+    has_output = options.rank_by and _needs(options.rank_by) in (task, None)
+    return rank(entries, enough_trials(options.pairs, len(entries)), options.rank_by if has_output else None)
 
 
 def _signature(settings: Settings, truth: Truth) -> str:
@@ -267,17 +256,13 @@ def _signature(settings: Settings, truth: Truth) -> str:
     return "\n".join(lines)
 
 
-def _entry(submission: Submission, report: Report) -> Entry:
-    return Entry(team=submission.team, run=submission.run, metadata=submission.metadata, report=report)
-
-
-def _kept_open(opener: Opener, held: ExitStack) -> Opener:
+def _shared(opener: Opener, models: ExitStack) -> Opener:
     """Return an opener that loads each model once and leaves it open until the stack is left."""
-    opened: dict[Options, Any] = {}
+    loaded: dict[Options, Any] = {}
 
     def open_once(metric: Metric, options: Options) -> AbstractContextManager[Any]:
-        if options not in opened:
-            opened[options] = held.enter_context(opener(metric, options))
-        return nullcontext(opened[options])
+        if options not in loaded:
+            loaded[options] = models.enter_context(opener(metric, options))
+        return nullcontext(loaded[options])
 
     return open_once

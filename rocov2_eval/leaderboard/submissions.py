@@ -31,10 +31,11 @@ class Submission:
     """A submission whose metadata was read and whose run was not yet.
 
     Attributes:
-        team, run: Names of its folders, fit for any file name.
-        metadata: Its submission.json, checked against the schema.
-        folder: Where it lies.
-        file_name: Name of the run's file in it.
+        team: Name of the team's folder, fit for any file name.
+        run: Name of the run's folder, fit for any file name.
+        metadata: The submission.json, checked against the schema.
+        folder: Folder of the run.
+        file_name: Name of the run's file in that folder.
     """
 
     team: str
@@ -80,8 +81,8 @@ def load_run(submission: Submission, *, split: str | None) -> Source:
     """Read the run of a submission.
 
     Args:
-        submission: Whose run.
-        split: That of the board, None where it is unknown.
+        submission: The submission whose run to read.
+        split: Split that the board ranks; None where it is unknown.
 
     Raises:
         RejectedInput: The file cannot be read, or is not what its metadata says.
@@ -91,9 +92,9 @@ def load_run(submission: Submission, *, split: str | None) -> Source:
     if task is not None and task != submission.metadata["task"]:
         message = f"the file holds {task}, {METADATA} says {submission.metadata['task']}"
         raise _rejected("R605", submission.place, message)
-    said = submission.metadata.get("split")
-    if None not in (said, split) and said != split:
-        raise _rejected("R605", submission.place, f"{METADATA} says split {said}, the board ranks {split}")
+    named = submission.metadata.get("split")
+    if None not in (named, split) and named != split:
+        raise _rejected("R605", submission.place, f"{METADATA} says split {named}, the board ranks {split}")
     return source
 
 
@@ -104,18 +105,18 @@ def _loose_files(root: Path) -> list[str]:
 
 
 def _misplaced(name: str) -> Rejection:
-    found = finding("R602", name, None, "a file where the folder of a team is expected")
-    return Rejection(team=name, run="", findings=(found,))
+    fault = finding("R602", name, None, "a file where the folder of a team is expected")
+    return Rejection(team=name, run="", findings=(fault,))
 
 
 def _entries(folder: Path, place: str = "") -> Iterator[os.DirEntry[str]]:
     """Yield what a folder holds, by name; plain files and hidden entries are nobody's submission."""
     try:
         with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda item: item.name)
+            ordered = sorted(entries, key=lambda item: item.name)
     except OSError as error:
         raise _rejected("R001", place or str(folder), error.strerror or str(error)) from None
-    for entry in found:
+    for entry in ordered:
         if not entry.name.startswith(".") and not entry.is_file(follow_symlinks=False):
             yield entry
 
@@ -149,19 +150,20 @@ def _require_folder(entry: os.DirEntry[str], place: str) -> None:
 def _submission(team: str, run: str, folder: Path) -> Submission:
     place = f"{team}/{run}"
     _check_names(team, run, place)
-    found = []
     files = _kinds(folder, place)
-    for name, is_plain in files.items():
-        if not is_plain:
-            found.append(finding("R604", f"{place}/{name}", None, "a symbolic link, folder or device"))
+    faults = [
+        finding("R604", f"{place}/{name}", None, "a symbolic link, folder or device")
+        for name, is_plain in files.items()
+        if not is_plain
+    ]
     runs = [name for name in RUN_FILES if name in files]
     if METADATA not in files:
-        found.append(finding("R602", place, None, f"no {METADATA}"))
+        faults.append(finding("R602", place, None, f"no {METADATA}"))
     if len(runs) != 1:
-        held = " and ".join(runs) or "neither"
-        found.append(finding("R602", place, None, f"expected run.csv or run.zip, found {held}"))
-    if found:
-        raise RejectedInput(found[0].message, found)
+        names = " and ".join(runs) or "neither"
+        faults.append(finding("R602", place, None, f"expected run.csv or run.zip, found {names}"))
+    if faults:
+        raise RejectedInput(faults[0].message, faults)
     metadata = _metadata(folder / METADATA, f"{place}/{METADATA}", team, run)
     return Submission(team=team, run=run, metadata=metadata, folder=folder, file_name=runs[0])
 
@@ -170,10 +172,10 @@ def _kinds(folder: Path, place: str) -> dict[str, bool]:
     """Return which of a submission's files are there, and whether each is a plain file."""
     try:
         with os.scandir(folder) as entries:
-            held = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
+            kinds = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
     except OSError as error:
         raise _rejected("R001", place, error.strerror or str(error)) from None
-    return {name: held[name] for name in (METADATA, *RUN_FILES) if name in held}
+    return {name: kinds[name] for name in (METADATA, *RUN_FILES) if name in kinds}
 
 
 def _check_names(team: str, run: str, place: str) -> None:
@@ -188,13 +190,12 @@ def _metadata(path: Path, place: str, team: str, run: str) -> Mapping[str, Any]:
     if path.stat().st_size > _MOST_METADATA_BYTES:
         raise _rejected("R601", place, f"more than {_MOST_METADATA_BYTES:,} bytes")
     document = parse_json(place, load(path, shown=place).text)
-    found = check_document(place, document, "submission")
-    if is_rejected(found):
-        raise RejectedInput(f"{place} does not follow its schema", found)
+    faults = check_document(place, document, "submission")
+    if is_rejected(faults):
+        raise RejectedInput(f"{place} does not follow its schema", faults)
     assert isinstance(document, dict)
-    said = document["team"], document["run"]
-    if said != (team, run):
-        message = f"it names {said[0]}/{said[1]}, its folders are {team}/{run}"
+    if (document["team"], document["run"]) != (team, run):
+        message = f"it names {document['team']}/{document['run']}, its folders are {team}/{run}"
         raise _rejected("R603", place, message)
     return document
 

@@ -38,22 +38,27 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def read_rows(path: Path, header: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(
+    path: Path, header: Sequence[str] = (), delimiter: str = ","
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a file, by column, with the line on which each ends.
 
     Args:
         path: The file.
         header: Columns that it must have; further ones are allowed.
+        delimiter: What stands between cells.
 
     Raises:
         RejectedInput: It cannot be read, a column is missing, or a row is not as wide as the header.
     """
-    yield from rows_of(read_text(path), str(path), header)
+    yield from rows_of(read_text(path), str(path), header, delimiter)
 
 
-def rows_of(text: str, path: str, header: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, str]]]:
+def rows_of(
+    text: str, path: str, header: Sequence[str] = (), delimiter: str = ","
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of the text of a file, as `read_rows` does; `path` names it in messages."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK), newline=""))
+    reader = csv.DictReader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK), newline=""), delimiter=delimiter)
     try:
         names = reader.fieldnames or ()
         lacking = [name for name in header if name not in names]
@@ -64,7 +69,7 @@ def rows_of(text: str, path: str, header: Sequence[str] = ()) -> Iterator[tuple[
                 raise RejectedInput(f"{path}:{reader.line_num}: expected {len(names)} cells as in the header")
             yield reader.line_num, row
     except csv.Error as error:
-        raise RejectedInput(f"{path}:{reader.line_num}: {error}") from None
+        raise RejectedInput(f"{path}:{reader.reader.line_num}: {error}") from None
 
 
 def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -76,6 +81,11 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return buffer.getvalue()
 
 
+def formula_safe(text: str) -> str:
+    """Return text that a spreadsheet shows instead of running it: with an apostrophe before a formula."""
+    return f"'{text}" if is_formula(text) else text
+
+
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a CSV file in the ROCOv2 dialect, all of it or nothing."""
     write_text(path, csv_text(header, rows))
@@ -84,8 +94,3 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) 
 def is_formula(cell: str) -> bool:
     """Tell whether a spreadsheet would take a cell for a formula, so that it could run what it says."""
     return cell.startswith(_FORMULA_STARTS) or cell.lstrip().startswith(_FORMULA_STARTS)
-
-
-def formula_safe(cell: str) -> str:
-    """Return a cell that a spreadsheet shows: an apostrophe stands before one that it would run."""
-    return f"'{cell}" if is_formula(cell) else cell

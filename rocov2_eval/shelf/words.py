@@ -17,6 +17,11 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def n_words(text: str) -> int:
+    """Return how many parts between blanks have a letter or a digit."""
+    return sum(any(map(str.isalnum, part)) for part in text.split())
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown word: the word that was meant, else the known ones."""
     known = list(known)

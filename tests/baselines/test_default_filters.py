@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -10,8 +11,8 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from dataset_builder.filters.model_contract import MODELS, Task, find_model
-from dataset_builder.filters.vision import open_classifier
+from dataset_builder.stages.image_classifier import MODELS, find_model, open_classifier
+from rocov2_eval.shelf.onnx_contract import Task
 
 pytestmark = pytest.mark.slow  # networks are trained
 
@@ -62,7 +63,8 @@ def test_the_compound_model_tells_made_figures_from_single_ones(shared: Path) ->
     image = pytest.importorskip("PIL.Image")
     import io
 
-    from baselines.compounds import made_figures
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+    from compounds import made_figures
 
     singles = [
         image.open(io.BytesIO(content)).convert("RGB") for content in pictures(shared, source="hannover")

@@ -1,7 +1,8 @@
-"""A site in a folder, made by the real scorer, and a browser that may open files and nothing else."""
+"""A site in a folder, made by the real command, and a browser that may open files and nothing else."""
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,23 +13,11 @@ from typing import Any
 import pytest
 import pytest_socket
 
-from rocov2_eval.editions import EDITIONS
-from rocov2_eval.findings import finding
-from rocov2_eval.formats import Table, load
-from rocov2_eval.pages import index_page, run_page
-from rocov2_eval.ranking import Board, Entry, Rejection, rank
-from rocov2_eval.records import Task
-from rocov2_eval.resampling import Bootstrap
-from rocov2_eval.scoring import evaluate
-from rocov2_eval.settings import Settings
-from rocov2_eval.significance import PairOptions
-from rocov2_eval.truth import Place, Truth, find_truth, sample_folder
-from rocov2_eval.validation import read_run
-from rocov2_eval.worst_images import worst_images
+from rocov2_eval.cli import invoke
+from rocov2_eval.errors import ExitCode
+from rocov2_eval.truth import sample_folder
 
 HOSTILE = '"><script>window.hacked=1</script><img src=x onerror=window.hacked=2>\u202eevil\x07'
-_FEW = Bootstrap(resamples=200)
-_SIGHTS = {"concepts": ("modality", "region", "direction", "concepts"), "captions": ("modality",)}
 _MANUAL = (
     "C0040405",
     "C1306645;C0817096;C1999039",
@@ -107,24 +96,29 @@ def large_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sample_site(folder: Path, *, private: bool) -> Path:
     """Write a site with two boards over the sample, one hostile team and one rejected submission."""
     sample = sample_folder()
-    boards, worst = [], {}
     for task in ("concepts", "captions"):
         lines = (sample / f"test_{task}.csv").read_text(encoding="utf-8").splitlines()
-        entries = []
-        for i, name in enumerate(("alpha", "beta", "gamma")):
+        for i, team in enumerate(("alpha", "beta", "gamma")):
             rows = [lines[0], *(_worsened(line, task, n, i) for n, line in enumerate(lines[1:]))]
-            text = "".join(f"{row}\n" for row in rows)
-            entry, run, truth = score(folder / "in" / f"{name}.csv", text, sample, task, team=name, run=task)
-            entries.append(entry)
-            if private:
-                output = next(iter(entry.report.metrics))
-                worst[task, name] = worst_images(entry.report, run, truth, output, count=4)
-        boards.append(rank(entries, PairOptions(trials=500, bootstrap=_FEW), _rank_by(task)))
-    write_site(folder, boards, [_rejection()], private=private, worst=worst)
-    return folder
+            submit(folder / "in", team, task, rows, task=task)
+    twice = [lines[0], lines[1], f"{lines[2]} <b>lung</b>{HOSTILE[:40]}", lines[1]]
+    submit(folder / "in", HOSTILE.replace("/", "\u2215"), "run-1", twice, task="captions")
+    submit(folder / "in", "delta", "run-1", twice, task="captions")
+    words = [
+        "--metric",
+        "concept_f1",
+        "--metric",
+        "concept_f1_manual",
+        "--metric",
+        "rouge",
+        "--rank-by",
+        "rouge1",
+    ]
+    publish(folder, sample, *words, *(["--private", "--images", str(sample)] if private else []))
+    return folder / "site"
 
 
-def synthetic_site(folder: Path, *, runs: int, images: int, private: bool = False) -> Path:
+def synthetic_site(folder: Path, *, runs: int, images: int) -> Path:
     """Write a site of one board with many runs of graded quality."""
     chance = random.Random(1)
     manual = [chance.choices(_MANUAL, (30, 30, 15, 15, 8, 1, 3))[0] for _ in range(images)]
@@ -132,82 +126,49 @@ def synthetic_site(folder: Path, *, runs: int, images: int, private: bool = Fals
     truth = [
         list(dict.fromkeys([*filter(None, m.split(";")), *e])) for m, e in zip(manual, extra, strict=True)
     ]
-    place = folder / "truth"
-    place.mkdir(parents=True)
-    for name, cells in (("concepts", map(";".join, truth)), ("concepts_manual", manual)):
-        rows = "".join(f"image_{i:04},{cell}\n" for i, cell in enumerate(cells))
-        (place / f"test_{name}.csv").write_text(f"ID,CUIs\n{rows}", encoding="utf-8")
-    entries = []
+    (folder / "truth").mkdir(parents=True)
+    for name, cells in (("concepts", list(map(";".join, truth))), ("concepts_manual", manual)):
+        (folder / f"truth/test_{name}.csv").write_text("\n".join(_rows(cells)), encoding="utf-8")
     for i in range(runs):
         quality = 0.92 - 0.5 * (i / runs) ** 1.3
-        cells = (";".join(_guess(chance, concepts, quality)) for concepts in truth)
-        text = "ID,CUIs\n" + "".join(f"image_{n:04},{cell}\n" for n, cell in enumerate(cells))
         team = f"team-{i % 17:02}" if i % 9 else "a-team-with-a-rather-long-name-as-they-come"
-        path = folder / "in" / f"run{i}.csv"
-        entries.append(score(path, text, place, "concepts", team=team, run=f"run-{i:02}")[0])
-    board = rank(entries, PairOptions(trials=30_000, bootstrap=_FEW))
-    write_site(folder, [board], [_rejection()], private=private)
-    return folder
+        rows = _rows([";".join(_guess(chance, concepts, quality)) for concepts in truth])
+        submit(folder / "in", team, f"run-{i:02}", rows)
+    publish(folder, folder / "truth")
+    return folder / "site"
 
 
-def score(
-    path: Path, text: str, place: Path, task: Task, *, team: str, run: str = "run-1"
-) -> tuple[Entry, Table, Truth]:
-    """Score a run's text as the entry of a team."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    source = load(path)
-    edition = EDITIONS["rocov2"]
-    table = read_run(source, edition, task)
-    truth = find_truth(table, task, edition, [Place(path=place, origin="test")], facets=True)
-    metrics = ("rouge",) if task == "captions" else ()
-    settings = Settings(edition=edition, metrics=metrics, by=_SIGHTS[task], bootstrap=_FEW)
-    report = evaluate(table, truth, settings, _no_model)
+def submit(root: Path, team: str, run: str, rows: Sequence[str], task: str = "concepts") -> None:
+    """Write a submission whose metadata try to be more than text."""
+    folder = root / team / run
+    folder.mkdir(parents=True)
+    (folder / "run.csv").write_text("\n".join(rows), encoding="utf-8")
     metadata = {
+        "schema_version": 1,
+        "team": team,
+        "run": run,
+        "task": task,
+        "edition": "rocov2",
         "method": f"Nearest neighbours.\n{HOSTILE}",
         "external_data": ["PubMed", HOSTILE],
         "contact": "someone@example.org",
         "paper": "https://example.org/paper?a=1&b=2",
-        "code": "javascript:window.hacked=3",
+        "code": f"http://example.org/{HOSTILE}",
     }
-    return Entry(team=team, run=run, metadata=metadata, report=report), table, truth
+    (folder / "submission.json").write_text(json.dumps(metadata), encoding="utf-8")
 
 
-def write_site(
-    folder: Path,
-    boards: Sequence[Board],
-    rejections: Sequence[Rejection],
-    *,
-    private: bool,
-    worst: Mapping[tuple[str, str], Any] | None = None,
-) -> None:
-    """Write the front page and a page for each run, with the pictures of the sample beside them."""
-    shutil.copytree(sample_folder() / "test", folder / "images", dirs_exist_ok=True)
-    front = index_page(boards, rejections, title="ROCOv2 leaderboard", private=private)
-    (folder / "index.html").write_text(front, encoding="utf-8")
-    for board in boards:
-        for standing in board.standings:
-            entry = standing.entry
-            page = run_page(
-                entry.report,
-                title=entry.name,
-                private=private,
-                board=board,
-                standing=standing,
-                worst=(worst or {}).get((board.task, entry.team), ()),
-                picture=lambda image_id: f"../../images/{image_id}.jpg",
-                home="../../index.html",
-            )
-            path = folder / "runs" / entry.team / f"{entry.run}.html"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(page, encoding="utf-8")
+def publish(folder: Path, truth: Path, *words: str) -> None:
+    """Make the site of the submissions in a folder by the command that organisers use."""
+    site = ["--truth", truth, "--split", "test", "--out", folder / "site", "--title", "ROCOv2 leaderboard"]
+    assert invoke([str(word) for word in ("leaderboard", folder / "in", *site, *words)]) == ExitCode.OK
 
 
-def _rank_by(task: Task) -> str | None:
-    return "rouge1" if task == "captions" else None
+def _rows(cells: Sequence[str]) -> list[str]:
+    return ["ID,CUIs", *(f"image_{i:04},{cell}" for i, cell in enumerate(cells))]
 
 
-def _worsened(line: str, task: Task, n: int, step: int) -> str:
+def _worsened(line: str, task: str, n: int, step: int) -> str:
     """Return a row with something lost in every second or third image, markup and all."""
     image_id, _, cell = line.partition(",")
     if step == 0 or n % (4 - step):
@@ -220,20 +181,3 @@ def _worsened(line: str, task: Task, n: int, step: int) -> str:
 def _guess(chance: random.Random, concepts: Sequence[str], quality: float) -> list[str]:
     kept = [cui for cui in concepts if chance.random() < quality]
     return kept if chance.random() < quality else [*kept, "C0999999"]
-
-
-def _rejection() -> Rejection:
-    path = "/srv/secret/submissions/delta/run.csv"
-    return Rejection(
-        team=HOSTILE,
-        run="run-1",
-        findings=(
-            finding("R103", path, 7, f"'{HOSTILE}' stands on line 3 already"),
-            finding("R111", path, 9, "HTML in '<b>lung</b>'"),
-            finding("R502", "/srv/secret/truth.csv", None, "3 images have no concept"),
-        ),
-    )
-
-
-def _no_model(*_: object) -> Any:
-    raise AssertionError("this test has no model")

@@ -137,7 +137,7 @@ def test_pictures_of_the_worst_images_are_seen_by_organisers_alone(
 ) -> None:
     page, _ = visit(small_site[True] / "runs/beta/captions.html")
     widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
-    assert (len(widths), all(width > 0 for width in widths)) == (4, True)
+    assert (len(widths), all(width > 0 for width in widths)) == (12, True)
     page, _ = visit(small_site[False] / "runs/beta/captions.html")
     assert page.evaluate("document.images.length") == 0
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_builder.audit.population import AuditedImage, Concept
-from dataset_builder.audit.questions import CONCEPT, MOST_MISSED, NO, YES, missed_facet
-from dataset_builder.audit.sampling import Item
 from dataset_builder.study.annotations import Annotation
+from dataset_builder.study.audit_sample import AuditedImage, Item, Key
+from dataset_builder.study.audit_tasks import CONCEPT, MOST_MISSED, NO, YES, missed_facet
 
 CT, XRAY = "C0040405", "C1306645"
-TYPES = ("T023", "T047", "T037", "T074")
+TUIS = ("T023", "T047", "T037", "T074")
 PRECISION: Mapping[str, float] = {"T023": 0.95, "T047": 0.8, "T037": 0.6, "T074": 0.9}
 MISSED: Mapping[str, float] = {"T023": 0.3, "T047": 0.2, "T037": 0.05, "T074": 0.1}  # an image, at least one
 
@@ -24,32 +23,33 @@ class Truth:
 
     Attributes:
         right: Whether each automatic concept is shown, by image and CUI.
-        missed: Concepts that are shown and missing, by image and type.
-        types: Type by CUI.
+        missed: Number of concepts that are shown and missing, by image and type.
+        types: Semantic type by CUI.
     """
 
     right: Mapping[tuple[str, str], bool]
     missed: Mapping[tuple[str, str], int]
     types: Mapping[str, str]
 
-    def precision(self, *types: str) -> float:
-        """Return the true precision of some types."""
-        return float(np.mean([right for (_, cui), right in self.right.items() if self.types[cui] in types]))
+    def false_positives(self, *tuis: str) -> float:
+        """Return the true false positive rate of some types."""
+        return float(
+            np.mean([not right for (_, cui), right in self.right.items() if self.types[cui] in tuis])
+        )
 
-    def false_negatives(self, *types: str) -> float:
+    def false_negatives(self, *tuis: str) -> float:
         """Return the true false negative rate of some types."""
-        missed = sum(number for (_, tui), number in self.missed.items() if tui in types)
-        right = sum(right for (_, cui), right in self.right.items() if self.types[cui] in types)
+        missed = sum(number for (_, tui), number in self.missed.items() if tui in tuis)
+        right = sum(right for (_, cui), right in self.right.items() if self.types[cui] in tuis)
         return missed / (missed + right)
 
 
-def population(n_images: int = 600, seed: int = 1) -> tuple[list[AuditedImage], dict[str, Concept]]:
+def population(n_images: int = 600, seed: int = 1) -> tuple[list[AuditedImage], dict[str, str]]:
     """Return images with up to five automatic concepts of four types, the types of unlike frequency."""
     generator = np.random.default_rng(seed)
-    cuis = [f"C{number:07d}" for number in range(40)]
-    types = ("T023", "T047", "T037", "T074")
-    concepts = {cui: Concept(cui=cui, type=types[i % 4], name=f"name {cui}") for i, cui in enumerate(cuis)}
+    types = {f"C{number:07d}": TUIS[number % 4] for number in range(40)}
     weights = np.array([(1.0, 0.3, 0.1, 0.03)[i % 4] / (1 + i // 4) for i in range(40)])
+    cuis = list(types)
     images = [
         AuditedImage(
             image_id=f"image_{number:05d}",
@@ -63,13 +63,13 @@ def population(n_images: int = 600, seed: int = 1) -> tuple[list[AuditedImage], 
         )
         for number in range(n_images)
     ]
-    return images, concepts
+    return images, types
 
 
-def truth_of(images: list[AuditedImage], concepts: Mapping[str, Concept], seed: int = 2) -> Truth:
+def truth_of(images: Iterable[AuditedImage], types: Mapping[str, str], seed: int = 2) -> Truth:
     """Return a truth with the rates above, as nearly as chance has it."""
     generator = np.random.default_rng(seed)
-    types = {cui: concept.type for cui, concept in concepts.items()}
+    images = list(images)
     return Truth(
         right={
             (image.image_id, cui): bool(generator.random() < PRECISION[types[cui]])
@@ -79,46 +79,44 @@ def truth_of(images: list[AuditedImage], concepts: Mapping[str, Concept], seed: 
         missed={
             (image.image_id, tui): int(generator.random() < MISSED[tui]) * int(generator.integers(1, 3))
             for image in images
-            for tui in TYPES
+            for tui in TUIS
         },
         types=types,
     )
 
 
 def answers(
-    items: list[Item],
+    key: Key,
     truth: Truth,
     rater: str = "rater-1",
     *,
+    items: Iterable[Item] | None = None,
     error: float = 0.0,
     yes: float = 0.0,
-    seed: int = 0,
 ) -> list[Annotation]:
     """Return what a rater answers.
 
     Args:
-        items: In any order.
-        truth: What they show.
+        key: What was drawn.
+        truth: What the images show.
         rater: Who answers.
+        items: The items that the rater answers; None for all.
         error: Chance of the opposite of what is shown.
         yes: Chance of yes whatever is shown.
-        seed: Of the chances.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     given = []
-    for item in items:
+    for item in key.items if items is None else items:
         if item.kind == "missed":
+            numbers = {
+                missed_facet(tui).name: min(truth.missed[item.image, tui], MOST_MISSED) for tui in key.asked
+            }
             given += [
-                Annotation(
-                    image=item.item,
-                    facet=missed_facet(tui).name,
-                    cui=str(min(truth.missed[item.image, tui], MOST_MISSED)),
-                    rater=rater,
-                )
-                for tui in item.types
+                Annotation(image=item.item, facet=facet, cui=str(number), rater=rater)
+                for facet, number in numbers.items()
             ]
-        elif item.kind in ("automatic", "decoy"):
-            shown = truth.right.get((item.image, item.cui), False) != (generator.random() < error)
-            verdict = YES if shown or generator.random() < yes else NO
-            given.append(Annotation(image=item.item, facet=CONCEPT.name, cui=verdict, rater=rater))
+            continue
+        shown = truth.right.get((item.image, item.cui), False) != (generator.random() < error)
+        verdict = YES if shown or generator.random() < yes else NO
+        given.append(Annotation(image=item.item, facet=CONCEPT.name, cui=verdict, rater=rater))
     return given

@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from dataset_builder.record_lines import to_lines
-from dataset_builder.records import Drop
+from dataset_builder.records import Drop, StageCount
 from dataset_builder.running import account
-from dataset_builder.running.account import Account, Tally
-from dataset_builder.stages import STAGES
+from dataset_builder.running.account import Account
 from dataset_builder.stages.stage import Product, Result
 from dataset_builder.store import FolderStore
 
+COUNT = StageCount(stage="a", title="", unit="figures", taken=4, kept=2, dropped=(("r", 2),))
 DROPS = [Drop(stage="a", key=str(i), reason="r") for i in range(4)]
 
 
@@ -24,7 +25,7 @@ def done(store: FolderStore, *, products: tuple[Product, ...] = ()) -> Account:
         "a",
         "0",
         fingerprint="f",
-        tallies=(Tally(unit="figures", taken=4, kept=2, dropped=(("r", 2),)),),
+        counts=(COUNT,),
         result=Result(kept=DROPS[:2], drops=DROPS[2:], products=products),
     )
 
@@ -80,8 +81,8 @@ def test_the_digest_of_content_tells_a_repeated_record() -> None:
 
 def test_counts_of_shards_add_up_with_the_most_frequent_reason_first(tmp_path: Path) -> None:
     first = done(FolderStore(tmp_path))
-    second = replace(first, tallies=(Tally(unit="figures", taken=5, kept=1, dropped=(("q", 4),)),))
+    second = replace(first, counts=(structs.replace(COUNT, taken=5, kept=1, dropped=(("q", 4),)),))
 
-    (count,) = account.stage_counts(STAGES[0], [first, second])
+    (count,) = account.joined_counts([first, second])
 
     assert (count.taken, count.kept, count.dropped) == (9, 3, (("q", 4), ("r", 2)))

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dataset_builder.audit.licence_reporters import REPORTERS, licences_document
-from dataset_builder.audit.licences import Group, Loss, forbids_commerce, licence_report
-from dataset_builder.audit.licensed_images import Beside, read_licensed
+from dataset_builder.study.licences import forbids_commerce, licences_document, read_images
 from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.rendering.render import render
+from rocov2_eval.shelf.csv_files import read_rows
 
-CT, XRAY, PET = "C0040405", "C1306645", "C0032743"
+CT, PET = "C0040405", "C0032743"
 
 
 @pytest.fixture
@@ -44,17 +44,24 @@ def folder(write: Callable[..., Path]) -> Path:
     ).parent
 
 
+def data_of(folder: Path, articles: Path | None = None, *, floor: int = 10) -> dict[str, Any]:
+    return dict(licences_document("made", read_images(folder, articles), floor=floor).data)
+
+
+def totals(groups: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
+    return [(group["name"], group["all"], group["lost"]) for group in groups]
+
+
 @pytest.mark.parametrize(
     ("licence", "expected"),
     [
         ("CC BY", False),
         ("CC BY-NC", True),
         ("CC BY-NC-SA", True),
-        ("CC BY-NC-ND", True),
         ("CC BY-ND", False),
         ("NO-CC CODE", False),
         ("CC0", False),
-        ("not told", False),
+        ("not known", False),
     ],
 )
 def test_a_licence_with_nc_forbids_commerce(licence: str, expected: bool) -> None:  # noqa: FBT001
@@ -62,141 +69,73 @@ def test_a_licence_with_nc_forbids_commerce(licence: str, expected: bool) -> Non
 
 
 def test_a_folder_is_tabled_by_split_modality_and_year(folder: Path) -> None:
-    report = licence_report(read_licensed(folder))
-    assert report.licences == {"CC BY": 2, "CC BY-NC": 2}
-    assert report.tables == {
-        "split": (
-            Group(name="train", cc_by=2, cc_by_nc=0, other=0, without_nc=2),
-            Group(name="test", cc_by=0, cc_by_nc=2, other=0, without_nc=0),
-        ),
-        "modality": (
-            Group(name="CT", cc_by=2, cc_by_nc=0, other=0, without_nc=2),
-            Group(name="PET", cc_by=0, cc_by_nc=2, other=0, without_nc=0),
-        ),
-        "year": (
-            Group(name="2019", cc_by=2, cc_by_nc=0, other=0, without_nc=2),
-            Group(name="2020", cc_by=0, cc_by_nc=1, other=0, without_nc=0),
-            Group(name="not told", cc_by=0, cc_by_nc=1, other=0, without_nc=0),
-        ),
-    }
+    data = data_of(folder)
+    assert data["licences"] == {"CC BY": 2, "CC BY-NC": 2}
+    assert totals(data["by"]["split"]) == [("train", 2, 0), ("test", 2, 2)]
+    assert totals(data["by"]["modality"]) == [("CT", 2, 0), ("PET", 2, 2)]
+    assert totals(data["by"]["year"]) == [("2019", 2, 0), ("2020", 1, 1), ("not known", 1, 1)]
+    train = data["by"]["split"][0]
+    assert (train["cc_by"], train["cc_by_nc"], train["other"]) == (2, 0, 0)
 
 
 def test_what_would_be_lost_is_counted(folder: Path) -> None:
-    report = licence_report(read_licensed(folder), floor=3)
-    assert report.images == Loss(before=4, after=2)
-    assert report.articles == Loss(before=3, after=1)
-    assert report.concepts == Loss(before=1, after=0)
-    assert [(each.cui, each.before, each.after) for each in report.fallen] == [("C0000001", 3, 2)]
-    assert report.gone == {"modality": ("PET",), "split": ("test",)}
+    lost = data_of(folder, floor=3)["without_nc"]
+    assert lost["images"] == {"before": 4, "after": 2, "lost": 2}
+    assert lost["articles"] == {"before": 3, "after": 1, "lost": 2}
+    assert lost["concepts"] == {"before": 1, "after": 0, "lost": 1}
+    assert lost["fallen_concepts"] == {"C0000001": {"before": 3, "after": 2, "lost": 1}}
 
 
 def test_attribution_csv_has_the_last_word_about_a_licence(folder: Path, write: Callable[..., Path]) -> None:
     write("data/attribution.csv", "ID,PMCID,Licence", "a,PMC1,CC0")
-    assert licence_report(read_licensed(folder)).licences == {"CC BY-NC": 2, "CC BY": 1, "CC0": 1}
+    assert data_of(folder)["licences"] == {"CC BY-NC": 2, "CC BY": 1, "CC0": 1}
 
 
-def test_held_out_images_without_a_licence_are_counted_as_not_told(
-    folder: Path, write: Callable[..., Path]
-) -> None:
+def test_held_out_images_without_a_licence_are_counted(folder: Path, write: Callable[..., Path]) -> None:
     write("data/valid_images.csv", "ID", "e")
-    assert licence_report(read_licensed(folder)).licences["not told"] == 1
+    assert data_of(folder)["licences"]["not known"] == 1
 
 
-def test_a_table_of_articles_brings_the_journal(folder: Path, write: Callable[..., Path]) -> None:
+def test_a_table_of_articles_brings_journal_and_year(folder: Path, write: Callable[..., Path]) -> None:
     ids = write(
         "PMC-ids.csv", "Journal Title,ISSN,Year,PMCID", "Made Radiol,1,2019,PMC1", "Other J,2,2021,PMC3"
     )
-    report = licence_report(read_licensed(folder, beside=Beside(articles=(ids,))))
-    assert [(group.name, group.total) for group in report.tables["journal"]] == [
-        ("Made Radiol", 2),
-        ("Other J", 1),
-        ("not told", 1),
-    ]
-    assert [(group.name, group.total) for group in report.tables["year"]] == [
-        ("2019", 2),
-        ("2020", 1),
-        ("2021", 1),
-    ]
+    by = data_of(folder, ids)["by"]
+    assert totals(by["journal"]) == [("Made Radiol", 2, 0), ("Other J", 1, 1), ("not known", 1, 1)]
+    assert totals(by["year"]) == [("2019", 2, 0), ("2020", 1, 1), ("2021", 1, 1)]
 
 
-def test_what_is_not_told_comes_with_what_would_tell_it(folder: Path) -> None:
-    assert licence_report(read_licensed(folder)).absent == {
-        "journal": "a column journal, or a table of articles with one (--articles)"
-    }
-
-
-def test_the_figures_of_roco_are_those_counted_by_hand(shared: Path) -> None:
-    report = licence_report(read_licensed(shared / "data/roco/figures.csv"))
-    assert report.images.before == 22_477
-    assert (report.licences["CC BY"], report.licences["CC BY-NC"]) == (9627, 3347)
-    splits = report.tables["split"]
-    assert [(group.name, group.total) for group in splits] == [
-        ("train", 4895),
-        ("test", 8791),
-        ("validation", 8791),
-    ]
-    assert sum(group.cc_by for group in splits) == 9627
-
-
-def test_rocov2_would_lose_a_quarter_of_these_figures_without_nc(shared: Path) -> None:
-    where = [("licence", "CC BY"), ("licence", "CC BY-NC")]
-    report = licence_report(read_licensed(shared / "data/roco/figures.csv", where))
-    assert report.images == Loss(before=9627 + 3347, after=9627)
+def test_the_figures_of_roco_are_those_counted_by_hand(shared: Path, write: Callable[..., Path]) -> None:
+    rows = [row for _, row in read_rows(shared / "data/roco/figures.csv")]
+    lines = [f"{number},,{row['licence']}" for number, row in enumerate(rows)]
+    data = data_of(write("data/attribution.csv", "ID,PMCID,Licence", *lines).parent)
+    assert data["without_nc"]["images"]["before"] == 22_477
+    assert (data["licences"]["CC BY"], data["licences"]["CC BY-NC"]) == (9627, 3347)
 
 
 @pytest.mark.parametrize(
-    ("lines", "error", "message"),
+    ("name", "lines", "error", "message"),
     [
-        (["id,split", "a,train"], UsageFault, "no column of licences among id, split"),
-        (["id,licence", "a,CC BY", "a,CC BY"], RejectedInput, r"table.csv:3: a stands twice"),
-        (["id,licence", ",CC BY"], RejectedInput, "table.csv:2: a row without an id"),
-        (["id,licence", "a,CC BY,b"], RejectedInput, "table.csv:2: expected 2 cells"),
-        (["id,licence"], UsageFault, "no image is left"),
-        ([], UsageFault, "no image is left"),
+        ("train_concepts.csv", ["ID,CUIs", "a,"], UsageFault, r"neither attribution\.csv nor license_inf"),
+        ("attribution.csv", ["ID,PMCID,Licence"], RejectedInput, "no image in its tables"),
+        ("attribution.csv", ["ID,PMCID", "a,PMC1"], RejectedInput, r"attribution\.csv:1: no column Licence"),
+        (
+            "attribution.csv",
+            ["ID,PMCID,Licence", "a"],
+            RejectedInput,
+            r"attribution\.csv:2: expected 3 cells",
+        ),
     ],
 )
-def test_broken_tables_are_refused(
-    write: Callable[..., Path], lines: list[str], error: type[Exception], message: str
+def test_broken_folders_are_refused(
+    write: Callable[..., Path], name: str, lines: list[str], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        read_licensed(write("table.csv", *lines))
-
-
-def test_a_condition_on_a_column_that_is_not_there_is_refused(write: Callable[..., Path]) -> None:
-    with pytest.raises(UsageFault, match="--where kind: no such column among id, licence"):
-        read_licensed(write("table.csv", "id,licence", "a,CC BY"), [("kind", "x")])
-
-
-def test_a_folder_without_licences_is_refused(write: Callable[..., Path]) -> None:
-    path = write("data/train_concepts.csv", "ID,CUIs", f"a,{CT}")
-    with pytest.raises(UsageFault, match=r"neither attribution\.csv nor license_information\.csv"):
-        read_licensed(path.parent)
-
-
-def test_concepts_of_a_part_of_the_images_are_said_to_be_of_a_part(
-    write: Callable[..., Path],
-) -> None:
-    table = write("table.csv", "id,licence", "a,CC BY", "b,CC BY-NC")
-    concepts = write("concepts.csv", "ID,CUIs", f"a,{XRAY}")
-    report = licence_report(read_licensed(table, beside=Beside(concepts=(concepts,))), floor=1)
-    assert "concepts are told of 1 images alone" in REPORTERS["text"](report, 5)
-
-
-def test_json_has_every_group_and_loss(folder: Path) -> None:
-    document = licences_document(licence_report(read_licensed(folder)))
-    assert json.loads(REPORTERS["json"](licence_report(read_licensed(folder)), 0)) == document
-    assert document["without_nc"]["images"] == {"before": 4, "after": 2, "lost": 2}
-    assert document["by"]["split"][1] == {
-        "name": "test",
-        "cc_by": 0,
-        "cc_by_nc": 2,
-        "other": 0,
-        "without_nc": 0,
-    }
+        read_images(write(f"data/{name}", *lines).parent)
 
 
 @pytest.mark.parametrize("style", ["text", "markdown"])
-def test_reports_tell_tables_and_losses(folder: Path, style: str) -> None:
-    text = REPORTERS[style](licence_report(read_licensed(folder)), 5)
-    for expected in ("CC BY", "2 (100 %)", "images: 2 of 4 lost (50.0 %)", "modalities left without", "PET"):
+def test_reports_have_tables_losses_and_what_is_not_known(folder: Path, style: str) -> None:
+    text = render(licences_document("made", read_images(folder), floor=3), style)
+    for expected in ("made: 4 images", "50.0 %", "no image is left of modality PET", "journal not known"):
         assert expected in text

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -21,7 +19,7 @@ from dataset_builder.concepts.caption_shards import (
     read_captions,
     workers_for,
 )
-from dataset_builder.concepts.everyday_names import everyday_names
+from dataset_builder.concepts.concept_names import everyday_names
 from dataset_builder.concepts.extraction import ExtractionOptions
 from dataset_builder.concepts.model_pack import build_pack
 from rocov2_eval.concept_extraction import Mention
@@ -71,26 +69,20 @@ def captions(tmp_path: Path) -> Path:
 
 def test_each_image_has_a_row_of_concepts(captions: Path, opened: Path) -> None:
     found = extract_files([captions], opened, OPTIONS)
-    assert found.concepts == "a,C0040405;C0817096\nb,\nc,C1306645\n"
+    assert found.concepts == (("a", "C0040405;C0817096"), ("b", ""), ("c", "C1306645"))
 
 
 def test_mentions_have_places_and_reasons(captions: Path, opened: Path) -> None:
     found = extract_files([captions], opened, ExtractionOptions(blacklist=("C0817096",)))
-    rows = [
-        dict(zip(MENTION_COLUMNS, cells, strict=True)) for cells in csv.reader(io.StringIO(found.mentions))
-    ]
+    rows = [dict(zip(MENTION_COLUMNS, cells, strict=True)) for cells in found.mentions]
     assert [(row["ID"], row["start"], row["text"], row["removed"]) for row in rows] == [
-        ("a", "0", "CT", ""),
-        ("a", "23", "CT", ""),
-        ("a", "10", "chest", "blacklist"),
-        ("a", "17", "chest", "blacklist"),
-        ("c", "0", "Plain X-ray", ""),
-        ("c", "6", "X-ray", "nested"),
+        ("a", 0, "CT", ""),
+        ("a", 23, "CT", ""),
+        ("a", 10, "chest", "blacklist"),
+        ("a", 17, "chest", "blacklist"),
+        ("c", 0, "Plain X-ray", ""),
+        ("c", 6, "X-ray", "nested"),
     ]
-
-
-def test_the_pack_is_named(captions: Path, opened: Path) -> None:
-    assert extract_files([captions], opened, OPTIONS).identity == "everyday@0"
 
 
 def test_shards_add_up_and_progress_is_told(
@@ -98,9 +90,9 @@ def test_shards_add_up_and_progress_is_told(
 ) -> None:
     whole = extract_files([captions], opened, OPTIONS)
     monkeypatch.setattr(caption_shards, "SHARD", 2)
-    told = []
-    assert extract_files([captions], opened, OPTIONS, progress=lambda *at: told.append(at)) == whole
-    assert told == [(2, 3), (3, 3)]
+    steps = []
+    assert extract_files([captions], opened, OPTIONS, progress=lambda *at: steps.append(at)) == whole
+    assert steps == [(2, 3), (3, 3)]
 
 
 @pytest.mark.slow
@@ -110,7 +102,7 @@ def test_two_workers_find_what_one_finds(tmp_path: Path) -> None:
     path = tmp_path / "many.csv"
     rows = "".join(f"i{i},CT of the {('chest', 'pelvis', 'skull')[i % 3]} {i}\n" for i in range(2500))
     path.write_text(f"ID,Caption\n{rows}", encoding="utf-8")
-    assert extract_files([path], pack, OPTIONS, jobs=2) == extract_files([path], pack, OPTIONS)
+    assert extract_files([path], pack, OPTIONS, workers=2) == extract_files([path], pack, OPTIONS)
 
 
 @pytest.mark.slow
@@ -118,7 +110,7 @@ def test_a_fault_in_a_worker_is_told_like_one_here(tmp_path: Path) -> None:
     path = tmp_path / "many.csv"
     path.write_text("ID,Caption\n" + "".join(f"i{i},CT\n" for i in range(1001)), encoding="utf-8")
     with pytest.raises(MissingResource, match="model pack"):
-        extract_files([path], tmp_path / "none.zip", OPTIONS, jobs=2)
+        extract_files([path], tmp_path / "none.zip", OPTIONS, workers=2)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +129,7 @@ def test_few_captions_are_read_in_this_process(
     monkeypatch.setattr(caption_shards, "SHARD", 2)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     # The pack that is opened is there in this process alone: another one would not find it.
-    assert extract_files([captions], opened, OPTIONS, jobs=None).identity == "everyday@0"
+    assert extract_files([captions], opened, OPTIONS, workers=None).identity == "everyday@0"
 
 
 def test_a_dataset_folder_has_its_captions_by_split(tmp_path: Path) -> None:

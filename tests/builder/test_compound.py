@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,21 +11,24 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from dataset_builder.filters import compound
-from dataset_builder.filters.caption_panels import CERTAIN, POSSIBLE, panels_named
-from dataset_builder.filters.compound import COMPOUND, CompoundOptions, prior, select
-from dataset_builder.filters.overrides import BY_HAND
-from dataset_builder.filters.picture_panels import GUTTER, SEAM, panels_seen
-from dataset_builder.records import Drop, Figure, Graphic
-from rocov2_eval.errors import MissingResource, UsageFault
+from dataset_builder.records import Drop, Figure
+from dataset_builder.stages import compound
+from dataset_builder.stages.caption_panels import CERTAIN, POSSIBLE, panels_named
+from dataset_builder.stages.compound import COMPOUND, CompoundOptions, prior, select
+from dataset_builder.stages.overrides import BY_HAND
+from dataset_builder.stages.picture_panels import GUTTER, SEAM, panels_seen
+from rocov2_eval.errors import MissingResource
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.pictures import UNREADABLE, PixelArray
+
+sys.path.insert(0, str(Path(__file__).parent))
+from made_figures import made_figure
 
 DEFAULT = CompoundOptions()
 
 
 def figure(caption: str = "", name: str = "a.jpg", n_graphics: int = 1) -> Figure:
-    return Figure(pmcid="PMC7", number=1, graphic=Graphic(name=name), caption=caption, n_graphics=n_graphics)
+    return made_figure(name=name, caption=caption, n_graphics=n_graphics)
 
 
 def panel(seed: int, height: int = 160, width: int = 160) -> PixelArray:
@@ -126,7 +130,7 @@ def test_a_caption_that_names_panels_is_told(caption: str) -> None:
 def test_a_caption_that_may_name_panels_is_not_enough_alone(caption: str) -> None:
     assert panels_named(caption).weight == POSSIBLE
     kept, _ = select([figure(caption)], always(panel(1)), DEFAULT)
-    assert [one.compound_score for one in kept] == [POSSIBLE]
+    assert [one.scores.compound for one in kept] == [POSSIBLE]
 
 
 @pytest.mark.parametrize(
@@ -240,7 +244,7 @@ def test_a_compound_figure_is_dropped_with_score_and_detail() -> None:
 def test_a_single_picture_is_kept_with_its_score() -> None:
     kept, drops = select([figure("Chest radiograph.")], always(panel(1)), DEFAULT)
     assert drops == []
-    assert [one.compound_score for one in kept] == [0.0]
+    assert [one.scores.compound for one in kept] == [0.0]
 
 
 def test_a_picture_of_a_figure_with_several_is_compound_by_default() -> None:
@@ -262,7 +266,7 @@ def test_overrides_win_and_say_so(tmp_path: Path) -> None:
     path.write_text("PMCID,file,decision\nPMC7,a,keep\nPMC7,b,drop\n")
     figures = [figure("(A) CT. (B) MRI.", "a"), figure("Chest radiograph.", "b")]
     kept, drops = select(figures, always(panel(1)), CompoundOptions(overrides=path))
-    assert [(one.key, one.compound_score) for one in kept] == [("PMC7/a", 0.8)]
+    assert [(one.key, one.scores.compound) for one in kept] == [("PMC7/a", 0.8)]
     assert [(drop.key, drop.reason, drop.detail) for drop in drops] == [("PMC7/b", COMPOUND, BY_HAND)]
 
 
@@ -302,7 +306,7 @@ def test_a_model_alone_decides_by_its_own_threshold(
     figures = [figure("(A) CT. (B) MRI.", n_graphics=2)]
     kept, drops = select(figures, always(panel(1)), CompoundOptions(method="model"))
     assert is_kept == bool(kept)
-    assert [score] == [one.compound_score for one in kept] + [drop.score for drop in drops]
+    assert [score] == [one.scores.compound for one in kept] + [drop.score for drop in drops]
 
 
 @pytest.mark.parametrize(
@@ -319,29 +323,15 @@ def test_with_both_the_surer_one_decides(
 ) -> None:
     modelled(score)
     kept, drops = select([figure(caption)], always(panel(1)), CompoundOptions(method="both"))
-    found = [one.compound_score for one in kept] + [drop.score for drop in drops]
+    found = [one.scores.compound for one in kept] + [drop.score for drop in drops]
     assert [joined] == found
     assert (joined < 0.5) == bool(kept)
 
 
 @pytest.mark.parametrize("method", ["model", "both"])
 def test_a_method_with_a_model_refuses_without_one(
-    method: compound.Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataset_builder.filters.model_contract.MODELS", tmp_path)
+    monkeypatch.setattr("dataset_builder.stages.image_classifier.MODELS", tmp_path)
     with pytest.raises(MissingResource, match="the compound filter has no model"):
         select([figure()], always(panel(1)), CompoundOptions(method=method))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"method": "guess"}, "method: 'guess', expected one of 'priors', 'model', 'both', 'off'"),
-        ({"model": Path("a.onnx")}, "model: named, but method is 'priors'"),
-        ({"threshold": 1.2}, r"threshold: 1.2, expected 0 to 1"),
-        ({"threads": 0}, "threads: 0, expected at least 1"),
-    ],
-)
-def test_options_that_cannot_be_are_refused_by_name(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageFault, match=message):
-        CompoundOptions(**options)

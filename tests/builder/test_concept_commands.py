@@ -50,19 +50,19 @@ def test_concepts_are_written_and_the_filter_is_reported(
     assert out.read_text(encoding="utf-8") == "ID,CUIs\na,C0817096;C0032227;C0040405\nb,\n"
     answer = capsys.readouterr().out
     assert "2 captions, 1 (50.0%) with a concept" in answer
-    assert "T184 Sign or Symptom: chest pain 1" in answer
+    assert "T184 Sign or Symptom  chest pain 1" in answer
 
 
 def test_options_reach_the_extraction_and_the_files(
     run: Run, pack: Path, captions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, mentions = tmp_path / "concepts.csv", tmp_path / "mentions.csv"
-    words = ("--types", "all", "--negated", "drop", "--without", "C0040405", "--jobs", 1, "-q")
+    words = ("--types", "all", "--without", "C0040405", "--workers", 1, "-q")
     words += ("--mentions", mentions, "--format", "json")
     assert run("extract", captions, "--model", pack, "--out", out, *words) == 0
-    assert out.read_text(encoding="utf-8") == "ID,CUIs\na,C0008031\nb,\n"
-    assert ",pleural effusions,C0032227,pleural effusion,T047,1.0000,negated" in mentions.read_text("utf-8")
-    assert json.loads(capsys.readouterr().out)["removed"]["negated"] == 1
+    assert out.read_text(encoding="utf-8") == "ID,CUIs\na,C0008031;C0032227\nb,\n"
+    assert ",CT,C0040405,X-Ray Computed Tomography,T060,1.0000,blacklist" in mentions.read_text("utf-8")
+    assert json.loads(capsys.readouterr().out)["removed"]["blacklist"] == 1
 
 
 def test_a_type_that_no_concept_of_the_pack_has_is_told(
@@ -80,7 +80,7 @@ def test_a_model_tells_the_concepts_that_are_left_without_a_name(
     table, out = tmp_path / "names.csv", tmp_path / "pack.zip"
     rows = "".join(f"C{number:07},retina,P\n" for number in range(9, 0, -1))
     table.write_text(f"cui,name,name_status\n{rows}", encoding="utf-8")
-    assert run("model", table, "--no-everyday", "--no-plurals", "--out", out) == 0
+    assert run("model", table, "--no-everyday", "--out", out) == 0
     told = capsys.readouterr().out
     assert "8  concepts left without a name" in told
     assert "C0000002: retina went to C0000001\n" in told
@@ -95,8 +95,8 @@ def test_a_model_of_other_types_leaves_concepts_out(
     table = tmp_path / "names.csv"
     table.write_text("cui,name,tui\nC0000001,liver,T023\nC0000002,belief,T078\n", encoding="utf-8")
     out = tmp_path / "pack.zip"
-    assert run("model", table, "--types", "ANAT", "--no-everyday", "--no-plurals", "--out", out) == 0
-    assert ": 1 concepts, 1 names" in capsys.readouterr().out
+    assert run("model", table, "--types", "ANAT", "--no-everyday", "--out", out) == 0
+    assert ": 1 concepts, 2 names" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -119,6 +119,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (("model", "--umls", ".", "--out", "p.zip"), 3, "no MRCONSO.RRF"),
         (("model", "y.csv", "--out", "p.zip"), 1, "'LIVER' is no CUI"),
         (("model", "x.csv", "--out", "x.csv/p.zip"), 2, "cannot be written"),
+        (("extract", "c.csv", "--out", "o.csv"), 2, "--model is missing"),
         (("extract", "c.csv", "--model", "x.csv", "--out", "o.csv"), 1, "neither a folder nor a zip"),
         (("extract", "c.csv", "--model", ".", "--out", "o.csv"), 1, "expected a model pack of MedCAT 2"),
     ],

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builder.concepts.concept_names import ConceptName, Nameless, name_key, read_concept_table, ready
-from dataset_builder.concepts.everyday_names import everyday_names, with_everyday_names
+from dataset_builder.concepts.concept_names import (
+    ConceptName,
+    Nameless,
+    everyday_names,
+    name_key,
+    read_concept_table,
+    ready,
+    with_everyday_names,
+)
 from rocov2_eval.editions import DIRECTION_CUIS, MODALITY_CUIS, REGION_CUIS
 from rocov2_eval.errors import RejectedInput
 
@@ -68,7 +75,7 @@ def test_the_open_ontologies_can_be_read(shared: Path) -> None:
 @pytest.mark.slow
 def test_the_older_of_two_concepts_of_the_open_ontologies_keeps_the_name(shared: Path) -> None:
     rows = list(read_concept_table(shared / "data" / "concepts" / "cui_names_open_ontologies.csv"))
-    readied = ready(with_everyday_names(rows), lowest_wins=True)
+    readied = ready(with_everyday_names(rows))
     assert {one.name: one.cui for one in readied.names if one.name in ("retina", "lymphoma")} == {
         "retina": "C0035298",
         "lymphoma": "C0024299",
@@ -96,22 +103,12 @@ def test_a_name_goes_to_the_concept_that_prefers_it() -> None:
     assert readied.yielded == 1
 
 
-def test_a_name_that_two_concepts_prefer_stays_with_both() -> None:
-    readied = ready([row("C0000001", "cold", "P"), row("C0000002", "cold", "P"), row("C0000003", "cold")])
-    assert {one.cui for one in readied.names if one.name == "cold"} == {"C0000001", "C0000002", "C0000003"}
-
-
-def test_names_are_shared_where_nobody_wins() -> None:
-    readied = ready([row("C0000001", "arm", "P"), row("C0000002", "arm")], preferred_wins=False)
-    assert {one.cui for one in readied.names} == {"C0000001", "C0000002"}
-
-
 def owners(rows: list[ConceptName], name: str) -> set[str]:
-    return {one.cui for one in ready(rows, lowest_wins=True).names if one.name == name}
+    return {one.cui for one in ready(rows).names if one.name == name}
 
 
 @pytest.mark.parametrize("turn", [1, -1])
-def test_a_name_of_several_concepts_can_go_to_the_lowest_whatever_their_order(turn: int) -> None:
+def test_a_name_of_several_concepts_goes_to_the_lowest_whatever_their_order(turn: int) -> None:
     rows = [row("C0000001", "cold"), row("C0000001", "rhinitis", "P"), row("C0000002", "cold")]
     assert owners([*rows, row("C0000002", "chill", "P")][::turn], "cold") == {"C0000001"}
 
@@ -131,7 +128,7 @@ def test_a_concept_left_without_a_name_is_told_with_who_has_its_name(turn: int) 
         row("C0000004", "retina", "P"),
         row("C0000004", "net", "A"),
     ]
-    readied = ready(rows[::turn], lowest_wins=True)
+    readied = ready(rows[::turn])
     assert readied.nameless == (
         Nameless(cui="C0000002", name="retina", holder="C0000001"),
         Nameless(cui="C0000003", name="β-thalassaemia", holder=""),
@@ -140,7 +137,7 @@ def test_a_concept_left_without_a_name_is_told_with_who_has_its_name(turn: int) 
 
 def test_a_concept_that_lost_its_preferred_name_prefers_another() -> None:
     rows = [row("C0000001", "retina", "P"), row("C0000002", "retina", "P"), row("C0000002", "net")]
-    assert [(one.name, one.status) for one in ready(rows, lowest_wins=True).names] == [
+    assert [(one.name, one.status) for one in ready(rows).names] == [
         ("retina", "P"),
         ("net", "P"),
     ]
@@ -153,7 +150,7 @@ def test_of_several_concepts_the_lowest_that_prefers_the_name_goes_before() -> N
         row("C0000002", "cold", "P"),
         row("C0000003", "cold", "P"),
     ]
-    assert [one.cui for one in ready(rows, lowest_wins=True).names if one.name == "cold"] == ["C0000002"]
+    assert [one.cui for one in ready(rows).names if one.name == "cold"] == ["C0000002"]
 
 
 def test_every_name_has_all_types_of_its_concept() -> None:
@@ -165,11 +162,6 @@ def test_a_name_of_which_letters_would_be_lost_is_left_out() -> None:
     readied = ready([row("C0039730", "thalassaemia", "P"), row("C0000002", "β-thalassaemia")])
     assert [one.cui for one in readied.names] == ["C0039730"]
     assert readied.unseen == 1
-
-
-def test_acronyms_come_first_so_that_they_hide_no_word() -> None:
-    readied = ready([row("C0000001", "leg", "P"), row("C0000002", "LEG", "P")])
-    assert [one.name for one in readied.names] == ["LEG", "leg"]
 
 
 def test_every_curated_concept_has_its_preferred_and_everyday_names() -> None:

@@ -7,13 +7,12 @@ import pytest
 from dataset_builder.concepts.table import (
     NO_CONCEPT,
     ConceptOptions,
-    FigureConcepts,
     read_names,
     read_table,
     select,
 )
 from dataset_builder.figure_tables import FigureTable
-from dataset_builder.records import Figure, Graphic
+from dataset_builder.records import Figure, FigureConcepts, Graphic
 from rocov2_eval.errors import RejectedInput
 
 HEADER = "PMCID,file,concepts,concepts_manual\n"
@@ -34,7 +33,7 @@ def options(without: str) -> ConceptOptions:
 
 
 def test_a_row_gives_the_concepts_of_a_figure(tmp_path: Path) -> None:
-    path = write(tmp_path, HEADER + "PMC1,a.jpg,C0000003;C0000004,C0000001; C0000002\n")
+    path = write(tmp_path, HEADER + "PMC1,a.jpg,C0000003;C0000001;C0000004,C0000001; C0000002\n")
 
     wanted = FigureConcepts(manual=("C0000001", "C0000002"), automatic=("C0000003", "C0000004"))
     assert {"PMC1/a.jpg": wanted} == read_table(path).rows
@@ -68,11 +67,11 @@ def test_a_broken_table_of_names_is_told_with_its_line(tmp_path: Path, rows: str
 
 
 def test_manual_concepts_stand_before_automatic_ones_and_none_twice() -> None:
-    table = FigureTable(rows={"PMC1/a": FigureConcepts(manual=("C2", "C1"), automatic=("C3", "C2"))})
+    table = FigureTable(rows={"PMC1/a": FigureConcepts(manual=("C2", "C1"), automatic=("C3",))})
 
     (kept,), _ = select([figure("a")], table, options("drop"))
 
-    assert (kept.concepts, kept.manual_concepts) == (("C2", "C1", "C3"), ("C2", "C1"))
+    assert (kept.concepts.cuis, kept.concepts.manual) == (("C2", "C1", "C3"), ("C2", "C1"))
 
 
 def test_a_figure_without_concepts_is_dropped_with_the_reason() -> None:

@@ -65,10 +65,9 @@ def build(tmp_path: Path, pack: Path) -> Callable[..., int]:
     (tmp_path / "pack.zip").symlink_to(pack)
     (tmp_path / "manual.csv").write_text(MANUAL)
 
-    def make(options: str = 'manual = "manual.csv"\nmin_images = 1\n', command: str = "run") -> int:
+    def make(options: str = 'manual = "manual.csv"\nmin_images = 1\n', *words: str) -> int:
         (tmp_path / "build.toml").write_text(BUILD + options)
-        names = ["radiology"] if command == "stage" else []
-        return run([command, *names, str(tmp_path / "build.toml"), "--workers", "1", "--quiet"])
+        return run(["run", str(tmp_path / "build.toml"), "--workers", "1", "--quiet", *words])
 
     return make
 
@@ -101,11 +100,6 @@ def test_names_come_from_the_model_pack_and_from_rocov2(build: Callable[..., int
     assert (names[EFFUSION], names["C1999039"]) == ("Pleural effusion", "Anterior-Posterior")
 
 
-def test_a_negated_mention_goes_where_that_is_wanted(build: Callable[..., int], tmp_path: Path) -> None:
-    assert build('manual = "manual.csv"\nmin_images = 1\n[extraction]\nnegated = "drop"\n') == 0
-    assert concepts(tmp_path)["PMC2"] == [XRAY, "C1999039", CHEST]
-
-
 @pytest.mark.slow
 def test_concepts_of_few_images_go_and_manual_ones_stay(
     build: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -132,15 +126,17 @@ def test_mentions_of_a_finished_build_are_written(build: Callable[..., int], tmp
     assert build() == 0
     out = tmp_path / "mentions.csv"
 
-    assert run(["concepts", "mentions", str(tmp_path / "build.toml"), "--out", str(out)]) == 0
+    file, table = str(tmp_path / "build.toml"), str(tmp_path / "concepts.csv")
+    assert run(["concepts", "extract", file, "--out", table, "--mentions", str(out)]) == 0
     (found,) = [row for row in rows(out) if row["cui"] == LIVER]
     assert (found["text"], found["start"], found["types"]) == ("liver", "18", "T023")
+    assert run(["concepts", "extract", file, "--out", table, "--types", "all"]) == 2
 
 
 def test_figures_of_a_build_that_are_radiology_images_are_handed_to_raters(
     build: Callable[..., int], tmp_path: Path
 ) -> None:
-    assert build(command="stage") == 0
+    assert build("min_images = 1\n", "--until", "radiology") == 0
     out = tmp_path / "tasks"
 
     assert run(["curate", "export", str(tmp_path / "build.toml"), "--for", "csv", "--out", str(out)]) == 0

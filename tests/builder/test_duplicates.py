@@ -16,21 +16,20 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from scipy.fft import dctn
 
-from dataset_builder.duplicates import (
+from dataset_builder.fingerprints import clusters, examine, first_of_each, near_pairs
+from dataset_builder.records import Figure, ImageFacts
+from dataset_builder.stages.duplicates import (
     NEAR_DUPLICATE,
     SAME_BYTES,
     SAME_PIXELS,
-    UNREADABLE,
-    Fingerprint,
-    Unreadable,
-    clusters,
-    fingerprint,
-    first_of_each,
-    near_pairs,
+    DuplicateOptions,
     select,
 )
-from dataset_builder.records import Drop
 from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.shelf.pictures import Unreadable
+
+sys.path.insert(0, str(Path(__file__).parent))
+from made_figures import made_figure
 
 hashes_with_neighbours = st.lists(
     st.tuples(st.sampled_from([0, 0x0123456789ABCDEF, 2**64 - 1]), st.sets(st.integers(0, 63), max_size=9)),
@@ -56,9 +55,9 @@ def saved(image: Image.Image, style: str = "PNG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def found_in(content: bytes) -> Fingerprint:
-    found = fingerprint(content)
-    assert isinstance(found, Fingerprint)
+def found_in(content: bytes) -> ImageFacts:
+    found = examine(content)
+    assert isinstance(found, ImageFacts)
     return found
 
 
@@ -69,8 +68,13 @@ def distance(first: bytes, second: bytes) -> int:
     return (hashes[0] ^ hashes[1]).bit_count()
 
 
-def made(sha256: str, pixels: str, perceptual: int | None) -> Fingerprint:
-    return Fingerprint(sha256=sha256, pixels=pixels, perceptual=perceptual)
+def made(sha256: str, pixels: str, perceptual: int | None) -> ImageFacts:
+    return ImageFacts(sha256=sha256, pixels=pixels, perceptual=perceptual, width=9, height=9)
+
+
+def figures(*images: ImageFacts) -> list[Figure]:
+    """Return figures `PMC0/a`, `PMC1/b` and so on, each in an article of its own."""
+    return [made_figure(f"PMC{i}", "abcdefghijklmnopqrst"[i], image=image) for i, image in enumerate(images)]
 
 
 def brute_force(n: int, together: Callable[[int, int], bool]) -> list[int]:
@@ -145,47 +149,41 @@ def test_eighty_thousand_hashes_are_clustered_in_seconds() -> None:
 
 
 def test_the_first_of_each_cluster_is_kept_and_the_drops_say_why() -> None:
-    selection = select(
-        [
-            ("a", made("1", "p", 0b0)),
-            ("broken", Unreadable(detail="truncated")),
-            ("b", made("1", "p", 0b0)),
-            ("c", made("2", "p", 0b0)),
-            ("d", made("3", "q", 0b111)),
-            ("e", made("4", "r", 2**64 - 1)),
-        ],
-        distance=3,
-    )
-    assert selection.kept == ("a", "e")
-    assert selection.shown_by == {"b": "a", "c": "a", "d": "a"}
-    assert [(drop.key, drop.reason, drop.detail) for drop in selection.drops] == [
-        ("broken", UNREADABLE, "truncated"),
-        ("b", SAME_BYTES, "kept a: SHA-256 1"),
-        ("c", SAME_PIXELS, "kept a: SHA-256 of the pixels p"),
-        ("d", NEAR_DUPLICATE, "kept a: 3 of 64 bits differ"),
+    images = [
+        *(made("1", "p", 0b0), made("1", "p", 0b0), made("2", "p", 0b0)),
+        *(made("3", "q", 0b111), made("4", "r", 2**64 - 1)),
+    ]
+    kept, drops = select(figures(*images), DuplicateOptions(distance=3))
+    assert [(each.key, each.duplicate_articles) for each in kept] == [
+        ("PMC0/a", ("PMC1", "PMC2", "PMC3")),
+        ("PMC4/e", ()),
+    ]
+    assert [(drop.key, drop.reason, drop.detail) for drop in drops] == [
+        ("PMC1/b", SAME_BYTES, "kept PMC0/a: SHA-256 1"),
+        ("PMC2/c", SAME_PIXELS, "kept PMC0/a: SHA-256 of the pixels p"),
+        ("PMC3/d", NEAR_DUPLICATE, "kept PMC0/a: 3 of 64 bits differ"),
     ]
 
 
 def test_an_image_far_from_the_kept_one_says_by_what_it_hangs_together() -> None:
-    selection = select([("a", made("1", "p", 0)), ("b", made("2", "q", 1)), ("c", made("2", "r", None))])
-    assert [drop.detail for drop in selection.drops] == [
-        "kept a: 1 of 64 bits differ",
-        "kept a: by way of others between them",
+    images = (made("1", "p", 0), made("2", "q", 1), made("2", "r", None))
+    _, drops = select(figures(*images), DuplicateOptions())
+    assert [drop.detail for drop in drops] == [
+        "kept PMC0/a: 1 of 64 bits differ",
+        "kept PMC0/a: by way of others between them",
     ]
 
 
 def test_every_image_is_either_kept_or_dropped() -> None:
-    selection = select((f"i{i}", found_in(saved(picture(i % 7)))) for i in range(20))
-    assert selection.kept == tuple(f"i{i}" for i in range(7))
-    assert selection.shown_by == {f"i{i}": f"i{i % 7}" for i in range(7, 20)}
-    assert [drop.key for drop in selection.drops] == list(selection.shown_by)
+    kept, drops = select(figures(*(found_in(saved(picture(i % 7))) for i in range(20))), DuplicateOptions())
+    assert [each.pmcid for each in kept] == [f"PMC{i}" for i in range(7)]
+    assert [drop.key.partition("/")[0] for drop in drops] == [f"PMC{i}" for i in range(7, 20)]
 
 
 def test_images_too_flat_for_a_hash_are_told_apart_by_their_pixels() -> None:
-    flat = [saved(Image.new("L", (50, 50), level)) for level in (0, 0, 255)]
-    figures = [(str(i), found_in(content)) for i, content in enumerate(flat)]
-    assert [found.perceptual for _, found in figures] == [None, None, None]
-    assert select(figures).kept == ("0", "2")
+    flat = [found_in(saved(Image.new("L", (50, 50), level))) for level in (0, 0, 255)]
+    assert [found.perceptual for found in flat] == [None, None, None]
+    assert clusters(flat).tolist() == [0, 0, 2]
 
 
 def test_bytes_pixels_and_hashes_lead_to_one_cluster() -> None:
@@ -249,7 +247,7 @@ def test_the_hash_has_the_lowest_frequencies_above_their_median(seed: int) -> No
 @pytest.mark.parametrize("style", ["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"])
 def test_a_truncated_image_is_unreadable(style: str) -> None:
     content = saved(picture(), style)
-    assert isinstance(fingerprint(content[: len(content) // 2]), Unreadable)
+    assert isinstance(examine(content[: len(content) // 2]), Unreadable)
 
 
 @pytest.mark.parametrize("style", ["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"])
@@ -260,14 +258,14 @@ def test_a_damaged_image_never_stops_the_program(style: str) -> None:
         damaged = bytearray(content)
         for place in chance.integers(0, len(content), 4):
             damaged[place] = int(chance.integers(256))
-        assert isinstance(fingerprint(bytes(damaged)), Fingerprint | Unreadable)
+        assert isinstance(examine(bytes(damaged)), ImageFacts | Unreadable)
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"no image", b"<svg/>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"]
 )
 def test_what_is_no_image_is_unreadable(content: bytes) -> None:
-    assert Unreadable(detail="no image of a known format") == fingerprint(content)
+    assert Unreadable(detail="no image of a known format") == examine(content)
 
 
 @pytest.mark.parametrize("side", [10_000, 20_000, 60_000])
@@ -278,7 +276,7 @@ def test_a_decompression_bomb_is_unreadable_and_never_decoded(side: int) -> None
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
         for name, body in chunks
     )
-    found = fingerprint(content)
+    found = examine(content)
     assert isinstance(found, Unreadable)
     assert "more than 89,478,485 pixels" in found.detail
 
@@ -286,21 +284,15 @@ def test_a_decompression_bomb_is_unreadable_and_never_decoded(side: int) -> None
 def test_without_pillow_the_message_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingResource, match=r'pip install "rocov2-eval\[builder\]"'):
-        fingerprint(b"")
-
-
-def test_an_image_that_cannot_be_read_is_a_drop() -> None:
-    detail = "no image of a known format"
-    assert select([("a", fingerprint(b"?"))]).drops == (
-        Drop(stage="duplicates", key="a", reason=UNREADABLE, detail=detail),
-    )
+        examine(b"")
 
 
 def test_x_rays_published_in_two_collections_are_found_and_no_other(shared: Path) -> None:
     # The files of both collections bear the same name behind their prefix where they are the same X-ray.
     files = shared / "data/images/files"
     paths = [*sorted(files.glob("hannover_*")), *sorted(files.glob("covid_*"))]
-    found = select((path.stem, found_in(path.read_bytes())) for path in paths).shown_by
+    firsts = clusters([found_in(path.read_bytes()) for path in paths]).tolist()
+    found = {paths[i].stem: paths[first].stem for i, first in enumerate(firsts) if i != first}
     assert len(found) == 16
     assert [image_id.removeprefix("covid_") for image_id in found] == [
         image_id.removeprefix("hannover_") for image_id in found.values()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builder.earlier import Assignment, read_earlier
-from dataset_builder.records import Figure, Graphic
+from dataset_builder.earlier import read_earlier
+from dataset_builder.records import Assignment, Figure, Graphic
 from rocov2_eval.errors import RejectedInput
 
 HEADER = "PMCID,file,split,ID,linked\n"

@@ -206,7 +206,7 @@ def test_ray_gives_the_same_bytes(prepare: Callable[..., Path], reference: Path)
     pytest.importorskip("ray")
     folder = prepare(shards=4)
 
-    assert build(folder, "--executor", "ray", "--workers", "2") == 0
+    assert build(folder, "--ray", "local", "--workers", "2") == 0
     assert digest(reference) == digest(folder)
 
 

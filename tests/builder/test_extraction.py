@@ -8,20 +8,19 @@ from typing import Any
 
 import pytest
 
-from dataset_builder.concepts.concept_reporters import (
-    extraction_document,
-    extraction_markdown,
-    extraction_text,
-)
 from dataset_builder.concepts.extraction import (
+    CaptionConcepts,
     ExtractionOptions,
+    RemovedType,
     extract_concepts,
-    merged,
+    extraction_document,
     sift,
     summarise,
 )
+from dataset_builder.records import Removal
 from rocov2_eval.concept_extraction import Mention
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.rendering.render import render
 
 EVERYTHING = ExtractionOptions(types=())
 
@@ -57,16 +56,16 @@ FOUND = [CT, CHEST, PAIN, IN_PAIN, EFFUSION, LIVER]
 
 
 def reasons(options: ExtractionOptions) -> dict[str, str]:
-    return {one.mention.cui: one.reason for one in sift(TEXT, FOUND, options).removed}
+    return {one.mention.cui: one.reason for one in sift(FOUND, options).removed}
 
 
 def test_concepts_come_in_order_of_first_mention_each_once() -> None:
-    outcome = sift(TEXT, FOUND, ExtractionOptions())
+    outcome = sift(FOUND, ExtractionOptions())
     assert outcome.cuis == ("C0040405", "C0817096", "C0013687", "C0023884")
 
 
 def test_kept_and_removed_are_all_there_is() -> None:
-    outcome = sift(TEXT, FOUND, ExtractionOptions(negated="drop", min_accuracy=0.5))
+    outcome = sift(FOUND, ExtractionOptions(min_accuracy=0.5))
     assert len(outcome.kept) + len(outcome.removed) == len(FOUND)
 
 
@@ -75,17 +74,17 @@ def test_a_type_that_is_not_chosen_is_removed() -> None:
 
 
 def test_a_name_within_one_of_a_removed_type_is_kept() -> None:
-    kept = sift(TEXT, FOUND, ExtractionOptions()).kept
+    kept = sift(FOUND, ExtractionOptions()).kept
     assert IN_PAIN in kept
 
 
 def test_a_name_within_a_kept_one_is_removed() -> None:
-    removed = [one for one in sift(TEXT, FOUND, EVERYTHING).removed if one.reason == "nested"]
+    removed = [one for one in sift(FOUND, EVERYTHING).removed if one.reason == "nested"]
     assert [one.mention for one in removed] == [IN_PAIN]
 
 
 def test_a_concept_without_type_passes_the_filter() -> None:
-    assert LIVER in sift(TEXT, FOUND, ExtractionOptions(types=("T060",))).kept
+    assert LIVER in sift(FOUND, ExtractionOptions(types=("T060",))).kept
 
 
 def test_the_blacklist_removes_concepts() -> None:
@@ -96,15 +95,9 @@ def test_a_link_of_little_accuracy_is_removed() -> None:
     assert reasons(ExtractionOptions(types=(), min_accuracy=0.5))["C0023884"] == "accuracy"
 
 
-def test_denied_mentions_are_kept_unless_asked() -> None:
-    assert EFFUSION in sift(TEXT, FOUND, ExtractionOptions()).kept
-    assert reasons(ExtractionOptions(types=(), negated="drop"))["C0013687"] == "negated"
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"negated": "maybe"}, "expected keep or drop"),
         ({"min_accuracy": 1.5}, "expected 0 to 1"),
         ({"blacklist": ("liver",)}, "'liver' is no CUI"),
     ],
@@ -121,23 +114,43 @@ def test_captions_are_taken_in_order() -> None:
 
 
 def test_a_summary_counts_captions_mentions_and_what_was_removed() -> None:
-    summary = summarise([sift(TEXT, FOUND, ExtractionOptions()), sift("", [], ExtractionOptions())])
+    summary = summarise([sift(FOUND, ExtractionOptions()), sift([], ExtractionOptions())])
     assert (summary.captions, summary.covered, summary.mentions, summary.untyped) == (2, 1, 5, 1)
     assert summary.concepts["C0040405", "CT"] == 1
     assert [(line.tui, line.mentions) for line in summary.removed_types] == [("T184", 1)]
 
 
 def test_parts_add_up_to_the_whole() -> None:
-    outcomes = [sift(TEXT, FOUND, ExtractionOptions()), sift(TEXT, FOUND[:3], ExtractionOptions())]
-    assert merged([summarise(outcomes[:1]), summarise(outcomes[1:])]) == summarise(outcomes)
+    outcomes = [sift(FOUND, ExtractionOptions()), sift(FOUND[:3], ExtractionOptions())]
+    assert summarise(outcomes[:1]) + summarise(outcomes[1:]) == summarise(outcomes)
 
 
 def test_reports_say_what_a_type_filter_cost() -> None:
-    summary = summarise([sift(TEXT, FOUND, ExtractionOptions())])
-    assert "T184 Sign or Symptom: pain 1" in extraction_text(summary, "pack@0")
-    assert "| T184 Sign or Symptom | 1 | 1 | pain 1 |" in extraction_markdown(summary, "pack@0")
-    assert extraction_document(summary, "pack@0")["removed"]["type"] == 1
+    summary = summarise([sift(FOUND, ExtractionOptions())])
+    document = extraction_document(summary, "pack@0")
+    assert "1         1  T184 Sign or Symptom  pain 1" in render(document, "text")
+    assert "| 1 | 1 | T184 Sign or Symptom | pain 1 |" in render(document, "markdown")
+    assert document.data["removed"]["type"] == 1
+
+
+def test_removed_types_have_most_mentions_first_and_a_concept_in_each_of_its_types() -> None:
+    mentions = [
+        mention(*it) for it in (("CT", TEXT, "C0000001", "T054", "T121"), ("liver", TEXT, "C0000002", "T121"))
+    ]
+    removed = tuple(Removal(mention=one, reason="type") for one in mentions)
+    assert summarise([CaptionConcepts(kept=(), removed=removed)]).removed_types == (
+        RemovedType(
+            tui="T121",
+            name="Pharmacologic Substance",
+            mentions=2,
+            concepts=2,
+            examples=(("CT", 1), ("liver", 1)),
+        ),
+        RemovedType(tui="T054", name="Social Behavior", mentions=1, concepts=1, examples=(("CT", 1),)),
+    )
 
 
 def test_reports_of_no_caption_divide_by_nothing() -> None:
-    assert "0 captions, 0 (0.0%) with a concept" in extraction_text(summarise([]), "pack@0")
+    assert "0 captions, 0 (0.0%) with a concept" in render(
+        extraction_document(summarise([]), "pack@0"), "text"
+    )

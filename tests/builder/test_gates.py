@@ -1,14 +1,13 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dataset_builder.filters import captions
 from dataset_builder.gates import (
-    OTHER_LANGUAGE,
     USUAL_DROP_RATES,
     Gate,
     GateOptions,
@@ -18,19 +17,20 @@ from dataset_builder.gates import (
     share_text,
 )
 from dataset_builder.kappa_table import read_kappas
-from dataset_builder.records import Figure, Graphic, StageCount
+from dataset_builder.records import OTHER_LANGUAGE, Figure, StageCount
+from dataset_builder.stages import captions
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.options import read_options
+
+sys.path.insert(0, str(Path(__file__).parent))
+from made_figures import made_figure
 
 CT, XRAY, CHEST = "C0040405", "C1306645", "C0817096"
 
 
 def figures(n: int, split: str = "train", **values: Any) -> list[Figure]:
-    values = {"manual_concepts": (CT,), "concepts": (CT, CHEST), "english": 1.0, **values}
-    return [
-        Figure(pmcid=f"PMC{i}", number=1, graphic=Graphic(name="a.jpg"), split=split, **values)
-        for i in range(n)
-    ]
+    values = {"manual": (CT,), "automatic": (CHEST,), "english": 1.0, **values}
+    return [made_figure(f"PMC{i}", split=split, **values) for i in range(n)]
 
 
 def count(
@@ -79,9 +79,9 @@ def test_the_share_of_captions_dropped_as_not_english_is_of_those_the_stage_took
 def test_the_largest_difference_of_a_share_names_modality_and_split() -> None:
     of = [
         *figures(60, "train"),
-        *figures(40, "train", manual_concepts=(XRAY,)),
+        *figures(40, "train", manual=(XRAY,)),
         *figures(70, "test"),
-        *figures(30, "test", manual_concepts=(XRAY,)),
+        *figures(30, "test", manual=(XRAY,)),
     ]
     found = gate("modality skew", of)
     assert found.value == pytest.approx(0.05)
@@ -92,26 +92,26 @@ def test_the_largest_difference_of_a_share_names_modality_and_split() -> None:
 
 
 def test_images_without_a_modality_count_as_a_modality() -> None:
-    of = [*figures(100, "train"), *figures(90, "test"), *figures(10, "test", manual_concepts=())]
+    of = [*figures(100, "train"), *figures(90, "test"), *figures(10, "test", manual=())]
     found = gate("modality skew", of)
     assert found.value == pytest.approx(0.05)
 
 
 def test_a_split_too_small_is_left_out_of_the_skew_and_one_alone_is_not_measured() -> None:
-    of = [*figures(100, "train"), *figures(49, "test", manual_concepts=(XRAY,))]
+    of = [*figures(100, "train"), *figures(49, "test", manual=(XRAY,))]
     found = gate("modality skew", of)
     assert (found.value, found.outcome) == (None, "not measured")
     assert found.message == "fewer than two splits have 50 images"
 
 
 def test_a_dataset_without_manual_concepts_has_no_skew_to_measure() -> None:
-    of = [*figures(60, "train", manual_concepts=()), *figures(60, "test", manual_concepts=())]
+    of = [*figures(60, "train", manual=()), *figures(60, "test", manual=())]
     found = gate("modality skew", of)
     assert (found.outcome, found.message) == ("not measured", "no image has a manual concept")
 
 
 def test_single_concept_images_are_a_share_of_those_with_concepts() -> None:
-    of = [*figures(40), *figures(10, concepts=(CT, CT)), *figures(50, concepts=())]
+    of = [*figures(40), *figures(10, automatic=()), *figures(50, manual=(), automatic=())]
     found = gate("single-concept images", of)
     assert (found.value, found.outcome) == (0.2, "warn")
 
@@ -284,7 +284,7 @@ def test_the_reason_of_another_language_is_that_of_the_captions_stage() -> None:
 
 
 def test_modalities_have_the_names_and_the_order_of_the_scorers_breakdowns() -> None:
-    of = [*figures(1, manual_concepts=()), *figures(1, manual_concepts=(XRAY, CHEST)), *figures(1)]
+    of = [*figures(1, manual=()), *figures(1, manual=(XRAY, CHEST)), *figures(1)]
     assert in_usual_order([modality_of(figure) for figure in of]) == ["CT", "X-ray", "combined or none"]
 
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from dataset_builder.concepts.merging import Conflict, MergeOptions, merge
+from rocov2_eval.concept_extraction import Mention
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.options import read_options
 
@@ -14,15 +14,12 @@ AP, PA = "C1999039", "C1996865"
 CONTRAST, BIOPSY, FRACTURE = "C0449900", "C0005558", "C0016658"
 
 
-@dataclass(frozen=True)
-class Mention:
-    cui: str
-    types: tuple[str, ...] = ()
-
-
 def mentions(*cuis: str) -> list[Mention]:
     types = {BIOPSY: ("T060",), CT: ("T060",), FRACTURE: ("T037",)}
-    return [Mention(cui, types.get(cui, ())) for cui in cuis]
+    return [
+        Mention(start=0, end=1, text="x", cui=cui, name="x", types=types.get(cui, ()), accuracy=1.0)
+        for cui in cuis
+    ]
 
 
 def test_manual_concepts_stand_first_in_the_order_of_the_facets() -> None:
@@ -90,8 +87,8 @@ def test_what_gives_way_can_be_set() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"procedure_types": ["T60"]}, r"\[merge\] procedure_types: 'T60', expected T and three digits"),
-        ({"procedure_concepts": ["contrast"]}, "procedure_concepts: 'contrast', expected C and seven digits"),
+        ({"procedure_types": ["T60"]}, r"\[merge\] procedure_types: 'T60' is no semantic type"),
+        ({"procedure_concepts": ["contrast"]}, "procedure_concepts: 'contrast' is no CUI"),
     ],
 )
 def test_options_are_checked(table: dict[str, object], message: str) -> None:

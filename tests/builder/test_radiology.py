@@ -1,23 +1,26 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from onnx import TensorProto, helper, save_model
 from PIL import Image
 
-from dataset_builder.filters.overrides import BY_HAND
-from dataset_builder.filters.radiology import NOT_RADIOLOGY, RadiologyOptions, select
-from dataset_builder.records import Drop, Figure, Graphic
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from dataset_builder.records import Drop, Figure
+from dataset_builder.stages.overrides import BY_HAND
+from dataset_builder.stages.radiology import NOT_RADIOLOGY, RadiologyOptions, select
+from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.pictures import UNREADABLE
+
+sys.path.insert(0, str(Path(__file__).parent))
+from made_figures import made_figure
 
 
 def figure(level: int) -> Figure:
     """Return a figure whose picture has this grey level."""
-    return Figure(pmcid="PMC7", number=1, graphic=Graphic(name=str(level)))
+    return made_figure(name=str(level))
 
 
 def picture(one: Figure) -> bytes:
@@ -66,7 +69,7 @@ def model(tmp_path: Path) -> Path:
 def test_a_radiology_image_is_kept_with_its_score(model: Path) -> None:
     kept, drops = select([figure(0)], picture, RadiologyOptions(model=model))
     assert drops == []
-    assert [one.radiology_score for one in kept] == [0.993307]
+    assert [one.scores.radiology for one in kept] == [0.993307]
 
 
 def test_another_image_is_dropped_with_its_score(model: Path) -> None:
@@ -101,7 +104,7 @@ def test_overrides_win_and_say_so(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "overrides.csv"
     path.write_text("PMCID,file,decision\nPMC7,0,drop\nPMC7,255,keep\n")
     kept, drops = select([figure(0), figure(255)], picture, RadiologyOptions(model=model, overrides=path))
-    assert [(one.key, one.radiology_score) for one in kept] == [("PMC7/255", 0.006693)]
+    assert [(one.key, one.scores.radiology) for one in kept] == [("PMC7/255", 0.006693)]
     assert [(drop.key, drop.detail) for drop in drops] == [("PMC7/0", BY_HAND)]
 
 
@@ -116,7 +119,7 @@ def test_off_keeps_every_figure_without_a_score() -> None:
 
 
 def test_without_a_model_the_stage_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataset_builder.filters.model_contract.MODELS", tmp_path)
+    monkeypatch.setattr("dataset_builder.stages.image_classifier.MODELS", tmp_path)
     with pytest.raises(MissingResource, match="the radiology filter has no model"):
         select([figure(0)], picture, RadiologyOptions())
 
@@ -126,17 +129,3 @@ def test_broken_overrides_are_refused_before_a_picture_is_read(model: Path, tmp_
     path.write_text("PMCID,file,decision\nPMC7,0,maybe\n")
     with pytest.raises(RejectedInput, match=r"overrides\.csv:2"):
         select([figure(0)], picture, RadiologyOptions(model=model, overrides=path))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"filter": "on"}, "filter: 'on', expected 'model' or 'off'"),
-        ({"filter": "off", "model": Path("a.onnx")}, "model: named, but filter is 'off'"),
-        ({"threshold": -0.2}, r"threshold: -0.2, expected 0 to 1"),
-        ({"threads": 0}, "threads: 0, expected at least 1"),
-    ],
-)
-def test_options_that_cannot_be_are_refused_by_name(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageFault, match=message):
-        RadiologyOptions(**options)

@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.record_lines import from_lines, to_lines
-from dataset_builder.records import Drop, Entry, Figure, Graphic, ImageFacts, LicenceStatement, Media
+from dataset_builder.records import (
+    ArticleFacts,
+    Drop,
+    Entry,
+    Figure,
+    FigureConcepts,
+    FigureLicence,
+    FigureText,
+    Graphic,
+    ImageFacts,
+    LicenceStatement,
+    Media,
+)
 from rocov2_eval.errors import RejectedInput
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -15,23 +27,24 @@ IMAGES = st.builds(
     sha256=TEXT,
     pixels=TEXT,
     perceptual=st.none() | st.integers(0, 2**64 - 1),
-    width=st.integers(1),
-    height=st.integers(1),
+    width=st.integers(1, 2**60),
+    height=st.integers(1, 2**60),
 )
 FIGURES = st.builds(
     Figure,
     pmcid=TEXT,
-    number=st.integers(1),
+    number=st.integers(1, 2**60),
     graphic=st.builds(
-        Graphic, name=TEXT, alternatives=st.tuples(TEXT, TEXT), width=st.none() | st.integers(1)
+        Graphic, name=TEXT, alternatives=st.tuples(TEXT, TEXT), width=st.none() | st.integers(1, 2**60)
     ),
-    caption=TEXT,
-    article_licences=st.tuples(st.builds(LicenceStatement, source=st.just("metadata"), text=TEXT)),
-    year=st.none() | st.integers(1900, 2100),
+    text=st.builds(FigureText, caption=TEXT, english=st.none() | st.floats(0, 1)),
+    licence=st.builds(
+        FigureLicence, article=st.tuples(st.builds(LicenceStatement, source=st.just("metadata"), text=TEXT))
+    ),
+    article=st.builds(ArticleFacts, year=st.none() | st.integers(1900, 2100)),
     media=st.none() | MEDIA,
     image=st.none() | IMAGES,
-    english=st.none() | st.floats(0, 1),
-    concepts=st.tuples(TEXT),
+    concepts=st.builds(FigureConcepts, automatic=st.tuples(TEXT)),
 )
 
 
@@ -53,10 +66,11 @@ def test_a_nested_tuple_of_records_comes_back() -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (b"{", "Expecting"),
-        (b"[1]", "expected an object, found list"),
-        (b'{"stage":"a","key":"b"}', "reason is missing"),
-        (b'{"stage":"a","key":"b","reason":"c","colour":"d"}', "colour"),
+        (b"{", "truncated"),
+        (b"[1]", "Expected `object`, got `array`"),
+        (b'{"stage":"a","key":"b"}', "missing required field `reason`"),
+        (b'{"stage":"a","key":"b","reason":"c","colour":"d"}', "unknown field `colour`"),
+        (b'{"stage":"a","key":"b","reason":7}', r"Expected `str`, got `int` - at `\$.reason`"),
     ],
 )
 def test_a_line_that_is_no_record_is_told_with_its_number(line: bytes, told: str) -> None:

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dataset_builder.gates import GateOptions, judge
-from dataset_builder.records import Figure, Graphic, ImageFacts, StageCount
+from dataset_builder.records import Figure, ImageFacts, StageCount
 from dataset_builder.report import report_page
 from dataset_builder.report.statistics import (
+    ConceptCounts,
     Count,
     RareModality,
     caption_words,
+    concept_counts,
     concepts_per_image,
     frequent_concepts,
+    images_per_concept,
     licences,
     longer_sides,
     modalities_by_split,
@@ -27,12 +32,15 @@ from dataset_builder.report.statistics import (
 )
 from rocov2_eval.rendering.svg import Bin
 
+sys.path.insert(0, str(Path(__file__).parent))
+from made_figures import made_figure
+
 CT, XRAY, PET, CHEST = "C0040405", "C1306645", "C0032743", "C0817096"
 NAMES = {"C0000001": "Cyst", "C0000002": "Stent", "C0000666": "Secret finding"}
 
 
 def figure(pmcid: str = "PMC1", split: str = "train", **values: Any) -> Figure:
-    return Figure(pmcid=pmcid, number=1, graphic=Graphic(name="a.jpg"), split=split, **values)
+    return made_figure(pmcid, split=split, **values)
 
 
 def sized(width: int, height: int) -> Figure:
@@ -47,16 +55,12 @@ def dataset() -> list[Figure]:
     """Return figures of three splits; what the held-out ones hold stands nowhere else."""
     image = ImageFacts(sha256="", pixels="", perceptual=None, width=640, height=480)
     shared = {"image": image, "english": 1.0, "licence": "CC BY", "year": 2019, "caption": "A chest image"}
-    train = [
-        figure(f"PMC10{i}", concepts=(CT, "C0000001"), manual_concepts=(CT,), **shared) for i in range(60)
-    ]
-    valid = [figure(f"PMC20{i}", "valid", concepts=(CT,), manual_concepts=(CT,), **shared) for i in range(60)]
+    train = [figure(f"PMC10{i}", automatic=("C0000001",), manual=(CT,), **shared) for i in range(60)]
+    valid = [figure(f"PMC20{i}", "valid", manual=(CT,), **shared) for i in range(60)]
     secret = {**shared, "licence": "CC BY-NC", "year": 2003, "caption": "Word " * 70}
     secret["image"] = replace(image, width=5000)
     test = [
-        figure(
-            f"PMC77{i}", "test", concepts=(PET, "C0000666"), manual_concepts=(PET,), doi="10.1/s", **secret
-        )
+        figure(f"PMC77{i}", "test", automatic=("C0000666",), manual=(PET,), doi="10.1/s", **secret)
         for i in range(57)
     ]
     return [*train, *valid, *test]
@@ -103,9 +107,9 @@ def test_splits_come_in_their_usual_order() -> None:
 
 def test_the_share_of_a_modality_is_of_its_split() -> None:
     of = [
-        *3 * [figure(manual_concepts=(CT,))],
-        figure(manual_concepts=(XRAY, CHEST)),
-        *2 * [figure(split="test", manual_concepts=(XRAY,))],
+        *3 * [figure(manual=(CT,))],
+        figure(manual=(XRAY, CHEST)),
+        *2 * [figure(split="test", manual=(XRAY,))],
     ]
     crossed = modalities_by_split(of)
     assert crossed.splits == ("train", "test")
@@ -118,10 +122,10 @@ def test_the_share_of_a_modality_is_of_its_split() -> None:
 
 def test_a_split_tells_its_images_articles_concepts_and_largest_deviation() -> None:
     of = [
-        figure("PMC1", manual_concepts=(CT,), concepts=(CT, "C0000001")),
-        figure("PMC1", manual_concepts=(CT,), concepts=(CT,)),
-        figure("PMC2", manual_concepts=(XRAY,), concepts=(XRAY,)),
-        figure("PMC3", "test", manual_concepts=(CT,), concepts=(CT,)),
+        figure("PMC1", manual=(CT,), automatic=("C0000001",)),
+        figure("PMC1", manual=(CT,)),
+        figure("PMC2", manual=(XRAY,)),
+        figure("PMC3", "test", manual=(CT,)),
     ]
     train, test = split_sizes(of)
     assert (train.images, train.articles, train.concepts) == (3, 2, 3)
@@ -136,7 +140,7 @@ def test_a_split_without_manual_concepts_has_no_deviation() -> None:
 
 
 def test_different_concepts_are_counted_and_an_image_without_any_has_none() -> None:
-    of = [figure(), figure(concepts=(CT, CT)), figure(concepts=tuple(f"C{i}" for i in range(20)))]
+    of = [figure(), figure(automatic=(CT,)), figure(automatic=tuple(f"C{i}" for i in range(20)))]
     seen = concepts_per_image(of)
     assert full(seen) == {"0": 1, "1": 1, "15 or more": 1}
     assert (seen.mean, seen.median, seen.low, seen.high) == (7.0, 1, 0, 20)
@@ -175,9 +179,9 @@ def test_what_no_image_tells_has_no_mean(distribution: Any) -> None:
 
 def test_images_with_one_concept_are_counted_by_modality() -> None:
     of = [
-        figure(manual_concepts=(CT,), concepts=(CT,)),
-        figure(manual_concepts=(CT,), concepts=(CT, "C1")),
-        figure(manual_concepts=(XRAY,), concepts=(XRAY, "C1")),
+        figure(manual=(CT,)),
+        figure(manual=(CT,), automatic=("C1",)),
+        figure(manual=(XRAY,), automatic=("C1",)),
         figure(),
     ]
     overall, rows = single_concept(of)
@@ -191,16 +195,49 @@ def test_images_with_one_concept_are_counted_by_modality() -> None:
 
 def test_rare_modalities_are_those_below_the_bound_with_their_articles() -> None:
     of = [
-        *197 * [figure(manual_concepts=(CT,))],
-        *2 * [figure(manual_concepts=(XRAY,))],
-        figure(manual_concepts=(PET,)),
+        *197 * [figure(manual=(CT,))],
+        *2 * [figure(manual=(XRAY,))],
+        figure(manual=(PET,)),
     ]
     assert rare_modalities(of) == (RareModality(name="PET", images=1, share=0.005, articles=1),)
 
 
 def test_concepts_of_equal_frequency_come_by_cui() -> None:
-    of = [figure(concepts=("C2", "C1", "C1")), figure(concepts=("C3",)), figure(concepts=("C3", "C2"))]
+    of = [figure(automatic=("C2", "C1")), figure(automatic=("C3",)), figure(automatic=("C3", "C2"))]
     assert [(item.name, item.number) for item in frequent_concepts(of, 2)] == [("C2", 2), ("C3", 2)]
+
+
+def test_concepts_are_counted_by_modality_with_all_images_first() -> None:
+    of = [
+        figure(manual=(XRAY,)),
+        figure(manual=(CT,), automatic=("C0000001",)),
+        figure(manual=(CT,), automatic=("C0000001", "C0000002")),
+        figure(automatic=("C0000001",)),
+        figure(),
+    ]
+    rows = concept_counts(of)
+    assert [row.name for row in rows] == ["all", "CT", "X-ray", "combined or none"]
+    assert rows[0] == ConceptCounts(
+        name="all", images=5, assignments=7, distinct=4, manual_alone=1, without=1
+    )
+    assert rows[1] == ConceptCounts(name="CT", images=2, assignments=5, distinct=3, manual_alone=0, without=0)
+    assert [row.mean for row in rows] == [1.4, 2.5, 1.0, 0.5]
+
+
+def test_no_images_have_no_mean_number_of_concepts() -> None:
+    (row,) = concept_counts([])
+    assert (row.images, row.mean) == (0, None)
+
+
+def test_images_per_concept_count_concepts() -> None:
+    of = [figure(automatic=("C0000001", "C0000002")), *3 * [figure(automatic=("C0000001",))]]
+    seen = images_per_concept(of)
+    assert {item.words: item.number for item in seen.bins if item.number} == {"1": 1, "2 to 4": 1}
+    assert (seen.known, seen.low, seen.high, seen.median) == (2, 1, 4, 2.5)
+
+
+def test_no_concept_has_no_distribution() -> None:
+    assert images_per_concept([figure()]).bins == ()
 
 
 def test_nothing_at_all_has_statistics_too() -> None:
@@ -218,10 +255,8 @@ def test_a_public_page_tells_nothing_of_held_out_figures_but_their_number() -> N
 def test_a_public_page_changes_with_nothing_of_the_held_out_figures_but_their_number() -> None:
     of = dataset()
     others = [
-        replace(
-            each, concepts=(), manual_concepts=(XRAY,), caption="x", english=0.0, licence="CC0", year=1999
-        )
-        if each.split == "test"
+        figure(each.pmcid, "test", manual=(XRAY,), caption="x", english=0.0, licence="CC0", year=1999)
+        if each.assignment.split == "test"
         else each
         for each in of
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ _RECORD = "record again by `python tools/record_stage_outputs.py`"
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     return stage_outputs(tmp_path_factory.mktemp("build"))
+
+
+@pytest.mark.parametrize("library", sorted({name for stage in STAGES for name in stage.libraries}))
+def test_a_library_that_decides_an_output_is_a_distribution(library: str) -> None:
+    assert version(library)
 
 
 @pytest.mark.parametrize("name", [stage.name for stage in STAGES])

@@ -1,1 +1,0 @@
-"""Audits of a dataset: a blind check of its automatic concepts by radiologists, and its licences."""

@@ -1,0 +1,22 @@
+"""Identifiers of UMLS: CUIs of concepts and TUIs of semantic types."""
+
+from __future__ import annotations
+
+import re
+
+from rocov2_eval.shelf.words import shorten
+
+_CUI = re.compile(r"C\d{7}")
+_TUI = re.compile(r"T\d{3}")
+
+
+def cui_fault(text: str) -> str:
+    """Return what is wrong with a CUI, for a message; empty for a good one."""
+    return "" if _CUI.fullmatch(text) else f"{shorten(text)!r} is no CUI, expected C and seven digits"
+
+
+def tui_fault(text: str) -> str:
+    """Return what is wrong with the identifier of a semantic type, for a message; empty for a good one."""
+    return (
+        "" if _TUI.fullmatch(text) else f"{shorten(text)!r} is no semantic type, expected T and three digits"
+    )

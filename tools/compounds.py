@@ -1,0 +1,260 @@
+"""Make compound figures of single pictures, and single figures that look like compound ones.
+
+Articles put two to nine pictures into one figure: in grids or uneven, with gutters or touching, on white or
+black, with letters or without. `compose` does so. `disguise` gives single pictures what a compound figure has
+too, frames, letters, lines of text, so that a filter that learns on both has to look for the joint.
+
+Some pictures are first cut to ellipses on black and made coarse, as slices of CT and MR look: there, black is
+no gutter. Everything follows from the generator of random numbers that is handed in.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from drawings import BLACK, WHITE, Colour, Size, draw, font, word
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the figure
+
+FEWEST, MOST = 2, 9
+SMALLEST, LARGEST = 200, 640  # pixels of the longer side of a figure
+
+_TOUCHING = 0.2  # share of the figures whose pictures touch
+_ALIKE = 0.4  # of those that show one picture several times, cut or lit differently, as series do
+_WITH_CHART = 0.12
+_LETTERED = 0.5
+_SLICED = 0.35  # of the pictures, made to look like slices
+_SLICE_SIDES = (56, 256)  # pixels
+_WHOLE = 0.25  # of the pictures that keep their proportions, with background around
+
+
+def made_figures(pictures: Sequence[Image.Image], n: int, seed: int) -> Iterator[tuple[bytes, bool]]:
+    """Yield n figures as JPEG files, and whether each is compound; every second is.
+
+    A figure depends on the pictures, the seed and its number alone.
+
+    Args:
+        pictures: Single ones, RGB, to choose from.
+        n: How many figures.
+        seed: Of everything.
+    """
+    for number in range(n):
+        random = Random(f"{seed}/{number}")  # noqa: S311  no secret
+        is_compound = number % 2 == 1
+        figure = (compose if is_compound else disguise)(pictures, random)
+        file = io.BytesIO()
+        figure.save(file, "JPEG", quality=random.randint(60, 95))
+        yield file.getvalue(), is_compound
+
+
+def compose(pictures: Sequence[Image.Image], random: Random) -> Image.Image:
+    """Return a compound figure of 2 to 9 pictures.
+
+    Args:
+        pictures: To choose from, RGB.
+        random: Draws everything.
+    """
+    boxes = layout(random.choices(range(FEWEST, MOST + 1), weights=(30, 14, 22, 5, 14, 3, 6, 6))[0], random)
+    width, height = size = _figure_size(random, _proportions(boxes))
+    background = WHITE if random.random() < 0.6 else BLACK
+    gutter = 0.0 if random.random() < _TOUCHING else random.uniform(0.004, 0.04)
+    figure = Image.new("RGB", size, background)
+    shown = _chosen(pictures, len(boxes), random)
+    letters = Letters(random) if random.random() < _LETTERED else None
+    keeps_proportions = random.random() < _WHOLE
+    for index, (box, picture) in enumerate(zip(boxes, shown, strict=True)):
+        half = gutter * max(size) / 2
+        left, top = round(box[0] * width + half), round(box[1] * height + half)
+        right, bottom = round(box[2] * width - half), round(box[3] * height - half)
+        inner = (max(right - left, 4), max(bottom - top, 4))
+        fitted = _whole(picture, inner, background) if keeps_proportions else ImageOps.fit(picture, inner)
+        if letters is not None:
+            letters.write(fitted, index)
+        figure.paste(fitted, (left, top))
+    if random.random() < 0.25:
+        figure = ImageOps.expand(figure, random.randint(2, 20), background)
+    return figure
+
+
+def disguise(pictures: Sequence[Image.Image], random: Random) -> Image.Image:
+    """Return a figure of one picture, with some of what compound figures have too.
+
+    Args:
+        pictures: To choose from, RGB.
+        random: Draws everything.
+    """
+    size = _figure_size(random, random.choice((0.6, 0.75, 1, 1, 1, 1.3, 1.5, 2)))
+    if random.random() < _WITH_CHART:
+        return draw(random, size)
+    picture = _maybe_sliced(random.choice(pictures), random)
+    background = WHITE if random.random() < 0.6 else BLACK
+    figure = _whole(picture, size, background) if random.random() < _WHOLE else ImageOps.fit(picture, size)
+    for dress in (_framed, _lettered, _captioned, _marked):
+        if random.random() < 0.3:
+            figure = dress(figure, random)
+    return figure
+
+
+def layout(n: int, random: Random) -> list[Box]:
+    """Return n boxes that tile the figure: a grid where n has one and chance wants it, else cut unevenly."""
+    grids = [(rows, n // rows) for rows in range(1, n + 1) if n % rows == 0 and max(rows, n // rows) <= 5]
+    if grids and random.random() < 0.7:
+        rows, columns = random.choice(grids)
+        return [
+            (column / columns, row / rows, (column + 1) / columns, (row + 1) / rows)
+            for row in range(rows)
+            for column in range(columns)
+        ]
+    boxes: list[Box] = [(0.0, 0.0, 1.0, 1.0)]
+    while len(boxes) < n:
+        largest = max(range(len(boxes)), key=lambda index: _area(boxes[index]))
+        left, top, right, bottom = boxes.pop(largest)
+        share = random.choice((0.5, 0.5, random.uniform(0.33, 0.67)))
+        if right - left > bottom - top or (right - left == bottom - top and random.random() < 0.5):
+            cut = left + share * (right - left)
+            boxes[largest:largest] = [(left, top, cut, bottom), (cut, top, right, bottom)]
+        else:
+            cut = top + share * (bottom - top)
+            boxes[largest:largest] = [(left, top, right, cut), (left, cut, right, bottom)]
+    return boxes
+
+
+class Letters:
+    """The letters of the panels of one figure: all in one style, in one corner."""
+
+    def __init__(self, random: Random) -> None:
+        self._pattern = random.choice(("{}", "({})", "{}."))
+        self._alphabet = random.choice(("ABCDEFGHI", "abcdefghi", "123456789"))
+        self._size = random.uniform(0.08, 0.18)
+        self._is_boxed = random.random() < 0.3
+        self._is_white = random.random() < 0.6
+        self._corner = random.choice(("la", "la", "ld", "rd", "ra"))
+
+    def write(self, picture: Image.Image, index: int) -> None:
+        """Write the letter of a panel onto it."""
+        pen = ImageDraw.Draw(picture)
+        margin = 0.04 * min(picture.size)
+        place = (
+            margin if self._corner[0] == "l" else picture.width - margin,
+            margin if self._corner[1] == "a" else picture.height - margin,
+        )
+        text = self._pattern.format(self._alphabet[index])
+        letters = font(self._size * min(picture.size))
+        colour, behind = (WHITE, BLACK) if self._is_white else (BLACK, WHITE)
+        if self._is_boxed:
+            pen.rectangle(pen.textbbox(place, text, letters, anchor=self._corner), behind)
+        pen.text(place, text, colour, letters, anchor=self._corner)
+
+
+def _proportions(boxes: Sequence[Box]) -> float:
+    """Return width to height of a figure whose panels are about square."""
+    widths = sum(box[2] - box[0] for box in boxes)
+    heights = sum(box[3] - box[1] for box in boxes)
+    return heights / widths
+
+
+def _figure_size(random: Random, proportions: float) -> Size:
+    """Return a size about as wide to high as asked."""
+    proportions = min(max(proportions * random.uniform(0.75, 1.33), 0.3), 3.5)
+    longer = random.randint(SMALLEST, LARGEST)
+    return (longer, round(longer / proportions)) if proportions > 1 else (round(longer * proportions), longer)
+
+
+def _chosen(pictures: Sequence[Image.Image], n: int, random: Random) -> list[Image.Image]:
+    """Return the pictures of a figure."""
+    if random.random() < _ALIKE:
+        one = _maybe_sliced(random.choice(pictures), random)
+        return [_varied(one, random) for _ in range(n)]
+    chosen = [_maybe_sliced(picture, random) for picture in random.choices(pictures, k=n)]
+    if random.random() < _WITH_CHART:
+        chosen[random.randrange(n)] = draw(random, (320, 320))
+    return chosen
+
+
+def _maybe_sliced(picture: Image.Image, random: Random) -> Image.Image:
+    """Return a picture, or what looks like a slice of CT or MR: ellipses of it on a dark ground."""
+    if random.random() >= _SLICED:
+        return picture
+    side = random.randint(*_SLICE_SIDES)
+    inside = ImageOps.fit(picture, (side, side)).convert("L").convert("RGB")
+    ground = Image.new("RGB", (side, side), random.choice((BLACK, BLACK, (30, 30, 30), (110, 110, 110))))
+    mask = Image.new("L", (side, side))
+    pen = ImageDraw.Draw(mask)
+    halves = [(0.02, 0.48), (0.52, 0.98)] if random.random() < 0.25 else [(0.05, 0.95)]
+    top, bottom = random.uniform(0, 0.3), random.uniform(0.7, 1)
+    boxes = [(left * side, top * side, right * side, bottom * side) for left, right in halves]
+    for box in boxes:
+        pen.ellipse(box, 255)
+    ground.paste(inside, mask=mask)
+    if random.random() < 0.4:
+        for box in boxes:
+            ImageDraw.Draw(ground).ellipse(box, None, (230, 230, 230), max(1, side // 24))
+    return ground
+
+
+def _varied(picture: Image.Image, random: Random) -> Image.Image:
+    """Return a picture cut and lit a little differently, as the next of a series."""
+    share = random.uniform(0.6, 1)
+    width, height = picture.width * share, picture.height * share
+    left, top = random.uniform(0, picture.width - width), random.uniform(0, picture.height - height)
+    cut = picture.crop((round(left), round(top), round(left + width), round(top + height)))
+    return ImageEnhance.Brightness(cut).enhance(random.uniform(0.6, 1.4))
+
+
+def _whole(picture: Image.Image, size: Size, background: Colour) -> Image.Image:
+    return ImageOps.pad(picture, size, color=background)
+
+
+def _framed(figure: Image.Image, random: Random) -> Image.Image:
+    """Return it with an even border, or with a broad one on some sides."""
+    colour = random.choice((WHITE, BLACK))
+    borders = [random.choice((0, 0.02, 0.05, random.uniform(0, 0.25))) for _ in range(4)]
+    left, top, right, bottom = (round(border * min(figure.size)) for border in borders)
+    return ImageOps.expand(figure, (left, top, right, bottom), colour)
+
+
+def _lettered(figure: Image.Image, random: Random) -> Image.Image:
+    """Return it with one letter: the single picture of a figure that has several files."""
+    Letters(random).write(figure, random.randrange(MOST))
+    return figure
+
+
+def _captioned(figure: Image.Image, random: Random) -> Image.Image:
+    """Return it with a line of text above or below."""
+    height = max(12, round(random.uniform(0.05, 0.12) * figure.height))
+    colour, behind = random.choice(((BLACK, WHITE), (WHITE, BLACK)))
+    is_above = random.random() < 0.5
+    edges = (0, height, 0, 0) if is_above else (0, 0, 0, height)
+    taller = ImageOps.expand(figure, edges, behind)
+    text = " ".join(word(random) for _ in range(random.randint(1, 6)))
+    y = 0 if is_above else figure.height
+    ImageDraw.Draw(taller).text((0.05 * figure.width, y), text, colour, font(0.7 * height))
+    return taller
+
+
+def _marked(figure: Image.Image, random: Random) -> Image.Image:
+    """Return it with marks of the kind that authors and machines set: lines, arrows, numbers, a bar."""
+    pen = ImageDraw.Draw(figure)
+    width, height = figure.size
+    for _ in range(random.randint(1, 4)):
+        x, y = random.uniform(0.1, 0.9) * width, random.uniform(0.1, 0.9) * height
+        colour = random.choice((WHITE, BLACK, (255, 220, 0), (220, 30, 30)))
+        mark = random.choice(("line", "arrow", "text", "bar"))
+        if mark == "line":  # a line of measurement may cross the picture, and joins nothing
+            end = (random.uniform(0, width), random.uniform(0, height))
+            pen.line((x, y, *end), colour, random.randint(1, 3))
+        elif mark == "arrow":
+            step = 0.03 * min(width, height)
+            pen.polygon(((x, y), (x + 2 * step, y + step), (x + step, y + 2 * step)), colour)
+        elif mark == "text":
+            pen.text((x, y), word(random), colour, font(random.uniform(0.03, 0.07) * height))
+        else:
+            pen.rectangle((x, y, x + 0.2 * width, y + 0.01 * height), colour)
+    return figure
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])

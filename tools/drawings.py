@@ -1,0 +1,153 @@
+"""Draw charts, schemes and pages of text: what figures of articles show beside photographs and scans.
+
+They stand in where real figures are few; whatever a filter learns on them must be checked on real ones.
+Everything follows from the generator of random numbers that is handed in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from random import Random
+
+from PIL import Image, ImageDraw, ImageFont
+
+Colour = tuple[int, int, int]
+Size = tuple[int, int]  # width, height
+
+WHITE: Colour = (255, 255, 255)
+BLACK: Colour = (0, 0, 0)
+_MOST_SERIES = 4
+_LETTERS = "aabcdeeefghiiklmnnoooprrssttuuvwxyz"
+
+
+def draw(random: Random, size: Size) -> Image.Image:
+    """Return a chart, a scheme or a page, as chance has it.
+
+    Args:
+        random: Draws everything.
+        size: Of the picture, in pixels.
+    """
+    picture = Image.new("RGB", size, WHITE if random.random() < 0.9 else _pale(random))
+    random.choice(KINDS)(random, ImageDraw.Draw(picture), size)
+    return picture
+
+
+def font(height: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return Pillow's own font, so that the same text looks the same on every machine."""
+    return ImageFont.load_default(max(6, height))
+
+
+def word(random: Random) -> str:
+    """Return letters that look like a word."""
+    letters = "".join(random.choices(_LETTERS, k=random.randint(2, 10)))
+    return letters.capitalize() if random.random() < 0.2 else letters
+
+
+def ink(random: Random) -> Colour:
+    """Return a colour that shows on white."""
+    return (random.randrange(180), random.randrange(180), random.randrange(180))
+
+
+def _curves(random: Random, pen: ImageDraw.ImageDraw, size: Size) -> None:
+    left, top, right, bottom = _axes(random, pen, size)
+    for _ in range(random.randint(1, _MOST_SERIES)):
+        wave, phase, slope = random.uniform(0, 3), random.uniform(0, 7), random.uniform(-0.8, 0.8)
+        points = []
+        for step in range(33):
+            x = step / 32
+            y = 0.5 + slope * (x - 0.5) + 0.15 * math.sin(phase + wave * 2 * math.pi * x)
+            points.append((left + x * (right - left), bottom - min(max(y, 0), 1) * (bottom - top)))
+        pen.line(points, fill=ink(random), width=random.randint(1, 3))
+
+
+def _bars(random: Random, pen: ImageDraw.ImageDraw, size: Size) -> None:
+    left, top, right, bottom = _axes(random, pen, size)
+    n = random.randint(2, 12)
+    step = (right - left) / n
+    colours = [ink(random) for _ in range(random.randint(1, 3))]
+    for index in range(n):
+        height = random.uniform(0.05, 1) * (bottom - top)
+        x = left + index * step
+        pen.rectangle(
+            (x + 0.15 * step, bottom - height, x + 0.85 * step, bottom), colours[index % len(colours)]
+        )
+
+
+def _dots(random: Random, pen: ImageDraw.ImageDraw, size: Size) -> None:
+    left, top, right, bottom = _axes(random, pen, size)
+    colour, radius = ink(random), random.uniform(1, 4)
+    for _ in range(random.randint(15, 150)):
+        x = min(max(random.gauss(0.5, 0.2), 0), 1) * (right - left) + left
+        y = min(max(random.gauss(0.5, 0.2), 0), 1) * (bottom - top) + top
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
+
+
+def _boxes(random: Random, pen: ImageDraw.ImageDraw, size: Size) -> None:
+    """Draw a scheme: boxes with words, and a line from each to the next."""
+    width, height = size
+    rows, columns = random.randint(2, 5), random.randint(1, 4)
+    before: tuple[float, float] | None = None
+    fill = _pale(random) if random.random() < 0.5 else None
+    for row in range(rows):
+        for column in range(columns):
+            x, y = width * (column + 0.5) / columns, height * (row + 0.5) / rows
+            if before is not None:
+                pen.line((*before, x, y), BLACK, random.randint(1, 2))
+            before = (x, y)
+    for row in range(rows):
+        for column in range(columns):
+            x, y = width * (column + 0.5) / columns, height * (row + 0.5) / rows
+            half_x, half_y = 0.35 * width / columns, 0.3 * height / rows
+            pen.rectangle((x - half_x, y - half_y, x + half_x, y + half_y), fill or WHITE, BLACK)
+            pen.text((x, y), word(random), BLACK, font(0.6 * half_y), anchor="mm")
+
+
+def _page(random: Random, pen: ImageDraw.ImageDraw, size: Size) -> None:
+    """Draw lines of text, or a table."""
+    width, height = size
+    line = height / random.randint(8, 24)
+    columns = random.choice((1, 1, 3, 4))
+    letters = font(0.7 * line)
+    y = line
+    while y < height - line:
+        if columns == 1:
+            text = " ".join(word(random) for _ in range(30))
+            while pen.textlength(text, letters) > 0.9 * width and " " in text:
+                text = text.rpartition(" ")[0]
+            pen.text((0.05 * width, y), text, BLACK, letters)
+        else:
+            for column in range(columns):
+                pen.text((width * (0.05 + 0.9 * column / columns), y), word(random), BLACK, letters)
+            pen.line((0.05 * width, y + line, 0.95 * width, y + line), ink(random))
+        y += line
+
+
+def _axes(random: Random, pen: ImageDraw.ImageDraw, size: Size) -> tuple[float, float, float, float]:
+    """Draw axes with ticks and numbers; return left, top, right, bottom of what they enclose."""
+    width, height = size
+    left, bottom = 0.15 * width, 0.85 * height
+    right, top = 0.95 * width, 0.08 * height
+    pen.line((left, top, left, bottom, right, bottom), BLACK, random.randint(1, 2))
+    if random.random() < 0.3:
+        pen.rectangle((left, top, right, bottom), None, BLACK)
+    ticks, letters = random.randint(3, 7), font(0.045 * height)
+    for index in range(ticks):
+        x, y = left + (right - left) * index / ticks, bottom - (bottom - top) * index / ticks
+        pen.text((x, bottom + 2), str(index * 5), BLACK, letters)
+        pen.text((left - 4, y), str(index * 2), BLACK, letters, anchor="rm")
+    pen.text(((left + right) / 2, 0.99 * height), word(random), BLACK, letters, anchor="mb")
+    return left, top, right, bottom
+
+
+def _pale(random: Random) -> Colour:
+    return (random.randint(190, 255), random.randint(190, 255), random.randint(190, 255))
+
+
+KINDS: tuple[Callable[[Random, ImageDraw.ImageDraw, Size], None], ...] = (
+    _curves,
+    _bars,
+    _dots,
+    _boxes,
+    _page,
+)
