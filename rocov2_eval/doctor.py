@@ -146,7 +146,6 @@ def _edition(edition: Edition, *, has_encoder: bool) -> Iterator[Check]:
     names = [f"{name}{remark if METRICS[name].load else ''}" for name in available(edition, "captions")]
     requests = [metric for metric in METRICS.values() if metric.request and metric.is_offered(edition)]
     names += [f"{metric.name} with {metric.request_option}" for metric in requests]
-    standing = {metric.stands_for for metric in requests}
-    left = ", ".join(name for name in edition.captions.not_computed if name not in standing)
+    left = ", ".join(edition.captions.excluded)
     detail = "; ".join(names) + (f"; not computed here: {left}" if left else "")
     yield Check(topic=topic, name="captions", ready=has_encoder, detail=detail)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rocov2_eval.errors import UsageFault
@@ -119,18 +119,31 @@ class CaptionRules:
         idf: BERTScore weighs tokens by their idf over the normalised references.
         both_empty_crashes: A caption empty on both sides ends the official evaluation with an exception.
         empty_crashes: An empty candidate alone ends the official evaluation with an exception (AlignScore).
-        umls_f1: The edition has a MedCAT F1, which `umls_f1` computes where a model pack is named.
-        not_computed: Names of the edition's metrics that this toolkit does not compute unasked.
+        columns: Name of each score that the edition publishes and that its public code defines, and the
+            output that computes it here; the score that ranks comes first.
+        extras: The same for scores that the edition publishes without public code: what is computed here for
+            them is not official.
+        excluded: Name of each published score that is not computed here, and why.
     """
 
     dialect: Dialect
+    columns: Mapping[str, str]
+    extras: Mapping[str, str] = field(default_factory=dict)
+    excluded: Mapping[str, str] = field(default_factory=dict)
     extra_cells: ExtraCells = "ignored"
     norm: str = "clef2023"
     idf: bool = False
     both_empty_crashes: bool = True
     empty_crashes: bool = False
-    umls_f1: bool = False
-    not_computed: tuple[str, ...] = ()
+
+    @property
+    def primary(self) -> str:
+        """The output that ranks."""
+        return next(iter(self.columns.values()))
+
+    def publishes(self, output: str) -> bool:
+        """Tell whether the edition publishes a score that an output stands for, officially or not."""
+        return output in self.columns.values() or output in self.extras.values()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,15 +172,24 @@ _COMMA = Dialect(delimiter=",", quoted=True, header="id_anywhere")
 _COMMA_HEADER = Dialect(delimiter=",", quoted=True, header="id_first")
 _COMMA_OURS = Dialect(delimiter=",", quoted=True, header="optional")
 
-_EXTRAS_2023 = ("BLEURT", "BLEU-1", "METEOR", "CIDEr", "CLIPScore")
-_EXTRAS_2024 = (*_EXTRAS_2023, "RefCLIPScore", "ClinicalBLEURT", "MedBERTScore")
-MEDCAT_F1 = "MedCAT F1"  # the one that is computed on request
-_EXTRAS_2025 = ("Similarity", "BLEURT", MEDCAT_F1, "AlignScore", "Relevance", "Factuality", "Overall")
+_COLUMNS_2023 = {"BERTScore": "bertscore_f1", "ROUGE": "rouge1"}
+_NOT_YET = "not implemented in this toolkit"
+_EXCLUDED_2023 = dict.fromkeys(("BLEURT", "BLEU-1", "METEOR", "CIDEr", "CLIPScore"), _NOT_YET)
+_EXCLUDED_2024 = _EXCLUDED_2023 | dict.fromkeys(("RefCLIPScore", "ClinicalBLEURT", "MedBERTScore"), _NOT_YET)
+_COLUMNS_2025 = {
+    "Overall": "overall",
+    "Relevance": "relevance",
+    "Factuality": "factuality",
+    "BERTScore": "bertscore_f1",
+    "ROUGE": "rouge1",
+    "Similarity": "similarity",
+    "BLEURT": "bleurt",
+    "MedCAT F1": "umls_f1",
+    "AlignScore": "alignscore",
+}
 
 _MANUAL_2025 = (*SCORED_MANUAL_CUIS, OPTICAL_COHERENCE_TOMOGRAPHY)
-_CAPTIONS_2025 = CaptionRules(
-    dialect=_COMMA_HEADER, idf=True, empty_crashes=True, umls_f1=True, not_computed=_EXTRAS_2025
-)
+_CAPTIONS_2025 = CaptionRules(dialect=_COMMA_HEADER, idf=True, empty_crashes=True, columns=_COLUMNS_2025)
 
 EDITIONS: Mapping[str, Edition] = {
     "rocov2": Edition(
@@ -175,7 +197,10 @@ EDITIONS: Mapping[str, Edition] = {
         source="ROCOv2 release, scored as in 2024 by this toolkit's own reader",
         concepts=ConceptRules(dialect=_COMMA_OURS, most=100, manual_cuis=SCORED_MANUAL_CUIS),
         captions=CaptionRules(
-            dialect=_COMMA_OURS, extra_cells="error", both_empty_crashes=False, umls_f1=True
+            dialect=_COMMA_OURS,
+            extra_cells="error",
+            both_empty_crashes=False,
+            columns=_COLUMNS_2023 | {"MedCAT F1": "umls_f1"},
         ),
         precheck=True,
     ),
@@ -195,13 +220,13 @@ EDITIONS: Mapping[str, Edition] = {
         name="imageclef-2023",
         source="TiagoFilipeSousaGoncalves/ImageCLEFmedical2023VCMI@d8fa3f1",
         concepts=ConceptRules(dialect=_BAR_OR_TAB, most=100),
-        captions=CaptionRules(dialect=_BAR_OR_TAB, not_computed=_EXTRAS_2023),
+        captions=CaptionRules(dialect=_BAR_OR_TAB, columns=_COLUMNS_2023, excluded=_EXCLUDED_2023),
     ),
     "imageclef-2024": Edition(
         name="imageclef-2024",
         source="taubsity/clef-caption-evaluation@3a2a5ec",
         concepts=ConceptRules(dialect=_COMMA, most=100, manual_cuis=SCORED_MANUAL_CUIS),
-        captions=CaptionRules(dialect=_COMMA, not_computed=_EXTRAS_2024),
+        captions=CaptionRules(dialect=_COMMA, columns=_COLUMNS_2023, excluded=_EXCLUDED_2024),
         precheck=True,
     ),
     "imageclef-2025": Edition(

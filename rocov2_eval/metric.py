@@ -88,7 +88,6 @@ class Metric:
             that is computed unasked.
         lacks: `lacks(settings, truth)` says why the metric cannot be computed here, and what brings what is
             missing; None where nothing is missing.
-        stands_for: The name that the editions have for it, where that is another one.
         notes: `notes(options)` says, one sentence a note, why scores are not comparable with official ones.
         load: Opens the model, a context manager whose value is passed as `resource`; None if there is none.
         identify: `identify(options, resource)` returns the options with the identity of what was loaded, as
@@ -110,7 +109,6 @@ class Metric:
     is_offered: Callable[[Edition], bool] = _in_every_edition
     request: str = ""
     lacks: Callable[[Settings, Truth], str | None] = _lacks_nothing
-    stands_for: str = ""
     notes: Callable[[Any], Iterable[str]] = _no_notes
     load: Callable[..., AbstractContextManager[Any]] | None = None
     identify: Callable[..., Options] | None = None

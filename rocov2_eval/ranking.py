@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.records import BoolArray, Finding, FloatArray, IntArray, MetricResult, Task
 from rocov2_eval.scoring import Report
 from rocov2_eval.signature import comparable
 from rocov2_eval.significance import PairedTests, PairOptions, competition_ranks, letters, paired_tests
-
-# What every edition ranks by; 2025 and 2026 rank captions by Overall, a mean over scores that need models
-# which this toolkit does not run, with BERTScore among them.
-PRIMARY: Mapping[Task, str] = {"concepts": "concept_f1", "captions": "bertscore_f1"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,7 +120,7 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
         UsageFault: The runs were scored differently, or not by that output.
     """
     first = entries[0].report
-    primary = rank_by or PRIMARY[first.task]
+    primary = rank_by or _computed_primary(first)
     if primary not in first.metrics:
         offered = ", ".join(first.metrics)
         raise UsageFault(f"--rank-by {primary}: the {first.task} runs were scored by {offered}")
@@ -140,11 +138,17 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
         images=len(first.image_ids),
         primary=primary,
         outputs=(primary, *(name for name in first.metrics if name != primary)),
-        notes=tuple(_notes([entry.report for entry in ordered], primary, omitted, rank_by)),
+        notes=tuple(_notes([entry.report for entry in ordered], primary, omitted)),
         standings=tuple(_standings(ordered, ranks[order], primary, tests, options)),
         tests=tests,
         options=options,
     )
+
+
+def official_primary(edition: str, task: Task) -> str:
+    """Return the output by which an edition ranks the runs of a task."""
+    rules = EDITIONS[edition].captions
+    return rules.primary if task == "captions" and rules else "concept_f1"
 
 
 def common_scores(reports: Sequence[Report], output: str) -> tuple[FloatArray, BoolArray]:
@@ -183,6 +187,20 @@ def require_same_truth(first: Report, second: Report) -> None:
             )
 
 
+def _computed_primary(report: Report) -> str:
+    """Return the score by which an edition ranks; where it is derived and a member is missing, the first."""
+    official = official_primary(report.edition, report.task)
+    is_lacking = official in DERIVED and official not in report.metrics
+    return next(iter(report.metrics)) if is_lacking else official
+
+
+def _why(report: Report, output: str) -> str:
+    """Return why an output was not computed."""
+    rules = EDITIONS[report.edition].captions
+    names = [name for name, column in rules.columns.items() if column == output] if rules else []
+    return next((report.not_computed[name] for name in names if name in report.not_computed), "not asked for")
+
+
 def _mean(entry: Entry, output: str) -> float:
     mean = entry.report.metrics[output].mean
     if mean is None:
@@ -215,16 +233,13 @@ def _standings(
     ]
 
 
-def _notes(reports: Sequence[Report], primary: str, omitted: BoolArray, rank_by: str | None) -> list[str]:
+def _notes(reports: Sequence[Report], primary: str, omitted: BoolArray) -> list[str]:
     notes = list(dict.fromkeys(note for report in reports for note in report.notes))
     report = reports[0]
-    if rank_by and rank_by != PRIMARY[report.task]:
-        notes.append(f"ranked by {rank_by}, not by {PRIMARY[report.task]} as the edition does")
-    elif "Overall" in report.not_computed:
-        notes.append(
-            f"ranked by {primary}: {report.edition} ranks by Overall, a mean of scores of which this toolkit "
-            f"does not compute {', '.join(name for name in report.not_computed if name != 'Overall')}"
-        )
+    official = official_primary(report.edition, report.task)
+    if primary != official:
+        missing = "" if official in report.metrics else f", which was not computed: {_why(report, official)}"
+        notes.append(f"ranked by {primary}; {report.edition} ranks by {official}{missing}")
     if omitted.any():
         notes.append(f"tests leave out {int(omitted.sum()):,} images that not every run is scored on")
     return notes

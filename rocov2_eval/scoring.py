@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +17,8 @@ from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
 from rocov2_eval.formats import Table
 from rocov2_eval.metric import Inputs, Metric, Options
-from rocov2_eval.metrics import METRICS
+from rocov2_eval.metrics import METRICS, metric_of
+from rocov2_eval.metrics.derived import DERIVED, derive, derived_signature, is_offered, leaves
 from rocov2_eval.precheck import precheck
 from rocov2_eval.records import BoolArray, Finding, MetricResult, SampleScores, Task
 from rocov2_eval.resampling import Bootstrap, interval
@@ -148,6 +149,10 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
         for output in step.outputs:
             samples[output] = _missing_as_zero(scores[output], aligned.present)
             signatures[output] = signature(step.metric, options)
+    for name in _derivable(settings, truth.task, samples):
+        samples[name] = derive(name, samples)
+        signatures[name] = derived_signature(name, signatures)
+    samples = {name: samples[name] for name in _in_order(settings.edition, truth.task, samples)}
     everything = np.ones(len(truth.table.image_ids), np.bool_)
     return Report(
         edition=settings.edition.name,
@@ -159,7 +164,7 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
         metrics=_aggregate(samples, signatures, everything, settings.bootstrap),
         samples=samples,
         image_ids=truth.table.image_ids,
-        not_computed=_not_computed(settings, truth),
+        not_computed=_not_computed(settings, truth, samples),
         concept_errors=_concept_errors(inputs),
         breakdowns={facet: _groups(facet, truth, samples, signatures, settings) for facet in settings.by},
         findings=findings,
@@ -175,15 +180,16 @@ def plan(settings: Settings, truth: Truth) -> tuple[Step, ...]:
     metrics = _offered(settings.edition, truth.task)
     _refuse_unknown(settings, truth.task, metrics)
     steps = []
+    names = {leaf for name in settings.metrics for leaf in (name, *leaves(name))}
     for metric in metrics:
-        is_named = metric.is_named(settings.metrics)
+        is_named = metric.is_named(names)
         reason = metric.lacks(settings, truth)
-        if is_named and reason:
+        if reason and metric.is_named(settings.metrics):
             raise UsageFault(f"--metric {metric.name}: {reason}")
-        if reason or (settings.metrics and not is_named):
+        if reason or (names and not is_named):
             continue
-        whole = not settings.metrics or metric.name in settings.metrics
-        outputs = tuple(name for name in metric.outputs if whole or name in settings.metrics)
+        whole = not names or metric.name in names
+        outputs = tuple(name for name in metric.outputs if whole or name in names)
         steps.append(Step(metric=metric, options=metric.options_of(settings, truth), outputs=outputs))
     return tuple(steps)
 
@@ -201,6 +207,7 @@ def _refuse_unknown(settings: Settings, task: Task, metrics: Sequence[Metric]) -
     """Refuse what the settings ask for and the edition does not have for the task."""
     edition = settings.edition.name
     names = {name for metric in metrics for name in (metric.name, *metric.outputs)}
+    names |= {name for name in DERIVED if task == "captions" and is_offered(name, settings.edition)}
     for name in settings.metrics:
         if name not in names:
             offer = ", ".join(sorted(names))
@@ -209,8 +216,9 @@ def _refuse_unknown(settings: Settings, task: Task, metrics: Sequence[Metric]) -
         is_requested = metric.needs == task and metric.request and getattr(settings, metric.request)
         if is_requested and metric not in metrics:
             others = ", ".join(name for name, row in EDITIONS.items() if metric.is_offered(row))
-            name = metric.stands_for or metric.name
-            raise UsageFault(f"{metric.request_option}: {edition} has no {name}; editions with it: {others}")
+            raise UsageFault(
+                f"{metric.request_option}: {edition} has no {metric.name}; editions with it: {others}"
+            )
 
 
 def _score(step: Step, inputs: Inputs, opener: Opener) -> tuple[Mapping[str, SampleScores], Options]:
@@ -274,19 +282,57 @@ def _concept_errors(inputs: Inputs) -> ConceptErrors | None:
     return concept_errors(candidates, references, inputs.truth.names)
 
 
-def _not_computed(settings: Settings, truth: Truth) -> dict[str, str]:
-    """Return why metrics of the edition are not computed, by the names that the edition has for them."""
+def _derivable(settings: Settings, task: Task, samples: Mapping[str, SampleScores]) -> Iterator[str]:
+    """Yield the derived scores that the edition publishes and whose members are there, members first."""
+    names = set(samples)
+    for name, score in DERIVED.items():
+        is_wanted = not settings.metrics or name in settings.metrics or _is_part(name, settings.metrics)
+        is_there = task == "captions" and is_offered(name, settings.edition)
+        if is_wanted and is_there and names.issuperset(score.members):
+            names.add(name)
+            yield name
+
+
+def _is_part(name: str, names: Iterable[str]) -> bool:
+    """Tell whether a derived score is a member of one of those named."""
+    return any(name in DERIVED[other].members for other in names if other in DERIVED)
+
+
+def _in_order(edition: Edition, task: Task, outputs: Iterable[str]) -> list[str]:
+    """Return outputs as the edition publishes them, the score that ranks first, then the others."""
+    columns = edition.captions.columns.values() if edition.captions and task == "captions" else ()
+    names = list(outputs)
+    first = [name for name in columns if name in names]
+    return [*first, *(name for name in names if name not in first)]
+
+
+def _not_computed(settings: Settings, truth: Truth, samples: Mapping[str, SampleScores]) -> dict[str, str]:
+    """Return why scores of the edition are not computed, by the names under which it publishes them."""
+    if truth.task == "concepts":
+        metrics = [] if settings.metrics else _offered(settings.edition, truth.task)
+        lacking = {metric.name: metric.lacks(settings, truth) for metric in metrics}
+        return {name: reason for name, reason in lacking.items() if reason}
     rules = settings.edition.captions
-    names = rules.not_computed if rules and truth.task == "captions" else ()
-    reasons = dict.fromkeys(names, "not implemented in this toolkit")
-    for metric in _offered(settings.edition, truth.task):
-        name = metric.stands_for or metric.name
-        reason = metric.lacks(settings, truth)
-        if reason is None:
-            reasons.pop(name, None)
-        elif name in reasons or not (metric.request or settings.metrics):
-            reasons[name] = reason
-    return reasons
+    if rules is None or settings.metrics:
+        return {}
+    published = {**rules.columns, **rules.extras}
+    reasons = {
+        name: _reason(output, settings, truth, samples)
+        for name, output in published.items()
+        if output not in samples
+    }
+    return reasons | dict(rules.excluded)
+
+
+def _reason(output: str, settings: Settings, truth: Truth, samples: Mapping[str, SampleScores]) -> str:
+    """Return why an output is not computed: what its metric lacks, or which members are missing."""
+    if output in DERIVED:
+        missing = [leaf for leaf in leaves(output) if leaf not in samples]
+        return f"needs {', '.join(missing)}"
+    try:
+        return metric_of(output).lacks(settings, truth) or "not computed"
+    except KeyError:
+        return "not implemented in this toolkit"
 
 
 def _notes(findings: Sequence[Finding], steps: Sequence[Step]) -> Iterator[str]:

@@ -24,6 +24,10 @@ class Settings:
         precision: Arithmetic of the text encoder: `fp32`, or `bf16`, which is not official.
         concept_model: Folder or archive of the model pack of `umls_f1`, None to leave that metric out.
         concept_types: Semantic types that `umls_f1` counts, empty for all.
+        weights: Kind of weights and the name or folder to take, for kinds other than the default (see
+            `models.WEIGHTS`).
+        images: Folder of the images, None for that of the truth.
+        image_vectors: File of image vectors, one array an image, in the place of images.
     """
 
     edition: Edition = EDITIONS[DEFAULT_EDITION]
@@ -35,3 +39,10 @@ class Settings:
     precision: str = "fp32"
     concept_model: str | None = None
     concept_types: tuple[str, ...] = ()
+    weights: tuple[tuple[str, str], ...] = ()
+    images: str | None = None
+    image_vectors: str | None = None
+
+    def weights_of(self, kind: str) -> str | None:
+        """Return the name or folder of the weights of a kind that the user asks for, None for the default."""
+        return dict(self.weights).get(kind)

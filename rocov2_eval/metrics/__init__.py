@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from rocov2_eval.metric import Metric
 from rocov2_eval.metrics import bertscore, concept_f1, concept_f1_manual, rouge, umls_f1
+from rocov2_eval.metrics.derived import DERIVED
 
 METRICS: Mapping[str, Metric] = {
     "concept_f1": concept_f1.METRIC,
@@ -30,6 +31,6 @@ def metric_of(name: str) -> Metric:
 
 def main_outputs(computed: Iterable[str]) -> tuple[str, ...]:
     """Return the main score of each metric among outputs, or all of them where only others were computed."""
-    main = {metric.outputs[0] for metric in METRICS.values()}
+    main = {metric.outputs[0] for metric in METRICS.values()} | set(DERIVED)
     names = tuple(computed)
     return tuple(name for name in names if name in main) or names

@@ -83,7 +83,7 @@ def options_of(settings: Settings, truth: Truth) -> BertScoreOptions:
 
 def is_offered(edition: Edition) -> bool:
     """Tell whether an edition scores captions by BERTScore."""
-    return edition.captions is not None
+    return edition.captions is not None and edition.captions.publishes(OUTPUTS[0])
 
 
 def notes(options: BertScoreOptions) -> Iterator[str]:

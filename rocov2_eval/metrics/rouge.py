@@ -65,7 +65,7 @@ def options_of(settings: Settings, _: Truth) -> RougeOptions:
 
 def is_offered(edition: Edition) -> bool:
     """Tell whether an edition scores captions by ROUGE."""
-    return edition.captions is not None
+    return edition.captions is not None and edition.captions.publishes("rouge1")
 
 
 def score(

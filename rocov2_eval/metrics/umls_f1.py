@@ -22,7 +22,7 @@ from rocov2_eval.concept_extraction import (
     open_pack,
     pack_identity,
 )
-from rocov2_eval.editions import MEDCAT_F1, Edition
+from rocov2_eval.editions import Edition
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.records import FloatArray, SampleScores
@@ -72,7 +72,7 @@ def options_of(settings: Settings, _: Truth) -> UmlsF1Options:
 
 def is_offered(edition: Edition) -> bool:
     """Tell whether an edition has a MedCAT F1, or is our own, which has this one."""
-    return edition.captions is not None and edition.captions.umls_f1
+    return edition.captions is not None and edition.captions.publishes("umls_f1")
 
 
 def lacks(settings: Settings, _: Truth) -> str | None:
@@ -193,7 +193,6 @@ METRIC = Metric(
     is_offered=is_offered,
     request="concept_model",
     lacks=lacks,
-    stands_for=MEDCAT_F1,
     notes=notes,
     load=load,
     identify=identified,
