@@ -93,10 +93,10 @@ setup(
         "dataset_builder": [
             "build.toml",
             "concepts/*.csv",
-            "stages/models/*",
             "packaging/templates/*",
             "py.typed",
             "report/templates/*",
+            "stages/models/*",
         ],
         "baselines": ["py.typed", "recipes/*.toml"],
     },

@@ -10,19 +10,19 @@ how captions are generated) and `generation_config.json`, which transformers rea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 
 from baselines.data.augment import AugmentOptions, augment, centre
+from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples
-from baselines.data.decoding import PixelArray
-from baselines.data.pack import Packed
+from baselines.documents import read_document, write_document
 from baselines.generation import GenerationOptions, generate, refuse_too_long, settings_of
 from baselines.models.captioner import (
     DECODERS,
@@ -37,16 +37,15 @@ from baselines.models.captioner import (
     shapes,
 )
 from baselines.models.text import Text, Tokens, batched, encode, open_text, save_text, train_text
-from baselines.models.weights import CHANNELS, HALF, Normalisation
+from baselines.models.weights import HALF, Channels, Deviation, Normalisation, fill
 from baselines.training import checkpoint
-from baselines.training.objective import Group, Share, split_by_decay
+from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from rocov2_eval.command import silent
 from rocov2_eval.encoders import Encoder
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.metrics import bertscore, rouge
 from rocov2_eval.records import IntArray
-from rocov2_eval.shelf.files import write_text
-from rocov2_eval.shelf.options import read_options
+from rocov2_eval.shelf.pictures import PixelArray
 
 FACTS = "captioner.json"
 TOKENIZER = "tokenizer"
@@ -58,10 +57,10 @@ class Captioned:
     """Pictures with their captions.
 
     Attributes:
-        ids: n of them.
-        images: uint8, shape (n, side, side, 3); may lie on the disk.
-        captions: n of them.
-        rows: Of `images` that belong to the ids: all, but for broken ones.
+        ids: Image ids.
+        images: Decoded pictures, uint8 of shape (m, side, side, 3); may lie on the disk.
+        captions: Caption of each id.
+        rows: Row in `images` of each id: all rows, but for broken pictures.
     """
 
     ids: tuple[str, ...]
@@ -98,10 +97,10 @@ class Ready:
 
     Attributes:
         captioner: The network.
-        text: Its tokenizer.
-        normalisation: How pictures must look.
+        text: The tokenizer of the network.
+        normalisation: How pictures must look for the network.
         generation: How captions are generated.
-        licences: Of the weights it started from, by name.
+        licences: Licences of the weights that it started from, by their name.
     """
 
     captioner: Captioner
@@ -109,6 +108,23 @@ class Ready:
     normalisation: Normalisation
     generation: GenerationOptions
     licences: Mapping[str, str]
+
+
+class _Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What `captioner.json` holds."""
+
+    options: CaptionerOptions
+    shapes: dict[str, dict[str, Any]]
+    normalisation: Normalisation
+    generation: GenerationOptions
+    licences: dict[str, str]
+
+
+class _Preprocessor(msgspec.Struct, frozen=True, kw_only=True):
+    """What `preprocessor_config.json` of transformers says of the channels."""
+
+    image_mean: Channels
+    image_std: tuple[Deviation, Deviation, Deviation]
 
 
 class Fetched(NamedTuple):
@@ -125,8 +141,8 @@ class CaptionObjective:
 
     Attributes:
         model: The captioner.
-        ready: It and what belongs to it.
-        train: What it learns from.
+        ready: The captioner with all that prediction needs.
+        train: Pictures and captions to learn from.
         main: The validation score that decides which weights are kept.
         n: Number of training examples.
         typical: Tokens of a training caption on average, the end included.
@@ -157,7 +173,7 @@ class CaptionObjective:
         self._valid_tokens = encode(ready.text, valid.captions, options.most_tokens)
         self.typical = sum(map(len, self._tokens)) / self.n
 
-    def groups(self) -> Sequence[Group]:
+    def groups(self) -> Sequence[ParameterGroup]:
         """Return pretrained weights and new ones, which want a higher rate, apart."""
         trained = [(name, each) for name, each in self.model.named_parameters() if each.requires_grad]
         old = [(name, each) for name, each in trained if not is_new(name)]
@@ -190,20 +206,20 @@ class CaptionObjective:
             world=share.world,
         )
 
-    def validate(self, model: Any, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
+    def validate(self, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
         """Return ROUGE-1 and, given an encoder, BERTScore of generated captions, and the loss of a token."""
         valid, wanted = self._valid, self._options.validated or len(self._valid)
         chosen = np.unique(np.linspace(0, len(valid) - 1, min(wanted, len(valid))).round().astype(np.int64))
         part = select(valid, chosen)
         found = predict(
-            replace(self.ready, captioner=model),
+            self.ready,
             part,
             device,
             lengths=[len(self._valid_tokens[index]) for index in chosen],
         )
         scores = {
             "rouge1": rouge.score(found, part.captions)["rouge1"].mean,
-            "negative_loss": -self._valid_loss(model, device),
+            "negative_loss": -self._valid_loss(device),
         }
         if self._encoder is not None:
             scored = bertscore.score(found, part.captions, resource=self._encoder)
@@ -219,7 +235,7 @@ class CaptionObjective:
         save_ready(self.ready, folder)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
-    def _valid_loss(self, model: Any, device: Any) -> float:  # noqa: ANN401  torch is Any
+    def _valid_loss(self, device: Any) -> float:  # noqa: ANN401  torch is Any
         """Return the negative log-likelihood of a token of the validation captions."""
         order = np.argsort([-len(ids) for ids in self._valid_tokens], kind="stable")
         pictures = shown(self._valid, self.ready.normalisation, device)
@@ -228,25 +244,25 @@ class CaptionObjective:
             rows = order[start : start + self.ready.generation.batch]
             pair = batched([self._valid_tokens[row] for row in rows], self.ready.text.end)
             inputs, targets = (torch.from_numpy(side).to(device) for side in pair)
-            total += float(model(pictures(rows), inputs, targets).sum())
+            total += float(self.model(pictures(rows), inputs, targets).sum())
         return total / sum(map(len, self._valid_tokens))
 
 
-def captioned(examples: Examples, packed: Packed) -> Captioned:
+def captioned(examples: Examples, cache: PictureCache) -> Captioned:
     """Return the intact pictures of a split with their captions.
 
     Raises:
-        UsageFault: The captions were not read, or the pack is of other pictures.
+        UsageFault: The captions were not read, or the cache is of other pictures.
         RejectedInput: No picture is intact.
     """
-    if examples.captions is None or examples.ids != packed.ids:
-        raise UsageFault(f"{packed.folder}: not the pack of the {examples.split} split with its captions")
-    rows = packed.intact
+    if examples.captions is None or examples.ids != cache.ids:
+        raise UsageFault(f"{cache.folder}: not the pictures of the {examples.split} split with its captions")
+    rows = cache.intact
     if not len(rows):
-        raise RejectedInput(f"{packed.folder}: no picture of the {examples.split} split can be read")
+        raise RejectedInput(f"{cache.folder}: no picture of the {examples.split} split can be read")
     return Captioned(
         ids=tuple(examples.ids[row] for row in rows),
-        images=packed.images,
+        images=cache.images,
         captions=tuple(examples.captions[row] for row in rows),
         rows=rows,
     )
@@ -268,9 +284,9 @@ def begin(options: CaptionerOptions, generation: GenerationOptions, captions: Se
     Its new weights come from torch's global generator.
 
     Args:
-        options: What it is made of.
-        generation: Saved with it.
-        captions: Of the training split: a tokenizer is trained on them where the decoder brings none.
+        options: What the captioner is made of.
+        generation: How its captions are generated; saved with it.
+        captions: Captions of the training split; a tokenizer is trained on them where the decoder has none.
 
     Raises:
         MissingResource: Weights are not on this disk and cannot be fetched.
@@ -295,8 +311,17 @@ def look_of(options: CaptionerOptions) -> Normalisation:
     Raises:
         RejectedInput: The folder of the encoder does not say it.
     """
-    is_random = options.encoder in ENCODERS
-    mean, std = (HALF, HALF) if is_random else _said_by(fetched(options.encoder) / _PREPROCESSOR)
+    mean, std = HALF, HALF
+    if options.encoder not in ENCODERS:
+        path = fetched(options.encoder) / _PREPROCESSOR
+        try:
+            look = msgspec.json.decode(path.read_bytes(), type=_Preprocessor)
+        except (OSError, msgspec.DecodeError) as error:
+            raise RejectedInput(
+                f"{path}: {error}; expected image_mean and image_std, three numbers each: without them "
+                "nobody knows how pictures must look for these weights"
+            ) from None
+        mean, std = look.image_mean, look.image_std
     return Normalisation(
         mean=mean, std=std, size=options.size, source=options.encoder, licence=_licence(options.encoder)
     )
@@ -342,48 +367,42 @@ def save_ready(ready: Ready, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_text(ready.text, folder / TOKENIZER)
     settings_of(ready.text, ready.generation).save_pretrained(str(folder))
-    facts = {
-        "options": asdict(ready.captioner.options),
-        "shapes": shapes(ready.captioner),
-        "normalisation": asdict(ready.normalisation),
-        "generation": asdict(ready.generation),
-        "licences": dict(ready.licences),
-    }
-    write_text(folder / FACTS, json.dumps(facts, indent=2) + "\n")
+    facts = _Facts(
+        options=ready.captioner.options,
+        shapes=shapes(ready.captioner),
+        normalisation=ready.normalisation,
+        generation=ready.generation,
+        licences=dict(ready.licences),
+    )
+    write_document(folder / FACTS, facts)
 
 
 def open_ready(folder: Path, weights: Path) -> Ready:
     """Return a trained captioner, in evaluation mode; nothing is fetched.
 
     Args:
-        folder: What `save_ready` has written.
+        folder: A folder that `save_ready` has written.
         weights: A checkpoint of the captioner's parameters.
 
     Raises:
         MissingResource: A file is missing.
         RejectedInput: A file is damaged, or the weights are of another network.
     """
-    path = folder / FACTS
-    if not path.is_file():
-        raise MissingResource(f"{folder}: no {FACTS}: not the folder of a captioner")
+    facts = read_document(folder / FACTS, _Facts)
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        look = facts["normalisation"]
-        normalisation = Normalisation(**look | {"mean": tuple(look["mean"]), "std": tuple(look["std"])})
-        options = read_options(CaptionerOptions, facts["options"], f"{path} options", folder)
-        generation = read_options(GenerationOptions, facts["generation"], f"{path} generation", folder)
-        captioner = rebuild(options, facts["shapes"])
-        licences = facts["licences"]
+        captioner = rebuild(facts.options, facts.shapes)
     except (ValueError, KeyError, TypeError, UsageFault) as error:
-        raise RejectedInput(f"{path}: not as it was written: {error}; take the folder anew") from None
+        raise RejectedInput(
+            f"{folder / FACTS}: not as it was written: {error}; take the folder anew"
+        ) from None
     tensors, _ = checkpoint.read(weights)
-    checkpoint.fill(captioner, tensors, weights)
+    fill(captioner, tensors, weights)
     return Ready(
         captioner=captioner.eval(),
         text=open_text(folder / TOKENIZER),
-        normalisation=normalisation,
-        generation=generation,
-        licences=licences,
+        normalisation=facts.normalisation,
+        generation=facts.generation,
+        licences=facts.licences,
     )
 
 
@@ -391,19 +410,3 @@ def _licence(name: str) -> str:
     if name in ENCODERS or name in DECODERS:
         return "none: random weights"
     return LICENCES.get(name, "unknown: read the page of these weights")
-
-
-def _said_by(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of the channels."""
-    fault = RejectedInput(
-        f"{path}: expected image_mean and image_std, three numbers each: without them nobody knows how "
-        "pictures must look for these weights"
-    )
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        mean, std = tuple(map(float, found["image_mean"])), tuple(map(float, found["image_std"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        raise fault from None
-    if len(mean) != CHANNELS or len(std) != CHANNELS or min(std) <= 0:
-        raise fault
-    return mean, std

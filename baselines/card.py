@@ -24,9 +24,9 @@ def model_card(
     """Return the card as Markdown.
 
     Args:
-        record: `run.json`.
-        metrics: `metrics.jsonl`.
-        rules: What each decision rule is worth, none for captions.
+        record: Content of `run.json`.
+        metrics: Lines of `metrics.jsonl`; none for a floor.
+        rules: Rows of `decisions.csv`, what each decision rule is worth; none for captions.
     """
     recipe, data = record["recipe"], record["data"]
     images = f"{data['train']['images']:,} training and {data['valid']['images']:,} validation images"

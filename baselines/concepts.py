@@ -6,10 +6,8 @@ on the validation split (`baselines.decisions`).
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,29 +15,26 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from baselines import decisions
-from baselines.data.augment import AugmentOptions, augment, centre
+from baselines.classifiers import Classifier, build_classifier, open_classifier
+from baselines.data.augment import AugmentOptions, augment
+from baselines.data.cache import PictureCache
 from baselines.data.labels import label_matrix, label_order
-from baselines.data.pack import Packed
-from baselines.decisions import Decision, RuleName
-from baselines.models.efficientnet import SPECS, EfficientNet
-from baselines.models.weights import Normalisation, header_of, load_init
-from baselines.training import checkpoint, runlog
-from baselines.training.loop import BEST
-from baselines.training.objective import Group, Share, split_by_decay
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from baselines.decisions import Choice, Decision, RuleName, choose
+from baselines.decisions.files import read_decision, read_labels, save_decision
+from baselines.models.efficientnet import SPECS
+from baselines.models.weights import header_of
+from baselines.training.objective import ParameterGroup, Share, split_by_decay
+from rocov2_eval.command import silent
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import FloatArray, IntArray
-from rocov2_eval.shelf.csv_files import write_csv
-
-LABELS, DECISION, RULES_TABLE, NETWORK = "labels.csv", "decision.json", "decisions.csv", "network.json"
-_VALIDATED_AT_ONCE = 256  # images
+from rocov2_eval.shelf.pictures import PixelArray
 
 Cells = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
-    """The network.
+    """The network of concept detection.
 
     Attributes:
         spec: Key of `SPECS`.
@@ -88,15 +83,35 @@ class DecisionOptions:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Labelled:
-    """Packed pictures of a split with their concepts.
+    """The pictures of a split with their concepts.
 
     Attributes:
-        packed: The pictures.
-        concepts: Of each, in the same order.
+        pictures: Decoded pictures.
+        concepts: Concepts of each picture, in the same order.
     """
 
-    packed: Packed
+    pictures: PictureCache
     concepts: Cells
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Detector:
+    """A trained network with what turns its probabilities into concepts.
+
+    Attributes:
+        classifier: The network, in evaluation mode.
+        labels: The label order.
+        decision: The rule, fitted on the validation split of the training.
+    """
+
+    classifier: Classifier
+    labels: tuple[str, ...]
+    decision: Decision
+
+    def probabilities(self, images: PixelArray, device: Any, progress: Any = silent) -> FloatArray:  # noqa: ANN401
+        """Return the probability of each label, shape (n, labels)."""
+        self.classifier.model.to(device)
+        return self.classifier.probabilities(images, device, progress)
 
 
 class ConceptDetection:
@@ -116,9 +131,9 @@ class ConceptDetection:
         """Build the network.
 
         Args:
-            network: Its options.
+            network: Options of the network.
             augmenting: How pictures are varied.
-            deciding: Which concepts, and how many of them an image gets.
+            deciding: Which concepts are labels, and how many of them an image gets.
             train: Pictures to learn from; broken ones are left out.
             valid: Pictures to decide by.
             names: Canonical name by CUI.
@@ -126,25 +141,29 @@ class ConceptDetection:
         Raises:
             RejectedInput: No concept is frequent enough.
         """
-        self.labels = label_order(train.concepts, deciding.fewest)
-        if not self.labels:
-            raise RejectedInput(f"no concept has {deciding.fewest} or more training images")
-        self.model, self._normalisation, self._size = build(network, len(self.labels))
+        self.labels = frequent_labels(train.concepts, deciding.fewest)
+        self._classifier = build_classifier(
+            network.spec,
+            len(self.labels),
+            init=network.init,
+            size=network.size,
+            dropout=network.dropout,
+            drop_path=network.drop_path,
+        )
+        self.model = self._classifier.model
         self._network = network
         self._augmenting = augmenting
-        self._deciding = deciding
+        self._rule = deciding.rule
         self._names = names
-        self._train = train
-        self._valid = valid
-        self._rows = train.packed.intact
+        self._train, self._valid = train, valid
+        self._rows = train.pictures.intact
         matrix, _ = label_matrix(train.concepts, self.labels)
         self._targets = matrix[self._rows].astype(np.float32)
         self._truth, self._outside = label_matrix(valid.concepts, self.labels)
-        self._decision: Decision | None = None
-        self._gains: tuple[decisions.Gain, ...] = ()
+        self._choice: Choice | None = None
         self.n = len(self._rows)
 
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[ParameterGroup, ...]:
         """Return the classifier apart: it starts at random where the rest starts from weights."""
         named = list(self.model.named_parameters())
         head = [(name, each) for name, each in named if name.startswith("classifier.")]
@@ -154,7 +173,7 @@ class ConceptDetection:
 
     def fetch(self, indices: IntArray) -> tuple[Any, Any]:
         """Return pictures, uint8 of shape (b, side, side, 3), and targets, float32 of shape (b, labels)."""
-        pictures = self._train.packed.images[self._rows[indices]]
+        pictures = self._train.pictures.images[self._rows[indices]]
         return torch.from_numpy(pictures), torch.from_numpy(self._targets[indices])
 
     def loss(self, model: Any, fetched: Any, generator: Any, device: Any, share: Share) -> Any:  # noqa: ANN401
@@ -163,80 +182,47 @@ class ConceptDetection:
         The mean over labels too would shrink with their number what each positive label can move.
         """
         pictures, targets = (each.to(device, non_blocking=True) for each in fetched)
-        seen = augment(
+        look = self._classifier.normalisation
+        varied = augment(
             pictures,
-            self._size,
+            self._classifier.size,
             self._augmenting,
             generator,
-            self._normalisation.mean,
-            self._normalisation.std,
+            look.mean,
+            look.std,
             rank=share.rank,
             world=share.world,
         )
-        logits = model(seen)
-        return (
-            functional.binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
-            .sum(1)
-            .mean()
-        )
+        each = functional.binary_cross_entropy_with_logits(model(varied).float(), targets, reduction="none")
+        return each.sum(1).mean()
 
-    def validate(self, model: Any, device: Any) -> dict[str, float]:  # noqa: ANN401  torch is Any
-        """Return F1 of the rule, each half of the split decided by what the other taught, and of 0.5."""
-        found = probabilities(model, self._valid.packed.images, self._size, self._normalisation, device)
-        self._gains = decisions.table(found, self._truth, outside=self._outside)
-        rows = {row.decision.rule: row for row in self._gains}
-        chosen = rows[self._deciding.rule]
-        self._decision = chosen.decision
-        return {"f1": chosen.valid, "f1_at_half": rows["fixed"].valid, "f1_gain": chosen.gain}
+    def validate(self, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
+        """Return F1 of the rule and of 0.5, see `Choice.scores`."""
+        found = self._classifier.probabilities(self._valid.pictures.images, device)
+        self._choice = choose(found, self._truth, self._rule, self._outside)
+        return self._choice.scores
 
     def header(self) -> dict[str, str]:
         """Return how images must look, as `load_init` reads it."""
-        return header_of(self._normalisation)
+        return header_of(self._classifier.normalisation)
 
     def save(self, folder: Path) -> None:
-        """Write label order, decision, what every rule is worth, and the network's options."""
-        assert self._decision is not None, "validated before it is saved"
-        rows = [(cui, self._names.get(cui, "")) for cui in self.labels]
-        write_csv(folder / LABELS, ("CUI", "Canonical name"), rows)
-        runlog.write_document(folder / DECISION, decisions.decision_document(self._decision))
-        write_csv(
-            folder / RULES_TABLE,
-            ("rule", "parameters", "valid_f1", "gain_over_half"),
-            [
-                (
-                    gain.decision.rule,
-                    json.dumps(dict(gain.decision.parameters)),
-                    f"{gain.valid:.6f}",
-                    f"{gain.gain:.6f}",
-                )
-                for gain in self._gains
-            ],
-        )
-        seen = {"size": self._size, "normalisation": asdict(self._normalisation)}
-        runlog.write_document(folder / NETWORK, {"spec": self._network.spec, **seen})
+        """Write label order, decision, what every rule is worth, and which network it is."""
+        assert self._choice is not None, "validated before it is saved"
+        save_decision(folder, self.labels, self._names, self._choice)
+        self._classifier.save(folder)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Detector:
-    """A trained network with what turns its answers into concepts.
+def frequent_labels(concepts: Cells, fewest: int) -> tuple[str, ...]:
+    """Return the label order of a training split.
 
-    Attributes:
-        model: In evaluation mode.
-        labels: The label order.
-        decision: Fitted on the validation split of its training.
-        size: Pixels that it sees.
-        normalisation: How images must look.
+    Raises:
+        RejectedInput: No concept is frequent enough.
     """
-
-    model: Any
-    labels: tuple[str, ...]
-    decision: Decision
-    size: int
-    normalisation: Normalisation
-
-    def probabilities(self, images: Any, device: Any, progress: Any = None) -> FloatArray:  # noqa: ANN401
-        """Return the probability of each label, shape (n, labels)."""
-        return probabilities(self.model, images, self.size, self.normalisation, device, progress)
+    labels = label_order(concepts, fewest)
+    if not labels:
+        raise RejectedInput(f"no concept has {fewest} or more training images")
+    return labels
 
 
 def open_detector(folder: Path) -> Detector:
@@ -246,58 +232,6 @@ def open_detector(folder: Path) -> Detector:
         MissingResource: A file is missing.
         RejectedInput: A file is damaged.
     """
-    network = runlog.read_document(folder / NETWORK)
-    labels = _read_labels(folder / LABELS)
-    if network.get("spec") not in SPECS:
-        raise RejectedInput(
-            f"{folder / NETWORK}: spec {network.get('spec')!r}, expected one of {', '.join(SPECS)}"
-        )
-    model = EfficientNet(SPECS[network["spec"]], len(labels))
-    tensors, _ = checkpoint.read(folder / BEST)
-    checkpoint.fill(model, tensors, folder / BEST)
-    said = network["normalisation"]
-    return Detector(
-        model=model.eval(),
-        labels=labels,
-        decision=decisions.read_decision(runlog.read_document(folder / DECISION), str(folder / DECISION)),
-        size=network["size"],
-        normalisation=Normalisation(**{**said, "mean": tuple(said["mean"]), "std": tuple(said["std"])}),
-    )
-
-
-def build(network: NetworkOptions, classes: int) -> tuple[Any, Normalisation, int]:
-    """Return a network, how images must look, and how many pixels it sees."""
-    model = EfficientNet(SPECS[network.spec], classes, dropout=network.dropout, drop_path=network.drop_path)
-    normalisation = load_init(model, network.init or None)
-    return model, normalisation, network.size or normalisation.size
-
-
-def probabilities(  # noqa: PLR0917  a network and what it looks at
-    model: Any,  # noqa: ANN401  torch is Any
-    images: Any,  # noqa: ANN401  uint8, shape (n, side, side, 3)
-    size: int,
-    normalisation: Normalisation,
-    device: Any,  # noqa: ANN401  torch is Any
-    progress: Any = None,  # noqa: ANN401  as `progress_bar` returns
-) -> FloatArray:
-    """Return the probability of each label of each image, shape (n, labels)."""
-    rows = []
-    with torch.inference_mode():
-        for start in range(0, len(images), _VALIDATED_AT_ONCE):
-            part = torch.from_numpy(np.array(images[start : start + _VALIDATED_AT_ONCE])).to(device)
-            logits = model(centre(part, size, normalisation.mean, normalisation.std))
-            rows.append(logits.float().sigmoid().cpu().numpy())
-            if progress:
-                progress(min(start + _VALIDATED_AT_ONCE, len(images)), len(images))
-    found: FloatArray = np.concatenate(rows).astype(np.float64)
-    return found
-
-
-def _read_labels(path: Path) -> tuple[str, ...]:
-    if not path.is_file():
-        raise MissingResource(f"{path}: no such file; name the folder of a finished run")
-    with path.open(encoding="utf-8", newline="") as file:
-        labels = tuple(row["CUI"] for row in csv.DictReader(file) if row.get("CUI"))
-    if not labels or len(set(labels)) < len(labels):
-        raise RejectedInput(f"{path}: {len(labels)} labels, expected one or more, each once, in a column CUI")
-    return labels
+    labels = read_labels(folder)
+    classifier = open_classifier(folder, len(labels))
+    return Detector(classifier=classifier, labels=labels, decision=read_decision(folder))

@@ -17,6 +17,7 @@ from baselines.captions import CaptionOptions
 from baselines.concepts import DecisionOptions, NetworkOptions
 from baselines.data.augment import AugmentOptions
 from baselines.filters import FilterOptions
+from baselines.floors import FloorOptions
 from baselines.generation import GenerationOptions
 from baselines.models.captioner import CaptionerOptions
 from baselines.selfcritical import SelfCriticalOptions
@@ -25,7 +26,7 @@ from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.options import read_options
 from rocov2_eval.shelf.words import shorten
 
-Task = Literal["concepts", "captions", "self-critical", "filter"]
+RecipeTask = Literal["concepts", "floor", "captions", "self-critical", "filter"]
 _SUFFIX = ".toml"
 
 
@@ -34,12 +35,12 @@ class RunOptions:
     """What a run is.
 
     Attributes:
-        task: What is predicted.
+        task: What is trained.
         about: What the recipe is for, in a sentence.
-        seed: Of everything random.
+        seed: Seed of everything random.
     """
 
-    task: Task
+    task: RecipeTask
     about: str = ""
     seed: int = 0
 
@@ -55,14 +56,14 @@ class DataOptions:
     Attributes:
         train: Split to learn from.
         valid: Split to decide by; never the one that is reported.
-        side: Pixels of the packed squares, at least those that the network sees.
+        side: Height and width in pixels of the decoded squares, at least what the network sees.
         fit: `letterbox` keeps proportions and fills up with black; `squash` does not.
         allow_broken: Leave out training pictures that cannot be decoded, in the place of an error.
         licences: Only training images under these, such as `CC BY`, of any version; all if empty.
         least_concepts: Only training images with so many concepts or more.
         concepts: A table `ID,CUIs` to learn from in the place of the dataset's own; validation keeps its own.
         only: CUIs that alone are learnt and validated; all if empty.
-        workers: Processes that pack.
+        workers: Number of processes that decode pictures.
     """
 
     train: str = "train"
@@ -89,8 +90,8 @@ class StartOptions:
 
     Attributes:
         run: Folder of a finished run of captions.
-        reward: What a caption is worth: CIDEr-D, or our BERTScore.
-        encoder: Of BERTScore: a name or folder as `rocov2-eval score --encoder` takes it.
+        reward: The score that captions are trained on: CIDEr-D, or our BERTScore.
+        encoder: The encoder of BERTScore: a name or folder as `rocov2-eval score --encoder` takes it.
     """
 
     run: str = "runs/captions"
@@ -99,7 +100,7 @@ class StartOptions:
 
 
 # What each table of a recipe may hold, by task.
-TABLES: Mapping[Task, Mapping[str, type]] = {
+TABLES: Mapping[RecipeTask, Mapping[str, type]] = {
     "concepts": {
         "run": RunOptions,
         "data": DataOptions,
@@ -108,6 +109,7 @@ TABLES: Mapping[Task, Mapping[str, type]] = {
         "training": TrainingOptions,
         "decision": DecisionOptions,
     },
+    "floor": {"run": RunOptions, "data": DataOptions, "floor": FloorOptions, "decision": DecisionOptions},
     "captions": {
         "run": RunOptions,
         "data": DataOptions,
@@ -135,8 +137,8 @@ class Recipe:
     """A recipe with all its defaults.
 
     Attributes:
-        name: Of the file, or of one that comes with the program.
-        tables: Options by table.
+        name: Name of the file, or of a recipe that comes with the program.
+        tables: Options by the name of their table.
     """
 
     name: str
@@ -197,10 +199,12 @@ def recipe_of(name: str, document: Mapping[str, Any], where: str, folder: Path) 
     Raises:
         UsageFault: A table or key is unknown, or a value is wrong.
     """
-    said = document["run"].get("task") if isinstance(document.get("run"), dict) else None
-    task = next((known for known in get_args(Task) if known == said), None)
+    value = document["run"].get("task") if isinstance(document.get("run"), dict) else None
+    task = next((known for known in get_args(RecipeTask) if known == value), None)
     if task is None:
-        raise UsageFault(f"{where} [run] task: {shorten(repr(said))}, expected {' or '.join(get_args(Task))}")
+        raise UsageFault(
+            f"{where} [run] task: {shorten(repr(value))}, expected {' or '.join(get_args(RecipeTask))}"
+        )
     kinds: Mapping[str, Any] = TABLES[task]
     for table, value in document.items():
         if table not in kinds or not isinstance(value, dict):

@@ -7,7 +7,6 @@ there is none.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,26 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from baselines.config import recipe_of
+from baselines.config import Recipe, recipe_of
 from baselines.data.dataset import Need, read_examples
-from baselines.predictions import predict_concepts
-from baselines.runs import (
-    Reporting,
-    read_table,
-    refuse_other_recipe,
-    restricted,
-    train_run,
-)
-from baselines.training.loop import BEST
-from baselines.training.runlog import RUN
-from baselines.training.runtime import Runtime
+from baselines.predictions import predict
+from baselines.preparation import restricted
+from baselines.runs import refuse_other_recipe, train_run
+from baselines.session import Session
+from baselines.training.loop import LAST
+from baselines.training.runlog import RUN, read_run
 from rocov2_eval.align import concept_sets
 from rocov2_eval.breakdown import FACETS
 from rocov2_eval.editions import MODALITY_CUIS
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.metrics import concept_f1
-from rocov2_eval.records import FloatArray, Interval, SampleScores
+from rocov2_eval.records import Interval, SampleScores
+from rocov2_eval.rendering.document import Column, Document, Note, Section, Table
 from rocov2_eval.resampling import Bootstrap, interval
+from rocov2_eval.shelf.csv_files import read_rows
 
 AUTOMATIC, UNFILTERED = "automatic", "unfiltered"  # tables of concepts that an experiment may ask for
 
@@ -44,8 +40,8 @@ class Arm:
     """One way to train.
 
     Attributes:
-        name: In the table.
-        changes: Value by table and key of the recipe, such as `data.licences`.
+        name: Name of the arm in the table.
+        changes: Values of the recipe that it changes, by table and key, such as `data.licences`.
         learns_from: The further table of concepts that it learns from; empty for the dataset's own.
     """
 
@@ -59,8 +55,8 @@ class Experiment:
     """A question with its arms.
 
     Attributes:
-        question: In a sentence.
-        arms: The first is what the others are compared with.
+        question: The question in a sentence.
+        arms: Ways to train; the first is what the others are compared with.
         truth: The table that answers are judged by.
         only: CUIs that alone are judged; all if empty.
     """
@@ -110,62 +106,56 @@ EXPERIMENTS: Mapping[str, Experiment] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class Mean:
     """A mean over images.
 
     Attributes:
-        mean: None where no image is scored.
-        interval: 95 %, None for fewer than two images.
-        images: How many.
+        mean: The mean; None where no image is scored.
+        interval: 95 % interval of the mean; None for fewer than two images.
+        images: Number of images.
     """
 
     mean: float | None
     interval: Interval | None
     images: int
 
+    def data(self) -> dict[str, Any]:
+        """Return the mean as JSON has it."""
+        ends = [self.interval.low, self.interval.high] if self.interval else None
+        return {"mean": self.mean, "interval": ends, "images": self.images}
+
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """What became of an arm.
+class ArmResult:
+    """How well an arm answers.
 
     Attributes:
-        name: Of the arm.
-        trained_on: Images.
-        f1: On all images that are judged.
-        gain: Over the first arm, image by image; None for the first arm itself.
-        groups: F1 by modality.
+        arm: The way to train.
+        trained_on: Number of training images.
+        f1: F1 over all images that are judged.
+        difference: F1 minus that of the first arm, image by image; None for the first arm itself.
+        by_modality: F1 by modality.
     """
 
-    name: str
+    arm: Arm
     trained_on: int
-    f1: Score
-    gain: Score | None
-    groups: Mapping[str, Score]
+    f1: Mean
+    difference: Mean | None
+    by_modality: Mapping[str, Mean]
 
 
-def run_experiment(  # noqa: PLR0917  what, on what, where to
-    name: str,
-    recipe: Mapping[str, Any],
-    data: Path,
-    split: str,
-    out: Path,
-    runtime: Runtime,
-    packs: Path,
-    tables: Mapping[str, Path],
-    reporting: Reporting,
-) -> tuple[Row, ...]:
+def run_experiment(
+    name: str, recipe: Recipe, session: Session, *, split: str, out: Path, tables: Mapping[str, Path]
+) -> tuple[ArmResult, ...]:
     """Train every arm that is not trained yet, and compare their answers.
 
     Args:
         name: Key of `EXPERIMENTS`.
-        recipe: The document of a recipe for concepts.
-        data: Dataset folder.
-        split: Whose images are answered.
-        out: Folder that gets a run for each arm.
-        runtime: Where.
-        packs: Where packed pictures are kept.
-        tables: Further tables of concepts, by `AUTOMATIC` or `UNFILTERED`.
-        reporting: Who is told.
+        recipe: A recipe for concepts.
+        session: The data, the device, and what is shown.
+        split: The split whose images are answered.
+        out: Folder that gets a run folder for each arm.
+        tables: Paths of further tables of concepts, by `AUTOMATIC` or `UNFILTERED`.
 
     Raises:
         UsageFault: A table that the experiment asks for was not named.
@@ -174,161 +164,141 @@ def run_experiment(  # noqa: PLR0917  what, on what, where to
     for arm in experiment.arms:
         if arm.learns_from and arm.learns_from not in tables:
             raise UsageFault(f"{arm.name}: name the table that it learns from with --{arm.learns_from} CSV")
-    examples = read_examples(data, split, {experiment.truth, "concepts_manual"})
-    truth = getattr(examples, experiment.truth)
+    examples = read_examples(session.data, split, {experiment.truth, "concepts_manual"})
+    truth = restricted(getattr(examples, experiment.truth), experiment.only)
     modality_of = FACETS["modality"][1]
     assert examples.concepts_manual is not None, "they were asked for"
-    groups = np.array([modality_of(";".join(image)) for image in examples.concepts_manual])
-    rows: list[Row] = []
-    first: FloatArray | None = None
+    modalities = np.array([modality_of(";".join(image)) for image in examples.concepts_manual])
+    results: list[ArmResult] = []
+    first: SampleScores | None = None
     for arm in experiment.arms:
         folder = out / arm.name.replace(" ", "-")
-        answers = _answers(arm, recipe, data, split, folder, runtime, packs, tables, reporting)
-        scores = _f1([answers[image_id] for image_id in examples.ids], truth, experiment.only)
-        gain = (
-            None
-            if first is None
-            else _score(SampleScores(values=scores.values - first, scored=scores.scored))
-        )
-        first = scores.values if first is None else first
-        rows.append(
-            Row(
-                name=arm.name,
-                trained_on=_trained_on(folder),
-                f1=_score(scores),
-                gain=gain,
-                groups={
-                    str(group): _score(
-                        SampleScores(
-                            values=scores.values[groups == group], scored=scores.scored[groups == group]
-                        )
-                    )
-                    for group in sorted(set(groups.tolist()))
+        cells = _answers(_recipe_of_arm(arm, recipe, tables), session, split, folder)
+        scores = _f1([cells[image_id] for image_id in examples.ids], truth, experiment.only)
+        first = first or scores
+        difference = SampleScores(values=scores.values - first.values, scored=scores.scored)
+        results.append(
+            ArmResult(
+                arm=arm,
+                trained_on=read_run(folder)["data"]["train"]["images"],
+                f1=_mean(scores),
+                difference=_mean(difference) if results else None,
+                by_modality={
+                    name: _mean(_part(scores, modalities == name))
+                    for name in sorted(set(modalities.tolist()))
                 },
             )
         )
-    return tuple(rows)
+    return tuple(results)
 
 
-def table_text(name: str, rows: Sequence[Row]) -> str:
-    """Return the outcome as Markdown."""
-    lines = [
-        f"## {EXPERIMENTS[name].question}",
-        "",
-        "| arm | trained on | images | F1 | difference to the first |",
-        "|---|---|---|---|---|",
+def experiment_document(name: str, results: Sequence[ArmResult]) -> Document:
+    """Return what an experiment found."""
+    first = results[0]
+    arms = Table(
+        columns=(
+            Column(title="arm"),
+            Column(title="trained on", kind="count"),
+            Column(title="images", kind="count"),
+            Column(title="F1", kind="score"),
+            Column(title="95 %", kind="interval", key="f1"),
+            Column(title="difference to the first", kind="difference"),
+            Column(title="95 %", kind="difference_interval", key="difference"),
+        ),
+        rows=[
+            (row.arm.name, row.trained_on, row.f1.images, *_ends(row.f1), *_ends(row.difference))
+            for row in results
+        ],
+    )
+    pairs = [
+        (Column(title=row.arm.name, kind="score"), Column(title="95 %", kind="interval", key=row.arm.name))
+        for row in results
     ]
-    for row in rows:
-        gain = "" if row.gain is None else _shown(row.gain, signed=True)
-        lines.append(f"| {row.name} | {row.trained_on:,} | {row.f1.images:,} | {_shown(row.f1)} | {gain} |")
-    names = list(rows[0].groups)
-    lines += ["", f"| F1 by modality | images | {' | '.join(row.name for row in rows)} |"]
-    lines.append("|---|---|" + "---|" * len(rows))
-    for group in names:
-        cells = " | ".join(_shown(row.groups[group]) for row in rows)
-        lines.append(f"| {group} | {rows[0].groups[group].images:,} | {cells} |")
-    for row in rows[1:]:
-        if row.trained_on == rows[0].trained_on and _only_picks(name, row):
-            lines += ["", f"**{row.name} learns from the same images as the first arm: no answer here.**"]
-    lines += [
-        "",
-        "Brackets: 95 % percentile bootstrap over images. One seed: the chance of training is not in them.",
+    by_modality = Table(
+        title="F1 by modality",
+        columns=(
+            Column(title="modality"),
+            Column(title="images", kind="count"),
+            *(column for pair in pairs for column in pair),
+        ),
+        rows=[
+            (modality, mean.images, *(end for row in results for end in _ends(row.by_modality[modality])))
+            for modality, mean in first.by_modality.items()
+        ],
+    )
+    notes = [
+        Note(
+            text=f"{row.arm.name} learns from the same images as the first arm: no answer here",
+            label="NO ANSWER",
+        )
+        for row in results[1:]
+        if row.trained_on == first.trained_on and _only_picks(row.arm)
     ]
-    return "\n".join(lines) + "\n"
-
-
-def table_json(name: str, rows: Sequence[Row]) -> str:
-    """Return the outcome as JSON."""
-
-    def score(found: Score | None) -> Any:  # noqa: ANN401  JSON
-        if found is None:
-            return None
-        ends = [found.interval.low, found.interval.high] if found.interval else None
-        return {"mean": found.mean, "interval": ends, "images": found.images}
-
-    document = {
+    notes.append(
+        Note(text="95 % percentile bootstrap over images. One seed: the chance of training is not in it.")
+    )
+    data = {
         "experiment": name,
         "question": EXPERIMENTS[name].question,
         "arms": [
             {
-                "name": row.name,
+                "name": row.arm.name,
                 "trained_on": row.trained_on,
-                "f1": score(row.f1),
-                "difference": score(row.gain),
-                "by_modality": {group: score(found) for group, found in row.groups.items()},
+                "f1": row.f1.data(),
+                "difference": row.difference.data() if row.difference else None,
+                "by_modality": {modality: mean.data() for modality, mean in row.by_modality.items()},
             }
-            for row in rows
+            for row in results
         ],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    sections = (Section(tables=(arms,)), Section(tables=(by_modality,), notes=notes))
+    return Document(title=EXPERIMENTS[name].question, sections=sections, data=data)
 
 
-def changed(recipe: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of a recipe with some of its keys changed."""
-    document = {name: dict(table) for name, table in recipe.items()}
-    for place, value in changes.items():
-        table, _, key = place.partition(".")
-        document.setdefault(table, {})[key] = value
-    return document
-
-
-def _answers(  # noqa: PLR0917  what run_experiment has
-    arm: Arm,
-    recipe: Mapping[str, Any],
-    data: Path,
-    split: str,
-    folder: Path,
-    runtime: Runtime,
-    packs: Path,
-    tables: Mapping[str, Path],
-    reporting: Reporting,
-) -> dict[str, str]:
+def _answers(recipe: Recipe, session: Session, split: str, folder: Path) -> dict[str, str]:
     """Return the cell of each image; what is there already is not made again."""
+    run_file = folder / f"{split}.csv"
+    if (folder / RUN).is_file():
+        refuse_other_recipe(folder, recipe)
+    if not run_file.is_file():
+        session.display.note(recipe.name)
+        train_run(recipe, session, folder, resume=(folder / LAST).is_file())
+        predict([folder], session, split, run_file)
+    return {row["ID"]: row["CUIs"] for _, row in read_rows(run_file)}
+
+
+def _recipe_of_arm(arm: Arm, recipe: Recipe, tables: Mapping[str, Path]) -> Recipe:
+    """Return a recipe with what an arm changes."""
     changes = dict(arm.changes)
     if arm.learns_from:
         changes["data.concepts"] = str(tables[arm.learns_from].resolve())
-    chosen = recipe_of(arm.name, changed(recipe, changes), arm.name, Path.cwd())
-    answered = folder / f"{split}.csv"
-    if (folder / RUN).is_file():
-        refuse_other_recipe(folder, chosen)
-    if not answered.is_file():
-        reporting.note(arm.name)
-        train_run(
-            chosen, data, folder, runtime, reporting, packs, resume=(folder / "last.safetensors").is_file()
-        )
-        assert (folder / BEST).is_file(), "the first validation writes it"
-        predict_concepts([folder], data, split, answered, packs, runtime.device, reporting)
-    return {row["ID"]: row["CUIs"] for row in read_table(answered)}
+    document = recipe.document()
+    for place, value in changes.items():
+        table, _, key = place.partition(".")
+        document[table][key] = value
+    return recipe_of(arm.name, document, arm.name, Path.cwd())
 
 
-def _only_picks(name: str, row: Row) -> bool:
+def _only_picks(arm: Arm) -> bool:
     """Tell whether an arm differs from the first in nothing but which images it learns from."""
-    arm = next(arm for arm in EXPERIMENTS[name].arms if arm.name == row.name)
     return bool(arm.changes) and not arm.learns_from and all(key.startswith("data.") for key in arm.changes)
 
 
 def _f1(cells: Sequence[str], truth: Sequence[Sequence[str]], only: Sequence[str]) -> SampleScores:
-    given: Sequence[Sequence[str]] = [cell.split(";") if cell else () for cell in cells]
-    if only:
-        given, truth = restricted(given, only), restricted(truth, only)
-    candidates, references = concept_sets(
-        [";".join(image) for image in given], [";".join(image) for image in truth]
+    candidates = restricted([cell.split(";") if cell else () for cell in cells], only)
+    ours, theirs = concept_sets(
+        [";".join(image) for image in candidates], [";".join(image) for image in truth]
     )
-    return concept_f1.score(candidates, references)["concept_f1"]
+    return concept_f1.score(ours, theirs)["concept_f1"]
 
 
-def _score(scores: SampleScores) -> Score:
-    return Score(mean=scores.mean, interval=interval(scores, Bootstrap()), images=scores.n)
+def _part(scores: SampleScores, chosen: Any) -> SampleScores:  # noqa: ANN401  an array of booleans
+    return SampleScores(values=scores.values[chosen], scored=scores.scored[chosen])
 
 
-def _shown(score: Score, *, signed: bool = False) -> str:
-    if score.mean is None:
-        return "no image"
-    sign = "+" if signed else ""
-    ends = f" [{score.interval.low:{sign}.3f}, {score.interval.high:{sign}.3f}]" if score.interval else ""
-    return f"{score.mean:{sign}.3f}{ends}"
+def _mean(scores: SampleScores) -> Mean:
+    return Mean(mean=scores.mean, interval=interval(scores, Bootstrap()), images=scores.n)
 
 
-def _trained_on(folder: Path) -> int:
-    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    return int(record["data"]["train"]["images"])
+def _ends(mean: Mean | None) -> tuple[float | None, Interval | None]:
+    return (mean.mean, mean.interval) if mean else (None, None)

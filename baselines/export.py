@@ -19,80 +19,31 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.records import FloatArray
-
-Resize = Literal["squash", "letterbox"]
-Activation = Literal["softmax", "sigmoid", "none"]
 
 PREFIX = "rocov2."
 CHANNELS = 3
-TOLERANCE = (
-    1e-4  # of a logit, in units of the largest one but at least of 1: float32 rounds by some 1e-6 of it
-)
+TOLERANCE = 1e-4  # of a logit over the largest one or 1: float32 rounds by some 1e-6 of it
 OPSET = 17
 _CHECKED = 8  # images of the comparison with torch
 
 
-@dataclass(frozen=True, kw_only=True)
-class Declaration:
-    """What a model file of an image filter says about itself.
-
-    Attributes:
-        task: `radiology` or `compound`.
-        mean: Of the channels, for pixels in [0, 1].
-        std: Likewise.
-        classes: In the order of the output.
-        positive: The one whose probability is the score.
-        threshold: The score from which on the answer is yes, in [0, 1].
-        resize: How a picture comes to the size of the input.
-        activation: What makes probabilities of the output.
-        licence: Of the weights.
-    """
-
-    task: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    classes: tuple[str, ...]
-    positive: str
-    threshold: float
-    resize: Resize
-    activation: Activation
-    licence: str
-
-    def __post_init__(self) -> None:
-        if self.positive not in self.classes:
-            raise UsageFault(f"positive: {self.positive}, expected one of {', '.join(self.classes)}")
-        if any("," in name or name != name.strip() or not name for name in self.classes):
-            raise UsageFault(f"classes: {self.classes}, expected names without commas and outer blanks")
-        if not 0 <= self.threshold <= 1:
-            raise UsageFault(f"threshold: {self.threshold}, expected 0 to 1")
-
-    def metadata(self) -> dict[str, str]:
-        """Return the `metadata_props` of the file."""
-        numbers = {"mean": self.mean, "std": self.std, "threshold": (self.threshold,)}
-        words = {"task": self.task, "classes": ",".join(self.classes), "positive": self.positive}
-        words |= {"resize": self.resize, "activation": self.activation, "licence": self.licence}
-        words |= {key: ",".join(repr(float(number)) for number in row) for key, row in numbers.items()}
-        return {f"{PREFIX}{key}": words[key] for key in sorted(words)}
-
-
-def export_onnx(model: Any, path: Path, *, side: int, metadata: Mapping[str, str]) -> float:  # noqa: ANN401
+def export_onnx(model: Any, path: Path, *, side: int, declaration: Mapping[str, Any]) -> float:  # noqa: ANN401
     """Write a network of images as ONNX: float32 of shape (batch, 3, side, side) to (batch, classes).
 
     Batch is open. The file is complete or absent: it is compared with torch before it takes its name.
 
     Args:
         model: A network of torch, on any device and in any mode; left as it is.
-        path: Replaced if it exists.
-        side: Pixels of the square images.
-        metadata: What the file says about itself.
+        path: The ONNX file, replaced if it exists.
+        side: Height and width of the images in pixels.
+        declaration: What the file says about itself, by key without `rocov2.`.
 
     Returns:
         The largest difference between a logit of onnxruntime and one of torch, over the largest logit or 1.
@@ -112,7 +63,7 @@ def export_onnx(model: Any, path: Path, *, side: int, metadata: Mapping[str, str
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         _trace(still, images, partial)
-        _declare(partial, metadata)
+        _declare(partial, declaration)
         scale = max(1.0, float(np.abs(expected).max()))
         difference = float(np.abs(_run(partial, images.numpy()) - expected).max()) / scale
         if not difference <= TOLERANCE:  # NaN is refused too
@@ -160,13 +111,21 @@ def _trace(model: Any, images: Any, path: Path) -> None:  # noqa: ANN401  torch 
         )
 
 
-def _declare(path: Path, metadata: Mapping[str, str]) -> None:
+def _declare(path: Path, declaration: Mapping[str, Any]) -> None:
     import onnx
 
     document = onnx.load(str(path))
-    onnx.helper.set_model_props(document, dict(metadata))
+    metadata = {f"{PREFIX}{key}": _text(declaration[key]) for key in sorted(declaration)}
+    onnx.helper.set_model_props(document, metadata)
     onnx.checker.check_model(document, full_check=True)
     onnx.save(document, str(path))
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  text, a number, or several of one kind
+    """Return a value as the metadata have it: numbers with all their digits, several separated by commas."""
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return value if isinstance(value, str) else repr(float(value))
 
 
 def _run(path: Path, images: Any) -> FloatArray:  # noqa: ANN401  an array of float32

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
-from baselines import decisions, filters
-from baselines.concepts import NETWORK, open_detector
-from baselines.export import PREFIX, export_onnx
+from baselines import filters
+from baselines.concepts import open_detector
+from baselines.export import export_onnx
 from baselines.training import runlog
 from rocov2_eval.errors import UsageFault
 
@@ -16,12 +17,12 @@ def export_run(folder: Path, out: Path, licence: str) -> float:
     """Write the best weights of a run as ONNX; return how far a logit is from torch, at most.
 
     Args:
-        folder: Of a finished run.
-        out: Replaced if it exists.
-        licence: Of the weights, for people.
+        folder: The folder of a finished run.
+        out: The ONNX file, replaced if it exists.
+        licence: Licence of the weights; for people, no program reads it.
 
     Raises:
-        UsageFault: The run is of captions.
+        UsageFault: The run is neither of concept detection nor of an image filter.
         MissingResource: The folder is none of a run, or onnx is not installed.
         RejectedInput: A file is damaged, or ONNX answers otherwise than torch.
     """
@@ -30,20 +31,17 @@ def export_run(folder: Path, out: Path, licence: str) -> float:
     record = runlog.read_run(folder)
     task = record["recipe"]["run"]["task"]
     if task != "concepts":
-        raise UsageFault(
-            f"{folder}: a run of {task}; expected one of concepts ({NETWORK}) or of an image filter"
-        )
+        raise UsageFault(f"{folder}: a run of {task}; expected one of concepts or of an image filter")
     detector = open_detector(folder)
-    how = detector.normalisation
-    said = {
-        "task": "concepts",
-        "mean": ",".join(map(repr, how.mean)),
-        "std": ",".join(map(repr, how.std)),
-        "classes": ",".join(detector.labels),
+    classifier = detector.classifier
+    declaration = {
+        "task": task,
+        "mean": classifier.normalisation.mean,
+        "std": classifier.normalisation.std,
+        "classes": detector.labels,
         "resize": record["recipe"]["data"]["fit"],
         "activation": "sigmoid",
-        "decision": json.dumps(decisions.decision_document(detector.decision)),
+        "decision": json.dumps(asdict(detector.decision)),
         "licence": licence,
     }
-    metadata = {f"{PREFIX}{key}": value for key, value in said.items()}
-    return export_onnx(detector.model, out, side=detector.size, metadata=metadata)
+    return export_onnx(classifier.model, out, side=classifier.size, declaration=declaration)

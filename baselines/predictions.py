@@ -1,125 +1,132 @@
-"""A run folder into a run file."""
+"""Run folders into a run file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from baselines import captions, concepts, decisions
+from baselines import captions, decisions
 from baselines.concepts import open_detector
 from baselines.config import DataOptions
 from baselines.data.dataset import Examples, read_examples
 from baselines.data.labels import label_matrix
-from baselines.data.pack import Packed
+from baselines.decisions import Decision
+from baselines.floors import open_floor
 from baselines.generation import write_captions
-from baselines.runs import Progress, Reporting, pack
+from baselines.session import Session, cached_split
 from baselines.training import runlog
 from baselines.training.loop import BEST
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.shelf.options import read_options
+from rocov2_eval.shelf.pictures import PixelArray
 
 
-def predict_captions(  # noqa: PLR0917  run, data, where to
-    folder: Path,
-    data: Path,
-    split: str,
-    out: Path,
-    packs: Path,
-    device: Any,  # noqa: ANN401  torch is Any
-    reporting: Reporting,
-) -> int:
-    """Write a run file of a trained captioner; return how many images it answers."""
-    record = runlog.read_run(folder)
-    examples = read_examples(data, split)
-    packed = pack(examples, _data_options(record), packs, reporting.packing, allow_broken=True)
-    found = _said(folder, examples, packed, device, reporting.steps)
-    write_captions(out, examples.ids, found)
-    return len(found)
+class _Detector(Protocol):
+    """What answers with the probability of each label: a network or a floor."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def decision(self) -> Decision: ...
+
+    def probabilities(self, images: PixelArray, device: Any, progress: Any) -> FloatArray: ...  # noqa: ANN401
 
 
-def predict_concepts(  # noqa: PLR0917  runs, data, where to
+_OPENERS: Mapping[str, Callable[[Path], _Detector]] = {"concepts": open_detector, "floor": open_floor}
+
+
+def predict(folders: Sequence[Path], session: Session, split: str, out: Path) -> int:
+    """Write the run file of one or several runs; return how many images it answers.
+
+    Args:
+        folders: Finished runs; several of concept detection answer with their mean probability.
+        session: The data and the device.
+        split: Whose images are answered.
+        out: The run file, replaced if it exists.
+
+    Raises:
+        UsageFault: A run answers no images, or the runs make no ensemble.
+    """
+    records = [runlog.read_run(folder) for folder in folders]
+    tasks = {record["recipe"]["run"]["task"] for record in records}
+    if "filter" in tasks:
+        raise UsageFault(
+            f"{folders[0]}: an image filter has no run file; rocov2-baselines export hands it on"
+        )
+    if len(folders) > 1 and not tasks <= _OPENERS.keys():
+        raise UsageFault("--ensemble goes with runs of concept detection alone")
+    examples = read_examples(session.data, split)
+    with session.runtime.autocast():
+        if tasks <= _OPENERS.keys():
+            _predict_concepts(folders, records, examples, session, out)
+        else:
+            write_captions(out, examples.ids, _generated(folders[0], records[0], examples, session))
+    return len(examples)
+
+
+def _generated(
+    folder: Path, record: Mapping[str, Any], examples: Examples, session: Session
+) -> Sequence[str]:
+    """Return a caption for each image of a split, for one that is black because it is broken too."""
+    cache = cached_split(session, examples, _data_options(record), allow_broken=True)
+    ready = captions.open_ready(folder, folder / BEST)
+    ready.captioner.to(session.runtime.device)
+    pictures = captions.Captioned(
+        ids=examples.ids, images=cache.images, captions=("",) * len(examples), rows=np.arange(len(examples))
+    )
+    return captions.predict(ready, pictures, session.runtime.device, progress=session.display.steps)
+
+
+def _predict_concepts(
     folders: Sequence[Path],
-    data: Path,
-    split: str,
+    records: Sequence[Mapping[str, Any]],
+    examples: Examples,
+    session: Session,
     out: Path,
-    packs: Path,
-    device: Any,  # noqa: ANN401  torch is Any
-    reporting: Reporting,
-) -> int:
-    """Write a run file of one or several trained networks; return how many images it answers.
+) -> None:
+    """Write the concepts of each image of a split.
 
     Several networks answer with their mean probability, decided by the rule of the first, fitted anew on the
     validation split of its own training, since an average is calibrated otherwise than its parts.
-
-    Raises:
-        UsageFault: The networks have other labels or splits.
     """
-    records = [runlog.read_run(folder) for folder in folders]
-    detectors = [open_detector(folder) for folder in folders]
-    labels = detectors[0].labels
+    detectors = [
+        _OPENERS[record["recipe"]["run"]["task"]](folder)
+        for folder, record in zip(folders, records, strict=True)
+    ]
+    labels, decision = detectors[0].labels, detectors[0].decision
     for folder, detector in zip(folders, detectors, strict=True):
         if detector.labels != labels:
             raise UsageFault(f"{folder}: other labels than {folders[0]}; an ensemble needs the same")
-    examples = read_examples(data, split)
-    found = _together(detectors, records, examples, packs, device, reporting)
-    decision = detectors[0].decision
-    if len(folders) > 1:
-        decision = _refitted(detectors, records, data, packs, device, reporting)
-    cells = decisions.concept_cells(decisions.decide(found, decision), labels)
+    if len(detectors) > 1:
+        table = records[0]["recipe"]["decision"]["table"]
+        valid = read_examples(session.data, _data_options(records[0]).valid, (table,))
+        truth, outside = label_matrix(getattr(valid, table), labels)
+        decision = decisions.fit(_mean(detectors, records, valid, session), truth, decision.rule, outside)
+    chosen = decisions.decide(_mean(detectors, records, examples, session), decision)
+    cells = decisions.concept_cells(chosen, labels)
     write_csv(out, ("ID", "CUIs"), list(zip(examples.ids, cells, strict=True)))
-    return len(cells)
 
 
-def _said(folder: Path, examples: Examples, packed: Packed, device: Any, progress: Progress) -> list[str]:  # noqa: ANN401
-    """Return a caption for each image of a split, for one that is black because it is broken too."""
-    ready = captions.open_ready(folder, folder / BEST)
-    ready.captioner.to(device)
-    pictures = captions.Captioned(
-        ids=examples.ids,
-        images=packed.images,
-        captions=("",) * len(examples),
-        rows=np.arange(len(examples)),
-    )
-    return captions.predict(ready, pictures, device, progress=progress)
-
-
-def _together(  # noqa: PLR0917  what predict_concepts has
-    detectors: Sequence[concepts.Detector],
+def _mean(
+    detectors: Sequence[_Detector],
     records: Sequence[Mapping[str, Any]],
     examples: Examples,
-    packs: Path,
-    device: Any,  # noqa: ANN401  torch is Any
-    reporting: Reporting,
-) -> Any:  # noqa: ANN401  probabilities
+    session: Session,
+) -> FloatArray:
     """Return the mean probability of each label of each image."""
     members = []
     for detector, record in zip(detectors, records, strict=True):
-        options = _data_options(record)
-        packed = pack(examples, options, packs, reporting.packing, allow_broken=True)
-        detector.model.to(device)
-        members.append(detector.probabilities(packed.images, device, reporting.steps))
-    return decisions.ensemble(members, [detector.labels for detector in detectors], "mean")
-
-
-def _refitted(  # noqa: PLR0917  what predict_concepts has
-    detectors: Sequence[concepts.Detector],
-    records: Sequence[Mapping[str, Any]],
-    data: Path,
-    packs: Path,
-    device: Any,  # noqa: ANN401  torch is Any
-    reporting: Reporting,
-) -> decisions.Decision:
-    table = records[0]["recipe"]["decision"]["table"]
-    valid = read_examples(data, _data_options(records[0]).valid, (table,))
-    truth, outside = label_matrix(getattr(valid, table), detectors[0].labels)
-    found = _together(detectors, records, valid, packs, device, reporting)
-    return decisions.fit(found, truth, detectors[0].decision.rule, outside)
+        cache = cached_split(session, examples, _data_options(record), allow_broken=True)
+        members.append(detector.probabilities(cache.images, session.runtime.device, session.display.steps))
+    mean: FloatArray = np.mean(members, axis=0)
+    return mean
 
 
 def _data_options(record: Mapping[str, Any]) -> DataOptions:
-    options: DataOptions = read_options(DataOptions, record["recipe"]["data"], f"{runlog.RUN} [data]", Path())
-    return options
+    return read_options(DataOptions, record["recipe"]["data"], f"{runlog.RUN} [data]", Path())

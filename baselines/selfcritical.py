@@ -16,13 +16,13 @@ import torch
 from torch import nn
 
 from baselines.captions import CaptionObjective, Fetched
-from baselines.cider import cider_d, frequencies
 from baselines.generation import Choose, likeliest, refuse_too_long, roll_out, sampler
 from baselines.models.text import Tokens, batched, decode
-from baselines.training.objective import Group, Share
+from baselines.training.objective import ParameterGroup, Share
 from rocov2_eval.encoders import Encoder
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.metrics import bertscore
+from rocov2_eval.metrics.cider import cider_d, frequencies
 from rocov2_eval.records import FloatArray, IntArray
 
 # Candidates and references to scores, shape (n,).
@@ -76,7 +76,7 @@ class SelfCriticalObjective:
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
 
-    def groups(self) -> Sequence[Group]:
+    def groups(self) -> Sequence[ParameterGroup]:
         """Return the groups of the first phase."""
         return self._captions.groups()
 
@@ -93,9 +93,9 @@ class SelfCriticalObjective:
         weights = torch.from_numpy(advantage).to(device, torch.float32)
         return (weights * model(pixels, inputs, targets)).mean() / self._captions.typical
 
-    def validate(self, model: Any, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
+    def validate(self, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
         """Return the scores of the first phase."""
-        return self._captions.validate(model, device)
+        return self._captions.validate(device)
 
     def header(self) -> Mapping[str, str]:
         """Return what the first phase would."""

@@ -23,14 +23,14 @@ from baselines import decisions
 from baselines.captions import Captioned, open_ready, predict
 from baselines.concepts import open_detector
 from baselines.config import read_recipe
+from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples, Need, read_examples
 from baselines.data.labels import label_matrix
-from baselines.data.pack import Packed
-from baselines.runs import Reporting, pack, train_run
-from baselines.simple import fit_neighbours, frequencies, neighbour_shares, thumbnails
+from baselines.floors import Neighbours, fit_neighbours, neighbour_shares, thumbnails
+from baselines.runs import train_run
+from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
 from baselines.training.runtime import opened
-from rocov2_eval.command import silent
 from rocov2_eval.records import BoolArray, FloatArray, IntArray, SampleScores
 from rocov2_eval.resampling import Bootstrap, interval
 
@@ -86,7 +86,8 @@ def _trained(name: str, data: Path, folder: Path, epochs: int) -> float:
     if not (folder / BEST).is_file() or "seconds" not in read_run(folder):
         recipe = read_recipe(name, [f"training.epochs={epochs}"])
         with opened("cpu", "fp32") as runtime:
-            train_run(recipe, data, folder, runtime, Reporting(), folder.parent / "packs")
+            session = Session(data=data, cache=folder.parent / "cache", runtime=runtime)
+            train_run(recipe, session, folder)
     return float(read_run(folder)["seconds"])
 
 
@@ -101,21 +102,25 @@ def _row(data: Path, folder: Path, work: Path, source: str) -> Iterator[str]:
     learnt, test = truths["train"][0], truths["test"]
     yield f"{source}, never seen" if source else "held-out groups of all"
     yield f"{len(test[0]):,}"
-    frequent = decisions.fit(frequencies(learnt, len(known)), known, "expected-f", outside)
-    yield _score(frequencies(learnt, len(test[0])), frequent, test)
-    small = {name: thumbnails(packed.images) for name, (_, packed) in splits.items()}
-    near = fit_neighbours((small["train"], learnt), (small["valid"], known), outside=outside)
-    shares = neighbour_shares(small["train"], learnt, small["test"], near.k, near.distance)
-    yield _score(shares, near.decision, test)
+    small = {name: thumbnails(cache.images) for name, (_, cache) in splits.items()}
+    valid = small["valid"], known
+    near = fit_neighbours((small["train"], learnt), valid, rule="expected-f", outside=outside)
+    for neighbours in (Neighbours(), near):
+        likely, shares = (
+            neighbour_shares(small["train"], learnt, small[name], neighbours) for name in ("valid", "test")
+        )
+        yield _score(shares, decisions.fit(likely, known, "expected-f", outside), test)
     seen = detector.probabilities(splits["test"][1].images, CPU)
     yield _score(seen, decisions.Decision(rule="fixed", parameters={"threshold": 0.5}), test)
     yield _score(seen, detector.decision, test)
 
 
-def _split(data: Path, name: str, work: Path, needs: tuple[Need, ...]) -> tuple[Examples, Packed]:
+def _split(data: Path, name: str, work: Path, needs: tuple[Need, ...]) -> tuple[Examples, PictureCache]:
     examples = read_examples(data, name, needs)
     options = read_recipe("concepts_nano").tables["data"]
-    return examples, pack(examples, options, work / "runs/packs", silent, allow_broken=False)
+    with opened("cpu", "fp32") as runtime:
+        session = Session(data=data, cache=work / "runs/cache", runtime=runtime)
+        return examples, cached_split(session, examples, options, allow_broken=False)
 
 
 def _score(found: FloatArray, decision: decisions.Decision, truth: tuple[BoolArray, IntArray]) -> str:
@@ -132,11 +137,11 @@ def _shown(values: FloatArray) -> str:
 def _looking(data: Path, folder: Path, work: Path) -> Iterator[str]:
     """Yield how often captions name the modality and region of their picture, and of another picture."""
     ready = open_ready(folder, folder / BEST)
-    examples, packed = _split(data, "test", work, ("captions",))
+    examples, cache = _split(data, "test", work, ("captions",))
     assert examples.captions is not None, "they were asked for"
     rows = np.arange(len(examples))
     for name, order in (("its own", rows), ("shuffled", np.random.default_rng(0).permutation(rows))):
-        pictures = Captioned(ids=examples.ids, images=packed.images, captions=("",) * len(rows), rows=order)
+        pictures = Captioned(ids=examples.ids, images=cache.images, captions=("",) * len(rows), rows=order)
         said = predict(ready, pictures, CPU)
         cells = [_shown(_agrees(said, examples.captions, words)) for words in (MODALITIES, REGIONS)]
         yield f"| {name} | {' | '.join(cells)} |"

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_training.py [--steps 60] [--batch 256] [--labels 1947] [--compile]
 
-Ours is the loop of `rocov2-baselines train`: a packed uint8 memory map, augmentation on the device, channels
+Ours is the loop of `rocov2-baselines train`: a uint8 memory map, augmentation on the device, channels
 last, bfloat16 where the device has it. The plain loop has the same network and loss, a DataLoader whose
 workers decode each JPEG with Pillow and cut it at random, and reads the loss at every step. Networks have
 random weights: on a GPU EfficientNet-B0 at 224 and V2-S at 300 pixels, on a CPU the nano one at 64.
@@ -28,12 +28,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from baselines.concepts import ConceptDetection, DecisionOptions, Labelled, NetworkOptions
 from baselines.data.augment import AugmentOptions
-from baselines.data.pack import Packed, pack_images
+from baselines.data.cache import PictureCache, open_cache
 from baselines.models.efficientnet import SPECS, EfficientNet
 from baselines.training.loop import TrainingOptions
 from baselines.training.runtime import Runtime, opened
 
-CASES: Mapping[str, tuple[tuple[str, int, int], ...]] = {  # network, pixels it sees, pixels packed
+CASES: Mapping[str, tuple[tuple[str, int, int], ...]] = {  # network, pixels it sees, pixels decoded
     "cuda": (("efficientnet_b0", 224, 256), ("tf_efficientnetv2_s", 300, 320)),
     "cpu": (("nano", 64, 72),),
 }
@@ -57,8 +57,8 @@ def main() -> None:
         files = draw(Path(path), PICTURES[kind])
         print(f"{steps.device_name(runtime.device)}; {machine()}\n{len(files)} JPEGs, batches of {batch}\n")
         for network, size, side in CASES[kind]:
-            packed = pack_images(files, Path(path) / f"pack{side}", side, workers=os.cpu_count() or 1)
-            objective = concept_objective(network, size, packed, chosen.labels)
+            cache = open_cache(files, Path(path) / f"cache{side}", side, workers=os.cpu_count() or 1)
+            objective = concept_objective(network, size, cache, chosen.labels)
             options = TrainingOptions(batch=batch, compile=chosen.compile)
             ours = steps.ours(objective, options, runtime, chosen.steps)
             theirs = plain_loop(network, size, files, chosen.labels, batch, chosen.steps, runtime)
@@ -79,13 +79,13 @@ def draw(folder: Path, n: int) -> list[tuple[str, Path]]:
     return files
 
 
-def concept_objective(network: str, size: int, packed: Packed, labels: int) -> ConceptDetection:
+def concept_objective(network: str, size: int, cache: PictureCache, labels: int) -> ConceptDetection:
     """Return the objective of concept detection on concepts drawn at random."""
     names = [f"C{number:07}" for number in range(labels)]
-    drawn = np.random.default_rng(0).integers(0, labels, (len(packed), CONCEPTS))
+    drawn = np.random.default_rng(0).integers(0, labels, (len(cache), CONCEPTS))
     concepts = [[names[label] for label in sorted(set(image))] for image in drawn.tolist()]
     concepts[0] = names  # so that there are as many labels as asked for
-    labelled = Labelled(packed=packed, concepts=concepts)
+    labelled = Labelled(pictures=cache, concepts=concepts)
     options = NetworkOptions(spec=network, size=size)
     return ConceptDetection(options, AugmentOptions(), DecisionOptions(), labelled, labelled, {})
 

@@ -208,8 +208,8 @@ def _read_folder(folder: Path, truth: Mapping[str, bytes]) -> Dataset:
     for split, table in tables.items():
         pictures = _pictures(folder, split)
         listed = _rows_of_file(table, ("ID",))
-        told = listed if table.name.endswith(_CAPTIONS) else _hidden(truth, f"{split}{_CAPTIONS}", "ID")
-        captions = {row["ID"]: row.get("Caption", "") for row in told}
+        captioned = listed if table.name.endswith(_CAPTIONS) else _hidden(truth, f"{split}{_CAPTIONS}", "ID")
+        captions = {row["ID"]: row.get("Caption", "") for row in captioned}
         part = [
             Row(
                 image_id=row["ID"],

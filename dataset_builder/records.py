@@ -83,8 +83,8 @@ class Graphic(Record, frozen=True, kw_only=True):
     """One picture of a figure.
 
     Attributes:
-        name: Its file as the XML names it; old packages leave the extension away.
-        index: Its place among the pictures of the figure, from 1.
+        name: Name of the file as the XML has it; old packages leave the extension away.
+        index: Place among the pictures of the figure, from 1.
         alternatives: Other files of the same picture, such as thumbnails and print versions.
         width: Pixels, where the XML tells them.
         height: Pixels, where the XML tells them.
@@ -102,7 +102,7 @@ class FigureText(Record, frozen=True, kw_only=True):
 
     Attributes:
         figure_id: The `id` attribute of the figure; empty where there is none.
-        label: Such as `Figure 1`; empty where there is none.
+        label: Label of the figure, such as `Figure 1`; empty where there is none.
         caption: Plain text without bibliography marks, and the attribution line; empty where there is none.
         english: Probability that the caption is English, in [0, 1]; None until the caption stage.
         references: Sentences or paragraphs of the article that cite the figure, where they were asked for.
@@ -126,7 +126,7 @@ class ArticleFacts(Record, frozen=True, kw_only=True):
         doi: DOI of the article without resolver; empty where there is none.
         title: Title of the article as plain text.
         authors: `Surname, Given names` each; groups under their name.
-        article_type: Such as `case-report`; empty where the XML does not tell it.
+        article_type: Type of the article, such as `case-report`; empty where the XML does not tell it.
         year: Year of the earliest publication date, None where the XML does not tell it.
         version: Version of the article in PMC, from 1; None where the source does not tell it.
     """
@@ -267,9 +267,9 @@ class Figure(Record, frozen=True, kw_only=True):
         media: The file of the graphic at its source; None until it has been looked up there.
         image: What was seen of the picture; None until the file has been decoded.
         scores: What the image filters gave it.
-        concepts: Its concepts, none until the concept stage.
+        concepts: Concepts of the figure, none until the concept stage.
         duplicate_articles: Articles with a figure that was left out because this one shows the same.
-        assignment: Its split and image id.
+        assignment: Split and image id of the figure.
     """
 
     pmcid: str
@@ -303,7 +303,7 @@ class Article(Record, frozen=True, kw_only=True):
         doi: DOI without resolver; empty where there is none.
         title: Plain text.
         authors: `Surname, Given names` each; groups under their name.
-        article_type: Such as `case-report`; empty where the XML does not tell it.
+        article_type: Type of the article, such as `case-report`; empty where the XML does not tell it.
         year: Year of the earliest publication date.
         copyright: The copyright statement.
         licences: What is said about its licence, the strongest source first.

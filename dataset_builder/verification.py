@@ -37,6 +37,7 @@ _WORD = re.compile(r"PMC\d+|10\.\d{4,9}/[^\s\"'<>,;]+", re.IGNORECASE)
 _TEXTS = {".csv", ".json", ".md", ".html"}
 
 Progress = Callable[[int, int], None]
+Look = tuple[ImageFile, ImageFacts | Unreadable]  # an image with what was seen of it
 
 
 def verify(
@@ -53,7 +54,7 @@ def verify(
         truth: The archive of the held-out truth; without it, what it tells cannot be checked, and the checks
             say so.
         distance: Most bits in which the perceptual hashes of near duplicates differ; else as in the build.
-        progress: Told how many of how many images are read.
+        progress: Called with how many of how many images are read.
 
     Raises:
         UsageFault: The folder is no finished dataset.
@@ -66,16 +67,16 @@ def verify(
     secret = read_truth(truth) if truth else {}
     tables = read_tables(folder, held_out, secret)
     with ImageFiles(folder) as images:
-        prints = _fingerprints(images.found, progress)
+        looks = _looks(images.files, progress)
         checks = [
             _checksums(folder),
-            _ids(tables, images.found),
-            _readable(images.found, prints),
-            _parquet(folder, tables.held_out, images.found, prints),
-            _silence(folder, tables, images.found),
-            _articles(tables, images.found),
-            _near_duplicates(images.found, prints, distance),
-            _licences(tables, images.found),
+            _ids(tables, images.files),
+            _readable(looks),
+            _parquet(folder, tables.held_out, looks),
+            _silence(folder, tables, images.files),
+            _articles(tables, images.files),
+            _near_duplicates(looks, distance),
+            _licences(tables, images.files),
             _balances(manifest),
         ]
     if held_out:
@@ -85,21 +86,21 @@ def verify(
 
 def _distance_of(manifest: Mapping[str, Any]) -> int:
     """Return the distance that the build left near duplicates out at; ours where it does not say."""
-    said = manifest.get("near_duplicate_distance")
-    return said if isinstance(said, int) and 0 <= said <= MOST_DISTANCE else DEFAULT_DISTANCE
+    distance = manifest.get("near_duplicate_distance")
+    return distance if isinstance(distance, int) and 0 <= distance <= MOST_DISTANCE else DEFAULT_DISTANCE
 
 
-def _fingerprints(images: Sequence[ImageFile], progress: Progress | None) -> list[ImageFacts | Unreadable]:
-    """Return what each image is recognised by; a file that cannot be read from the disk is unreadable."""
-    prints: list[ImageFacts | Unreadable] = []
+def _looks(images: Sequence[ImageFile], progress: Progress | None) -> list[Look]:
+    """Return each image with what is seen of it; a file that cannot be read from the disk is unreadable."""
+    looks: list[Look] = []
     for done, image in enumerate(images, start=1):
         try:
-            prints.append(examine(image.read()))
+            looks.append((image, examine(image.read())))
         except (OSError, zipfile.BadZipFile) as error:
-            prints.append(Unreadable(detail=str(error)))
+            looks.append((image, Unreadable(detail=str(error))))
         if progress:
             progress(done, len(images))
-    return prints
+    return looks
 
 
 def _checksums(folder: Path) -> Check:
@@ -137,18 +138,12 @@ def _ids(tables: Tables, images: Sequence[ImageFile]) -> Check:
     return _verdict("tables and images have the same ids", faults, f"{len(images):,} images")
 
 
-def _readable(images: Sequence[ImageFile], prints: Sequence[ImageFacts | Unreadable]) -> Check:
-    broken = [
-        f"{image.image_id} ({found.detail})"
-        for image, found in zip(images, prints, strict=True)
-        if isinstance(found, Unreadable)
-    ]
-    return _verdict("every image can be read", _named("unreadable", broken), f"{len(images):,} images")
+def _readable(looks: Sequence[Look]) -> Check:
+    broken = [f"{image.image_id} ({facts.detail})" for image, facts in looks if isinstance(facts, Unreadable)]
+    return _verdict("every image can be read", _named("unreadable", broken), f"{len(looks):,} images")
 
 
-def _parquet(
-    folder: Path, held_out: str, images: Sequence[ImageFile], prints: Sequence[ImageFacts | Unreadable]
-) -> Check:
+def _parquet(folder: Path, held_out: str, looks: Sequence[Look]) -> Check:
     """Check that the Parquet files hold the images of the folder, and of a held-out split nothing else."""
     name = "Parquet files hold the same images"
     if not (folder / "data").is_dir():
@@ -157,16 +152,16 @@ def _parquet(
     rows = 0
     for split in SPLITS:
         pictured = {
-            image.image_id: found.sha256 if isinstance(found, ImageFacts) else ""
-            for image, found in zip(images, prints, strict=True)
+            image.image_id: facts.sha256 if isinstance(facts, ImageFacts) else ""
+            for image, facts in looks
             if image.split == split
         }
         shards = sorted((folder / "data").glob(f"{SPLIT_NAMES[split]}-*.parquet"))
-        held, columns = shard_rows(shards)
-        rows += len(held)
-        faults += _repeated(f"Parquet files of {split}", [image_id for image_id, _ in held])
-        faults += _differences(dict(held), pictured, "in Parquet without file", "not in Parquet")
-        other = [image_id for image_id, digest in held if pictured.get(image_id, digest) != digest]
+        packed, columns = shard_rows(shards)
+        rows += len(packed)
+        faults += _repeated(f"Parquet files of {split}", [image_id for image_id, _ in packed])
+        faults += _differences(dict(packed), pictured, "in Parquet without file", "not in Parquet")
+        other = [image_id for image_id, digest in packed if pictured.get(image_id, digest) != digest]
         faults += _named("with another picture in Parquet", other)
         if split == held_out:
             faults += _named("columns of the truth in Parquet", sorted(columns - {"image", "image_id"}))
@@ -189,7 +184,7 @@ def _silence(folder: Path, tables: Tables, images: Sequence[ImageFile]) -> Check
     faults += _named("image files that name an article", telling)
     found = f"{sum(image.split == tables.held_out for image in images):,} held-out images"
     if tables.secrets:
-        faults += _named("articles told", sorted(_told(folder, tables.secrets)))
+        faults += _named("articles told", sorted(_telling_texts(folder, tables.secrets)))
         return _verdict(name, faults, f"{found}, {len(tables.secrets):,} PMCIDs and DOIs looked for")
     return _verdict(name, faults, f"{found}; texts not searched, which needs the truth archive")
 
@@ -200,7 +195,7 @@ def _metadata(content: bytes) -> bytes:
     return content[:start] if content.startswith(b"\xff\xd8") and start > 0 else content
 
 
-def _told(folder: Path, secrets: frozenset[str]) -> Iterator[str]:
+def _telling_texts(folder: Path, secrets: frozenset[str]) -> Iterator[str]:
     """Yield where a text of the dataset names an article of a held-out image."""
     by_word = {secret.lower(): secret for secret in secrets if _WORD.fullmatch(secret)}
     odd = secrets - set(by_word.values())  # with characters that could end the word elsewhere
@@ -210,9 +205,9 @@ def _told(folder: Path, secrets: frozenset[str]) -> Iterator[str]:
         text = path.read_text(encoding="utf-8", errors="replace")
         words = {word.lower() for word in _WORD.findall(text)}
         words |= {word.rstrip(".)/") for word in words}
-        told = {by_word[word] for word in words & by_word.keys()} | {each for each in odd if each in text}
-        if told:
-            yield f"{path.name} ({shorten(min(told))})"
+        secret = {by_word[word] for word in words & by_word.keys()} | {each for each in odd if each in text}
+        if secret:
+            yield f"{path.name} ({shorten(min(secret))})"
 
 
 def _articles(tables: Tables, images: Sequence[ImageFile]) -> Check:
@@ -223,7 +218,9 @@ def _articles(tables: Tables, images: Sequence[ImageFile]) -> Check:
         if article:
             holders.setdefault(article, set()).add(image.split)
     crossing = [
-        f"{article} ({', '.join(sorted(held))})" for article, held in sorted(holders.items()) if len(held) > 1
+        f"{article} ({', '.join(sorted(splits))})"
+        for article, splits in sorted(holders.items())
+        if len(splits) > 1
     ]
     known = f"{len(holders):,} articles"
     if tables.held_out and not tables.secrets:
@@ -231,18 +228,14 @@ def _articles(tables: Tables, images: Sequence[ImageFile]) -> Check:
     return _verdict("no article is in two splits", _named("in two splits", crossing), known)
 
 
-def _near_duplicates(
-    images: Sequence[ImageFile], prints: Sequence[ImageFacts | Unreadable], distance: int
-) -> Check:
+def _near_duplicates(looks: Sequence[Look], distance: int) -> Check:
     """Check that no picture is in two splits, not even a near duplicate of it."""
-    readable = [
-        (image, found) for image, found in zip(images, prints, strict=True) if isinstance(found, ImageFacts)
-    ]
+    readable = [(image, facts) for image, facts in looks if isinstance(facts, ImageFacts)]
     crossing = []
-    for i, first in enumerate(clusters([found for _, found in readable], distance).tolist()):
-        image, model = readable[i][0], readable[first][0]
-        if image.split != model.split:
-            crossing.append(f"{image.image_id} like {model.image_id}")
+    for i, first in enumerate(clusters([facts for _, facts in readable], distance).tolist()):
+        image, kept = readable[i][0], readable[first][0]
+        if image.split != kept.split:
+            crossing.append(f"{image.image_id} like {kept.image_id}")
     faults = _named(f"at most {distance} bits apart", crossing)
     return _verdict("no near duplicates across splits", faults, f"{len(readable):,} images")
 

@@ -20,9 +20,9 @@ class Judgement:
     """A row of the table of figures.
 
     Attributes:
-        pictures: Which.
-        judge: What judges them.
-        quality: How.
+        pictures: Which pictures are judged.
+        judge: The network or rule that judges them.
+        quality: How well it answers.
     """
 
     pictures: str
@@ -35,13 +35,14 @@ class Training:
     """What a card says of a training.
 
     Attributes:
-        filter: What was trained.
-        training: How.
-        pictures: How many it saw.
-        rows: Of the table of pictures: those whose licence and credit the card lists.
-        size: Of the model file, in bytes.
-        difference: Between a logit of onnxruntime and one of torch, at most.
-        judgements: In the order of the table.
+        filter: Options of the filter that was trained.
+        training: Options of the training.
+        pictures: Number of pictures that it saw.
+        rows: Rows of the table of pictures whose licence and credit the card lists.
+        size: Size of the model file in bytes.
+        difference: Largest difference between a logit of onnxruntime and one of torch.
+        seed: Seed of the training.
+        judgements: Rows of the table of figures, in order.
     """
 
     filter: FilterOptions
@@ -50,6 +51,7 @@ class Training:
     rows: Sequence[Row]
     size: int
     difference: float
+    seed: int
     judgements: Sequence[Judgement]
 
 
@@ -96,7 +98,7 @@ def _facts(training: Training) -> Iterator[tuple[str, str]]:
         "training",
         (
             f"{training.pictures:,} pictures, {loop.epochs} epochs of {options.pictures:,}, {loop.batch} a "
-            f"step, from random weights, seed {options.seed}, one CPU thread"
+            f"step, from random weights, seed {training.seed}, one CPU thread"
         ),
     )
     yield "threshold", f"{options.threshold}, not tuned"
@@ -146,7 +148,7 @@ The collection of articles holds 92 more pictures that come from the hospital of
 them the same files; they were left out. MedNIST has 64x64 pixels; the input is as small, so that sharpness
 does not give the source away, and squashed, because the one source that is always square would be known by
 the bars that the others have.""",
-    "compound": """Compound figures are made of these pictures by `baselines/compounds.py`: two to nine
+    "compound": """Compound figures are made of these pictures by `tools/compounds.py`: two to nine
 pictures in grids and uneven layouts, with white and black gutters or none, with letters or without. The *no*
 are single pictures with frames, letters, lines of text and marks, and drawn charts. Some pictures are cut to
 ellipses on a dark ground first, as slices of CT and MR look. A quarter of the groups (patients, articles) was

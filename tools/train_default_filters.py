@@ -28,24 +28,33 @@ from random import Random
 
 import numpy as np
 import torch
+from compounds import made_figures
+from drawings import draw
 from filter_cards import Judgement, Row, Training, card
+from make_compounds import figure_pictures
 from PIL import Image
 
-from baselines.compounds import made_figures
-from baselines.data.decoding import PixelArray, decode
-from baselines.drawings import draw
-from baselines.filter_pictures import Examples, divide, make_compounds
-from baselines.filters import FilterOptions, ImageFilter, export_filter, fit_filter, judge
-from baselines.training.loop import LAST, TrainingOptions
+from baselines.data.decoding import decode
+from baselines.filter_pictures import ClassedPictures, divide
+from baselines.filters import (
+    FilterOptions,
+    FilterTraining,
+    ImageFilter,
+    export_filter,
+    judge,
+    open_filter,
+)
+from baselines.training.loop import LAST, TrainingOptions, train
 from baselines.training.runtime import opened
 from dataset_builder.stages.compound import DEFAULT_THRESHOLD
 from dataset_builder.stages.picture_panels import SIDE, panels_seen
 from rocov2_eval.command import progress_bar
 from rocov2_eval.records import IntArray
-from rocov2_eval.shelf.pictures import Unreadable, read_pixels
+from rocov2_eval.shelf.pictures import PixelArray, Unreadable, read_pixels
 
 ROOT = Path(__file__).resolve().parent.parent
 THRESHOLD = 0.5
+SEED = 0
 ASIDE = 0.25  # share of the groups that no training sees
 CHOSEN_BY = 0.15  # share of the other groups that the best epoch is chosen by
 DRAWN = 400
@@ -103,9 +112,9 @@ def main() -> int:
     torch.set_num_threads(1)
     place = Place(images=arguments.images, work=arguments.work, out=arguments.out)
     rows = read_rows(place)
-    for task, train in (("radiology", train_radiology), ("compound", train_compound)):
+    for task, make in (("radiology", train_radiology), ("compound", train_compound)):
         if arguments.only in {None, task}:
-            print(train(rows, place))
+            print(make(rows, place))
     return 0
 
 
@@ -149,13 +158,13 @@ def train_radiology(rows: Sequence[Row], place: Place) -> str:
     return ship(shipped, SHARE_ALIKE, place, rows, table, pictures=len(train))
 
 
-def radiology_examples(rows: Sequence[Row], place: Place) -> tuple[Examples, np.ndarray]:
+def radiology_examples(rows: Sequence[Row], place: Place) -> tuple[ClassedPictures, np.ndarray]:
     """Return the pictures of the table and drawn ones, and the source of each."""
     files = [place.picture(row) for row in rows] + list(drawn_charts(DRAWN))
     kinds = [(row["source"], row["modality"], row["region"]) for row in rows] + [("drawn", "", "")] * DRAWN
     names = [row["group"] for row in rows] + [str(number) for number in range(DRAWN)]
     sizes = Counter(kinds)
-    examples = Examples(
+    examples = ClassedPictures(
         pixels=np.stack([squared(content, RADIOLOGY) for content in files]),
         answers=np.array([int(row["radiology"]) for row in rows] + [0] * DRAWN),
         groups=tuple(f"{kind[0]}/{name}" for kind, name in zip(kinds, names, strict=True)),
@@ -216,14 +225,14 @@ def everything(pool: Mapping[str, list[Image.Image]]) -> list[Image.Image]:
     return [picture for pictures in pool.values() for picture in pictures]
 
 
-def figures_of(pictures: Sequence[Image.Image], n: int, seed: int) -> Examples:
+def figures_of(pictures: Sequence[Image.Image], n: int, seed: int) -> ClassedPictures:
     """Return made figures as the compound filter sees them."""
-    return make_compounds(pictures, n, side=COMPOUND.side, fit=COMPOUND.fit, seed=seed)
+    return figure_pictures(pictures, n, side=COMPOUND.side, fit=COMPOUND.fit, seed=seed)
 
 
-def join(parts: Sequence[Examples]) -> Examples:
+def join(parts: Sequence[ClassedPictures]) -> ClassedPictures:
     """Return the examples of several pools as one."""
-    return Examples(
+    return ClassedPictures(
         pixels=np.concatenate([part.pixels for part in parts]),
         answers=np.concatenate([part.answers for part in parts]),
         groups=tuple(group for part in parts for group in part.groups),
@@ -232,7 +241,7 @@ def join(parts: Sequence[Examples]) -> Examples:
 
 
 def fitted(
-    options: FilterOptions, learnt: Examples, chosen_by: Examples, place: Place, without: str
+    options: FilterOptions, learnt: ClassedPictures, chosen_by: ClassedPictures, place: Place, without: str
 ) -> ImageFilter:
     """Return a filter trained on examples, from the working folder where it has been."""
     training = TRAINING[options.task]
@@ -242,18 +251,19 @@ def fitted(
             digest.update(np.ascontiguousarray(part))
     name = f"{options.task}-without-{without.replace(' ', '-')}"
     folder = place.work / f"{name}-{digest.hexdigest()[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
     with opened("cpu", "fp32") as runtime:
-        return fit_filter(
-            options,
-            learnt,
-            chosen_by,
+        train(
+            FilterTraining(options, learnt, chosen_by, SEED),
             training,
             runtime,
             folder,
-            report=lambda facts: print(name, dict(facts), file=sys.stderr),
+            SEED,
+            lambda facts: print(name, dict(facts), file=sys.stderr),
             progress=progress_bar(f"{name}: steps", every=10),
             resume=(folder / LAST).is_file(),
         )
+    return open_filter(folder)
 
 
 def judged_figures(
@@ -291,6 +301,7 @@ def ship(
             rows=rows,
             size=path.stat().st_size,
             difference=difference,
+            seed=SEED,
             judgements=table,
         )
     )

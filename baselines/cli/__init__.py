@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from baselines.cli import experiment, export, pack, predict, train
+from baselines.cli import cache, experiment, export, predict, train
 from rocov2_eval import __version__
 from rocov2_eval import command as border
 
@@ -23,16 +23,24 @@ def app() -> None:
     """Train baselines on a dataset in the ROCOv2 layout, and write their run files.
 
     \b
-    rocov2-baselines recipes                                          what there is to train
-    rocov2-baselines pack rocov2/                                     decode its pictures beforehand
-    rocov2-baselines train concepts_b0 --data rocov2/ --out runs/b0   train; stop it, and go on with --resume
-    rocov2-baselines predict runs/b0 --data rocov2/ --split test --out run.csv
-    rocov2-baselines experiment licences --data rocov2/               what CC BY-NC images add
-    rocov2-baselines export runs/radiology --out radiology.onnx       an image filter for rocov2-build
+    rocov2-baselines recipes                                        what there is to train
+    rocov2-baselines train floor_nearest_pixels --data rocov2/      seconds: what a network must beat
+    rocov2-baselines cache concepts_b0 --data rocov2/               decode its pictures beforehand
+    rocov2-baselines train concepts_b0 --data rocov2/ -o runs/b0    train; stop it, and go on with --resume
+    rocov2-baselines predict runs/b0 --data rocov2/ --split test -o run.csv
+    rocov2-baselines experiment licences --data rocov2/             what CC BY-NC images add
+    rocov2-baselines export runs/radiology -o radiology.onnx        an image filter for rocov2-build
     """  # noqa: D301  click wants the backspace itself
 
 
-for command in (train.recipes, pack.pack, train.train, predict.predict, export.export, experiment.experiment):
+for command in (
+    train.recipes,
+    cache.cache,
+    train.train,
+    predict.predict,
+    export.export,
+    experiment.experiment,
+):
     app.add_command(command)
 
 

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from baselines.cli.train import NETWORKS, require
-from rocov2_eval import command as border
+from baselines.cli.session import (
+    CACHE,
+    DATA,
+    DEVICE,
+    NETWORKS,
+    NEW_FOLDER,
+    QUIET,
+    SET,
+    opened_session,
+    require,
+)
 from rocov2_eval.errors import UsageFault
 
 _NAMES = ("modality", "semantic-types", "licences", "single-concept", "by-modality")
+_STYLES = ("text", "markdown", "json", "csv", "latex")
 _TABLE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command(epilog="Example: rocov2-baselines experiment licences --data rocov2/ --recipe concepts_b0")
 @click.argument("name", metavar="NAME", type=click.Choice(_NAMES))
+@DATA
 @click.option(
-    "--data",
-    required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Dataset folder in the ROCOv2 layout, with the truth of the split.",
+    "--recipe", default="concepts_b0", show_default=True, help="A recipe of concepts: a name or a TOML file."
 )
-@click.option(
-    "--recipe", default="concepts_b0", show_default=True, help="Of concepts; a name or a TOML file."
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Overrule a key of the recipe."
-)
-@click.option("--split", default="test", show_default=True, help="Whose images are answered.")
+@SET
+@click.option("--split", default="test", show_default=True, help="Whose images are answered; with truth.")
 @click.option(
     "--automatic",
     type=_TABLE,
@@ -38,20 +40,14 @@ _TABLE = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--unfiltered", type=_TABLE, help="semantic-types: the same with --types all.")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder with a run an arm.  [default: runs/experiment-NAME]",
+    "-o", "--out", type=NEW_FOLDER, help="Folder with a run an arm.  [default: runs/experiment-NAME]"
 )
 @click.option(
-    "--format",
-    "style",
-    type=click.Choice(["markdown", "json"]),
-    default="markdown",
-    show_default=True,
-    help="How the table is written.",
+    "--format", "style", type=click.Choice(_STYLES), default="text", show_default=True, help="Output style."
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@DEVICE
+@CACHE
+@QUIET
 def experiment(name: str, data: Path, **options: Any) -> None:  # noqa: ANN401  as click parsed them
     """Train a recipe with one thing changed, and tell what it changes, with intervals.
 
@@ -66,9 +62,8 @@ def experiment(name: str, data: Path, **options: Any) -> None:  # noqa: ANN401  
     """  # noqa: D301  click wants the backspace itself
     require(*NETWORKS)
     from baselines.config import read_recipe
-    from baselines.experiments import AUTOMATIC, UNFILTERED, run_experiment, table_json, table_text
-    from baselines.runs import Reporting
-    from baselines.training.runtime import opened
+    from baselines.experiments import AUTOMATIC, UNFILTERED, experiment_document, run_experiment
+    from rocov2_eval.rendering.render import render
     from rocov2_eval.shelf.files import write_text
 
     recipe = read_recipe(options["recipe"], options["overrides"])
@@ -77,26 +72,14 @@ def experiment(name: str, data: Path, **options: Any) -> None:  # noqa: ANN401  
             f"--recipe {options['recipe']}: a recipe of {recipe.run.task}, expected one of concepts"
         )
     out = options["out"] or Path("runs") / f"experiment-{name}"
-    given = {AUTOMATIC: options["automatic"], UNFILTERED: options["unfiltered"]}
+    tables = {AUTOMATIC: options["automatic"], UNFILTERED: options["unfiltered"]}
+    cache = options["cache"] or out.parent / "cache"
+    precision = recipe.tables["training"].precision
     speaks = not options["quiet"]
-    bars = speaks and sys.stderr.isatty()
-    reporting = Reporting(
-        note=(lambda text: click.echo(text, err=True)) if speaks else border.silent,
-        packing=border.progress_bar("pictures packed", every=50) if bars else border.silent,
-        steps=border.progress_bar("steps") if bars else border.silent,
-    )
-    with opened(options["device"], recipe.tables["training"].precision) as runtime:
-        rows = run_experiment(
-            name,
-            recipe.document(),
-            data,
-            options["split"],
-            out,
-            runtime,
-            out.parent / "packs",
-            {key: path for key, path in given.items() if path},
-            reporting,
-        )
-    write_text(out / "table.md", table_text(name, rows))
-    write_text(out / "table.json", table_json(name, rows))
-    click.echo(table_json(name, rows) if options["style"] == "json" else table_text(name, rows), nl=False)
+    with opened_session(data, cache, options["device"], precision, "steps", speaks=speaks) as session:
+        given = {key: path for key, path in tables.items() if path}
+        results = run_experiment(name, recipe, session, split=options["split"], out=out, tables=given)
+    document = experiment_document(name, results)
+    write_text(out / "table.md", render(document, "markdown"))
+    write_text(out / "table.json", render(document, "json"))
+    click.echo(render(document, options["style"]), nl=False)

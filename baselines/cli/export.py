@@ -6,24 +6,19 @@ from pathlib import Path
 
 import click
 
-from baselines.cli.train import NETWORKS, require
+from baselines.cli.session import FOLDER, NETWORKS, NEW_FILE, require
 
 
 @click.command(
-    epilog="Example: rocov2-baselines export runs/radiology --out radiology.onnx --licence 'CC BY 4.0'"
+    epilog="Example: rocov2-baselines export runs/radiology -o radiology.onnx --licence 'CC BY 4.0'"
 )
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The file, replaced if it exists.",
-)
+@click.argument("run", metavar="RUN", type=FOLDER)
+@click.option("-o", "--out", required=True, type=NEW_FILE, help="The file, replaced if it exists.")
 @click.option(
     "--licence",
     default="not stated; those of the training images hold",
     show_default=True,
-    help="Of the weights: what the licences of their images leave open.",
+    help="Licence of the weights: what the licences of their images leave open.",
 )
 def export(run: Path, out: Path, licence: str) -> None:
     """Write the best weights of a run folder as ONNX: an image filter, or a network that detects concepts.

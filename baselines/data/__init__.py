@@ -1,1 +1,1 @@
-"""Pictures and labels: a dataset folder is read, its pictures are packed once, batches come from the pack."""
+"""Pictures and labels: a dataset folder is read, its pictures are decoded once into a cache."""

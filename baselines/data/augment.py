@@ -1,4 +1,4 @@
-"""Packed pictures into what a network takes: cropped, turned and lit anew, on the device, in plain torch.
+"""Decoded pictures into what a network takes: cropped, turned and lit anew, on the device, in plain torch.
 
 Everything random comes from one generator, for the whole batch at once, so that processes which share a
 batch see together exactly what one process sees.
@@ -68,12 +68,12 @@ def augment(  # noqa: PLR0917  pictures, size, how, and the normalisation as in 
     """Return a batch varied at random and normalised.
 
     Args:
-        batch: uint8, shape (b, side, side, 3).
-        size: Of the result in pixels; may differ from the side of the pack.
-        options: See `AugmentOptions`.
-        generator: On any device; one on the CPU draws the same everywhere.
-        mean: Of the channels, for levels from 0 to 1.
-        std: Likewise.
+        batch: Pixels, uint8 of shape (b, side, side, 3).
+        size: Height and width of the result in pixels; may differ from those of the batch.
+        options: How much the pictures are varied.
+        generator: Source of all random numbers, on any device; one on the CPU draws the same everywhere.
+        mean: Mean of each channel, for levels from 0 to 1; it is subtracted.
+        std: Standard deviation of each channel, which the levels are divided by.
         rank: This process draws for the whole batch and takes every world-th picture from here on, as
             `order.shard` does.
         world: Number of processes that share the batch.
@@ -84,24 +84,30 @@ def augment(  # noqa: PLR0917  pictures, size, how, and the normalisation as in 
     count = len(batch) * world
     drawn = torch.rand(count, _DRAWS, generator=generator, device=generator.device)
     drawn = drawn[rank::world].to(batch.device)
-    pictures = _shrunk(_levels(batch), size / math.sqrt(options.crop))
+    pictures = _shrunk(levels(batch), size / math.sqrt(options.crop))
     shape = [len(batch), pictures.shape[1], size, size]
     grid = functional.affine_grid(_affine(drawn, options), shape, align_corners=False)
     pictures = functional.grid_sample(pictures, grid, padding_mode="zeros", align_corners=False)
-    return _normalised(_relit(pictures, drawn, options), mean, std)
+    return normalised(_relit(pictures, drawn, options), mean, std)
 
 
 def centre(batch: torch.Tensor, size: int, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """Return a batch at its whole extent and normalised, with nothing random; as `augment` otherwise."""
-    pictures = _levels(batch)
+    pictures = levels(batch)
     if pictures.shape[-1] != size:
         pictures = functional.interpolate(pictures, (size, size), mode="bilinear", antialias=True)
-    return _normalised(pictures, mean, std)
+    return normalised(pictures, mean, std)
 
 
-def _levels(batch: torch.Tensor) -> torch.Tensor:
+def levels(batch: torch.Tensor) -> torch.Tensor:
     """Return levels from 0 to 1, shape (b, 3, side, side), channels last as the batch lies in memory."""
     return batch.permute(0, 3, 1, 2).to(torch.float32) / 255
+
+
+def normalised(pictures: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Return levels from 0 to 1, shape (b, 3, s, s), as a network takes them, channels last in memory."""
+    centres, spreads = (pictures.new_tensor(values).reshape(1, -1, 1, 1) for values in (mean, std))
+    return ((pictures - centres) / spreads).contiguous(memory_format=torch.channels_last)
 
 
 def _shrunk(pictures: torch.Tensor, wanted: float) -> torch.Tensor:
@@ -130,8 +136,3 @@ def _relit(pictures: torch.Tensor, drawn: torch.Tensor, options: AugmentOptions)
     middle = pictures.mean((1, 2, 3), keepdim=True)
     varied = (pictures - middle) * contrast[:, None, None, None] + middle
     return (varied * brightness[:, None, None, None]).clamp(0, 1)
-
-
-def _normalised(pictures: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    centres, spreads = (pictures.new_tensor(values).reshape(1, -1, 1, 1) for values in (mean, std))
-    return ((pictures - centres) / spreads).contiguous(memory_format=torch.channels_last)

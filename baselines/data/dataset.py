@@ -17,18 +17,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from baselines.data.picture_files import SUFFIXES
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import findings
-from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Table, csv_rows, load, read_table
+from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Table, load, read_table
 from rocov2_eval.records import Finding, Task
+from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
 from rocov2_eval.truth import Place, Truth, read_truth
 
 Need = Literal["captions", "concepts", "concepts_manual"]
 Concepts = tuple[tuple[str, ...], ...]
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".bmp", ".webp")
 _TABLES_OF_IDS = ("images", "concepts", "captions")
 _CUI = re.compile(r"C\d+")
 
@@ -38,13 +39,14 @@ class Examples:
     """The images of one split with what is known of each, everything in the same order.
 
     Attributes:
-        folder: Of the dataset.
-        split: Its name.
-        ids: In the order of the tables.
-        files: The picture of each; a path may lead into a zip archive, see `pack.read_picture`.
-        captions: None where not asked for.
-        concepts: Upper-cased, each once, in the order of the cell; None where not asked for.
-        concepts_manual: Likewise.
+        folder: The dataset folder.
+        split: Name of the split, such as `train`.
+        ids: Image ids, in the order of the tables.
+        files: Picture of each image; a path may lead into a zip archive, see `picture_files`.
+        captions: Caption of each image; None where not asked for.
+        concepts: Concepts of each image, upper-cased, each once, in the order of the cell; None where not
+            asked for.
+        concepts_manual: Concepts curated by hand of each image; None where not asked for.
         inputs: Path and SHA-256 of every table read.
         findings: Warnings about the tables, to be shown.
     """
@@ -64,7 +66,7 @@ class Examples:
 
     @property
     def named_files(self) -> tuple[tuple[str, Path], ...]:
-        """Id and file of each picture, as `pack.pack_images` takes them."""
+        """Id and file of each picture, as `cache.open_cache` takes them."""
         return tuple(zip(self.ids, self.files, strict=True))
 
 
@@ -72,8 +74,8 @@ def read_examples(folder: Path, split: str, needs: Collection[Need] = ()) -> Exa
     """Read a split.
 
     Args:
-        folder: Of the dataset.
-        split: Such as `train`.
+        folder: The dataset folder.
+        split: Name of the split, such as `train`.
         needs: The tables that must be there, with the same images. To predict nothing is needed: the ids then
             come from the first table there is, else from the names of the pictures.
 
@@ -125,12 +127,7 @@ def read_attributions(folder: Path) -> Mapping[str, str]:
     path = folder / "license_information.csv"
     if not path.is_file():
         raise MissingResource(f"{path}: no such file, which tells the licence of each image")
-    rows, _, _ = csv_rows(load(path), LAYOUT)
-    header = [name.strip() for name in rows[0]] if rows else []
-    if not {"ID", "Attribution"} <= set(header):
-        raise RejectedInput(f"{path}:1: columns {', '.join(header)}, expected ID and Attribution among them")
-    image_id, attribution = header.index("ID"), header.index("Attribution")
-    return {row[image_id]: row[attribution] for row in rows[1:] if len(row) == len(header)}
+    return {row["ID"]: row["Attribution"] for _, row in read_rows(path, ("ID", "Attribution"))}
 
 
 def _read_table(folder: Path, split: str, need: Need) -> Truth:
@@ -174,11 +171,8 @@ def _refuse_other_images(first: Table, other: Table) -> None:
 def _cells(need: Need, table: Table, ids: Sequence[str]) -> list[str]:
     """Return the cell of each image; findings name the line."""
     fault = _caption_fault if need == "captions" else _concepts_fault
-    told = (
-        (cell or "", int(line), i)
-        for cell, line, i in zip(table.cells, table.lines, table.image_ids, strict=True)
-    )
-    faults = [(line, f"{shorten(i)!r}: {what}") for cell, line, i in told if (what := fault(cell))]
+    rows = zip(table.cells, table.lines, table.image_ids, strict=True)
+    faults = [(int(line), f"{shorten(i)!r}: {what}") for cell, line, i in rows if (what := fault(cell or ""))]
     if faults:
         raise RejectedInput(f"{table.path} cannot be trained on", [*findings("R501", table.path, faults)])
     by_id = dict(zip(table.image_ids, table.cells, strict=True))
@@ -206,7 +200,7 @@ def _pictures(folder: Path, split: str) -> dict[str, Path]:
     """Return the pictures of a split by id."""
     found: dict[str, Path] = {}
     for path in _picture_paths(folder, split):
-        if path.suffix.lower() in PICTURE_SUFFIXES:
+        if path.suffix.lower() in SUFFIXES:
             if path.stem in found:
                 raise RejectedInput(f"{shorten(path.stem)!r} has two pictures: {found[path.stem]} and {path}")
             found[path.stem] = path

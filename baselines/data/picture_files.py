@@ -12,25 +12,22 @@ from pathlib import Path
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.words import shorten
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".bmp", ".webp")
 _MOST_BYTES = 1 << 28  # of a picture file
-_UNREADABLE = (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError)
+_FAULTS = (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError)
 
 
 def read_picture(path: Path) -> bytes:
     """Return the bytes of a picture file.
 
     Raises:
-        RejectedInput: It cannot be read.
+        RejectedInput: The file cannot be read, or is larger than 256 MiB.
     """
+    archive = _archive_of(path)
     try:
-        archive = _archive_of(path)
-        if archive is None:
-            with path.open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
-        else:
-            with _opened(archive, _stamp_of_file(archive)).open(_member(path, archive)) as member:
-                content = member.read(_MOST_BYTES + 1)
-    except _UNREADABLE as error:
+        with path.open("rb") if archive is None else _opened(archive).open(_member(path, archive)) as file:
+            content = file.read(_MOST_BYTES + 1)
+    except _FAULTS as error:
         raise RejectedInput(f"{path}: cannot be read: {error}") from None
     if len(content) > _MOST_BYTES:
         raise RejectedInput(f"{path}: more than {_MOST_BYTES:,} bytes")
@@ -44,15 +41,19 @@ def stamp(path: Path) -> str:
         RejectedInput: There is no such file.
     """
     archive = _archive_of(path)
-    if archive is None:
-        return _stamp_of_file(path)
-    info = _member(path, archive)
-    return f"{info.file_size}-{info.CRC:08x}"
+    if archive is not None:
+        member = _member(path, archive)
+        return f"{member.file_size}-{member.CRC:08x}"
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise RejectedInput(f"{path}: cannot be read: {error.strerror}") from None
+    return f"{facts.st_size}-{facts.st_mtime_ns}"
 
 
 def close_archives() -> None:
-    """Close the archives that were opened on the way."""
-    _opened.cache_clear()  # an archive that nobody holds closes itself
+    """Close the archives that were opened on the way; a replaced one is then opened anew."""
+    _opened.cache_clear()
 
 
 def _archive_of(path: Path) -> Path | None:
@@ -62,25 +63,17 @@ def _archive_of(path: Path) -> Path | None:
     return next((parent for parent in path.parents if parent.suffix == ".zip" and parent.is_file()), None)
 
 
-def _stamp_of_file(path: Path) -> str:
-    try:
-        facts = path.stat()
-    except OSError as error:
-        raise RejectedInput(f"{path}: cannot be read: {error.strerror}") from None
-    return f"{facts.st_size}-{facts.st_mtime_ns}"
-
-
 def _member(path: Path, archive: Path) -> zipfile.ZipInfo:
     name = path.relative_to(archive).as_posix()
     try:
-        return _opened(archive, _stamp_of_file(archive)).getinfo(name)
+        return _opened(archive).getinfo(name)
     except KeyError:
         raise RejectedInput(f"{archive}: no member {shorten(name)}") from None
 
 
 @lru_cache(maxsize=4)
-def _opened(archive: Path, _stamp: str) -> zipfile.ZipFile:
-    """Return an archive, opened once for all its pictures; by the stamp a replaced one is opened anew."""
+def _opened(archive: Path) -> zipfile.ZipFile:
+    """Return an archive, opened once for all its pictures."""
     try:
         return zipfile.ZipFile(archive)
     except (OSError, zipfile.BadZipFile) as error:

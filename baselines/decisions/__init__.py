@@ -7,13 +7,12 @@ F1 is looked up in a curve over the number of labels, and fitting is a search ov
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
-from baselines.decisions.ensembling import ensemble
 from baselines.decisions.ranked import (
     MOST,
     Probabilities,
@@ -33,16 +32,15 @@ __all__ = [
     "DEFAULT_RULE",
     "MOST",
     "RULES",
+    "Choice",
     "Decision",
     "Gain",
     "Probabilities",
     "RuleName",
+    "choose",
     "concept_cells",
     "decide",
-    "decision_document",
-    "ensemble",
     "fit",
-    "read_decision",
     "sample_f1",
     "table",
 ]
@@ -80,16 +78,31 @@ class Gain:
     """What a rule is worth.
 
     Attributes:
-        decision: Fitted on the whole validation split.
+        decision: The rule, fitted on the whole validation split.
         valid: F1 on the validation split, each half decided by what the other half taught.
-        test: F1 on the test split, None where there is none.
-        gain: Over probabilities cut at 0.5: on the test split, else on the validation split.
+        gain: How much `valid` lies above that of probabilities cut at 0.5.
     """
 
     decision: Decision
     valid: float
-    test: float | None
     gain: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The decision of a run.
+
+    Attributes:
+        decision: The rule, fitted on the whole validation split.
+        gains: What each rule is worth.
+        scores: F1 on the validation split: `f1` of the rule and `f1_at_half` of 0.5, each half decided by
+            what the other half taught; `f1_gain`, their difference; `concept_f1`, what the scorer gives the
+            decision, which has seen the split.
+    """
+
+    decision: Decision
+    gains: tuple[Gain, ...]
+    scores: Mapping[str, float]
 
 
 def fit(
@@ -101,10 +114,10 @@ def fit(
     """Fit the parameters of a rule to the largest sample-averaged F1 on a validation split.
 
     Args:
-        probabilities: Shape (n, labels).
-        truth: Shape (n, labels).
+        probabilities: Probability of each label, shape (n, labels).
+        truth: Which image has which label, shape (n, labels).
         rule: Key of `RULES`.
-        outside: Shape (n,): concepts of each image that are no label; they count as missed.
+        outside: Number of concepts of each image that are no label, shape (n,); they count as missed.
 
     Raises:
         ValueError: Shapes differ.
@@ -117,8 +130,8 @@ def decide(probabilities: Probabilities, decision: Decision) -> list[tuple[int, 
     """Return the labels of each image, the most probable first, at most `MOST`.
 
     Args:
-        probabilities: Shape (n, labels).
-        decision: Made by `fit`.
+        probabilities: Probability of each label, shape (n, labels).
+        decision: A rule with its parameters, from `fit`.
 
     Raises:
         RejectedInput: A probability is not a number from 0 to 1.
@@ -129,21 +142,14 @@ def decide(probabilities: Probabilities, decision: Decision) -> list[tuple[int, 
 
 
 def table(
-    probabilities: Probabilities,
-    truth: BoolArray,
-    *,
-    outside: IntArray | None = None,
-    test: tuple[Probabilities, BoolArray, IntArray | None] | None = None,
-    rules: Sequence[RuleName] = get_args(RuleName),
+    probabilities: Probabilities, truth: BoolArray, *, outside: IntArray | None = None
 ) -> tuple[Gain, ...]:
-    """Return what each rule is worth; nothing is ever fitted on the test split.
+    """Return what each rule is worth.
 
     Args:
-        probabilities: Of the validation split, shape (n, labels).
-        truth: Shape (n, labels).
+        probabilities: Probabilities of the validation split, shape (n, labels).
+        truth: Which image has which label, shape (n, labels).
         outside: As in `fit`.
-        test: Probabilities, truth and outside of the test split.
-        rules: In the order of the rows.
 
     Raises:
         ValueError: Shapes differ.
@@ -153,16 +159,30 @@ def table(
         raise RejectedInput(
             f"{len(truth)} validation images, expected 2 or more: the rules are fitted on them"
         )
-    valid = rank(probabilities), refer(truth, outside)
-    tested = (rank(test[0]), refer(test[1], test[2])) if test is not None else None
-    fixed_valid, fixed_test = _worth(_fitted(*valid, "fixed"), valid, tested)
+    ranked, reference = rank(probabilities), refer(truth, outside)
+    fixed = _worth("fixed", ranked, reference)
     rows = []
-    for rule in rules:
-        decision = _fitted(*valid, rule)
-        own, other = _worth(decision, valid, tested)
-        gain = own - fixed_valid if other is None or fixed_test is None else other - fixed_test
-        rows.append(Gain(decision=decision, valid=own, test=other, gain=gain))
+    for rule in get_args(RuleName):
+        valid = _worth(rule, ranked, reference)
+        rows.append(Gain(decision=_fitted(ranked, reference, rule), valid=valid, gain=valid - fixed))
     return tuple(rows)
+
+
+def choose(
+    probabilities: Probabilities, truth: BoolArray, rule: RuleName, outside: IntArray | None = None
+) -> Choice:
+    """Return the decision by a rule, and what it and every other rule is worth; arguments as of `fit`."""
+    gains = table(probabilities, truth, outside=outside)
+    of_rule = {gain.decision.rule: gain for gain in gains}
+    gain = of_rule[rule]
+    final = sample_f1(decide(probabilities, gain.decision), truth, outside)
+    scores = {
+        "f1": gain.valid,
+        "f1_at_half": of_rule["fixed"].valid,
+        "f1_gain": gain.gain,
+        "concept_f1": float(final.mean()),
+    }
+    return Choice(decision=gain.decision, gains=gains, scores=scores)
 
 
 def sample_f1(
@@ -173,8 +193,8 @@ def sample_f1(
     An image without concepts is the set of the empty string there: answered by an empty cell it scores 1.
 
     Args:
-        chosen: Labels of each image.
-        truth: Shape (n, labels).
+        chosen: Labels of each image, as places in the label order.
+        truth: Which image has which label, shape (n, labels).
         outside: As in `fit`.
     """
     shared = [int(row[list(labels)].sum()) for row, labels in zip(truth, chosen, strict=True)]
@@ -187,48 +207,18 @@ def concept_cells(chosen: Sequence[Sequence[int]], labels: Sequence[str]) -> lis
     return [";".join(labels[label] for label in image) for image in chosen]
 
 
-def decision_document(decision: Decision) -> dict[str, Any]:
-    """Return a decision as JSON holds it."""
-    return {"rule": decision.rule, "parameters": dict(decision.parameters)}
-
-
-def read_decision(document: object, where: str) -> Decision:
-    """Return the decision of a JSON document.
-
-    Args:
-        document: Made by `decision_document`.
-        where: Its place for messages, such as a path.
-
-    Raises:
-        RejectedInput: It is no decision.
-    """
-    if not isinstance(document, dict) or not isinstance(document.get("parameters"), dict):
-        raise RejectedInput(f"{where}: expected an object with rule and parameters")
-    try:
-        parameters = {str(name): float(value) for name, value in document["parameters"].items()}
-        return Decision(rule=document.get("rule", ""), parameters=parameters)
-    except (TypeError, ValueError, UsageFault) as error:
-        raise RejectedInput(f"{where}: {error}") from None
-
-
 def _fitted(ranked: Ranked, reference: Reference, rule: RuleName) -> Decision:
     if not len(ranked):
         raise RejectedInput("no validation image to fit the decision on")
     return Decision(rule=rule, parameters=RULES[rule].fit(ranked, reference))
 
 
-def _worth(
-    decision: Decision, valid: tuple[Ranked, Reference], tested: tuple[Ranked, Reference] | None
-) -> tuple[float, float | None]:
-    """Return the F1 of a rule on the validation split by halves, and of its decision on the test split."""
-    ranked, reference = valid
-    own = np.empty(len(ranked))
+def _worth(rule: RuleName, ranked: Ranked, reference: Reference) -> float:
+    """Return the F1 of a rule, each half of the images decided by what the other half taught."""
+    found = np.empty(len(ranked))
     halves = slice(0, None, 2), slice(1, None, 2)
     for teaching, decided in (halves, halves[::-1]):
-        half = _fitted(ranked.rows(teaching), reference.rows(teaching), decision.rule)
-        own[decided] = _scores(half, ranked.rows(decided), reference.rows(decided))
-    return float(own.mean()), None if tested is None else float(_scores(decision, *tested).mean())
-
-
-def _scores(decision: Decision, ranked: Ranked, reference: Reference) -> FloatArray:
-    return f1_at(f1_curve(ranked, reference), RULES[decision.rule].counts(ranked, decision.parameters))
+        decision = _fitted(ranked.rows(teaching), reference.rows(teaching), rule)
+        counts = RULES[rule].counts(ranked.rows(decided), decision.parameters)
+        found[decided] = f1_at(f1_curve(ranked.rows(decided), reference.rows(decided)), counts)
+    return float(found.mean())

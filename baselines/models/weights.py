@@ -9,15 +9,14 @@ Only safetensors are read: they hold numbers and no code.
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import torch
+from safetensors import SafetensorError, safe_open
 
 from baselines.models.efficientnet import EfficientNet
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
@@ -26,37 +25,36 @@ from rocov2_eval.shelf.words import shorten
 PREFIX = "timm/"
 FILE = "model.safetensors"
 HEAD = "classifier."
-CHANNELS = 3
-HALF = (0.5, 0.5, 0.5)
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+Channels = tuple[float, float, float]  # red, green, blue
+Deviation = Annotated[float, msgspec.Meta(gt=0)]
+
+HALF: Channels = (0.5, 0.5, 0.5)
+IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
+IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 
 _SHOWN = 3  # names of parameters that a message lists
 _HEADER_KEY = "normalisation"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Normalisation:
+class Normalisation(msgspec.Struct, frozen=True, kw_only=True):
     """How images must look for some weights.
 
     Attributes:
-        mean: Of the channels, red first, for pixels in [0, 1]; to be subtracted.
-        std: Likewise; to be divided by.
-        size: Pixels of the square images that the weights were trained on.
+        mean: Subtracted from the channels red, green and blue of pixels in [0, 1].
+        std: What the channels are divided by after that, three numbers above 0.
+        size: Height and width in pixels of the images that the weights were trained on.
         source: Where the weights come from.
-        licence: Of the weights, as their publisher states it.
+        licence: Licence of the weights, as their publisher states it.
     """
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    size: int
+    mean: tuple[float, float, float]
+    std: tuple[Deviation, Deviation, Deviation]
+    size: Annotated[int, msgspec.Meta(ge=1)]
     source: str
     licence: str
 
 
-def _known(
-    size: int, mean: tuple[float, ...] = HALF, std: tuple[float, ...] = HALF
-) -> Callable[[str], Normalisation]:
+def _known(size: int, mean: Channels = HALF, std: Channels = HALF) -> Callable[[str], Normalisation]:
     def row(name: str) -> Normalisation:
         return Normalisation(mean=mean, std=std, size=size, source=f"{PREFIX}{name}", licence="Apache-2.0")
 
@@ -105,18 +103,66 @@ def load_init(model: EfficientNet, init: str | None) -> Normalisation:
     if init in KNOWN:
         _refuse_other_network(model, init)
         path, normalisation = _fetched(init), KNOWN[init]
-        tensors, _ = _read(path)
+        tensors, _ = read_tensors(path)
     else:
         path = _local(init)
-        tensors, header = _read(path)
-        normalisation = _said_by(header, path)
-    _fill(model, tensors, path)
+        tensors, header = read_tensors(path)
+        normalisation = _declared(header, path)
+    own = model.state_dict()
+    other_head = {n: own[n] for n in tensors if n.startswith(HEAD) and own[n].shape != tensors[n].shape}
+    fill(model, {**tensors, **other_head}, path)
     return normalisation
 
 
 def header_of(normalisation: Normalisation) -> dict[str, str]:
     """Return the metadata of a safetensors file that `load_init` can start from again."""
-    return {_HEADER_KEY: json.dumps(vars(normalisation), sort_keys=True)}
+    return {_HEADER_KEY: msgspec.json.encode(normalisation).decode()}
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the tensors of a safetensors file by name, and its metadata.
+
+    Raises:
+        RejectedInput: It is no safetensors file, or not whole.
+    """
+    try:
+        with safe_open(str(path), "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        found = shorten(str(error), 120)
+        raise RejectedInput(f"{path}: expected a safetensors file, whole: {found}") from None
+
+
+def fill(model: Any, tensors: Mapping[str, Any], path: Path) -> None:  # noqa: ANN401  torch is Any
+    """Copy parameters and buffers into a model, which must have exactly these.
+
+    Args:
+        model: The network, changed in place.
+        tensors: Parameters and buffers by name.
+        path: The file that they come from, for messages.
+
+    Raises:
+        RejectedInput: A name is missing or left over, or a shape differs.
+    """
+    own = model.state_dict(keep_vars=True)
+    shared = [name for name in own if name in tensors]
+    faults = (
+        _listed("lacks", [name for name in own if name not in tensors]),
+        _listed("has beyond them", [name for name in tensors if name not in own]),
+        _listed(
+            "has of another shape",
+            [
+                f"{name} {list(tensors[name].shape)} instead of {list(own[name].shape)}"
+                for name in shared
+                if tensors[name].shape != own[name].shape
+            ],
+        ),
+    )
+    if any(faults):
+        raise RejectedInput(f"{path}: of another network; the file {'; '.join(filter(None, faults))}")
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            own[name].copy_(tensor)
 
 
 def _refuse_other_network(model: EfficientNet, init: str) -> None:
@@ -161,19 +207,7 @@ def _local(init: str) -> Path:
     )
 
 
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Return the tensors of a file and its metadata."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        found = shorten(str(error), 120)
-        raise RejectedInput(f"{path}: expected a safetensors file, whole: {found}") from None
-
-
-def _said_by(header: Mapping[str, str], path: Path) -> Normalisation:
+def _declared(header: Mapping[str, str], path: Path) -> Normalisation:
     """Return how images must look: as the file says, or as is known of a file that keeps its Hub name."""
     if _HEADER_KEY in header:
         return _parse(header[_HEADER_KEY], path)
@@ -188,46 +222,13 @@ def _said_by(header: Mapping[str, str], path: Path) -> Normalisation:
 
 
 def _parse(text: str, path: Path) -> Normalisation:
-    fault = RejectedInput(
-        f"{path}: {_HEADER_KEY} in the metadata is {shorten(text)!r}, expected mean and std (three numbers "
-        "each, std above 0), size (a whole number), source and licence"
-    )
     try:
-        found = Normalisation(**json.loads(text))
-        mean, std = tuple(map(float, found.mean)), tuple(map(float, found.std))
-    except (ValueError, TypeError):
-        raise fault from None
-    if len(mean) != CHANNELS or len(std) != CHANNELS or not all(map(math.isfinite, (*mean, *std))):
-        raise fault
-    if min(std) <= 0 or not isinstance(found.size, int) or found.size < 1:
-        raise fault
-    return Normalisation(
-        mean=mean, std=std, size=found.size, source=str(found.source), licence=str(found.licence)
-    )
-
-
-def _fill(model: Any, tensors: Mapping[str, torch.Tensor], path: Path) -> None:  # noqa: ANN401  torch is Any
-    own = model.state_dict()
-    given = dict(tensors)
-    for name in own:
-        if name.startswith(HEAD) and name in given and given[name].shape != own[name].shape:
-            given[name] = own[name]
-    faults = (
-        _listed("lacks", [name for name in own if name not in given]),
-        _listed("has beyond them", [name for name in given if name not in own]),
-        _listed(
-            "has of another shape",
-            [
-                f"{name} {list(given[name].shape)} instead of {list(own[name].shape)}"
-                for name in own
-                if name in given and given[name].shape != own[name].shape
-            ],
-        ),
-    )
-    if any(faults):
-        found = "; ".join(filter(None, faults))
-        raise RejectedInput(f"{path}: expected the parameters of {model.spec.name}; the file {found}")
-    model.load_state_dict(given, strict=True)
+        return msgspec.json.decode(text, type=Normalisation)
+    except msgspec.DecodeError as error:
+        raise RejectedInput(
+            f"{path}: {_HEADER_KEY} in the metadata: {error}; expected mean and std (three numbers each, std "
+            "above 0), size (a whole number), source and licence"
+        ) from None
 
 
 def _listed(words: str, names: list[str]) -> str:

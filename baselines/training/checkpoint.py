@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from baselines.models.weights import read_tensors
 from rocov2_eval.errors import MissingResource, RejectedInput
 
 _HEADER = "rocov2"
@@ -32,17 +32,17 @@ def write(
     """Write tensors and what is to be known of them, in one step.
 
     Args:
-        path: Final name.
-        tensors: By name.
-        header: What JSON can hold.
-        extra: Further strings of the header, such as what `weights.header_of` says.
+        path: Final name of the file.
+        tensors: Tensors by name.
+        header: Facts that JSON can hold.
+        extra: Further metadata of the file, such as those of `weights.header_of`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         # A copy of each: tensors that share their numbers, as tied weights do, are refused.
-        held = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-        save_file(held, str(partial), {_HEADER: json.dumps(dict(header)), **(extra or {})})
+        copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+        save_file(copies, str(partial), {_HEADER: json.dumps(dict(header)), **(extra or {})})
         with partial.open("rb+") as file:
             os.fsync(file.fileno())  # else a name could reach the disk before its numbers when power fails
         partial.replace(path)
@@ -57,37 +57,19 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         MissingResource: There is none.
         RejectedInput: It is damaged, or not one of ours.
     """
-    if not path.is_file():
-        raise MissingResource(f"{path}: no such checkpoint; the run was stopped before its first")
-    try:
-        with safe_open(str(path), "pt") as file:
-            header = (file.metadata() or {}).get(_HEADER)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
-    except (SafetensorError, OSError) as error:
-        raise RejectedInput(f"{path}: no whole safetensors file ({error})") from None
-    if header is None:
-        raise RejectedInput(f"{path}: not written by this program: its header says nothing of a run")
-    return tensors, json.loads(header)
+    _require(path)
+    tensors, metadata = read_tensors(path)
+    return tensors, _header(metadata, path)
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Return the header of a checkpoint alone: it may hold billions of numbers.
-
-    Raises:
-        MissingResource: There is none.
-        RejectedInput: It is damaged, or not one of ours.
-    """
-    if not path.is_file():
-        raise MissingResource(f"{path}: no such checkpoint; the run was stopped before its first")
+    """Return the header of a checkpoint alone, since the tensors may be gigabytes; errors as of `read`."""
+    _require(path)
     try:
         with safe_open(str(path), "pt") as file:
-            header = (file.metadata() or {}).get(_HEADER)
+            return _header(file.metadata() or {}, path)
     except (SafetensorError, OSError) as error:
-        raise RejectedInput(f"{path}: no whole safetensors file ({error})") from None
-    if header is None:
-        raise RejectedInput(f"{path}: not written by this program: its header says nothing of a run")
-    found: dict[str, Any] = json.loads(header)
-    return found
+        raise RejectedInput(f"{path}: expected a safetensors file, whole: {error}") from None
 
 
 def part(tensors: Tensors, prefix: str) -> dict[str, Any]:
@@ -95,19 +77,13 @@ def part(tensors: Tensors, prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def fill(model: Any, tensors: Tensors, path: Path) -> None:  # noqa: ANN401  torch is Any
-    """Copy parameters and buffers into a model, which must have exactly these.
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise MissingResource(f"{path}: no such checkpoint; the run was stopped before its first")
 
-    Raises:
-        RejectedInput: A name or shape differs.
-    """
-    own = model.state_dict(keep_vars=True)
-    if own.keys() != tensors.keys():
-        strange = sorted(own.keys() ^ tensors.keys())
-        raise RejectedInput(f"{path}: of another network: {len(strange)} names differ, such as {strange[0]}")
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            if own[name].shape != tensor.shape:
-                shapes = f"{tuple(tensor.shape)}, expected {tuple(own[name].shape)}"
-                raise RejectedInput(f"{path}: of another network: {name} is {shapes}")
-            own[name].copy_(tensor)
+
+def _header(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+    if _HEADER not in metadata:
+        raise RejectedInput(f"{path}: not written by this program: its header says nothing of a run")
+    header: dict[str, Any] = json.loads(metadata[_HEADER])
+    return header

@@ -22,8 +22,9 @@ from typing import Any
 import torch
 
 from baselines.data.order import batch_indices, shard, steps_in_epoch
+from baselines.models.weights import fill
 from baselines.training import checkpoint
-from baselines.training.objective import Group, Objective
+from baselines.training.objective import Objective, ParameterGroup
 from baselines.training.runtime import Precision, Runtime, share_batch_norm
 from rocov2_eval.errors import RejectedInput, UsageFault
 
@@ -351,7 +352,7 @@ class _Trainer:
         for key, value in wanted.items():
             if header[key] != value:
                 raise RejectedInput(f"{path}: {key} was {header[key]}, and is {value} now; begin a new run")
-        checkpoint.fill(self._objective.model, checkpoint.part(tensors, "model."), path)
+        fill(self._objective.model, checkpoint.part(tensors, "model."), path)
         for name, tensor in checkpoint.part(tensors, "average.").items():
             self._average[name].copy_(tensor)
         for name, each in self._names.items():
@@ -397,7 +398,7 @@ class _Trainer:
         model.eval()
         try:
             with torch.inference_mode(), self._runtime.autocast():
-                return self._objective.validate(model, self._runtime.device)
+                return self._objective.validate(self._runtime.device)
         finally:
             _copy(model, kept)
 
@@ -411,7 +412,7 @@ def scheduled(step: int, total: int, options: TrainingOptions) -> float:
     return options.rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
-def _group(group: Group, options: TrainingOptions) -> dict[str, Any]:
+def _group(group: ParameterGroup, options: TrainingOptions) -> dict[str, Any]:
     return {
         "params": [each for _, each in group.parameters],
         "weight_decay": options.decay if group.decays else 0.0,

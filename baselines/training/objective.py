@@ -11,12 +11,12 @@ from rocov2_eval.records import IntArray
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class ParameterGroup:
     """Parameters that are trained alike.
 
     Attributes:
-        parameters: Name and parameter.
-        rate: Times the learning rate of the recipe.
+        parameters: Names with their parameters.
+        rate: Learning rate of these parameters as a multiple of that of the recipe.
         decays: Whether weights are drawn towards 0; not for biases and normalisation.
     """
 
@@ -30,8 +30,8 @@ class Share:
     """The part of this process in a batch that several processes share.
 
     Attributes:
-        rank: Of this process, from 0.
-        world: Number of processes.
+        rank: Number of this process, from 0.
+        world: Number of processes that share the batch.
     """
 
     rank: int = 0
@@ -45,7 +45,7 @@ class Objective(Protocol):
     main: str
     n: int
 
-    def groups(self) -> Sequence[Group]:
+    def groups(self) -> Sequence[ParameterGroup]:
         """Return every trainable parameter of `model`, each once."""
         ...
 
@@ -69,8 +69,8 @@ class Objective(Protocol):
         """
         ...
 
-    def validate(self, model: Any, device: Any) -> Mapping[str, float]:  # noqa: ANN401
-        """Return scores on the validation split, `main` among them: more is better."""
+    def validate(self, device: Any) -> Mapping[str, float]:  # noqa: ANN401
+        """Return scores of `model` on the validation split, `main` among them: more is better."""
         ...
 
     def header(self) -> Mapping[str, str]:
@@ -82,12 +82,12 @@ class Objective(Protocol):
         ...
 
 
-def split_by_decay(named: Sequence[tuple[str, Any]], *, rate: float = 1.0) -> tuple[Group, ...]:
+def split_by_decay(named: Sequence[tuple[str, Any]], *, rate: float = 1.0) -> tuple[ParameterGroup, ...]:
     """Return matrices and kernels, which decay, apart from vectors (biases, normalisation), which do not."""
     matrices = [(name, each) for name, each in named if each.ndim > 1]
     vectors = [(name, each) for name, each in named if each.ndim <= 1]
     groups = (
-        Group(parameters=matrices, rate=rate),
-        Group(parameters=vectors, rate=rate, decays=False),
+        ParameterGroup(parameters=matrices, rate=rate),
+        ParameterGroup(parameters=vectors, rate=rate, decays=False),
     )
     return tuple(group for group in groups if group.parameters)

@@ -12,7 +12,6 @@ run/
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import shutil
 import subprocess
@@ -22,56 +21,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
+from baselines.documents import read_document, write_document
 from rocov2_eval import __version__
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.files import write_text
 
 RUN, METRICS = "run.json", "metrics.jsonl"
-_EXPECTED = "an object with a recipe"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "safetensors", "numpy", "pillow")
+_LINES = msgspec.json.Decoder(dict[str, Any])
 _NO_GIT: dict[str, Any] = {"commit": None, "is_changed": None}
 
 
 def write_run(folder: Path, document: Mapping[str, Any]) -> None:
-    """Write what is to be known of a run."""
+    """Write the record of a run."""
     write_document(folder / RUN, document)
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """Return what is known of a run.
+    """Return the record of a run.
 
     Raises:
-        MissingResource: The folder is none of a run.
-        RejectedInput: The document is damaged.
+        MissingResource: The folder holds no run.
+        RejectedInput: The record is damaged.
     """
-    document = read_document(folder / RUN, _EXPECTED)
+    document: dict[str, Any] = read_document(folder / RUN, dict)
     if not isinstance(document.get("recipe"), dict):
-        raise RejectedInput(f"{folder / RUN}: expected {_EXPECTED}")
-    return document
-
-
-def write_document(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON document of a run folder, in one step."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def read_document(path: Path, expected: str = "an object") -> dict[str, Any]:
-    """Return a JSON document of a run folder.
-
-    Raises:
-        MissingResource: There is none.
-        RejectedInput: It is damaged, or no object.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingResource(f"{path}: {error.strerror}; name the folder of a run") from None
-    except ValueError as error:
-        raise RejectedInput(f"{path}: no JSON ({error})") from None
-    if not isinstance(document, dict):
-        raise RejectedInput(f"{path}: expected {expected}")
+        raise RejectedInput(f"{folder / RUN}: expected an object with a recipe")
     return document
 
 
@@ -101,19 +79,20 @@ def begin_metrics(folder: Path, *, keep_to: int) -> None:
     # The last line has no end where a session was killed in the middle of it.
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
     whole = [line for line in lines if line.endswith("\n")]
-    write_text(path, "".join(line for line in whole if json.loads(line)["step"] <= keep_to))
+    write_text(path, "".join(line for line in whole if msgspec.json.decode(line)["step"] <= keep_to))
 
 
 def add_metrics(folder: Path, facts: Mapping[str, Any]) -> None:
     """Add the facts of an epoch."""
     with (folder / METRICS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(dict(facts), allow_nan=False) + "\n")
+        file.write(msgspec.json.encode(facts).decode() + "\n")
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the facts of all epochs."""
     path = folder / METRICS
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows: list[dict[str, Any]] = _LINES.decode_lines(path.read_bytes())
+    return rows
 
 
 @contextmanager

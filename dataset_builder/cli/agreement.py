@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.cli.options import answer, output_option
+from rocov2_eval.cli.options import FORMATS, answer, output_option
 from rocov2_eval.errors import ExitCode, UsageFault
 
 if TYPE_CHECKING:
     from dataset_builder.study.annotations import Annotation
     from rocov2_eval.rendering.document import Document
 
-_STYLES = ("text", "json", "markdown", "csv", "latex")
 _BY_SUFFIX = {".json": "json", ".md": "markdown", ".csv": "csv", ".tex": "latex"}
 
 
@@ -53,7 +52,7 @@ _BY_SUFFIX = {".json": "json", ".md": "markdown", ".csv": "csv", ".tex": "latex"
 @click.option(
     "--format",
     "style",
-    type=click.Choice(_STYLES),
+    type=click.Choice(FORMATS),
     help="How the answer is written.  [default: what the ending of --out says, else text]",
 )
 @output_option

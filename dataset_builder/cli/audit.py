@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.cli.options import answer, output_option, writing
+from rocov2_eval.cli.options import answer, format_option, output_option, writing
 
 if TYPE_CHECKING:
     from dataset_builder.study.audit_tasks import Picture
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _TOOLS = ("label-studio", "csv")  # MedCATtrainer shows no pictures
-_style = click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json", "markdown", "csv", "latex"]),
-    default="text",
-    show_default=True,
-    help="How the answer is written.",
-)
 
 
 @click.group()
@@ -108,7 +100,7 @@ def sample(dataset: Path, out: Path, images: Path | None, **options: Any) -> Non
 @click.argument("answers", metavar="ANSWERS...", nargs=-1, required=True, type=_FILE)
 @click.option("--key", "path", type=_FILE, required=True, help="The key.json that `audit sample` wrote.")
 @click.option("--rater", default="", help="Name of the rater of files that name none.")
-@_style
+@format_option
 @output_option
 def score(answers: tuple[Path, ...], path: Path, rater: str, style: str, output: Path | None) -> None:
     """Report false positive and false negative rates by semantic type, with 95 % intervals.
@@ -140,7 +132,7 @@ def score(answers: tuple[Path, ...], path: Path, rater: str, style: str, output:
     show_default=True,
     help="Images that a concept must have to stay in the dataset.",
 )
-@_style
+@format_option
 @output_option
 def licences(dataset: Path, articles: Path | None, floor: int, style: str, output: Path | None) -> None:
     """Table CC BY against CC BY-NC by split, modality, year and journal, and what would be lost without NC.
@@ -163,7 +155,7 @@ def _pictures(dataset: Path, folder: Path | None) -> Iterator[dict[str, Picture]
 
     if folder is None:
         with ImageFiles(dataset) as files:
-            yield {image.image_id: Picture(suffix=".jpg", read=image.read) for image in files.found}
+            yield {image.image_id: Picture(suffix=".jpg", read=image.read) for image in files.files}
         return
     yield {
         path.stem: Picture(suffix=path.suffix.lower(), read=path.read_bytes)

@@ -62,7 +62,7 @@ class ImageFiles:
 
     def __init__(self, folder: Path) -> None:
         self._archives: list[zipfile.ZipFile] = []
-        self.found = [image for split in SPLITS for image in self._of_split(folder, split)]
+        self.files = [image for split in SPLITS for image in self._of_split(folder, split)]
 
     def __enter__(self) -> Self:
         return self

@@ -78,7 +78,7 @@ def report_page(
         gates: What the quality gates came to.
         title: Heading of the page.
         names: Canonical name by CUI.
-        private: For the organisers: the held-out figures are counted too.
+        private: Whether the page is for the organisers: the held-out figures are counted too.
         held_out: The split whose truth is kept apart; empty where there is none.
     """
     hidden = 0 if private or not held_out else sum(figure.assignment.split == held_out for figure in figures)

@@ -158,8 +158,8 @@ def licences(figures: Sequence[Figure]) -> tuple[Count, ...]:
 
 def splits_of(figures: Iterable[Figure]) -> tuple[str, ...]:
     """Return the splits that occur: train, valid and test first, then others by name."""
-    held = {figure.assignment.split for figure in figures}
-    return (*(split for split in SPLITS if split in held), *sorted(held.difference(SPLITS)))
+    names = {figure.assignment.split for figure in figures}
+    return (*(split for split in SPLITS if split in names), *sorted(names.difference(SPLITS)))
 
 
 def modalities_by_split(figures: Sequence[Figure]) -> Crossed:
@@ -222,9 +222,9 @@ def years(figures: Sequence[Figure]) -> Distribution:
 def single_concept(figures: Sequence[Figure]) -> tuple[Count, tuple[Count, ...]]:
     """Return the images with one concept alone: all of them, and by modality with the share of each."""
     single = [figure for figure in figures if len(figure.concepts.cuis) == 1]
-    of = Counter(map(modality_of, figures))
-    held = Counter(map(modality_of, single))
-    rows = tuple(_count(name, held[name], of[name]) for name in in_usual_order(list(of)))
+    sizes = Counter(map(modality_of, figures))
+    singles = Counter(map(modality_of, single))
+    rows = tuple(_count(name, singles[name], sizes[name]) for name in in_usual_order(list(sizes)))
     return _count("all", len(single), len(figures)), rows
 
 
@@ -239,8 +239,8 @@ def concept_counts(figures: Sequence[Figure]) -> tuple[ConceptCounts, ...]:
 
 def images_per_concept(figures: Sequence[Figure]) -> Distribution:
     """Return how many images the concepts have: a distribution over concepts, not over images."""
-    held = Counter(cui for figure in figures for cui in figure.concepts.cuis)
-    return _distribution(list(held.values()), _IMAGES_OF_A_CONCEPT, 0)
+    images = Counter(cui for figure in figures for cui in figure.concepts.cuis)
+    return _distribution(list(images.values()), _IMAGES_OF_A_CONCEPT, 0)
 
 
 def extraction(figures: Sequence[Figure]) -> Extraction | None:
@@ -276,8 +276,8 @@ def rare_modalities(figures: Sequence[Figure], bound: float = RARE) -> tuple[Rar
 
 def frequent_concepts(figures: Sequence[Figure], most: int) -> tuple[Count, ...]:
     """Return the concepts that most images have, by CUI."""
-    held = Counter(cui for figure in figures for cui in figure.concepts.cuis)
-    return _ranked(held, len(figures))[:most]
+    images = Counter(cui for figure in figures for cui in figure.concepts.cuis)
+    return _ranked(images, len(figures))[:most]
 
 
 def _concept_counts(name: str, group: Sequence[Figure]) -> ConceptCounts:
@@ -293,9 +293,9 @@ def _concept_counts(name: str, group: Sequence[Figure]) -> ConceptCounts:
 
 
 def _split_size(split: str, part: Sequence[Figure], holders: Mapping[str, int], n_figures: int) -> SplitSize:
-    held = _label_counts(part)
+    images = _label_counts(part)
     deviations = {
-        label: (held[label] - total * len(part) / n_figures) / total for label, total in holders.items()
+        label: (images[label] - total * len(part) / n_figures) / total for label, total in holders.items()
     }
     label = max(sorted(deviations), key=lambda name: abs(deviations[name]), default=None)
     return SplitSize(

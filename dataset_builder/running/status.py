@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -48,7 +49,7 @@ class StageState:
 def state_of_build(build: Build) -> Iterator[StageState]:
     """Yield how far each stage is, without running anything or asking a service."""
     store = open_store(build.work)
-    past = read_plan(store, source_of(build, 1))
+    past = read_plan(store, partial(source_of, build, 1))
     for stage in STAGES:
         if past is None:
             yield StageState(stage=stage)

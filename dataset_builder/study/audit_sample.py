@@ -143,16 +143,17 @@ def read_types(path: Path) -> tuple[dict[str, str], dict[str, str]]:
         place, cui = f"{path}:{line}", row["cui"].strip()
         _require_cui(place, cui)
         listed = sorted(filter(None, re.split(r"[;|,\s]+", row["types"]))) or [NO_TYPE]
-        for name in listed:
-            if name != NO_TYPE and not _TYPE.fullmatch(name):
+        for tui in listed:
+            if tui != NO_TYPE and not _TYPE.fullmatch(tui):
                 raise RejectedInput(
-                    f"{place}: {shorten(name)!r} is no semantic type, expected T and three digits"
+                    f"{place}: {shorten(tui)!r} is no semantic type, expected T and three digits"
                 )
         if types.setdefault(cui, listed[0]) != listed[0]:
             raise RejectedInput(
                 f"{place}: {cui} is of type {listed[0]}, above of {types[cui]}; expected rows that agree"
             )
-        names[cui] = row.get("name", "").strip() or names.get(cui, "")
+        if name := row.get("name", "").strip():
+            names[cui] = name
     return types, names
 
 

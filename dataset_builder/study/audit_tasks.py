@@ -121,9 +121,8 @@ def write_audit(
         with tempfile.TemporaryDirectory(prefix=".pictures.", dir=building) as folder:
             tasks = {item.item: _task(item, key, texts, pictures, Path(folder)) for item in key.items}
             for part, kinds in PARTS.items():
-                asked = [
-                    tasks[item.item] for item in key.items if item.kind in kinds
-                ]  # by id: no order at all
+                # In order of their ids, which is no order at all.
+                asked = [tasks[item.item] for item in key.items if item.kind in kinds]
                 _write_part(building / "raters", part, key, deal(asked, raters, OVERLAP, key.seed), tool)
         _write_key(building / "secret", key)
         building.chmod(0o755)

@@ -24,7 +24,8 @@ PixelArray = npt.NDArray[np.uint8]
 UNREADABLE = "image cannot be read"
 MOST_PIXELS = 89_478_485  # a quarter of a gigabyte as RGB; more is taken for a decompression bomb
 FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP")  # none that starts another program, as EPS does
-_DAMAGED = (
+# What Pillow raises on damaged files.
+DAMAGED = (
     OSError,
     SyntaxError,
     ValueError,
@@ -34,6 +35,7 @@ _DAMAGED = (
     IndexError,
     KeyError,
     TypeError,
+    OverflowError,
 )
 
 _Seen = TypeVar("_Seen")
@@ -84,7 +86,7 @@ def look(content: bytes, see: Callable[[Picture], _Seen], side: int | None = Non
                 return see(image)
         except Image.DecompressionBombError:
             return Unreadable(detail=f"more than {MOST_PIXELS:,} pixels")
-        except _DAMAGED as error:
+        except DAMAGED as error:
             # Pillow names the buffer that we made, which says nothing to anybody.
             text = "no image of a known format" if isinstance(error, UnidentifiedImageError) else str(error)
             return Unreadable(detail=shorten(text or type(error).__name__, 100))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
+from baselines.classifiers import build_classifier
 from baselines.cli import run
 from baselines.concepts import open_detector
 from baselines.config import recipe_names
+from baselines.documents import write_document
 from baselines.filters import FACTS, FilterOptions
-from baselines.models.efficientnet import SPECS, EfficientNet
-from baselines.models.weights import load_init
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
 from rocov2_eval.errors import ExitCode
@@ -43,30 +42,27 @@ def test_every_recipe_is_listed_with_its_purpose(capsys: Output) -> None:
     assert all(len(line.split()) > 3 for line in lines)
 
 
-@pytest.mark.parametrize("command", [(), ("train",), ("predict",), ("pack",), ("export",), ("recipes",)])
+@pytest.mark.parametrize(
+    "command", [(), ("train",), ("predict",), ("cache",), ("experiment",), ("export",), ("recipes",)]
+)
 def test_every_command_has_help_with_an_example(command: tuple[str, ...], capsys: Output) -> None:
     assert run([*command, "--help"]) == ExitCode.OK
     assert f"rocov2-baselines {' '.join(command)}" in " ".join(capsys.readouterr().out.split())
 
 
-def test_packing_beforehand_is_what_training_finds(
+def test_decoding_beforehand_is_what_training_finds(
     tiny_dataset: Path, tmp_path: Path, capsys: Output
 ) -> None:
-    packs = str(tmp_path / "packs")
-    common = ["--packs", packs, "--quiet"]
-    assert (
-        run(["pack", str(tiny_dataset), "--side", "64", "--split", "train", "--workers", "1", *common])
-        == ExitCode.OK
-    )
+    common = ["--data", str(tiny_dataset), "--cache", str(tmp_path / "cache"), "--quiet"]
+    assert run(["cache", "concepts_nano", *common, "--split", "train"]) == ExitCode.OK
     digest = capsys.readouterr().out.split()[-1]
-    folder = next((tmp_path / "packs").iterdir())
-    before = (folder / "pack.json").stat().st_mtime_ns
+    pixels = next((tmp_path / "cache").glob("*-train-*/pixels.u8"))
+    before = pixels.stat().st_mtime_ns
 
-    short = (*SHORT, "--out", str(tmp_path / "run"))
-    assert run(["train", "concepts_nano", "--data", str(tiny_dataset), *common, *short]) == ExitCode.OK
+    assert run(["train", "concepts_nano", *common, *SHORT, "--out", str(tmp_path / "run")]) == ExitCode.OK
     record = json.loads((tmp_path / "run/run.json").read_text())
     assert record["data"]["train"]["pixels_sha256"] == digest
-    assert (folder / "pack.json").stat().st_mtime_ns == before
+    assert pixels.stat().st_mtime_ns == before
 
 
 def test_a_broken_picture_is_refused_by_name_or_kept_black(
@@ -74,21 +70,12 @@ def test_a_broken_picture_is_refused_by_name_or_kept_black(
 ) -> None:
     picture = next((own_dataset / "test").iterdir())
     picture.write_bytes(b"no picture")
-    command = [
-        "pack",
-        str(own_dataset),
-        "--side",
-        "32",
-        "--split",
-        "test",
-        "--packs",
-        str(tmp_path),
-        "--quiet",
-    ]
+    command = ["cache", "concepts_nano", "--data", str(own_dataset), "--split", "test"]
+    command += ["--cache", str(tmp_path / "cache"), "--quiet"]
 
     assert run(command) == ExitCode.INPUT_REJECTED
     assert picture.stem in capsys.readouterr().err
-    assert run([*command, "--allow-broken"]) == ExitCode.OK
+    assert run([*command, "--set", "data.allow_broken=true"]) == ExitCode.OK
     assert "18 pictures, 1 broken" in capsys.readouterr().out
 
 
@@ -98,26 +85,26 @@ def test_an_exported_network_answers_as_torch_does(detector: Path, tmp_path: Pat
     assert run(["export", str(detector), "--out", str(out), "--licence", "CC BY 4.0"]) == ExitCode.OK
 
     session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
-    said = session.get_modelmeta().custom_metadata_map
+    stated = session.get_modelmeta().custom_metadata_map
     trained = open_detector(detector)
-    images = torch.randn(2, 3, trained.size, trained.size, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(
+        2, 3, trained.classifier.size, trained.classifier.size, generator=torch.Generator().manual_seed(1)
+    )
     (logits,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
     with torch.inference_mode():
-        assert torch.allclose(torch.from_numpy(logits), trained.model(images), atol=1e-4)
-    assert said["rocov2.classes"].split(",") == list(trained.labels)
-    assert (said["rocov2.task"], said["rocov2.licence"]) == ("concepts", "CC BY 4.0")
-    assert json.loads(said["rocov2.decision"])["rule"] == trained.decision.rule
+        assert torch.allclose(torch.from_numpy(logits), trained.classifier.model(images), atol=1e-4)
+    assert stated["rocov2.classes"].split(",") == list(trained.labels)
+    assert (stated["rocov2.task"], stated["rocov2.licence"]) == ("concepts", "CC BY 4.0")
+    assert json.loads(stated["rocov2.decision"])["rule"] == trained.decision.rule
 
 
 def test_an_image_filter_is_exported_by_the_same_command(tmp_path: Path, capsys: Output) -> None:
     pytest.importorskip("onnxruntime")
     folder = tmp_path / "filter"
-    options = FilterOptions(task="radiology", side=32)
-    model = EfficientNet(SPECS[options.spec], classes=1)
-    how = load_init(model, None)
-    checkpoint.write(folder / BEST, model.state_dict(), {})
-    document = {"options": asdict(options), "normalisation": asdict(how)}
-    (folder / FACTS).write_text(json.dumps(document))
+    classifier = build_classifier("nano", 1, init="", size=32, dropout=0.0, drop_path=0.0)
+    checkpoint.write(folder / BEST, classifier.model.state_dict(), {})
+    classifier.save(folder)
+    write_document(folder / FACTS, FilterOptions(task="radiology", side=32))
 
     assert run(["export", str(folder), "--out", str(tmp_path / "radiology.onnx")]) == ExitCode.OK
     assert "differs from torch" in capsys.readouterr().out
@@ -125,7 +112,7 @@ def test_an_image_filter_is_exported_by_the_same_command(tmp_path: Path, capsys:
 
 def test_a_folder_that_is_no_run_is_not_exported(tmp_path: Path, capsys: Output) -> None:
     assert run(["export", str(tmp_path), "--out", str(tmp_path / "x.onnx")]) == ExitCode.MISSING_RESOURCE
-    assert "name the folder of a run" in capsys.readouterr().err
+    assert "name the folder of a finished run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

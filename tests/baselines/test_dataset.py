@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from baselines.data.cache import open_cache
 from baselines.data.dataset import read_attributions, read_examples, select
 from baselines.data.labels import label_matrix, label_order
-from baselines.data.pack import pack_images
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import write_csv
 
@@ -42,9 +42,9 @@ def test_the_bundled_sample_can_be_read(sample: Path) -> None:
     assert len(valid.named_files) == 13
 
 
-def test_the_pictures_of_a_split_can_be_packed(tiny_dataset: Path, tmp_path: Path) -> None:
+def test_the_pictures_of_a_split_can_be_cached(tiny_dataset: Path, tmp_path: Path) -> None:
     valid = read_examples(tiny_dataset, "valid")
-    assert pack_images(valid.named_files, tmp_path / "pack", 48).ids == valid.ids
+    assert open_cache(valid.named_files, tmp_path / "cache", 48).ids == valid.ids
 
 
 def test_a_held_out_split_needs_no_truth(own_dataset: Path) -> None:
@@ -167,7 +167,7 @@ def test_attributions_are_read(sample: Path) -> None:
 
 def test_attributions_without_their_columns_are_refused(tmp_path: Path) -> None:
     (tmp_path / "license_information.csv").write_text("name,licence\n")
-    with pytest.raises(RejectedInput, match="columns name, licence, expected ID and Attribution"):
+    with pytest.raises(RejectedInput, match="no column ID, Attribution among name, licence"):
         read_attributions(tmp_path)
 
 
@@ -219,15 +219,15 @@ def test_the_tool_makes_captions_of_the_labels(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.slow
-def test_the_openly_licensed_pictures_can_be_laid_out_and_packed(
+def test_the_openly_licensed_pictures_can_be_laid_out_and_cached(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _run_tool(monkeypatch, str(shared / "data" / "images"), str(tmp_path / "out"))
     train = read_examples(tmp_path / "out", "train", ["captions", "concepts"])
-    packed = pack_images(train.named_files, tmp_path / "pack", 64)
+    cached = open_cache(train.named_files, tmp_path / "cache", 64)
     assert len(train) == 1508
-    assert not packed.broken
-    assert np.ptp(packed.images, axis=(1, 2, 3)).min() > 0
+    assert not cached.broken
+    assert np.ptp(cached.images, axis=(1, 2, 3)).min() > 0
 
 
 def _rows(path: Path) -> list[list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -20,18 +20,17 @@ from baselines.decisions import (
     RuleName,
     concept_cells,
     decide,
-    decision_document,
-    ensemble,
     fit,
-    read_decision,
     sample_f1,
     table,
 )
 from baselines.decisions.calibration import _unranked, calibrated, fit_to_likelihood, logit_histogram, sigmoid
 from baselines.decisions.expected_f import exact_counts, expected_f1, ratio_counts
+from baselines.decisions.files import DECISION, read_decision
 from baselines.decisions.ranked import rank, refer
+from baselines.documents import write_document
 from rocov2_eval.align import concept_sets
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput
 from rocov2_eval.metrics import concept_f1
 
 Floats = npt.NDArray[np.float64]
@@ -156,25 +155,26 @@ def test_the_sum_of_all_labels_is_read_off_a_histogram(temperature: float, bias:
 
 
 @EVERY_RULE
-def test_a_decision_returns_from_json_as_it_was(rule: RuleName) -> None:
+def test_a_decision_returns_from_its_file_as_it_was(rule: RuleName, tmp_path: Path) -> None:
     decision = fit(*_world(60, 8), rule)
-    assert read_decision(json.loads(json.dumps(decision_document(decision))), "decision.json") == decision
+    write_document(tmp_path / DECISION, decision)
+    assert read_decision(tmp_path) == decision
 
 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ([], "expected an object with rule and parameters"),
-        ({"rule": "fixed"}, "expected an object with rule and parameters"),
-        ({"rule": "best", "parameters": {}}, "rule: 'best', expected fixed"),
+        ([], "Expected `object`, got `array`"),
+        ({"rule": "fixed"}, "missing required field `parameters`"),
+        ({"rule": "best", "parameters": {}}, "Invalid enum value 'best'"),
         ({"rule": "fixed", "parameters": {"k": 3}}, "parameters of fixed: k, expected threshold"),
-        ({"rule": "top-k", "parameters": {"k": "many"}}, "could not convert"),
-        ({"rule": "top-k", "parameters": {"k": float("nan")}}, "k of top-k: nan"),
+        ({"rule": "top-k", "parameters": {"k": "many"}}, "Expected `float`, got `str`"),
     ],
 )
-def test_what_is_no_decision_is_refused(document: object, message: str) -> None:
+def test_what_is_no_decision_is_refused(document: object, message: str, tmp_path: Path) -> None:
+    write_document(tmp_path / DECISION, document)
     with pytest.raises(RejectedInput, match=message):
-        read_decision(document, "decision.json")
+        read_decision(tmp_path)
 
 
 @pytest.mark.parametrize("value", [float("nan"), -0.1, 1.1])
@@ -214,24 +214,15 @@ def test_single_precision_decides_as_double_precision() -> None:
 
 
 def test_the_table_has_every_rule_with_its_gain_over_a_half() -> None:
-    probabilities, truth = _world(600, 20)
-    rows = table(probabilities[::2], truth[::2], test=(probabilities[1::2], truth[1::2], None))
+    rows = table(*_world(300, 20))
     assert [row.decision.rule for row in rows] == list(RULES)
-    fixed = rows[0].test or 0.0
-    assert [row.gain for row in rows] == [pytest.approx((row.test or 0.0) - fixed) for row in rows]
-
-
-def test_nothing_is_tuned_on_the_test_split() -> None:
-    probabilities, truth = _world(300, 10)
-    one = table(probabilities, truth, test=(probabilities, truth, None))
-    other = table(probabilities, truth, test=(probabilities[::-1], truth, None))
-    assert [(row.decision, row.valid) for row in one] == [(row.decision, row.valid) for row in other]
+    assert [row.gain for row in rows] == [pytest.approx(row.valid - rows[0].valid) for row in rows]
 
 
 def test_the_validation_score_of_a_rule_is_not_that_of_its_own_tuning() -> None:
     generator = np.random.default_rng(0)
     noise, truth = generator.random((40, 30)), generator.random((40, 30)) < 0.2
-    row = table(noise, truth, rules=["threshold"])[0]
+    row = table(noise, truth)[1]
     assert row.valid < _mean(noise, truth, row.decision)
 
 
@@ -240,38 +231,11 @@ def test_a_table_needs_two_images() -> None:
         table(np.full((1, 3), 0.5), np.zeros((1, 3), np.bool_))
 
 
-def test_an_ensemble_is_the_mean_of_probabilities_or_of_logits() -> None:
-    members, labels = [np.array([[0.5, 0.8]]), np.array([[0.5, 0.2]])], [("C1", "C2")] * 2
-    np.testing.assert_allclose(ensemble(members, labels), [[0.5, 0.5]])
-    spread = [np.array([[0.9]]), np.array([[0.99]])]
-    np.testing.assert_allclose(ensemble(spread, [("C1",)] * 2, "logit-mean"), [[0.9676]], atol=1e-4)
-
-
-def test_an_ensemble_of_one_is_that_one() -> None:
-    probabilities, _ = _world(5, 4)
-    for method in ("mean", "logit-mean"):
-        np.testing.assert_allclose(ensemble([probabilities], ["ABCD"], method), probabilities)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("orders", "message"),
-    [
-        ([("C1", "C2"), ("C2", "C1")], "label 0 is C2 in model 2 and C1 in the first"),
-        ([("C1", "C2"), ("C1",)], "model 2 has 1 labels, the first 2"),
-        ([("C1", "C2")], "2 models and 1 label orders"),
-        ([("C1", "C2", "C3")] * 2, "expected \\(1, 3\\)"),
-    ],
-)
-def test_models_that_do_not_fit_are_no_ensemble(orders: list[tuple[str, ...]], message: str) -> None:
-    with pytest.raises(UsageFault, match=message):
-        ensemble([np.full((1, 2), 0.5)] * 2, orders)
-
-
 @pytest.mark.slow
 def test_on_calibrated_probabilities_the_rules_rank_as_theory_says() -> None:
     probabilities, truth = _world(4000, 300, 2.0, never_none=True)
-    rows = table(probabilities[:2000], truth[:2000], test=(probabilities[2000:], truth[2000:], None))
-    test = {row.decision.rule: row.test or 0.0 for row in rows}
+    rules = {row.decision.rule: row.decision for row in table(probabilities[:2000], truth[:2000])}
+    test = {rule: _mean(probabilities[2000:], truth[2000:], decision) for rule, decision in rules.items()}
     assert test["fixed"] + 0.01 < test["threshold"]
     assert test["threshold"] + 0.005 < test["never-empty"]
     assert test["never-empty"] < test["expected-f"] < test["exact-expected-f"] + 0.003

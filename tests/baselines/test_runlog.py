@@ -38,11 +38,14 @@ def test_what_surrounds_a_run_names_versions_and_device() -> None:
 
 
 def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(MissingResource, match="name the folder of a run"):
+    with pytest.raises(MissingResource, match="name the folder of a finished run"):
         runlog.read_run(tmp_path)
 
 
-@pytest.mark.parametrize(("text", "told"), [("{", "no JSON"), ("[]", "an object with a recipe")])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("{", "as it was written"), ("[]", "as it was written"), ("{}", "a recipe")],
+)
 def test_a_damaged_record_is_told(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / runlog.RUN).write_text(text)
 

@@ -74,7 +74,7 @@ def test_weights_of_another_network_are_refused_with_names(tmp_path: Path, model
     tensors = renamed | {"conv_stem.weight": torch.zeros(1)}
 
     with pytest.raises(
-        RejectedInput, match=r"(?s)parameters of nano; the file lacks .*and \d+ more.*another shape"
+        RejectedInput, match=r"(?s)of another network; the file lacks .*and \d+ more.*another shape"
     ):
         load_init(model, saved(tmp_path / "w.safetensors", tensors))
 

@@ -163,18 +163,3 @@ def test_a_broken_file_is_rejected_with_its_line(
     path = write(rows, header)
     assert run(path) == 1
     assert capsys.readouterr().err.startswith(f"Error: {path}{message}")
-
-
-def test_a_file_that_is_no_text_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "annotations.csv"
-    path.write_bytes(b"\xff\xfe\x00image")
-    assert run(path) == 1
-    assert "is not UTF-8" in capsys.readouterr().err
-
-
-def test_an_output_that_cannot_be_written_is_a_usage_fault(
-    write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    assert run(write(HIGH), "--out", tmp_path / "file" / "agreement.json") == 2
-    assert "cannot be written" in capsys.readouterr().err

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from baselines.captions import FACTS, captioned, open_ready, predict, select
+from baselines.data.cache import open_cache
 from baselines.data.dataset import read_examples
-from baselines.data.pack import pack_images
 from baselines.models.text import IGNORED
 from baselines.training.loop import TrainingOptions, train
 from baselines.training.objective import Share
@@ -98,12 +98,12 @@ def test_new_weights_have_a_higher_rate_and_every_weight_is_in_one_group(
 
 
 def test_validation_scores_what_is_generated(learnt: Any, new_objective: Any) -> None:
-    scores = new_objective(learnt).validate(learnt.captioner, CPU)
+    scores = new_objective(learnt).validate(CPU)
     assert (scores["rouge1"], -0.3 < scores["negative_loss"] < 0) == (1.0, True)
 
 
 def test_validation_by_bertscore_asks_the_encoder_of_the_scorer(learnt: Any, new_objective: Any) -> None:
-    scores = new_objective(learnt, encoder=Letters()).validate(learnt.captioner, CPU)
+    scores = new_objective(learnt, encoder=Letters()).validate(CPU)
     assert pytest.approx(1.0) == scores["bertscore_f1"]
 
 
@@ -138,7 +138,7 @@ def test_generation_settings_lie_beside_the_model(learnt: Any, new_objective: An
 
 
 def test_a_folder_without_a_captioner_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MissingResource, match="not the folder of a captioner"):
+    with pytest.raises(MissingResource, match="name the folder of a finished run"):
         open_ready(tmp_path, tmp_path / "best.safetensors")
 
 
@@ -159,15 +159,15 @@ def test_broken_pictures_are_left_out(tiny_dataset: Path, tmp_path: Path) -> Non
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
     files = [(found.ids[0], broken), *found.named_files[1:]]
-    packed = pack_images(files, tmp_path / "pack", 32, allow_broken=True)
-    assert found.ids[1:] == captioned(found, packed).ids
+    cached = open_cache(files, tmp_path / "cache", 32, allow_broken=True)
+    assert found.ids[1:] == captioned(found, cached).ids
 
 
 def test_the_loop_trains_a_captioner_on_a_dataset_folder(
     tiny_dataset: Path, tmp_path: Path, new_captioner: Any, new_objective: Any
 ) -> None:
     examples = read_examples(tiny_dataset, "train", ["captions"])
-    pictures = captioned(examples, pack_images(examples.named_files, tmp_path / "pack", 32))
+    pictures = captioned(examples, open_cache(examples.named_files, tmp_path / "cache", 32))
     objective = new_objective(new_captioner(vocabulary=300), pictures)
     options = TrainingOptions(epochs=30, batch=12, rate=2e-3, average=0.0)
     runtime = Runtime(device=CPU, bf16=False, share=Share())

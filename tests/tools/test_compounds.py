@@ -1,14 +1,24 @@
+"""Made compound figures and drawings, and the tool that lays them out as classes."""
+
 from __future__ import annotations
 
 import io
+import sys
+from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 
 image_module = pytest.importorskip("PIL.Image")
 
-from baselines.compounds import FEWEST, LARGEST, MOST, compose, disguise, layout, made_figures  # noqa: E402
-from baselines.drawings import KINDS, draw  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+
+from compounds import FEWEST, LARGEST, MOST, compose, disguise, layout, made_figures  # noqa: E402
+from drawings import KINDS, draw  # noqa: E402
+from make_compounds import figure_pictures, main, read_pools  # noqa: E402
+
+from baselines.filter_pictures import class_files, classed, divide  # noqa: E402
 
 GREY = (128, 128, 128)
 SEEDS = range(16)
@@ -43,7 +53,7 @@ def test_layouts_are_grids_and_uneven_ones(n: int) -> None:
 def _as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let figures show the pictures as they are: no slices, no series, no charts."""
     for chance in ("_SLICED", "_ALIKE", "_WITH_CHART"):
-        monkeypatch.setattr(f"baselines.compounds.{chance}", 0)
+        monkeypatch.setattr(f"compounds.{chance}", 0)
 
 
 @pytest.mark.usefixtures("_as_they_are")
@@ -75,8 +85,8 @@ def test_a_disguised_figure_shows_one_picture() -> None:
 
 
 def test_slices_are_grey_on_a_dark_ground(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baselines.compounds._SLICED", 1)
-    monkeypatch.setattr("baselines.compounds._WITH_CHART", 0)
+    monkeypatch.setattr("compounds._SLICED", 1)
+    monkeypatch.setattr("compounds._WITH_CHART", 0)
     red = [image_module.new("RGB", (64, 64), (255, 0, 0))]
 
     shares = []
@@ -123,10 +133,52 @@ def test_the_pictures_stay_as_they_are(pictures: list[image_module.Image]) -> No
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_of_drawing_leaves_ink_of_its_own(kind: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baselines.drawings.KINDS", (kind,))
+    monkeypatch.setattr("drawings.KINDS", (kind,))
 
     first, second = (draw(Random(seed), (160, 120)) for seed in (0, 1))
 
     assert len(first.getcolors(1 << 20)) > 1
     assert first.tobytes() != second.tobytes()
     assert first.tobytes() == draw(Random(0), (160, 120)).tobytes()
+
+
+@pytest.fixture
+def singles(tmp_path: Path) -> Path:
+    for index in range(44):
+        image_module.new("L", (900, 450), 5 * index).save(tmp_path / f"{index}.png")
+    return tmp_path
+
+
+def test_the_tool_lays_out_classes_whose_pools_are_never_divided(
+    singles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = singles.parent / "classes"
+    monkeypatch.setattr(sys, "argv", ["", str(singles), str(out), "--figures", "80"])
+    assert main() == 0
+
+    places = [place for place, _ in class_files(out, "compound")]
+    pictures = classed(places, np.zeros((len(places), 1, 1, 3), np.uint8), "compound")
+    train, valid = divide(pictures.groups, 0.15, seed=0)
+    assert (len(places), pictures.answers.sum(), len(valid) > 0) == (80, 40, True)
+    assert not {pictures.groups[i] for i in train} & {pictures.groups[i] for i in valid}
+
+
+def test_single_pictures_are_no_larger_than_a_figure(singles: Path) -> None:
+    pools = read_pools(singles)
+
+    assert {("RGB", (640, 320))} == {(picture.mode, picture.size) for pool in pools for picture in pool}
+    assert sum(map(len, pools)) == 44
+
+
+def test_a_broken_picture_is_named(singles: Path) -> None:
+    (singles / "torn.png").write_bytes((singles / "0.png").read_bytes()[:40])
+
+    with pytest.raises(SystemExit, match=r"torn\.png: cannot be read"):
+        read_pools(singles)
+
+
+def test_half_of_the_made_figures_are_compound(pictures: list[image_module.Image]) -> None:
+    made = figure_pictures(pictures, 6, side=32, fit="letterbox", seed=0)
+
+    assert made.answers.tolist() == [0, 1, 0, 1, 0, 1]
+    assert made.pixels.shape == (6, 32, 32, 3)

@@ -14,9 +14,8 @@ import io
 from collections.abc import Iterator, Sequence
 from random import Random
 
+from drawings import BLACK, WHITE, Colour, Size, draw, font, word
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
-
-from baselines.drawings import BLACK, WHITE, Colour, Size, draw, font, word
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the figure
 
@@ -60,7 +59,7 @@ def compose(pictures: Sequence[Image.Image], random: Random) -> Image.Image:
     """
     boxes = layout(random.choices(range(FEWEST, MOST + 1), weights=(30, 14, 22, 5, 14, 3, 6, 6))[0], random)
     width, height = size = _figure_size(random, _proportions(boxes))
-    background = WHITE if random.random() < 0.6 else BLACK  # noqa: PLR2004  most journals
+    background = WHITE if random.random() < 0.6 else BLACK
     gutter = 0.0 if random.random() < _TOUCHING else random.uniform(0.004, 0.04)
     figure = Image.new("RGB", size, background)
     shown = _chosen(pictures, len(boxes), random)
@@ -75,7 +74,7 @@ def compose(pictures: Sequence[Image.Image], random: Random) -> Image.Image:
         if letters is not None:
             letters.write(fitted, index)
         figure.paste(fitted, (left, top))
-    if random.random() < 0.25:  # noqa: PLR2004
+    if random.random() < 0.25:
         figure = ImageOps.expand(figure, random.randint(2, 20), background)
     return figure
 
@@ -91,18 +90,18 @@ def disguise(pictures: Sequence[Image.Image], random: Random) -> Image.Image:
     if random.random() < _WITH_CHART:
         return draw(random, size)
     picture = _maybe_sliced(random.choice(pictures), random)
-    background = WHITE if random.random() < 0.6 else BLACK  # noqa: PLR2004
+    background = WHITE if random.random() < 0.6 else BLACK
     figure = _whole(picture, size, background) if random.random() < _WHOLE else ImageOps.fit(picture, size)
     for dress in (_framed, _lettered, _captioned, _marked):
-        if random.random() < 0.3:  # noqa: PLR2004
+        if random.random() < 0.3:
             figure = dress(figure, random)
     return figure
 
 
 def layout(n: int, random: Random) -> list[Box]:
     """Return n boxes that tile the figure: a grid where n has one and chance wants it, else cut unevenly."""
-    grids = [(rows, n // rows) for rows in range(1, n + 1) if n % rows == 0 and max(rows, n // rows) <= 5]  # noqa: PLR2004
-    if grids and random.random() < 0.7:  # noqa: PLR2004
+    grids = [(rows, n // rows) for rows in range(1, n + 1) if n % rows == 0 and max(rows, n // rows) <= 5]
+    if grids and random.random() < 0.7:
         rows, columns = random.choice(grids)
         return [
             (column / columns, row / rows, (column + 1) / columns, (row + 1) / rows)
@@ -114,7 +113,7 @@ def layout(n: int, random: Random) -> list[Box]:
         largest = max(range(len(boxes)), key=lambda index: _area(boxes[index]))
         left, top, right, bottom = boxes.pop(largest)
         share = random.choice((0.5, 0.5, random.uniform(0.33, 0.67)))
-        if right - left > bottom - top or (right - left == bottom - top and random.random() < 0.5):  # noqa: PLR2004
+        if right - left > bottom - top or (right - left == bottom - top and random.random() < 0.5):
             cut = left + share * (right - left)
             boxes[largest:largest] = [(left, top, cut, bottom), (cut, top, right, bottom)]
         else:
@@ -130,8 +129,8 @@ class Letters:
         self._pattern = random.choice(("{}", "({})", "{}."))
         self._alphabet = random.choice(("ABCDEFGHI", "abcdefghi", "123456789"))
         self._size = random.uniform(0.08, 0.18)
-        self._is_boxed = random.random() < 0.3  # noqa: PLR2004
-        self._is_white = random.random() < 0.6  # noqa: PLR2004
+        self._is_boxed = random.random() < 0.3
+        self._is_white = random.random() < 0.6
         self._corner = random.choice(("la", "la", "ld", "rd", "ra"))
 
     def write(self, picture: Image.Image, index: int) -> None:
@@ -184,13 +183,13 @@ def _maybe_sliced(picture: Image.Image, random: Random) -> Image.Image:
     ground = Image.new("RGB", (side, side), random.choice((BLACK, BLACK, (30, 30, 30), (110, 110, 110))))
     mask = Image.new("L", (side, side))
     pen = ImageDraw.Draw(mask)
-    halves = [(0.02, 0.48), (0.52, 0.98)] if random.random() < 0.25 else [(0.05, 0.95)]  # noqa: PLR2004
+    halves = [(0.02, 0.48), (0.52, 0.98)] if random.random() < 0.25 else [(0.05, 0.95)]
     top, bottom = random.uniform(0, 0.3), random.uniform(0.7, 1)
     boxes = [(left * side, top * side, right * side, bottom * side) for left, right in halves]
     for box in boxes:
         pen.ellipse(box, 255)
     ground.paste(inside, mask=mask)
-    if random.random() < 0.4:  # noqa: PLR2004  a skull
+    if random.random() < 0.4:
         for box in boxes:
             ImageDraw.Draw(ground).ellipse(box, None, (230, 230, 230), max(1, side // 24))
     return ground
@@ -227,7 +226,7 @@ def _captioned(figure: Image.Image, random: Random) -> Image.Image:
     """Return it with a line of text above or below."""
     height = max(12, round(random.uniform(0.05, 0.12) * figure.height))
     colour, behind = random.choice(((BLACK, WHITE), (WHITE, BLACK)))
-    is_above = random.random() < 0.5  # noqa: PLR2004
+    is_above = random.random() < 0.5
     edges = (0, height, 0, 0) if is_above else (0, 0, 0, height)
     taller = ImageOps.expand(figure, edges, behind)
     text = " ".join(word(random) for _ in range(random.randint(1, 6)))

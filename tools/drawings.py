@@ -28,7 +28,7 @@ def draw(random: Random, size: Size) -> Image.Image:
         random: Draws everything.
         size: Of the picture, in pixels.
     """
-    picture = Image.new("RGB", size, WHITE if random.random() < 0.9 else _pale(random))  # noqa: PLR2004
+    picture = Image.new("RGB", size, WHITE if random.random() < 0.9 else _pale(random))
     random.choice(KINDS)(random, ImageDraw.Draw(picture), size)
     return picture
 
@@ -41,7 +41,7 @@ def font(height: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def word(random: Random) -> str:
     """Return letters that look like a word."""
     letters = "".join(random.choices(_LETTERS, k=random.randint(2, 10)))
-    return letters.capitalize() if random.random() < 0.2 else letters  # noqa: PLR2004
+    return letters.capitalize() if random.random() < 0.2 else letters
 
 
 def ink(random: Random) -> Colour:
@@ -88,7 +88,7 @@ def _boxes(random: Random, pen: ImageDraw.ImageDraw, size: Size) -> None:
     width, height = size
     rows, columns = random.randint(2, 5), random.randint(1, 4)
     before: tuple[float, float] | None = None
-    fill = _pale(random) if random.random() < 0.5 else None  # noqa: PLR2004
+    fill = _pale(random) if random.random() < 0.5 else None
     for row in range(rows):
         for column in range(columns):
             x, y = width * (column + 0.5) / columns, height * (row + 0.5) / rows
@@ -129,7 +129,7 @@ def _axes(random: Random, pen: ImageDraw.ImageDraw, size: Size) -> tuple[float, 
     left, bottom = 0.15 * width, 0.85 * height
     right, top = 0.95 * width, 0.08 * height
     pen.line((left, top, left, bottom, right, bottom), BLACK, random.randint(1, 2))
-    if random.random() < 0.3:  # noqa: PLR2004
+    if random.random() < 0.3:
         pen.rectangle((left, top, right, bottom), None, BLACK)
     ticks, letters = random.randint(3, 7), font(0.045 * height)
     for index in range(ticks):

@@ -1,10 +1,9 @@
-"""Packing pictures: every kind of file, broken ones, interruptions, changes, archives."""
+"""The picture cache: every kind of file, broken ones, interruptions, changes, archives."""
 
 from __future__ import annotations
 
-import json
+import errno
 import os
-import shutil
 import signal
 import struct
 import subprocess
@@ -19,11 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from baselines.data import pack
-from baselines.data.decoding import Broken, decode
-from baselines.data.pack import check_pixels, open_packed, pack_images
-from baselines.data.picture_files import read_picture
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from baselines.data import cache
+from baselines.data.cache import LEDGER, PIXELS, open_cache
+from baselines.data.decoding import decode
+from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.shelf.pictures import Unreadable
 
 Files = list[tuple[str, Path]]
 
@@ -36,15 +35,15 @@ def files(tmp_path: Path) -> Files:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pack four pictures at a time."""
-    monkeypatch.setattr(pack, "_BLOCK", 4)
+    """Decode four pictures at a time."""
+    monkeypatch.setattr(cache, "_BLOCK", 4)
 
 
-def test_a_pack_has_a_row_for_each_picture_in_order(files: Files, tmp_path: Path) -> None:
-    packed = pack_images(files, tmp_path / "pack", 8)
-    assert packed.images.shape == (10, 8, 8, 3)
-    assert [20 * i for i in range(10)] == packed.images[:, 4, 4, 0].tolist()
-    assert tuple(f"p{i}" for i in range(10)) == packed.ids
+def test_a_cache_has_a_row_for_each_picture_in_order(files: Files, tmp_path: Path) -> None:
+    cached = open_cache(files, tmp_path / "cache", 8)
+    assert cached.images.shape == (10, 8, 8, 3)
+    assert [20 * i for i in range(10)] == cached.images[:, 4, 4, 0].tolist()
+    assert tuple(f"p{i}" for i in range(10)) == cached.ids
 
 
 def test_a_letterboxed_picture_keeps_its_proportions_on_black(tmp_path: Path) -> None:
@@ -101,33 +100,33 @@ def test_odd_exif_data_do_not_break_a_picture(tmp_path: Path) -> None:
 def test_a_decompression_bomb_is_broken_without_being_unpacked() -> None:
     header = struct.pack(">IIBBBBB", 10_000, 10_000, 8, 0, 0, 0, 0)
     content = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", b"") + _chunk(b"IEND", b"")
-    assert Broken(detail="10000x10000 is more than 89,478,485 pixels") == decode(content, 8, "squash")
+    assert Unreadable(detail="10000x10000 is more than 89,478,485 pixels") == decode(content, 8, "squash")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"%!PS-Adobe-3.0 EPSF-3.0"])
 def test_what_is_no_picture_is_broken(content: bytes) -> None:
-    assert Broken(detail="no picture of a known format") == decode(content, 8, "squash")
+    assert Unreadable(detail="no image of a known format") == decode(content, 8, "squash")
 
 
 def test_a_cut_off_picture_is_broken(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
     content = _bytes(Image.fromarray(noise), tmp_path, "jpeg")
-    assert isinstance(decode(content[: len(content) // 2], 8, "squash"), Broken)
+    assert isinstance(decode(content[: len(content) // 2], 8, "squash"), Unreadable)
 
 
 def test_broken_pictures_are_refused_by_name(files: Files, tmp_path: Path) -> None:
     files[3][1].write_bytes(b"no picture")
     with pytest.raises(
-        RejectedInput, match=r"1 of 10 pictures .*\n  p3  .*p3\.png: no picture of a known format"
+        RejectedInput, match=r"1 of 10 pictures .*\n  p3  .*p3\.png: no image of a known format"
     ):
-        pack_images(files, tmp_path / "pack", 8)
+        open_cache(files, tmp_path / "cache", 8)
 
 
 def test_an_allowed_broken_picture_is_black_and_left_out_of_training(files: Files, tmp_path: Path) -> None:
     files[3][1].write_bytes(b"no picture")
-    packed = pack_images(files, tmp_path / "pack", 8, allow_broken=True)
-    assert packed.images[3].max() == 0
-    assert packed.intact.tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    cached = open_cache(files, tmp_path / "cache", 8, allow_broken=True)
+    assert cached.images[3].max() == 0
+    assert cached.intact.tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -137,79 +136,93 @@ def test_a_mended_picture_is_taken_without_decoding_the_other_blocks(
     good = files[9][1].read_bytes()
     files[9][1].write_bytes(b"no picture")
     with pytest.raises(RejectedInput):
-        pack_images(files, tmp_path / "pack", 8)
+        open_cache(files, tmp_path / "cache", 8)
     files[9][1].write_bytes(good)
     decoded.clear()
-    assert not pack_images(files, tmp_path / "pack", 8).broken
+    assert not open_cache(files, tmp_path / "cache", 8).broken
     assert len(decoded) == 2
 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_the_pixels_do_not_depend_on_the_number_of_workers(files: Files, tmp_path: Path) -> None:
-    one = pack_images(files, tmp_path / "one", 8)
-    two = pack_images(files, tmp_path / "two", 8, workers=2)
+    one = open_cache(files, tmp_path / "one", 8)
+    two = open_cache(files, tmp_path / "two", 8, workers=2)
     assert (one.digest, one.images.tobytes()) == (two.digest, two.images.tobytes())
 
 
-def test_a_finished_pack_is_opened_without_reading_a_picture(
+def test_a_full_cache_is_opened_without_reading_a_picture(
     files: Files, tmp_path: Path, decoded: list[int]
 ) -> None:
-    pack_images(files, tmp_path / "pack", 8)
+    open_cache(files, tmp_path / "cache", 8)
     decoded.clear()
-    pack_images(files, tmp_path / "pack", 8)
+    open_cache(files, tmp_path / "cache", 8)
     assert decoded == []
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_an_interrupted_pack_goes_on_where_it_stopped(
+def test_an_interrupted_cache_goes_on_where_it_stopped(
     files: Files, tmp_path: Path, decoded: list[int]
 ) -> None:
-    whole = pack_images(files, tmp_path / "whole", 8)
+    whole = open_cache(files, tmp_path / "whole", 8)
     with pytest.raises(KeyboardInterrupt):
-        pack_images(files, tmp_path / "pack", 8, progress=_interrupt_at(8))
+        open_cache(files, tmp_path / "cache", 8, progress=_interrupt_at(8))
     decoded.clear()
-    assert whole.images.tobytes() == pack_images(files, tmp_path / "pack", 8).images.tobytes()
+    assert whole.images.tobytes() == open_cache(files, tmp_path / "cache", 8).images.tobytes()
     assert len(decoded) == 2
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_an_interrupted_pack_is_no_pack(files: Files, tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        pack_images(files, tmp_path / "pack", 8, progress=_interrupt_at(4))
-    with pytest.raises(MissingResource, match="no finished pack"):
-        open_packed(tmp_path / "pack")
-
-
-@pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("harm", ["torn", "lost"])
-def test_what_a_power_cut_spoilt_is_packed_again(files: Files, tmp_path: Path, harm: str) -> None:
-    whole = pack_images(files, tmp_path / "whole", 8)
-    with pytest.raises(KeyboardInterrupt):
-        pack_images(files, tmp_path / "pack", 8, progress=_interrupt_at(8))
-    if harm == "torn":
-        ledger = tmp_path / "pack" / "blocks.jsonl"
+@pytest.mark.parametrize("harm", ["torn ledger", "lost pixels", "short file", "no ledger", "strange ledger"])
+def test_what_is_damaged_is_decoded_again(
+    files: Files, tmp_path: Path, harm: str, decoded: list[int]
+) -> None:
+    whole = open_cache(files, tmp_path / "cache", 8)
+    digest, expected = whole.digest, whole.images.tobytes()
+    ledger, pixels = tmp_path / "cache" / LEDGER, tmp_path / "cache" / PIXELS
+    if harm == "torn ledger":
         ledger.write_text(ledger.read_text()[:-40])
-    else:
-        with (tmp_path / "pack" / "pixels.u8").open("r+b") as file:
+    elif harm == "lost pixels":
+        with pixels.open("r+b") as file:
             file.write(bytes(4 * 8 * 8 * 3))
-    assert whole.images.tobytes() == pack_images(files, tmp_path / "pack", 8).images.tobytes()
+    elif harm == "short file":
+        os.truncate(pixels, 100)
+    elif harm == "no ledger":
+        ledger.unlink()
+    else:
+        ledger.write_text('{"number": 99, "key": "", "faults": {}, "pixels": ""}\n[]\n')
+    decoded.clear()
+    mended = open_cache(files, tmp_path / "cache", 8)
+    assert (digest, expected) == (mended.digest, mended.images.tobytes())
+    assert len(decoded) == {"torn ledger": 2, "lost pixels": 4}.get(harm, 10)
+
+
+def test_a_disk_without_room_is_an_error_before_the_work(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[int]
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        open_cache(files, tmp_path / "cache", 8)
+    assert decoded == []
 
 
 def test_a_changed_picture_is_noticed(files: Files, tmp_path: Path) -> None:
-    before = pack_images(files, tmp_path / "pack", 8)
+    before = open_cache(files, tmp_path / "cache", 8)
     _saved(Image.new("L", (20, 10), 255), files[2][1])
-    after = pack_images(files, tmp_path / "pack", 8)
+    after = open_cache(files, tmp_path / "cache", 8)
     assert after.images[2, 4, 4, 0] == 255
     assert before.digest != after.digest
 
 
 @pytest.mark.parametrize("change", ["order", "side", "fit"])
-def test_another_plan_is_packed_anew(files: Files, tmp_path: Path, change: str) -> None:
-    pack_images(files, tmp_path / "pack", 8)
+def test_another_order_or_size_is_decoded_anew(files: Files, tmp_path: Path, change: str) -> None:
+    open_cache(files, tmp_path / "cache", 8)
     wanted = files[::-1] if change == "order" else files
     side, fit = 16 if change == "side" else 8, "squash" if change == "fit" else "letterbox"
-    anew = pack_images(wanted, tmp_path / "pack", side, fit=fit)  # type: ignore[arg-type]
-    fresh = pack_images(wanted, tmp_path / "fresh", side, fit=fit)  # type: ignore[arg-type]
+    anew = open_cache(wanted, tmp_path / "cache", side, fit=fit)  # type: ignore[arg-type]
+    fresh = open_cache(wanted, tmp_path / "fresh", side, fit=fit)  # type: ignore[arg-type]
     assert (fresh.digest, fresh.images.tobytes()) == (anew.digest, anew.images.tobytes())
 
 
@@ -218,8 +231,8 @@ def test_pictures_are_read_from_an_archive(files: Files, tmp_path: Path) -> None
     with zipfile.ZipFile(archive, "w") as members:
         for _, path in files:
             members.write(path, f"valid/{path.name}")
-    packed = pack_images([(i, archive / "valid" / path.name) for i, path in files], tmp_path / "zipped", 8)
-    assert pack_images(files, tmp_path / "pack", 8).digest == packed.digest
+    cached = open_cache([(i, archive / "valid" / path.name) for i, path in files], tmp_path / "zipped", 8)
+    assert open_cache(files, tmp_path / "cache", 8).digest == cached.digest
 
 
 def test_a_picture_changed_inside_an_archive_is_noticed(files: Files, tmp_path: Path) -> None:
@@ -228,69 +241,29 @@ def test_a_picture_changed_inside_an_archive_is_noticed(files: Files, tmp_path: 
     for picture in files[1:3]:
         with zipfile.ZipFile(archive, "w") as members:
             members.write(picture[1], "a.png")
-        levels.append(int(pack_images([("a", archive / "a.png")], tmp_path / "pack", 8).images[0, 4, 4, 0]))
+        levels.append(int(open_cache([("a", archive / "a.png")], tmp_path / "cache", 8).images[0, 4, 4, 0]))
     assert levels == [20, 40]
-
-
-def test_damaged_pixels_are_found_by_their_sums(files: Files, tmp_path: Path) -> None:
-    packed = pack_images(files, tmp_path / "pack", 8)
-    check_pixels(packed)
-    with (tmp_path / "pack" / "pixels.u8").open("r+b") as file:
-        file.write(b"\x01\x02")
-    with pytest.raises(RejectedInput, match="the block that begins with 'p0' is damaged"):
-        check_pixels(packed)
-
-
-def test_a_pack_of_the_wrong_size_is_refused(files: Files, tmp_path: Path) -> None:
-    pack_images(files, tmp_path / "pack", 8)
-    os.truncate(tmp_path / "pack" / "pixels.u8", 100)
-    with pytest.raises(RejectedInput, match="not the size"):
-        open_packed(tmp_path / "pack")
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"plan": {"ids": []}}', '{"plan": 3, "blocks": []}'])
-def test_a_broken_record_is_refused(files: Files, tmp_path: Path, text: str) -> None:
-    pack_images(files, tmp_path / "pack", 8)
-    (tmp_path / "pack" / "pack.json").write_text(text)
-    with pytest.raises(RejectedInput, match="no record of a pack"):
-        open_packed(tmp_path / "pack")
-
-
-def test_a_disk_without_room_is_told_before_the_work(
-    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
-    with pytest.raises(MissingResource, match="make room"):
-        pack_images(files, tmp_path / "pack", 8)
 
 
 def test_a_missing_picture_is_named(files: Files, tmp_path: Path) -> None:
     files[4][1].unlink()
     with pytest.raises(RejectedInput, match=r"p4\.png: cannot be read"):
-        pack_images(files, tmp_path / "pack", 8)
+        open_cache(files, tmp_path / "cache", 8)
 
 
 def test_an_id_that_stands_twice_is_refused(files: Files, tmp_path: Path) -> None:
-    with pytest.raises(UsageFault, match="'p0' stands twice"):
-        pack_images([*files, files[0]], tmp_path / "pack", 8)
+    with pytest.raises(UsageFault, match="'p0' stands 2 times"):
+        open_cache([*files, files[0]], tmp_path / "cache", 8)
 
 
 def test_progress_ends_at_the_number_of_pictures(files: Files, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    pack_images(files, tmp_path / "pack", 8, progress=lambda done, of: seen.append((done, of)))
+    open_cache(files, tmp_path / "cache", 8, progress=lambda done, of: seen.append((done, of)))
     assert seen[-1] == (10, 10)
 
 
-def test_the_record_holds_the_sum_of_each_source(files: Files, tmp_path: Path) -> None:
-    pack_images(files, tmp_path / "pack", 8)
-    record = json.loads((tmp_path / "pack" / "pack.json").read_text())
-    assert len(set(record["blocks"][0]["sources"])) == 10
-    assert read_picture(files[0][1])[:4] == b"\x89PNG"
-
-
 @pytest.mark.slow
-def test_a_killed_pack_leaves_no_worker_and_goes_on(tmp_path: Path) -> None:
+def test_a_killed_cache_leaves_no_worker_and_goes_on(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
     content = _bytes(Image.fromarray(noise), tmp_path, "png")
     files = []
@@ -298,38 +271,38 @@ def test_a_killed_pack_leaves_no_worker_and_goes_on(tmp_path: Path) -> None:
         files.append((f"p{i}", tmp_path / f"p{i}.png"))
         files[-1][1].write_bytes(content)
     program = (
-        "import sys; from pathlib import Path; from baselines.data.pack import pack_images\n"
+        "import sys; from pathlib import Path; from baselines.data.cache import open_cache\n"
         "root = Path(sys.argv[1]); files = [(f'p{i}', root / f'p{i}.png') for i in range(600)]\n"
-        "if __name__ == '__main__': pack_images(files, root / 'pack', 64, workers=2)\n"
+        "if __name__ == '__main__': open_cache(files, root / 'cache', 64, workers=2)\n"
     )
-    (tmp_path / "packing.py").write_text(program)
+    (tmp_path / "decoding.py").write_text(program)
     killed = subprocess.Popen(
-        [sys.executable, str(tmp_path / "packing.py"), str(tmp_path)], start_new_session=True
+        [sys.executable, str(tmp_path / "decoding.py"), str(tmp_path)], start_new_session=True
     )
-    ledger = tmp_path / "pack" / "blocks.jsonl"
+    ledger = tmp_path / "cache" / LEDGER
     _wait_until(lambda: ledger.is_file() and ledger.read_text().count("\n") >= 1)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     _wait_until(lambda: not _group_lives(killed.pid))
     ready = ledger.read_text().count("\n")
     seen: list[int] = []
-    packed = pack_images(files, tmp_path / "pack", 64, progress=lambda done, _: seen.append(done))
+    cached = open_cache(files, tmp_path / "cache", 64, progress=lambda done, _: seen.append(done))
     assert 5 - ready == len(seen)
-    assert len({row.tobytes() for row in packed.images}) == 1
+    assert len({row.tobytes() for row in cached.images}) == 1
 
 
 @pytest.mark.slow
 def test_a_script_that_its_workers_run_again_ends_with_a_message(files: Files, tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from baselines.data import pack\n"
-        "pack._BLOCK = 4; root = Path(sys.argv[1])\n"
-        "pack.pack_images([(f'p{i}', root / f'p{i}.png') for i in range(10)], root / 'pack', 8, workers=2)\n"
+        "import sys; from pathlib import Path; from baselines.data import cache\n"
+        "cache._BLOCK = 4; root = Path(sys.argv[1])\n"
+        "cache.open_cache([(f'p{i}', root / f'p{i}.png') for i in range(10)], root / 'cache', 8, workers=2)\n"
     )
     assert len(files) == 10
-    (tmp_path / "packing.py").write_text(program)
-    command = [sys.executable, str(tmp_path / "packing.py"), str(tmp_path)]
+    (tmp_path / "decoding.py").write_text(program)
+    command = [sys.executable, str(tmp_path / "decoding.py"), str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert "a script that packs with workers needs: if __name__ == '__main__':" in ended.stderr
+    assert "a script that decodes with workers needs: if __name__ == '__main__':" in ended.stderr
     assert ended.returncode == 1
 
 
@@ -342,7 +315,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seen.append(len(content))
         return decode(content, *options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pack, "decode", counted)
+    monkeypatch.setattr(cache, "decode", counted)
     return seen
 
 
@@ -357,7 +330,7 @@ def _bytes(image: Image.Image, folder: Path, kind: str = "png") -> bytes:
 
 def _decoded(content: bytes, side: int) -> np.ndarray:
     picture = decode(content, side, "letterbox")
-    assert not isinstance(picture, Broken), picture
+    assert not isinstance(picture, Unreadable), picture
     return picture
 
 

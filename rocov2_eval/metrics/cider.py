@@ -1,9 +1,9 @@
 """CIDEr-D of captions with one reference each: how much of what is rare they have in common.
 
-Vedantam et al. (2015), "CIDEr: consensus-based image description evaluation", the variant D: n-grams of 1
-to 4 words weigh by their inverse document frequency, a repeated one counts no more often than in the
-reference, and another length is punished by a Gaussian. Counts are raw, as in the authors' evaluation code;
-lengths are in words, as in the paper. Words are those of the official caption scores.
+Vedantam et al. (2015), "CIDEr: consensus-based image description evaluation", the variant D: n-grams of 1 to
+4 words weigh by their inverse document frequency, a repeated one counts no more often than in the
+reference, and another length is punished by a Gaussian. Counts are raw and lengths are numbers of word pairs,
+as in the authors' evaluation code. Words are those of the official caption scores.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from rocov2_eval.records import FloatArray
 from rocov2_eval.textnorm import clef2023
 
 ORDERS = (1, 2, 3, 4)
-SIGMA = 6.0  # words; section 5 of the paper
-SCALE = 10.0  # likewise
+SIGMA = 6.0  # of the lengths; section 5 of the paper
+SCALE = 10.0  # section 5 of the paper
 
 Gram = tuple[str, ...]
 
@@ -32,7 +32,7 @@ class Frequencies:
 
     Attributes:
         documents: Number of captions.
-        counts: Of those with the n-gram.
+        counts: Number of captions with each n-gram.
     """
 
     documents: int
@@ -77,7 +77,8 @@ def _score(candidate: Sequence[str], reference: Sequence[str], corpus: Frequenci
         _clipped_cosine(_weighted(candidate, order, corpus), _weighted(reference, order, corpus))
         for order in ORDERS
     ]
-    penalty = math.exp(-((len(candidate) - len(reference)) ** 2) / (2 * SIGMA**2))
+    difference = len(_grams(candidate, 2)) - len(_grams(reference, 2))
+    penalty = math.exp(-(difference**2) / (2 * SIGMA**2))
     return SCALE * penalty * sum(similar) / len(ORDERS)
 
 

@@ -1,0 +1,97 @@
+"""What the commands that train or predict have in common: options, libraries, and the session."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rocov2_eval import command as border
+from rocov2_eval.errors import MissingResource
+
+if TYPE_CHECKING:
+    from baselines.session import Session
+    from baselines.training.runtime import Precision
+
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+NEW_FOLDER = click.Path(path_type=Path, file_okay=False)
+NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+
+DATA = click.option("--data", required=True, type=FOLDER, help="Dataset folder in the ROCOv2 layout.")
+SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="TABLE.KEY=VALUE",
+    help="Overrule a key of the recipe; may be repeated.",
+)
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+CACHE = click.option(
+    "--cache",
+    type=NEW_FOLDER,
+    help="Folder that keeps decoded pictures between commands.  [default: cache beside the run]",
+)
+QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress.")
+
+NETWORKS = ("torch", "safetensors", "PIL")
+_TEXT = ("transformers", "tokenizers")
+# What has to be installed, by the task of a recipe.
+LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    "concepts": NETWORKS,
+    "floor": NETWORKS,
+    "captions": (*NETWORKS, *_TEXT),
+    "self-critical": (*NETWORKS, *_TEXT),
+    "filter": NETWORKS,
+}
+
+
+def require(*names: str) -> None:
+    """Say which library is missing before anything else is done.
+
+    Raises:
+        MissingResource: One is not installed.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise MissingResource(f"{name} is not installed: pip install 'rocov2-eval[baselines]'")
+
+
+@contextmanager
+def opened_session(  # noqa: PLR0917  what the options say
+    data: Path,
+    cache: Path,
+    device: str,
+    precision: Precision,
+    steps: str,
+    epoch: Callable[[Mapping[str, Any]], None] = border.silent,
+    *,
+    speaks: bool,
+) -> Iterator[Session]:
+    """Yield the session of a command.
+
+    Args:
+        data: The dataset folder.
+        cache: The folder of decoded pictures.
+        device: Value of `--device`.
+        precision: Precision of forward passes.
+        steps: What the second progress bar counts.
+        epoch: Called with the facts of an epoch.
+        speaks: Whether anything is shown; bars go to a terminal alone.
+    """
+    from baselines.session import Display, Session
+    from baselines.training.runtime import opened
+
+    bars = speaks and sys.stderr.isatty()
+    display = Display(
+        note=(lambda text: click.echo(text, err=True)) if speaks else border.silent,
+        pictures=border.progress_bar("pictures decoded", every=50) if bars else border.silent,
+        steps=border.progress_bar(steps) if bars else border.silent,
+        epoch=epoch,
+    )
+    with opened(device, precision) as runtime:
+        yield Session(data=data, cache=cache, runtime=runtime, display=display)

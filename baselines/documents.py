@@ -1,0 +1,37 @@
+"""JSON documents of a run folder: written in one step, read as the type that was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from rocov2_eval.errors import MissingResource, RejectedInput
+from rocov2_eval.shelf.files import write_bytes
+
+Content = TypeVar("Content")
+
+
+def write_document(path: Path, content: object) -> None:
+    """Write what msgspec can encode: dictionaries, dataclasses, structs."""
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+
+
+def read_document(path: Path, kind: type[Content]) -> Content:
+    """Return the content of a document.
+
+    Args:
+        path: A file that `write_document` has written.
+        kind: The type of its content; keys that the type does not know are ignored.
+
+    Raises:
+        MissingResource: There is no such file.
+        RejectedInput: It is no JSON, or of another type.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except OSError as error:
+        raise MissingResource(f"{path}: {error.strerror}; name the folder of a finished run") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RejectedInput(f"{path}: not as it was written: {error}; take the folder anew") from None

@@ -1,0 +1,250 @@
+"""A recipe and a dataset into what is trained, with what identifies the data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from baselines import captions, selfcritical
+from baselines.concepts import Cells, ConceptDetection, DecisionOptions, Labelled
+from baselines.config import DataOptions, Recipe, RecipeTask
+from baselines.data.cache import PictureCache, open_cache
+from baselines.data.dataset import Examples, Need, read_attributions, read_examples, select
+from baselines.filter_pictures import VALID, class_files, classed, divide
+from baselines.filters import FilterOptions, FilterTraining
+from baselines.floors import FloorOptions, fit_floor, save_floor
+from baselines.models.efficientnet import SPECS
+from baselines.session import Session, cached_split
+from baselines.training.loop import BEST
+from baselines.training.objective import Objective
+from rocov2_eval.command import silent
+from rocov2_eval.encoders import TextEncoder
+from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.words import shorten
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """What a recipe trains.
+
+    Attributes:
+        objective: What the loop trains; None for a floor, which is fitted in one go.
+        fit: Fits a floor and writes its files into a run folder; None for what the loop trains.
+        data: What identifies the data: folder, digests of tables, and of each split images and pixels.
+        licences: Licences of the weights that a captioner starts from, by their name.
+    """
+
+    objective: Objective | None = None
+    fit: Callable[[Path], None] | None = None
+    data: Mapping[str, Any]
+    licences: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Material:
+    """The two splits of a recipe.
+
+    Attributes:
+        train: Images to learn from, with what is known of them.
+        valid: Images to decide by, with what is known of them.
+        train_pictures: Decoded pictures of `train`.
+        valid_pictures: Decoded pictures of `valid`.
+    """
+
+    train: Examples
+    valid: Examples
+    train_pictures: PictureCache
+    valid_pictures: PictureCache
+
+    def identity(self) -> dict[str, Any]:
+        """Return what identifies the data, for the record of a run."""
+        return {
+            "folder": str(self.train.folder.resolve()),
+            "tables": dict((*self.train.inputs, *self.valid.inputs)),
+            "train": {"images": len(self.train), "pixels_sha256": self.train_pictures.digest},
+            "valid": {"images": len(self.valid), "pixels_sha256": self.valid_pictures.digest},
+            "broken": dict(self.train_pictures.broken),
+        }
+
+
+def prepare(recipe: Recipe, session: Session, stack: ExitStack) -> Prepared:
+    """Return what a recipe trains; what it keeps open is closed with the stack.
+
+    Raises:
+        RocoError: The data or recipe cannot work.
+    """
+    return _PREPARATIONS[recipe.run.task](recipe, session, stack)
+
+
+def restricted(cells: Cells, only: Collection[str]) -> Cells:
+    """Return the concepts of images that are among some; all of them where `only` is empty."""
+    return [tuple(cui for cui in image if cui in only) for image in cells] if only else cells
+
+
+def licence_of(attribution: str) -> str:
+    """Return the licence of an attribution, such as `CC BY` of `CC BY 4.0 [Surname et al. (2020)]`."""
+    return re.sub(r"\s+\d+(\.\d+)?$", "", attribution.partition(" [")[0].strip())
+
+
+def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
+    network, options = recipe.tables["network"], recipe.tables["data"]
+    sees = network.size or (0 if network.init else SPECS[network.spec].side)
+    if sees > options.side:
+        raise UsageFault(f"data.side: {options.side} pixels are decoded, and the network sees {sees}")
+    material = _material(recipe, session, recipe.tables["decision"].table)
+    torch.manual_seed(recipe.run.seed)  # of the first weights
+    objective = ConceptDetection(
+        network,
+        recipe.tables["augment"],
+        recipe.tables["decision"],
+        *_labelled(recipe, material),
+        _names(material.train.folder),
+    )
+    return Prepared(objective=objective, data=material.identity())
+
+
+def _floor(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
+    options: FloorOptions = recipe.tables["floor"]
+    deciding: DecisionOptions = recipe.tables["decision"]
+    material = _material(recipe, session, deciding.table)
+
+    def fit(folder: Path) -> None:
+        floor, choice = fit_floor(options, deciding, *_labelled(recipe, material))
+        save_floor(folder, floor, choice, _names(material.train.folder))
+
+    return Prepared(fit=fit, data=material.identity())
+
+
+def _captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
+    material = _material(recipe, session, "captions")
+    assert material.train.captions is not None, "they were asked for"
+    torch.manual_seed(recipe.run.seed)  # of the first weights
+    ready = captions.begin(recipe.tables["captioner"], recipe.tables["generation"], material.train.captions)
+    objective = _caption_objective(recipe, material, ready)
+    return Prepared(objective=objective, data=material.identity(), licences=ready.licences)
+
+
+def _self_critical(recipe: Recipe, session: Session, stack: ExitStack) -> Prepared:
+    material = _material(recipe, session, "captions")
+    start = recipe.tables["start"]
+    ready = captions.open_ready(Path(start.run), Path(start.run) / BEST)
+    encoder: TextEncoder | None = None
+    if start.reward == "bertscore":
+        from rocov2_eval.encoders import open_encoder
+        from rocov2_eval.models import require
+
+        encoder = stack.enter_context(open_encoder(require(start.encoder), notify=silent))
+    first = _caption_objective(recipe, material, ready, encoder)
+    if encoder is None:
+        reward = selfcritical.cider_reward(first.train.captions)
+    else:
+        first.main = "bertscore_f1"  # what is learnt decides what is kept
+        reward = selfcritical.bertscore_reward(encoder)
+    objective = selfcritical.SelfCriticalObjective(first, reward, recipe.tables["selfcritical"])
+    return Prepared(objective=objective, data=material.identity(), licences=ready.licences)
+
+
+def _filter(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
+    options: FilterOptions = recipe.tables["filter"]
+    files = class_files(session.data, options.task)
+    name = f"{session.data.resolve().name}-{options.task}-{options.side}-{options.fit}"
+    cache = open_cache(
+        files, session.cache / name, options.side, fit=options.fit, progress=session.display.pictures
+    )
+    pictures = classed(cache.ids, cache.images, options.task)
+    train, valid = map(pictures.take, divide(pictures.groups, VALID, recipe.run.seed))
+    data = {
+        "folder": str(session.data.resolve()),
+        "train": {"images": len(train), "pixels_sha256": cache.digest},
+        "valid": {"images": len(valid), "pixels_sha256": cache.digest},
+    }
+    return Prepared(objective=FilterTraining(options, train, valid, recipe.run.seed), data=data)
+
+
+_PREPARATIONS: Mapping[RecipeTask, Callable[[Recipe, Session, ExitStack], Prepared]] = {
+    "concepts": _concepts,
+    "floor": _floor,
+    "captions": _captions,
+    "self-critical": _self_critical,
+    "filter": _filter,
+}
+
+
+def _material(recipe: Recipe, session: Session, need: Need) -> Material:
+    """Read the two splits of a recipe, and decode their pictures."""
+    options: DataOptions = recipe.tables["data"]
+    further: set[Need] = {"concepts"} if options.least_concepts else set()
+    train = _chosen(read_examples(session.data, options.train, {need, *further}), options)
+    valid = read_examples(session.data, options.valid, {need})
+    pictures = [
+        cached_split(session, examples, options, allow_broken=options.allow_broken)
+        for examples in (train, valid)
+    ]
+    return Material(train=train, valid=valid, train_pictures=pictures[0], valid_pictures=pictures[1])
+
+
+def _chosen(examples: Examples, options: DataOptions) -> Examples:
+    """Return the training images that a recipe wants."""
+    rows = np.arange(len(examples))
+    if options.licences:
+        attributions = read_attributions(examples.folder)
+        licences = [licence_of(attributions.get(image_id, "")) for image_id in examples.ids]
+        rows = rows[[licences[row] in options.licences for row in rows]]
+    if options.least_concepts:
+        assert examples.concepts is not None, "they were asked for"
+        rows = rows[[len(examples.concepts[row]) >= options.least_concepts for row in rows]]
+    if not len(rows):
+        raise RejectedInput(f"{examples.folder}: no training image is left by licences and least_concepts")
+    return examples if len(rows) == len(examples) else select(examples, rows.tolist())
+
+
+def _labelled(recipe: Recipe, material: Material) -> tuple[Labelled, Labelled]:
+    """Return the pictures of both splits with the concepts to learn, and to validate."""
+    table, options = recipe.tables["decision"].table, recipe.tables["data"]
+    train, valid = getattr(material.train, table), getattr(material.valid, table)
+    if options.concepts:
+        train = _other_concepts(options.concepts, material.train.ids)
+    return (
+        Labelled(pictures=material.train_pictures, concepts=restricted(train, options.only)),
+        Labelled(pictures=material.valid_pictures, concepts=restricted(valid, options.only)),
+    )
+
+
+def _other_concepts(path: Path, ids: Sequence[str]) -> Cells:
+    """Return the concepts of images by a table `ID,CUIs` of one's own."""
+    cells = {row["ID"]: row["CUIs"] for _, row in read_rows(path, ("ID", "CUIs"))}
+    absent = next((image_id for image_id in ids if image_id not in cells), None)
+    if absent is not None:
+        raise RejectedInput(f"{path}: no row of {shorten(absent)}; expected ID,CUIs of every training image")
+    return [
+        tuple(dict.fromkeys(cui.strip().upper() for cui in cells[image_id].split(";") if cui.strip()))
+        for image_id in ids
+    ]
+
+
+def _names(folder: Path) -> dict[str, str]:
+    """Return the canonical name of each concept of a dataset, none where it has no such table."""
+    path = folder / "cui_mapping.csv"
+    columns = ("CUI", "Canonical name")
+    return {row[columns[0]]: row[columns[1]] for _, row in read_rows(path, columns)} if path.is_file() else {}
+
+
+def _caption_objective(
+    recipe: Recipe, material: Material, ready: captions.Ready, encoder: TextEncoder | None = None
+) -> captions.CaptionObjective:
+    return captions.CaptionObjective(
+        ready,
+        captions.captioned(material.train, material.train_pictures),
+        captions.captioned(material.valid, material.valid_pictures),
+        options=recipe.tables["captions"],
+        augmentation=recipe.tables["augment"],
+        encoder=encoder,
+    )

@@ -1,0 +1,64 @@
+"""Where a command works: the dataset, the picture cache, the device, and what is shown meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from baselines.config import DataOptions
+from baselines.data.cache import PictureCache, open_cache
+from baselines.data.dataset import Examples
+from baselines.training.runtime import Runtime
+from rocov2_eval.command import silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Display:
+    """What a command shows while it works; nothing by default.
+
+    Attributes:
+        note: Called with a sentence about what comes next.
+        pictures: Called with the number of pictures decoded and of all.
+        steps: Called with the number of steps, or of images answered, and of all.
+        epoch: Called with the facts of an epoch.
+    """
+
+    note: Callable[[str], None] = silent
+    pictures: Callable[[int, int], None] = silent
+    steps: Callable[[int, int], None] = silent
+    epoch: Callable[[Mapping[str, Any]], None] = silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Where a command works.
+
+    Attributes:
+        data: A dataset folder in the layout of ROCOv2; for an image filter, a folder of classes.
+        cache: The folder that keeps decoded pictures between commands.
+        runtime: The device, its precision, and the processes that share a batch.
+        display: What is shown meanwhile.
+    """
+
+    data: Path
+    cache: Path
+    runtime: Runtime
+    display: Display = Display()
+
+
+def cached_split(
+    session: Session, examples: Examples, options: DataOptions, *, allow_broken: bool
+) -> PictureCache:
+    """Return the decoded pictures of a split; those that are not in the cache are decoded first."""
+    name = f"{examples.folder.resolve().name}-{examples.split}-{len(examples)}-{options.side}-{options.fit}"
+    return open_cache(
+        examples.named_files,
+        session.cache / name,
+        options.side,
+        fit=options.fit,
+        allow_broken=allow_broken,
+        workers=options.workers,
+        progress=session.display.pictures,
+    )
