@@ -158,23 +158,6 @@ def test_what_is_written_passes_through_the_gate_of_a_build(tmp_path: Path, styl
     assert [each.outcome for each in found if each.unit == "kappa"] == ["pass", "not measured", "fail"]
 
 
-@pytest.mark.parametrize(
-    ("facets", "message"),
-    [
-        ('{"a": 0.5}', ": a: expected an object with 'kappa'"),
-        ('{"a": {"raw": 1}}', ": a: expected an object with 'kappa'"),
-        ('{"a": {"kappa": "high"}}', ": a: kappa high, expected a number from -1 to 1"),
-        ("{}", ": no facet, expected at least one with its kappa"),
-    ],
-)
-def test_a_broken_report_is_no_input_of_the_gate(tmp_path: Path, facets: str, message: str) -> None:
-    path = tmp_path / "agreement.json"
-    path.write_text(f'{{"schema_version": 1, "facets": {facets}}}', encoding="utf-8")
-    with pytest.raises(RejectedInput) as caught:
-        read_kappas(path)
-    assert str(caught.value).startswith(f"{path}{message}")
-
-
 def test_json_has_what_made_each_figure() -> None:
     data = agreement_document(measure(SKEWED, "made", floor=0.7, seed=3)).data
     assert (data["floor"], data["seed"], data["unsure"]) == ({"kappa": 0.7, "met": False}, 3, "class")
