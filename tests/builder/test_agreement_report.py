@@ -122,9 +122,9 @@ def test_what_is_written_passes_through_the_gate_of_a_build(tmp_path: Path, styl
 @pytest.mark.parametrize(
     ("facets", "message"),
     [
-        ('{"a": 0.5}', ": a: expected an object with 'kappa'"),
-        ('{"a": {"raw": 1}}', ": a: expected an object with 'kappa'"),
-        ('{"a": {"kappa": "high"}}', ": a: kappa high, expected a number from -1 to 1"),
+        ('{"a": 0.5}', ": Expected `object`, got `float`"),
+        ('{"a": {"raw": 1}}', ": Object missing required field `kappa`"),
+        ('{"a": {"kappa": "high"}}', ": Expected `float | null`, got `str`"),
         ("{}", ": no facet, expected at least one with its kappa"),
     ],
 )
