@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.records import Task
 
 HeaderRule = Literal["none", "id_anywhere", "id_first", "optional"]
 ExtraCells = Literal["error", "ignored"]
@@ -136,11 +137,6 @@ class CaptionRules:
     both_empty_crashes: bool = True
     empty_crashes: bool = False
 
-    @property
-    def primary(self) -> str:
-        """The output that ranks."""
-        return next(iter(self.columns.values()))
-
     def publishes(self, output: str) -> bool:
         """Tell whether the edition publishes a score that an output stands for, officially or not."""
         return output in self.columns.values() or output in self.extras.values()
@@ -156,6 +152,8 @@ class Edition:
         concepts: Rules of concept detection.
         captions: Rules of caption prediction, None where the edition scores captions by BLEU.
         precheck: `--strict` can apply the format check of 2026, which is made for comma-separated files.
+        keys: Key of each output in the scores.json of the organisers, None for a score that the platform
+            makes of others; empty where a bundle names its scores as we do.
     """
 
     name: str
@@ -163,6 +161,23 @@ class Edition:
     concepts: ConceptRules
     captions: CaptionRules | None
     precheck: bool = False
+    keys: Mapping[str, str | None] = field(default_factory=dict)
+
+    def columns(self, task: Task) -> Mapping[str, str]:
+        """Return the output that stands for each published score of a task; the score that ranks is first.
+
+        Raises:
+            UsageFault: The edition scores captions by BLEU.
+        """
+        if task == "captions":
+            rules = caption_rules(self)
+            return {**rules.columns, **rules.extras}
+        names = ("concept_f1", "concept_f1_manual") if self.concepts.manual_cuis else ("concept_f1",)
+        return dict(zip(names, names, strict=True))
+
+    def primary(self, task: Task) -> str:
+        """Return the output that ranks the runs of a task."""
+        return next(iter(self.columns(task).values()))
 
 
 _TAB = Dialect(delimiter="\t", quoted=False, header="none")
@@ -176,7 +191,7 @@ _COLUMNS_2023 = {"BERTScore": "bertscore_f1", "ROUGE": "rouge1"}
 _NOT_YET = "not implemented in this toolkit"
 _EXCLUDED_2023 = dict.fromkeys(("BLEURT", "BLEU-1", "METEOR", "CIDEr", "CLIPScore"), _NOT_YET)
 _EXCLUDED_2024 = _EXCLUDED_2023 | dict.fromkeys(("RefCLIPScore", "ClinicalBLEURT", "MedBERTScore"), _NOT_YET)
-_COLUMNS_2025 = {
+_COLUMNS_2026 = {
     "Overall": "overall",
     "Relevance": "relevance",
     "Factuality": "factuality",
@@ -187,9 +202,24 @@ _COLUMNS_2025 = {
     "MedCAT F1": "umls_f1",
     "AlignScore": "alignscore",
 }
+# The public code of 2025 leaves BLEURT out of Relevance, the published board does not.
+_COLUMNS_2025 = _COLUMNS_2026 | {"Relevance by the public code": "relevance_as_code"}
+_KEYS_2026 = {
+    "concept_f1": "score",
+    "concept_f1_manual": "score_secondary",
+    "overall": None,
+    "relevance": "score",
+    "factuality": "score_secondary",
+    "bertscore_f1": "bert",
+    "rouge1": "rouge",
+    "similarity": "similarity",
+    "bleurt": "bleurt",
+    "umls_f1": "medcat",
+    "alignscore": "align",
+}
 
 _MANUAL_2025 = (*SCORED_MANUAL_CUIS, OPTICAL_COHERENCE_TOMOGRAPHY)
-_CAPTIONS_2025 = CaptionRules(dialect=_COMMA_HEADER, idf=True, empty_crashes=True, columns=_COLUMNS_2025)
+_CAPTIONS_2026 = CaptionRules(dialect=_COMMA_HEADER, idf=True, empty_crashes=True, columns=_COLUMNS_2026)
 
 EDITIONS: Mapping[str, Edition] = {
     "rocov2": Edition(
@@ -233,15 +263,16 @@ EDITIONS: Mapping[str, Edition] = {
         name="imageclef-2025",
         source="taubsity/clef-caption-evaluation@ce13086",
         concepts=ConceptRules(dialect=_COMMA, most=100, manual_cuis=_MANUAL_2025),
-        captions=_CAPTIONS_2025,
+        captions=replace(_CAPTIONS_2026, columns=_COLUMNS_2025),
         precheck=True,
     ),
     "imageclef-2026": Edition(
         name="imageclef-2026",
         source="taubsity/clef-caption-evaluation-2026@9966c13",
         concepts=ConceptRules(dialect=_COMMA, most=100, manual_cuis=_MANUAL_2025),
-        captions=_CAPTIONS_2025,
+        captions=_CAPTIONS_2026,
         precheck=True,
+        keys=_KEYS_2026,
     ),
 }
 DEFAULT_EDITION = "rocov2"

@@ -21,7 +21,7 @@ from rocov2_eval.encoders import (
     Tokens,
     open_encoder,
 )
-from rocov2_eval.errors import UsageFault
+from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.records import BoolArray, FloatArray, IntArray, SampleScores
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
@@ -84,6 +84,15 @@ def options_of(settings: Settings, truth: Truth) -> BertScoreOptions:
 def is_offered(edition: Edition) -> bool:
     """Tell whether an edition scores captions by BERTScore."""
     return edition.captions is not None and edition.captions.publishes(OUTPUTS[0])
+
+
+def lacks(settings: Settings, _: Truth) -> str | None:
+    """Say which weights are missing, and the command that brings them."""
+    try:
+        models.require(settings.encoder)
+    except MissingResource as error:
+        return " ".join(str(error).split())
+    return None
 
 
 def notes(options: BertScoreOptions) -> Iterator[str]:
@@ -255,6 +264,7 @@ METRIC = Metric(
     bounds=(-1.0, 1.0),
     identity=1.0,
     is_offered=is_offered,
+    lacks=lacks,
     notes=notes,
     load=load,
     identify=identified,

@@ -420,7 +420,7 @@ def test_an_edition_scored_by_bleu_refuses_captions_and_names_the_others(
 def test_metrics_that_an_edition_has_beyond_ours_are_named_as_not_computed(
     result: Callable[..., dict[str, Any]], caption_run: Path
 ) -> None:
-    document = result(caption_run, "--metric", "rouge1", "--edition", "imageclef-2026")
+    document = result(caption_run, "--edition", "imageclef-2026")
     assert {"AlignScore", "Relevance", "Factuality"} < set(document["not_computed"])
     assert list(document["metrics"]) == ["rouge1"]
 
@@ -669,7 +669,7 @@ def test_concept_types_restrict_umls_f1_and_stand_in_the_signature(
 def test_without_a_model_pack_medcat_f1_is_named_with_what_it_needs(
     edition: str, result: Callable[..., dict[str, Any]], caption_run: Path
 ) -> None:
-    document = result(caption_run, "--metric", "rouge1", "--edition", edition)
+    document = result(caption_run, "--edition", edition)
     assert document["not_computed"]["MedCAT F1"] == "needs a model pack of MedCAT: --concept-model PACK"
 
 
