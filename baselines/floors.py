@@ -43,8 +43,7 @@ _AT_ONCE = 256  # pictures
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
-@dataclass(frozen=True, kw_only=True)
-class FloorOptions:
+class FloorOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a floor answers with.
 
     Attributes:

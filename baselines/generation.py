@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
+from baselines.bounds import AtLeastOne, CaptionLength, Count
 from baselines.models.captioner import Captioner
 from baselines.models.text import Text, decode
 from rocov2_eval.command import silent
@@ -24,8 +25,7 @@ Pictures = Callable[[IntArray], Any]  # rows to normalised pixels, shape (b, 3, 
 Choose = Callable[[Any, int], Any]  # logits (b, vocabulary) and the number of the step to tokens (b,)
 
 
-@dataclass(frozen=True, kw_only=True)
-class GenerationOptions:
+class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How captions are generated.
 
     Attributes:
@@ -37,16 +37,11 @@ class GenerationOptions:
         batch: Pictures at a time.
     """
 
-    beams: int = 4
-    most_tokens: int = 96
-    no_repeat: int = 3
+    beams: AtLeastOne = 4
+    most_tokens: CaptionLength = 96
+    no_repeat: Count = 3
     length_penalty: float = 1.0
-    batch: int = 32
-
-    def __post_init__(self) -> None:
-        for name, least in {"beams": 1, "most_tokens": 2, "no_repeat": 0, "batch": 1}.items():
-            if getattr(self, name) < least:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected {least} or more")
+    batch: AtLeastOne = 32
 
 
 def generate(

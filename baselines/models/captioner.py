@@ -15,14 +15,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import torch
+from msgspec import Meta
 from torch import nn
 from torch.nn import functional
 
+from baselines.bounds import BelowOne, Count, Factor, Side
 from baselines.models.adapters import MARK, add_adapters
 from baselines.models.text import IGNORED
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
@@ -67,8 +69,7 @@ LICENCES: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptionerOptions:
+class CaptionerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a captioner is made of.
 
     Attributes:
@@ -89,26 +90,19 @@ class CaptionerOptions:
 
     encoder: str = "google/vit-base-patch16-224-in21k"
     decoder: str = "distilgpt2"
-    size: int = 224
+    size: Side = 224
     conditioning: Conditioning = "cross"
-    visual_grid: int = 0
+    visual_grid: Count = 0
     frozen: Frozen = "none"
-    lora_rank: int = 0
-    lora_alpha: float = 32.0
+    lora_rank: Count = 0
+    lora_alpha: Factor = 32.0
     base: Literal["fp32", "bf16"] = "fp32"
     checkpointing: bool = False
-    dropout: float = 0.1
-    new_rate: float = 5.0
-    vocabulary: int = 8000
+    dropout: BelowOne = 0.1
+    new_rate: Factor = 5.0
+    vocabulary: Annotated[int, Meta(ge=257)] = 8000
 
     def __post_init__(self) -> None:
-        for name, least in {"size": 8, "visual_grid": 0, "lora_rank": 0, "vocabulary": 257}.items():
-            if getattr(self, name) < least:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected {least} or more")
-        if not 0 <= self.dropout < 1:
-            raise UsageFault(f"dropout: {self.dropout}, expected 0 or more and less than 1")
-        if self.new_rate <= 0 or self.lora_alpha <= 0:
-            raise UsageFault("new_rate and lora_alpha: expected more than 0")
         if self.lora_rank and self.frozen not in ("decoder", "both"):
             raise UsageFault("lora_rank: adapters are for a frozen decoder; say frozen = 'decoder' or 'both'")
         if self.base == "bf16" and self.frozen == "none":

@@ -24,6 +24,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+SpecName = Literal[
+    "nano", "efficientnet_b0", "tf_efficientnet_b0", "tf_efficientnetv2_s", "tf_efficientnetv2_m"
+]
+
 SQUEEZE = 4  # input channels of a block per channel of its squeeze-and-excitation
 
 

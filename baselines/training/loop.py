@@ -19,8 +19,10 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
+from baselines.bounds import Amount, AtLeastOne, BelowOne, Count
 from baselines.data.order import batch_indices, shard, steps_in_epoch
 from baselines.models.weights import fill
 from baselines.training import checkpoint
@@ -36,8 +38,7 @@ _ASKED = 10  # steps after which several processes ask each other whether to sto
 Report = Callable[[Mapping[str, Any]], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
+class TrainingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How long and how fast.
 
     Attributes:
@@ -57,30 +58,19 @@ class TrainingOptions:
         save_every: Steps between two checkpoints within an epoch; 0 for one at the end of each.
     """
 
-    epochs: int = 15
-    batch: int = 64
-    rate: float = 1e-3
-    decay: float = 0.02
-    warmup: float = 0.05
-    average: float = 0.999
-    clip: float = 1.0
-    accumulate: int = 1
+    epochs: AtLeastOne = 15
+    batch: AtLeastOne = 64
+    rate: Amount = 1e-3
+    decay: Amount = 0.02
+    warmup: BelowOne = 0.05
+    average: BelowOne = 0.999
+    clip: Amount = 1.0
+    accumulate: AtLeastOne = 1
     precision: Precision = "auto"
     compile: bool = False
-    patience: int = 0
-    minutes: float = 0.0
-    save_every: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "accumulate"):
-            if getattr(self, name) < 1:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected 1 or more")
-        for name in ("rate", "decay", "clip", "minutes", "patience", "save_every"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected 0 or more")
-        for name in ("warmup", "average"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected 0 or more and less than 1")
+    patience: Count = 0
+    minutes: Amount = 0.0
+    save_every: Count = 0
 
 
 class Stop(IntEnum):
