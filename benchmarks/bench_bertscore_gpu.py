@@ -62,7 +62,7 @@ def make_model(folder: Path, captions: list[str], layers: int) -> ModelFolder:
         pad_token_id=1,
     )
     DebertaModel(config).save_pretrained(folder)
-    return ModelFolder(name="deberta-xlarge-random", path=folder, layer=layers, official=False)
+    return ModelFolder(name="deberta-xlarge-random", path=folder, layer=layers)
 
 
 def time_ours(folder: ModelFolder, run: tuple[list[str], list[str]], precision: str) -> dict[str, object]:

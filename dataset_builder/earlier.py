@@ -49,5 +49,5 @@ def read_earlier(path: Path) -> Earlier:
         for pmcid in (key.partition("/")[0], *filter(None, row["linked"].split(";"))):
             splits[pmcid].add(row["split"])
     return Earlier(
-        images=FigureTable(rows=images), splits={pmcid: frozenset(found) for pmcid, found in splits.items()}
+        images=FigureTable(rows=images), splits={pmcid: frozenset(names) for pmcid, names in splits.items()}
     )

@@ -21,7 +21,7 @@ class FigureTable(Generic[Row]):
     """One row for each figure of a table.
 
     Attributes:
-        rows: By `key_of_row`.
+        rows: One row a figure, by `key_of_row`.
     """
 
     rows: Mapping[str, Row]

@@ -77,7 +77,7 @@ def near_pairs(hashes: HashArray, distance: int) -> IntArray:
         raise UsageFault(f"distance: {distance}, expected 0 to {MOST_DISTANCE} bits of {BITS}")
     distinct, firsts, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     repeated = np.flatnonzero(firsts[inverse] != np.arange(len(hashes)))
-    found = [np.stack([firsts[inverse[repeated]], repeated], axis=1)]
+    pairs = [np.stack([firsts[inverse[repeated]], repeated], axis=1)]
     edges = np.linspace(0, BITS, distance + 2).round().astype(np.uint64)
     for low, high in pairwise(edges):
         if distance == 0:
@@ -85,8 +85,8 @@ def near_pairs(hashes: HashArray, distance: int) -> IntArray:
         band = (distinct >> low) & np.uint64((1 << int(high - low)) - 1)
         for left, right in _pairs_of_equal(band):
             near = np.bitwise_count(distinct[left] ^ distinct[right]) <= distance
-            found.append(np.sort(np.stack([firsts[left[near]], firsts[right[near]]], axis=1), axis=1))
-    return np.unique(np.concatenate(found), axis=0).astype(np.int64)
+            pairs.append(np.sort(np.stack([firsts[left[near]], firsts[right[near]]], axis=1), axis=1))
+    return np.unique(np.concatenate(pairs), axis=0).astype(np.int64)
 
 
 def first_of_each(n: int, pairs: IntArray) -> IntArray:

@@ -51,7 +51,7 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
         modality_skew: Most that the share of a modality in a split may differ from its share in all splits.
         single_concept: Most of the images that may have one concept alone; 7.4 % in the valid split of 2023.
         kappa_floor: Least kappa of each facet in the table of agreement.
-        agreement: Table of agreement between annotators, `facet,kappa` as CSV or an object of JSON.
+        agreement: Table of agreement between annotators: CSV with `facet,kappa`, or the JSON of `agreement`.
         smallest_split: Least number of images of each split.
         splits: Splits that must be there, whether or not any image is in them.
         drop_rates: Lowest and highest usual share of what a stage drops, in the place of our own.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from dataset_builder.dataset_tables import truth_rows
 from dataset_builder.doctor import Check
-from dataset_builder.fingerprints import DEFAULT_DISTANCE, MOST_DISTANCE, clusters, examine
+from dataset_builder.fingerprints import clusters, examine
 from dataset_builder.licence_codes import CODES
 from dataset_builder.packaging.parquet import SPLIT_NAMES
 from dataset_builder.packaging.reading import (
@@ -22,12 +22,12 @@ from dataset_builder.packaging.reading import (
     read_tables,
     read_truth,
     shard_rows,
-    truth_rows,
 )
 from dataset_builder.packaging.sums import SUMS, files_below, read_sums
-from dataset_builder.records import SPLITS, ImageFacts
+from dataset_builder.records import SPLITS, ImageFacts, StageCount
 from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.pictures import Unreadable
+from rocov2_eval.shelf.progress import Progress, silent
 from rocov2_eval.shelf.words import shorten
 
 _SHOWN = 3  # names in a message
@@ -36,7 +36,7 @@ _CREDITS = re.compile(r".*_credits\.csv")
 _WORD = re.compile(r"PMC\d+|10\.\d{4,9}/[^\s\"'<>,;]+", re.IGNORECASE)
 _TEXTS = {".csv", ".json", ".md", ".html"}
 
-Progress = Callable[[int, int], None]
+Look = tuple[ImageFile, ImageFacts | Unreadable]  # an image with what was seen of it
 
 
 def verify(
@@ -44,7 +44,7 @@ def verify(
     truth: Path | None = None,
     *,
     distance: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> tuple[Check, ...]:
     """Return the checks of a finished dataset; it is fine if all of them are.
 
@@ -53,53 +53,46 @@ def verify(
         truth: The archive of the held-out truth; without it, what it tells cannot be checked, and the checks
             say so.
         distance: Most bits in which the perceptual hashes of near duplicates differ; else as in the build.
-        progress: Told how many of how many images are read.
+        progress: Called with how many of how many images are read.
 
     Raises:
         UsageFault: The folder is no finished dataset.
         RejectedInput: A table or the archive cannot be read.
     """
     manifest = read_manifest(folder)
-    held_out = str(manifest.get("dataset", {}).get("held_out", ""))
+    held_out = manifest.dataset.held_out
     if distance is None:
-        distance = _distance_of(manifest)
+        distance = manifest.near_duplicate_distance
     secret = read_truth(truth) if truth else {}
     tables = read_tables(folder, held_out, secret)
     with ImageFiles(folder) as images:
-        prints = _fingerprints(images.found, progress)
+        looks = _looks(images.files, progress)
         checks = [
             _checksums(folder),
-            _ids(tables, images.found),
-            _readable(images.found, prints),
-            _parquet(folder, tables.held_out, images.found, prints),
-            _silence(folder, tables, images.found),
-            _articles(tables, images.found),
-            _near_duplicates(images.found, prints, distance),
-            _licences(tables, images.found),
-            _balances(manifest),
+            _ids(tables, images.files),
+            _readable(looks),
+            _parquet(folder, tables.held_out, looks),
+            _silence(folder, tables, images.files),
+            _articles(tables, images.files),
+            _near_duplicates(looks, distance),
+            _licences(tables, images.files),
+            _balances(manifest.counts),
         ]
     if held_out:
-        checks.append(_truth(truth, secret, manifest, tables))
+        checks.append(_truth(truth, secret, manifest.truth_sha256, tables))
     return tuple(checks)
 
 
-def _distance_of(manifest: Mapping[str, Any]) -> int:
-    """Return the distance that the build left near duplicates out at; ours where it does not say."""
-    said = manifest.get("near_duplicate_distance")
-    return said if isinstance(said, int) and 0 <= said <= MOST_DISTANCE else DEFAULT_DISTANCE
-
-
-def _fingerprints(images: Sequence[ImageFile], progress: Progress | None) -> list[ImageFacts | Unreadable]:
-    """Return what each image is recognised by; a file that cannot be read from the disk is unreadable."""
-    prints: list[ImageFacts | Unreadable] = []
+def _looks(images: Sequence[ImageFile], progress: Progress) -> list[Look]:
+    """Return each image with what is seen of it; a file that cannot be read from the disk is unreadable."""
+    looks: list[Look] = []
     for done, image in enumerate(images, start=1):
         try:
-            prints.append(examine(image.read()))
+            looks.append((image, examine(image.read())))
         except (OSError, zipfile.BadZipFile) as error:
-            prints.append(Unreadable(detail=str(error)))
-        if progress:
-            progress(done, len(images))
-    return prints
+            looks.append((image, Unreadable(detail=str(error))))
+        progress(done, len(images))
+    return looks
 
 
 def _checksums(folder: Path) -> Check:
@@ -137,18 +130,12 @@ def _ids(tables: Tables, images: Sequence[ImageFile]) -> Check:
     return _verdict("tables and images have the same ids", faults, f"{len(images):,} images")
 
 
-def _readable(images: Sequence[ImageFile], prints: Sequence[ImageFacts | Unreadable]) -> Check:
-    broken = [
-        f"{image.image_id} ({found.detail})"
-        for image, found in zip(images, prints, strict=True)
-        if isinstance(found, Unreadable)
-    ]
-    return _verdict("every image can be read", _named("unreadable", broken), f"{len(images):,} images")
+def _readable(looks: Sequence[Look]) -> Check:
+    broken = [f"{image.image_id} ({facts.detail})" for image, facts in looks if isinstance(facts, Unreadable)]
+    return _verdict("every image can be read", _named("unreadable", broken), f"{len(looks):,} images")
 
 
-def _parquet(
-    folder: Path, held_out: str, images: Sequence[ImageFile], prints: Sequence[ImageFacts | Unreadable]
-) -> Check:
+def _parquet(folder: Path, held_out: str, looks: Sequence[Look]) -> Check:
     """Check that the Parquet files hold the images of the folder, and of a held-out split nothing else."""
     name = "Parquet files hold the same images"
     if not (folder / "data").is_dir():
@@ -157,16 +144,16 @@ def _parquet(
     rows = 0
     for split in SPLITS:
         pictured = {
-            image.image_id: found.sha256 if isinstance(found, ImageFacts) else ""
-            for image, found in zip(images, prints, strict=True)
+            image.image_id: facts.sha256 if isinstance(facts, ImageFacts) else ""
+            for image, facts in looks
             if image.split == split
         }
         shards = sorted((folder / "data").glob(f"{SPLIT_NAMES[split]}-*.parquet"))
-        held, columns = shard_rows(shards)
-        rows += len(held)
-        faults += _repeated(f"Parquet files of {split}", [image_id for image_id, _ in held])
-        faults += _differences(dict(held), pictured, "in Parquet without file", "not in Parquet")
-        other = [image_id for image_id, digest in held if pictured.get(image_id, digest) != digest]
+        packed, columns = shard_rows(shards)
+        rows += len(packed)
+        faults += _repeated(f"Parquet files of {split}", [image_id for image_id, _ in packed])
+        faults += _differences(dict(packed), pictured, "in Parquet without file", "not in Parquet")
+        other = [image_id for image_id, digest in packed if pictured.get(image_id, digest) != digest]
         faults += _named("with another picture in Parquet", other)
         if split == held_out:
             faults += _named("columns of the truth in Parquet", sorted(columns - {"image", "image_id"}))
@@ -189,7 +176,7 @@ def _silence(folder: Path, tables: Tables, images: Sequence[ImageFile]) -> Check
     faults += _named("image files that name an article", telling)
     found = f"{sum(image.split == tables.held_out for image in images):,} held-out images"
     if tables.secrets:
-        faults += _named("articles told", sorted(_told(folder, tables.secrets)))
+        faults += _named("articles told", sorted(_telling_texts(folder, tables.secrets)))
         return _verdict(name, faults, f"{found}, {len(tables.secrets):,} PMCIDs and DOIs looked for")
     return _verdict(name, faults, f"{found}; texts not searched, which needs the truth archive")
 
@@ -200,7 +187,7 @@ def _metadata(content: bytes) -> bytes:
     return content[:start] if content.startswith(b"\xff\xd8") and start > 0 else content
 
 
-def _told(folder: Path, secrets: frozenset[str]) -> Iterator[str]:
+def _telling_texts(folder: Path, secrets: frozenset[str]) -> Iterator[str]:
     """Yield where a text of the dataset names an article of a held-out image."""
     by_word = {secret.lower(): secret for secret in secrets if _WORD.fullmatch(secret)}
     odd = secrets - set(by_word.values())  # with characters that could end the word elsewhere
@@ -210,9 +197,9 @@ def _told(folder: Path, secrets: frozenset[str]) -> Iterator[str]:
         text = path.read_text(encoding="utf-8", errors="replace")
         words = {word.lower() for word in _WORD.findall(text)}
         words |= {word.rstrip(".)/") for word in words}
-        told = {by_word[word] for word in words & by_word.keys()} | {each for each in odd if each in text}
-        if told:
-            yield f"{path.name} ({shorten(min(told))})"
+        secret = {by_word[word] for word in words & by_word.keys()} | {each for each in odd if each in text}
+        if secret:
+            yield f"{path.name} ({shorten(min(secret))})"
 
 
 def _articles(tables: Tables, images: Sequence[ImageFile]) -> Check:
@@ -223,7 +210,9 @@ def _articles(tables: Tables, images: Sequence[ImageFile]) -> Check:
         if article:
             holders.setdefault(article, set()).add(image.split)
     crossing = [
-        f"{article} ({', '.join(sorted(held))})" for article, held in sorted(holders.items()) if len(held) > 1
+        f"{article} ({', '.join(sorted(splits))})"
+        for article, splits in sorted(holders.items())
+        if len(splits) > 1
     ]
     known = f"{len(holders):,} articles"
     if tables.held_out and not tables.secrets:
@@ -231,18 +220,14 @@ def _articles(tables: Tables, images: Sequence[ImageFile]) -> Check:
     return _verdict("no article is in two splits", _named("in two splits", crossing), known)
 
 
-def _near_duplicates(
-    images: Sequence[ImageFile], prints: Sequence[ImageFacts | Unreadable], distance: int
-) -> Check:
+def _near_duplicates(looks: Sequence[Look], distance: int) -> Check:
     """Check that no picture is in two splits, not even a near duplicate of it."""
-    readable = [
-        (image, found) for image, found in zip(images, prints, strict=True) if isinstance(found, ImageFacts)
-    ]
+    readable = [(image, facts) for image, facts in looks if isinstance(facts, ImageFacts)]
     crossing = []
-    for i, first in enumerate(clusters([found for _, found in readable], distance).tolist()):
-        image, model = readable[i][0], readable[first][0]
-        if image.split != model.split:
-            crossing.append(f"{image.image_id} like {model.image_id}")
+    for i, first in enumerate(clusters([facts for _, facts in readable], distance).tolist()):
+        image, kept = readable[i][0], readable[first][0]
+        if image.split != kept.split:
+            crossing.append(f"{image.image_id} like {kept.image_id}")
     faults = _named(f"at most {distance} bits apart", crossing)
     return _verdict("no near duplicates across splits", faults, f"{len(readable):,} images")
 
@@ -261,34 +246,28 @@ def _licences(tables: Tables, images: Sequence[ImageFile]) -> Check:
     return _verdict("every image has its licence and attribution", faults, found or "no image")
 
 
-def _balances(manifest: Mapping[str, Any]) -> Check:
+def _balances(counts: Sequence[StageCount]) -> Check:
     """Check that every stage kept or dropped what it took."""
     name = "every stage adds up: taken = kept + dropped"
-    counts = manifest.get("counts")
-    if not isinstance(counts, list) or not counts:
+    if not counts:
         return Check(name=name, is_fine=False, found="manifest.json has no counts of the stages")
-    faults = []
-    try:
-        for count in counts:
-            taken, kept, dropped = count["taken"], count["kept"], sum(n for _, n in count["dropped"])
-            if taken != kept + dropped:
-                faults.append(f"{count['stage']}: {taken} taken, {kept} kept, {dropped} dropped")
-    except (KeyError, TypeError, ValueError) as error:
-        faults.append(f"counts of another shape: {error!r}")
+    faults = [
+        f"{count.stage}: {count.taken} taken, {count.kept} kept, {dropped} dropped"
+        for count in counts
+        if count.taken != count.kept + (dropped := sum(n for _, n in count.dropped))
+    ]
     return _verdict(name, faults, f"{len(counts)} stages")
 
 
-def _truth(
-    path: Path | None, secret: Mapping[str, bytes], manifest: Mapping[str, Any], tables: Tables
-) -> Check:
+def _truth(path: Path | None, secret: Mapping[str, bytes], sha256: str | None, tables: Tables) -> Check:
     """Check that the archive of the held-out truth belongs to this dataset and is complete."""
     name = "the truth archive belongs to the dataset"
     if path is None:
         return Check(name=name, is_fine=True, found="not looked at: no archive was given")
     digest = file_digest(path)
     faults = []
-    if digest != manifest.get("truth_sha256"):
-        faults.append(f"SHA-256 {digest}, manifest.json says {manifest.get('truth_sha256')}")
+    if digest != sha256:
+        faults.append(f"SHA-256 {digest}, manifest.json says {sha256}")
     written = path.with_name(f"{path.name}.sha256")
     if written.is_file() and written.read_text(encoding="utf-8").split()[:1] != [digest]:
         faults.append(f"{written.name} has another sum")

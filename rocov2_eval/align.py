@@ -53,7 +53,7 @@ def joint_sets(*columns: Ragged, strip: bool = True) -> tuple[ConceptSets, ...]:
     """Return each column of concepts as upper-cased sets over one common vocabulary.
 
     Args:
-        columns: Of equal length: the run's, the truth's, …
+        columns: Concepts of the run, of the truth and of others, in columns of equal length.
         strip: Blanks around a concept are removed, as in every edition but 2018.
 
     Raises:

@@ -172,7 +172,7 @@ def compare(
 
     Args:
         reports: At least two, scored against one truth.
-        groups: By facet, the group of each image in truth order; see `groups_of`.
+        groups: For each facet, the group of each image in truth order; see `groups_of`.
         options: What to compare.
 
     Raises:

@@ -53,20 +53,20 @@ def concept_errors(
     vocabulary = np.array(references.vocabulary, dtype=object)
     labels = np.array([bool(text.strip()) for text in references.vocabulary], np.bool_)
     width = max(len(vocabulary), 1)
-    given = np.bincount(candidates.codes, minlength=width)[: len(vocabulary)]
-    wanted = np.bincount(references.codes, minlength=width)[: len(vocabulary)]
+    in_run = np.bincount(candidates.codes, minlength=width)[: len(vocabulary)]
+    in_truth = np.bincount(references.codes, minlength=width)[: len(vocabulary)]
     _, common = common_concepts(candidates, references)
-    right = np.bincount(common, minlength=width)[: len(vocabulary)]
-    given, wanted, right = given[labels], wanted[labels], right[labels]
+    in_both = np.bincount(common, minlength=width)[: len(vocabulary)]
+    in_run, in_truth, in_both = in_run[labels], in_truth[labels], in_both[labels]
     cuis = [str(cui) for cui in vocabulary[labels]]
-    micro = f1(right.sum(keepdims=True), given.sum(keepdims=True), wanted.sum(keepdims=True))
-    used = given + wanted > 0
-    macro = f1(right[used], given[used], wanted[used])
+    micro = f1(in_both.sum(keepdims=True), in_run.sum(keepdims=True), in_truth.sum(keepdims=True))
+    used = in_run + in_truth > 0
+    macro = f1(in_both[used], in_run[used], in_truth[used])
     return ConceptErrors(
         micro_f1=float(micro[0]) if used.any() else None,
         macro_f1=float(macro.mean()) if used.any() else None,
-        missed=_top(cuis, wanted - right, wanted, names, most),
-        invented=_top(cuis, given - right, given, names, most),
+        missed=_top(cuis, in_truth - in_both, in_truth, names, most),
+        invented=_top(cuis, in_run - in_both, in_run, names, most),
     )
 
 

@@ -36,9 +36,9 @@ class Mention:
         start: First character.
         end: The character after the last one.
         text: What stands there, `text[start:end]`.
-        cui: Of the concept.
-        name: Its preferred name in the model pack.
-        types: Its semantic types, such as `T047`, sorted; empty where the pack tells none.
+        cui: CUI of the concept.
+        name: Preferred name of the concept in the model pack.
+        types: Semantic types of the concept, such as `T047`, sorted; empty where the pack tells none.
         accuracy: What MedCAT trusts the link with, in [0, 1]; 1 for a name that only one concept has.
     """
 
@@ -82,11 +82,11 @@ class MedcatExtractor:
 
     def extract(self, texts: Sequence[str]) -> list[tuple[Mention, ...]]:
         """Return the mentions of each text, by start, then end."""
-        found: list[tuple[Mention, ...]] = []
+        mentions: list[tuple[Mention, ...]] = []
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
-            found += (self._of(text) for text in texts[start : start + _TEXTS_AT_ONCE])
-            self.progress(len(found), len(texts))
-        return found
+            mentions += (self._of(text) for text in texts[start : start + _TEXTS_AT_ONCE])
+            self.progress(len(mentions), len(texts))
+        return mentions
 
     def _of(self, text: str) -> tuple[Mention, ...]:
         # MedCAT answers a text without tokens with an empty dictionary.

@@ -142,8 +142,8 @@ def _edition(edition: Edition, *, has_encoder: bool) -> Iterator[Check]:
         detail = "scored by BLEU, which is not computed here"
         yield Check(topic=topic, name="captions", ready=False, detail=detail)
         return
-    lacking = "" if has_encoder else " (official weights missing)"
-    names = [f"{name}{lacking if METRICS[name].load else ''}" for name in available(edition, "captions")]
+    remark = "" if has_encoder else " (official weights missing)"
+    names = [f"{name}{remark if METRICS[name].load else ''}" for name in available(edition, "captions")]
     requests = [metric for metric in METRICS.values() if metric.request and metric.is_offered(edition)]
     names += [f"{metric.name} with {metric.request_option}" for metric in requests]
     standing = {metric.stands_for for metric in requests}

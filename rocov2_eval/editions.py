@@ -93,7 +93,7 @@ class ConceptRules:
     """Concept detection in one edition.
 
     Attributes:
-        dialect: Of the run, and of a truth file that is not in the ROCOv2 layout.
+        dialect: How a run is cut into cells, and a truth file that is not in the ROCOv2 layout.
         most: Largest number of concepts an image may have.
         strip: Blanks around a concept are removed.
         empty_reference: `scored`: an empty truth cell is the one-element set of the empty string, so that
@@ -113,14 +113,14 @@ class CaptionRules:
     """Caption prediction in one edition.
 
     Attributes:
-        dialect: Of the run, and of a truth file that is not in the ROCOv2 layout.
+        dialect: How a run is cut into cells, and a truth file that is not in the ROCOv2 layout.
         extra_cells: What becomes of cells after the second one, which an unquoted comma makes.
         norm: Key of `textnorm.NORMALISERS`.
         idf: BERTScore weighs tokens by their idf over the normalised references.
         both_empty_crashes: A caption empty on both sides ends the official evaluation with an exception.
-        empty_crashes: So does an empty candidate alone (AlignScore).
-        umls_f1: MedCAT F1 can be computed, as `umls_f1`, where a model pack is named.
-        not_computed: Metrics of the edition that this toolkit does not compute, or not without being asked.
+        empty_crashes: An empty candidate alone ends the official evaluation with an exception (AlignScore).
+        umls_f1: The edition has a MedCAT F1, which `umls_f1` computes where a model pack is named.
+        not_computed: Names of the edition's metrics that this toolkit does not compute unasked.
     """
 
     dialect: Dialect
@@ -138,7 +138,7 @@ class Edition:
     """One edition, or our own profile `rocov2`.
 
     Attributes:
-        name: Value of `--edition`.
+        name: Name of the edition, a value of `--edition`.
         source: The evaluator whose behaviour the row describes.
         concepts: Rules of concept detection.
         captions: Rules of caption prediction, None where the edition scores captions by BLEU.

@@ -108,19 +108,19 @@ def open_encoder(
     if cache is not None:
         require_writable(cache)
     digest = weights_digest(folder, memo=cache)
-    chosen = _device(device)
-    with ExitStack() as held:
-        opened = held.enter_context(EmbeddingCache(cache, notify=notify)) if cache is not None else None
-        tokenizer, model, kept = _load(folder.path, layer or folder.layer, precision)
+    target = _device(device)
+    with ExitStack() as stack:
+        embeddings = stack.enter_context(EmbeddingCache(cache, notify=notify)) if cache is not None else None
+        tokenizer, model, last = _load(folder.path, layer or folder.layer, precision)
         yield TextEncoder(
             identity=f"{folder.name}@{digest[:12]}",
             digest=digest,
-            layer=kept,
+            layer=last,
             precision=precision,
             tokenizer=tokenizer,
-            model=model.to(chosen),
-            token_budget=_TOKEN_BUDGETS[chosen],
-            cache=opened,
+            model=model.to(target),
+            token_budget=_TOKEN_BUDGETS[target],
+            cache=embeddings,
             progress=progress,
         )
 
@@ -131,7 +131,7 @@ class TextEncoder:
     Attributes:
         identity: Name and the first 12 hexadecimal digits of the weights' digest.
         layer: Hidden layer that is returned.
-        precision: Of weights and arithmetic; what is returned is float32.
+        precision: Precision of weights and arithmetic; vectors are returned as float32.
     """
 
     def __init__(
@@ -320,9 +320,9 @@ def _load(path: Path, layer: int | None, precision: str) -> tuple[Any, Any, int]
         raise UsageFault(f"no precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
     with _quiet(transformers):
         config = transformers.AutoConfig.from_pretrained(path, local_files_only=True)
-        kept = _checked_layer(path, config, layer)
+        last = _checked_layer(path, config, layer)
         # Layers that are never run are not even built; their weights in the file are passed over.
-        config.num_hidden_layers = kept
+        config.num_hidden_layers = last
         dtype = torch.float32 if precision == "fp32" else torch.bfloat16
         model, report = transformers.AutoModel.from_pretrained(
             path,
@@ -335,17 +335,17 @@ def _load(path: Path, layer: int | None, precision: str) -> tuple[Any, Any, int]
         tokenizer = _load_tokenizer(transformers, path)
     _refuse_incomplete(path, report)
     # DeBERTa makes some of its tensors in float32 whatever it is told.
-    return tokenizer, model.to(dtype).eval(), kept
+    return tokenizer, model.to(dtype).eval(), last
 
 
 def _checked_layer(path: Path, config: Any, layer: int | None) -> int:  # noqa: ANN401
     if config.is_encoder_decoder:
         raise UsageFault(f"{path}: {config.model_type} is an encoder-decoder, expected an encoder")
     there = int(config.num_hidden_layers)
-    kept = there if layer is None else layer
-    if not 1 <= kept <= there:
-        raise UsageFault(f"{path}: no layer {kept}, the model has layers 1 to {there}")
-    return kept
+    last = there if layer is None else layer
+    if not 1 <= last <= there:
+        raise UsageFault(f"{path}: no layer {last}, the model has layers 1 to {there}")
+    return last
 
 
 def _dtype_keyword(transformers: Any) -> str:  # noqa: ANN401

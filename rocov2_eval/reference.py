@@ -33,9 +33,9 @@ def bertscore_reference(  # noqa: PLR0917 - in the order of bert-score's own
     """Return precision, recall and F1 of bert-score's own `BERTScorer`.
 
     Args:
-        candidates: Normalised already.
-        references: Likewise, as many.
-        idf_corpus: Documents of the idf, None for equal weights.
+        candidates: Captions of the run, normalised already.
+        references: Captions of the truth, normalised already, one for each candidate.
+        idf_corpus: Documents that the idf is counted over, None for equal weights.
         model_folder: Folder with weights and tokenizer.
         layer: Hidden layer, from 1.
         device: `cpu`, `cuda` or `mps`.

@@ -19,7 +19,7 @@ class Bootstrap:
     Attributes:
         resamples: Number of resampled sets of images.
         level: Share of resampled means inside the interval.
-        seed: Of the generator; equal seeds give equal intervals.
+        seed: Seed of the random generator; equal seeds give equal intervals.
     """
 
     resamples: int = 1000

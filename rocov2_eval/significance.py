@@ -140,7 +140,7 @@ def signed_means(scores: FloatArray, trials: int, seed: int) -> FloatArray:
     Args:
         scores: Shape (n, k), n at least 1.
         trials: Number of draws.
-        seed: Of the generator; equal seeds give equal signs on every machine.
+        seed: Seed of the random generator; equal seeds give equal signs on every machine.
     """
     return np.concatenate(list(_signed_chunks(scores, trials, seed)))
 

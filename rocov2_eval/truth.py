@@ -25,13 +25,13 @@ class Truth:
     """The truth of one task and split.
 
     Attributes:
-        task: Concepts or captions.
+        task: The task, concepts or captions.
         split: `train`, `valid`, `test`, or None where the file's name does not say.
-        table: The rows; image ids in the order that every array of scores has.
+        table: The rows of the truth file; every array of scores has their order.
         manual: The cell of manual concepts of each image, None where there is no such file.
         concepts: The cell of concepts of each image, None where there is no such file.
         names: Canonical name by CUI, empty where there is no cui_mapping.csv.
-        inputs: Path and SHA-256 of every file read.
+        inputs: Path and SHA-256 of every file that was read.
         findings: Warnings about the truth itself.
     """
 
@@ -47,7 +47,12 @@ class Truth:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A place to look for the truth: where it is and who named it."""
+    """A place to look for the truth.
+
+    Attributes:
+        path: A dataset folder or a truth file, whether or not it exists.
+        origin: Who named the place: an option, a variable, the config file, or this package.
+    """
 
     path: Path
     origin: str
@@ -144,15 +149,15 @@ def _read_truth(path: Path, task: Task, edition: Edition) -> Table:
     cut = (
         (int(table.lines[i]), f"a comma cuts the caption of {table.image_ids[i]!r}") for i in table.surplus
     )
-    found = [_of_truth(item) for item in table.findings]
-    found += findings("R501", table.path, cut, severity="warning")
-    found += _broken_ids(table)
-    held = SECOND_CELL.get(table.header[1].lower(), task) if table.header and table.header[1:] else task
-    if held != task:
-        found.append(finding("R501", table.path, 1, f"the file holds {held}, the run {task}"))
-    if is_rejected(found):
-        raise RejectedInput(f"the truth {path} is broken", found)
-    return replace(table, findings=tuple(found))
+    faults = [_of_truth(item) for item in table.findings]
+    faults += findings("R501", table.path, cut, severity="warning")
+    faults += _broken_ids(table)
+    content = SECOND_CELL.get(table.header[1].lower(), task) if table.header and table.header[1:] else task
+    if content != task:
+        faults.append(finding("R501", table.path, 1, f"the file holds {content}, the run {task}"))
+    if is_rejected(faults):
+        raise RejectedInput(f"the truth {path} is broken", faults)
+    return replace(table, findings=tuple(faults))
 
 
 def _of_truth(item: Finding) -> Finding:
@@ -198,11 +203,11 @@ def _complete(path: Path, table: Table, task: Task, edition: Edition, *, facets:
         concepts = _beside(concepts_path, edition)
     scored = task == "concepts" and bool(edition.concepts.manual_cuis)
     manual = _beside(manual_path, edition) if scored or facets else None
-    found = [*table.findings, *_empty_truth(table, task)]
+    faults = [*table.findings, *_empty_truth(table, task)]
     if manual and scored:
-        found += _lacking(manual, table)
+        faults += _lacking(manual, table)
     names_path = path.with_name("cui_mapping.csv")
-    read = [item for item in (table, concepts, manual) if item is not None]
+    tables = [item for item in (table, concepts, manual) if item is not None]
     return Truth(
         task=task,
         split=next((known for known in SPLITS if prefix == f"{known}_"), None),
@@ -210,8 +215,8 @@ def _complete(path: Path, table: Table, task: Task, edition: Edition, *, facets:
         manual=_cells(manual, table),
         concepts=_cells(concepts, table),
         names=_names(names_path) if names_path.is_file() else {},
-        inputs=tuple(dict.fromkeys((item.path, item.sha256) for item in read)),
-        findings=tuple(found),
+        inputs=tuple(dict.fromkeys((item.path, item.sha256) for item in tables)),
+        findings=tuple(faults),
     )
 
 
@@ -224,10 +229,10 @@ def _cells(other: Table | None, table: Table) -> list[Cell] | None:
 
 
 def _lacking(manual: Table, table: Table) -> list[Finding]:
-    given = set(manual.image_ids)
-    lacking = [image_id for image_id in table.image_ids if image_id not in given]
-    message = f"{len(lacking):,} images have no row: {shorten(lacking[0])!r}, …" if lacking else ""
-    return [finding("R503", manual.path, None, message)] if lacking else []
+    ids = set(manual.image_ids)
+    absent = [image_id for image_id in table.image_ids if image_id not in ids]
+    message = f"{len(absent):,} images have no row: {shorten(absent[0])!r}, …" if absent else ""
+    return [finding("R503", manual.path, None, message)] if absent else []
 
 
 def _empty_truth(table: Table, task: Task) -> list[Finding]:

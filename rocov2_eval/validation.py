@@ -42,17 +42,17 @@ def check_run(
     run: Table, edition: Edition, task: Task, truth_ids: Sequence[str], truth_cells: Sequence[Cell]
 ) -> list[Finding]:
     """Return every finding of a run against the truth of an edition, those of its reading first."""
-    found = list(run.findings)
+    faults = list(run.findings)
     if not run.image_ids:
-        found.append(finding("R003", run.path, None, "no row with an image id"))
+        faults.append(finding("R003", run.path, None, "no row with an image id"))
     damaged = [i for i, cell in enumerate(run.cells) if cell and "\0" in cell]
-    found += _at(run, "R112", damaged, lambda i: f"NUL in {_shown(run, i)}")
-    found += _check_ids(run, truth_ids)
+    faults += _at(run, "R112", damaged, lambda i: f"NUL in {_shown(run, i)}")
+    faults += _check_ids(run, truth_ids)
     if task == "concepts":
-        found += _check_concepts(run, edition)
+        faults += _check_concepts(run, edition)
     else:
-        found += _check_captions(run, caption_rules(edition), truth_ids, truth_cells)
-    return found
+        faults += _check_captions(run, caption_rules(edition), truth_ids, truth_cells)
+    return faults
 
 
 def guess_dialect(source: Source, dialect: Dialect) -> list[Finding]:
@@ -72,21 +72,21 @@ def _check_ids(run: Table, truth_ids: Sequence[str]) -> Iterator[Finding]:
     if run.image_ids == truth_ids:  # the common case; the truth holds each id once
         return
     known = set(truth_ids)
-    given = set(run.image_ids)
-    if not given <= known:
+    ids = set(run.image_ids)
+    if not ids <= known:
         faults = (
             (int(line), f"{shorten(image_id)!r} is not an image of the truth{_nearest(image_id, known)}")
             for image_id, line in zip(run.image_ids, run.lines, strict=True)
             if image_id not in known
         )
         yield from findings("R104", run.path, faults)
-    if len(given) < len(run.image_ids):
+    if len(ids) < len(run.image_ids):
         yield from findings("R103", run.path, _repeated(run))
-    if not known <= given:
-        missing = [image_id for image_id in truth_ids if image_id not in given]
-        examples = ", ".join(shorten(image_id, 40) for image_id in missing[:_SHOWN_IDS])
-        dots = ", …" if len(missing) > _SHOWN_IDS else ""
-        message = f"{len(missing):,} of {len(truth_ids):,} images have no row: {examples}{dots}"
+    if not known <= ids:
+        absent = [image_id for image_id in truth_ids if image_id not in ids]
+        examples = ", ".join(shorten(image_id, 40) for image_id in absent[:_SHOWN_IDS])
+        dots = ", …" if len(absent) > _SHOWN_IDS else ""
+        message = f"{len(absent):,} of {len(truth_ids):,} images have no row: {examples}{dots}"
         yield finding("R105", run.path, None, message)
 
 

@@ -89,8 +89,8 @@ def _concepts(
 
 def _set(cell: Cell, rules: ConceptRules, allowed: Sequence[str] | None) -> set[str]:
     concepts = [] if cell is None else cell.split(";")
-    held = {(concept.strip() if rules.strip else concept).upper() for concept in concepts}
-    return held if allowed is None else held & set(allowed)
+    members = {(concept.strip() if rules.strip else concept).upper() for concept in concepts}
+    return members if allowed is None else members & set(allowed)
 
 
 def _captions(

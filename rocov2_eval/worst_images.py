@@ -17,9 +17,9 @@ class WorstImage:
     """One image and its score.
 
     Attributes:
-        image_id: As the truth has it.
-        score: Of the output asked for.
-        candidate: Cell of the run, empty where it has no row.
+        image_id: Id of the image in the truth.
+        score: Score of the image.
+        candidate: Cell of the run, empty where the run has no row for the image.
         reference: Cell of the truth.
     """
 

@@ -28,7 +28,7 @@ def numbered(
     from an id nobody can tell the article, nor which images come from one.
 
     Args:
-        figures: Each with a split, no key twice.
+        figures: Figures with a split, no key twice.
         prefix: First part of every new id.
         held_out: The split whose articles nobody may tell; empty for none.
         salt: Key of the hash.

@@ -22,7 +22,7 @@ class PackageOptions(msgspec.Struct, frozen=True, kw_only=True):
         prefix: Image ids are `<prefix>_<split>_000001` and so on.
         version: Version of the dataset.
         description: A few sentences.
-        url: Where the dataset is or will be found.
+        url: Address where the dataset is or will be found.
         creators: Authors of the dataset: people or institutions.
         citation: How to cite it; BibTeX or a sentence.
         published: Day of publication, as 2026-11-24. Nothing is taken from the clock.

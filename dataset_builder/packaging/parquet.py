@@ -134,9 +134,9 @@ def parquet_writer(
 
     Args:
         folder: The dataset.
-        split: Its name in the layout of ROCOv2.
+        split: Name of the split in the layout of ROCOv2.
         is_held_out: Leave captions and concepts away.
-        most_bytes: Of images in one shard, unless a single image has more.
+        most_bytes: Most bytes of images in one shard, unless a single image has more.
 
     Raises:
         MissingResource: pyarrow is not installed.

@@ -78,7 +78,7 @@ def report_page(
         gates: What the quality gates came to.
         title: Heading of the page.
         names: Canonical name by CUI.
-        private: For the organisers: the held-out figures are counted too.
+        private: Whether the page is for the organisers: the held-out figures are counted too.
         held_out: The split whose truth is kept apart; empty where there is none.
     """
     hidden = 0 if private or not held_out else sum(figure.assignment.split == held_out for figure in figures)
@@ -104,12 +104,8 @@ def report_page(
         licences=statistics.licences(shown),
         modalities=modalities,
         largest_share=max((cell.share for cells in modalities.rows.values() for cell in cells), default=1.0),
-        rare=statistics.rare_modalities(shown),
-        rare_bound=statistics.RARE,
-        single=statistics.single_concept(shown),
         frequent=statistics.frequent_concepts(shown, _CONCEPTS_SHOWN),
         concept_counts=statistics.concept_counts(shown),
-        spread=statistics.images_per_concept(shown),
         extraction=statistics.extraction(shown),
         reasons=REASONS,
         histograms=_histograms(shown),

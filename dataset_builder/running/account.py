@@ -11,9 +11,11 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import structs
 
 from dataset_builder.record_lines import from_lines, to_lines
 from dataset_builder.records import StageCount
@@ -149,7 +151,7 @@ def _joined(counts: Sequence[StageCount]) -> StageCount:
     dropped: Counter[str] = Counter()
     for count in counts:
         dropped.update(dict(count.dropped))
-    return replace(
+    return structs.replace(
         counts[0],
         taken=sum(count.taken for count in counts),
         kept=sum(count.kept for count in counts),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -116,12 +116,13 @@ def write_plan(pmcids: Sequence[str], build: Build, store: Store, source: Source
     return _past_of_plan(shards, source)
 
 
-def read_plan(store: Store, source: Source) -> Past | None:
+def read_plan(store: Store, open_source: Callable[[], Source]) -> Past | None:
     """Return the past of the first stage as the last run planned it, None where nothing was planned."""
     names = [name for name in store.names(f"stages/{PLAN}") if name.endswith(".jsonl")]
     if not names:
         return None
-    return _past_of_plan({_shard_of(name): read_records(store, name, Candidate) for name in names}, source)
+    shards = {_shard_of(name): read_records(store, name, Candidate) for name in names}
+    return _past_of_plan(shards, open_source())
 
 
 def tasks_of(

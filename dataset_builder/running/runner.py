@@ -7,9 +7,10 @@ again. Records are trusted by their digest, the files of the finished dataset by
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import NoReturn
 
 from dataset_builder.pmc.s3_source import forget_answers
 from dataset_builder.running.account import Account
@@ -24,12 +25,12 @@ from dataset_builder.running.plan import (
     write_plan,
 )
 from dataset_builder.running.ray_pool import RayPool
-from dataset_builder.running.worker import Failure, source_of, work
+from dataset_builder.running.worker import source_of, work
 from dataset_builder.stages import STAGES
 from dataset_builder.stages.package import SALT
 from dataset_builder.stages.stage import Stage
 from dataset_builder.store import FolderStore, Store, open_store
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.errors import MissingResource, RejectedInput, RocoError, UsageFault
 from rocov2_eval.shelf.processes import Pool
 
 _SALT_BYTES = 32
@@ -98,31 +99,30 @@ def _run(
     """Run tasks of a stage and return their accounts; if some fail, the others are done first."""
     progress(stage, shards - len(tasks), shards)
     accounts: dict[str, Account] = {}
-    failures: list[Failure] = []
+    errors: dict[str, RocoError] = {}
     # A single task is done here, where it can say how far it is.
     alone = (work(task, partial(progress, stage)) for task in tasks)
     for shard, outcome in alone if len(tasks) == 1 else pool.map(work, tasks):
-        if isinstance(outcome, Failure):
-            failures.append(outcome)
+        if isinstance(outcome, RocoError):
+            errors[shard] = outcome
         else:
             accounts[shard] = outcome
             progress(stage, shards - len(tasks) + len(accounts), shards)
-    if failures:
-        _raise_first(stage, failures, shards)
+    if errors:
+        _raise_first(stage, errors, shards)
     return accounts
 
 
-def _raise_first(stage: Stage, failures: Sequence[Failure], shards: int) -> None:
-    """Raise the first error with where it happened; what could be done is done."""
-    first = min(failures, key=lambda failure: failure.shard)
-    more = f" ({len(failures)} of {shards} shards stopped)" if shards > 1 else ""
-    text = f"stage {stage.name}: {first.error}{more}"
-    if isinstance(first.error, MissingResource):
+def _raise_first(stage: Stage, errors: Mapping[str, RocoError], shards: int) -> NoReturn:
+    """Raise the error of the first shard with where it happened; what could be done is done."""
+    error = errors[min(errors)]
+    more = f" ({len(errors)} of {shards} shards stopped)" if shards > 1 else ""
+    text = f"stage {stage.name}: {error}{more}"
+    if isinstance(error, MissingResource):
         raise MissingResource(f"{text}; run again to go on from here")
-    if isinstance(first.error, UsageFault):
+    if isinstance(error, UsageFault):
         raise UsageFault(text)
-    findings = first.error.findings if isinstance(first.error, RejectedInput) else ()
-    raise RejectedInput(text, findings)
+    raise RejectedInput(text, error.findings if isinstance(error, RejectedInput) else ())
 
 
 def _forget(store: Store, stage: Stage) -> None:

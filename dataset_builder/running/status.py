@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
 from dataset_builder.gates import Gate
 from dataset_builder.records import Drop, Figure, StageCount
 from dataset_builder.running.account import (
-    current_account,
     drops_name,
     joined_counts,
     read_records,
     records_name,
 )
 from dataset_builder.running.config import Build
-from dataset_builder.running.plan import option_digests, read_plan, tasks_of
+from dataset_builder.running.plan import accounts_of, option_digests, read_plan, tasks_of
 from dataset_builder.running.worker import source_of
 from dataset_builder.stages import STAGES, radiology
 from dataset_builder.stages.package import GATES
@@ -48,17 +48,14 @@ class StageState:
 def state_of_build(build: Build) -> Iterator[StageState]:
     """Yield how far each stage is, without running anything or asking a service."""
     store = open_store(build.work)
-    past = read_plan(store, source_of(build, 1))
+    past = read_plan(store, partial(source_of, build, 1))
     for stage in STAGES:
         if past is None:
             yield StageState(stage=stage)
             continue
         options = _lenient_digests(stage, build)
         tasks = tasks_of(stage, past, build, options, store=store)
-        found = {
-            task.shard: current_account(store, stage.name, task.shard, task.fingerprint) for task in tasks
-        }
-        accounts = {shard: account for shard, account in found.items() if account is not None}
+        accounts = accounts_of(tasks, store)
         yield StageState(
             stage=stage,
             done=tuple(accounts),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -25,33 +24,20 @@ from rocov2_eval.errors import MissingResource, RocoError, is_disk_full
 from rocov2_eval.shelf.progress import Progress, silent
 
 
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A shard that could not be done.
-
-    Attributes:
-        shard: Name of the shard.
-        error: What the user is told.
-    """
-
-    shard: str
-    error: RocoError
-
-
-def work(task: Task, progress: Progress = silent) -> tuple[str, Account | Failure]:
+def work(task: Task, progress: Progress = silent) -> tuple[str, Account | RocoError]:
     """Run one stage over one shard, write what comes of it, and return the shard with its account.
 
-    A failure is returned, not raised, so that the other shards of the stage go on.
+    An error is returned, not raised, so that the other shards of the stage go on.
     """
     try:
         return task.shard, _account(task, progress)
     except RocoError as error:
-        return task.shard, Failure(shard=task.shard, error=error)
+        return task.shard, error
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         advice = ": make room" if is_disk_full(error) else ""
         message = f"{place}{error.strerror or error}{advice}"
-        return task.shard, Failure(shard=task.shard, error=MissingResource(message))
+        return task.shard, MissingResource(message)
 
 
 def source_of(build: Build, workers: int) -> Source:

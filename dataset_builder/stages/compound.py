@@ -91,7 +91,7 @@ def select(
     """Return the figures that are one picture, with their score, and a drop for each other one.
 
     Args:
-        figures: Of any number of articles; the score of each depends on no other.
+        figures: Figures of any number of articles; the score of each depends on no other.
         read: Returns the file of a figure.
         options: How to tell.
 
@@ -114,9 +114,9 @@ def prior(figure: Figure, pixels: PixelArray, *, several_graphics: bool = True) 
     """Return the score of the hints, in [0, 1], and what was found.
 
     Args:
-        figure: With its caption.
+        figure: The figure with its caption.
         pixels: RGB, shape (height, width, 3).
-        several_graphics: As in the options.
+        several_graphics: Whether every picture of a figure with several counts as compound.
     """
     hints = [panels_seen(pixels)]
     if several_graphics or figure.n_graphics == 1:
@@ -136,23 +136,23 @@ def _judge(
     if isinstance(pixels, Unreadable):
         return Drop(stage=NAME, key=figure.key, reason=UNREADABLE, detail=pixels.detail)
     threshold = DEFAULT_THRESHOLD
-    found = Hint(weight=0.0)
+    hint = Hint(weight=0.0)
     if options.method != "model":
-        found = prior(figure, pixels, several_graphics=options.several_graphics)
+        hint = prior(figure, pixels, several_graphics=options.several_graphics)
     if classifier is not None:
         likely = round(float(classifier.scores([content])[0]), 6)
         if options.method == "model":
             threshold = classifier.threshold
         else:
             likely = _rescaled(likely, classifier.threshold)
-        if likely > found.weight:
-            found = Hint(weight=likely, words="the model says so")
+        if likely > hint.weight:
+            hint = Hint(weight=likely, words="the model says so")
     threshold = threshold if options.threshold is None else options.threshold
     return Opinion(
-        figure=replace(figure, scores=replace(figure.scores, compound=found.weight)),
-        keeps=found.weight < threshold,
-        score=found.weight,
-        detail=f"score {found.weight:.3f}, from {threshold:.3f} on compound: {found.words}",
+        figure=replace(figure, scores=replace(figure.scores, compound=hint.weight)),
+        keeps=hint.weight < threshold,
+        score=hint.weight,
+        detail=f"score {hint.weight:.3f}, from {threshold:.3f} on compound: {hint.words}",
     )
 
 

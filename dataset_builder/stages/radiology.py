@@ -30,7 +30,7 @@ class RadiologyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How radiology images are told.
 
     Attributes:
-        filter: With `off` every figure stays that the overrides do not drop, without a score.
+        filter: `model` judges every figure; `off` keeps all that the overrides do not drop, without a score.
         model: An ONNX file as `onnx_contract` describes it; None for the one of the package, if any.
         threshold: A figure stays whose score is at least this; None for the model's own.
         overrides: CSV of decisions on single figures, see `overrides`.
@@ -71,7 +71,7 @@ def select(
     """Return the radiology images, with their score, and a drop for each other figure.
 
     Args:
-        figures: Of any number of articles; the score of each depends on no other.
+        figures: Figures of any number of articles; the score of each depends on no other.
         read: Returns the file of a figure.
         options: How to tell.
 

@@ -57,8 +57,8 @@ class SplitOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How many images go where.
 
     Attributes:
-        shares: By split: a fraction of all images (a float, up to 1.0), a number of images (an integer), or
-            `rest` for one split that takes what remains.
+        shares: Size of each split: a fraction of all images (a float, up to 1.0), a number of images (an
+            integer), or `rest` for one split that takes what remains.
         seed: Decides between groups and between splits that are alike.
     """
 
@@ -86,12 +86,12 @@ class _Marks:
 
 def run(figures: Sequence[Figure], context: Context) -> Result:
     """Divide the figures; those that an earlier edition had keep their split."""
-    fixed, torn = _fixed(figures, context.earlier)
+    fixed, disputed = _fixed(figures, context.earlier)
     splits = divide(
         [
             Member(image_id=figure.key, article=figure.pmcid, labels=figure.concepts.manual)
             for figure in figures
-            if figure.key not in torn
+            if figure.key not in disputed
         ],
         context.tables["split"],
         linked_articles=[(figure.pmcid, *figure.duplicate_articles) for figure in figures],
@@ -145,12 +145,12 @@ def divide(
 
 
 def _fixed(figures: Sequence[Figure], earlier: Earlier) -> tuple[dict[str, str], set[str]]:
-    """Return the split of each figure that an earlier edition decides, and new figures of torn articles.
+    """Return the split of each figure that an earlier edition decides, and new figures that it puts in two.
 
     An image stays where it was. A new image goes where its article was, even if nothing of that is left.
     """
     fixed: dict[str, str] = {}
-    torn: set[str] = set()
+    disputed: set[str] = set()
     for figure in figures:
         known = earlier.images.of(figure)
         if known:
@@ -161,8 +161,8 @@ def _fixed(figures: Sequence[Figure], earlier: Earlier) -> tuple[dict[str, str],
         if len(splits) == 1:
             (fixed[figure.key],) = splits
         elif splits:
-            torn.add(figure.key)
-    return fixed, torn
+            disputed.add(figure.key)
+    return fixed, disputed
 
 
 def _rows(images: Sequence[Member]) -> dict[str, int]:
@@ -221,23 +221,24 @@ def _fixed_splits(row: Mapping[str, int], names: Sequence[str], fixed: Mapping[s
 
 
 def _label_marks(images: Sequence[Member]) -> _Marks:
-    held = [set(member.labels) or {_NO_LABEL} for member in images]
-    names = sorted({label for labels in held for label in labels})
+    label_sets = [set(member.labels) or {_NO_LABEL} for member in images]
+    names = sorted(set().union(*label_sets))
     number = {name: i for i, name in enumerate(names)}
     return _Marks(
         names=tuple(names),
-        images=np.repeat(np.arange(len(held)), np.fromiter(map(len, held), np.int64, len(held))),
-        labels=np.array([number[label] for labels in held for label in labels], np.int64),
+        images=np.repeat(np.arange(len(images)), [len(labels) for labels in label_sets]),
+        labels=np.array([number[label] for labels in label_sets for label in labels], np.int64),
     )
 
 
 def _follow(group_of: IntArray, splits: IntArray, n_splits: int) -> None:
     """Let the new images of a group follow those that are fixed; leave them out where these disagree."""
-    held = np.zeros((int(group_of.max(initial=-1)) + 1, n_splits), np.bool_)
+    occupied = np.zeros((int(group_of.max(initial=-1)) + 1, n_splits), np.bool_)
     is_fixed = splits >= 0
-    held[group_of[is_fixed], splits[is_fixed]] = True
-    n_held = held.sum(axis=1)
-    split_of_group = np.where(n_held == 0, _FREE, np.where(n_held == 1, held.argmax(axis=1), _LEFT_OUT))
+    occupied[group_of[is_fixed], splits[is_fixed]] = True
+    n_splits_of = occupied.sum(axis=1)
+    first = np.where(n_splits_of == 0, _FREE, occupied.argmax(axis=1))
+    split_of_group = np.where(n_splits_of > 1, _LEFT_OUT, first)
     splits[~is_fixed] = split_of_group[group_of[~is_fixed]]
 
 
@@ -249,7 +250,9 @@ def _fill(group_of: IntArray, splits: IntArray, marks: _Marks, targets: FloatArr
     is_free = np.zeros(n_groups, np.bool_)
     is_free[group_of[splits == _FREE]] = True
     room = targets - np.bincount(splits[splits >= 0], minlength=len(targets))
-    demand = np.outer(targets / max(targets.sum(), 1.0), counts.sum(axis=0)) - _held(splits, marks, targets)
+    demand = np.outer(targets / max(targets.sum(), 1.0), counts.sum(axis=0)) - _label_counts(
+        splits, marks, targets
+    )
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(n_groups)
     preference = generator.random((n_groups, len(targets)))
@@ -277,7 +280,7 @@ def _rarest_first(counts: IntArray, is_free: BoolArray) -> Iterator[tuple[int, I
         remaining = remaining - counts[holders].sum(axis=0)
 
 
-def _held(splits: IntArray, marks: _Marks, targets: FloatArray) -> IntArray:
+def _label_counts(splits: IntArray, marks: _Marks, targets: FloatArray) -> IntArray:
     """Return how many images with each label each split holds, shape (splits, labels)."""
     split_of_mark = splits[marks.images]
     assigned = split_of_mark >= 0

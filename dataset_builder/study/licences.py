@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from rocov2_eval.shelf.words import shorten
 
 CC_BY, CC_BY_NC = "CC BY", "CC BY-NC"
 UNKNOWN = "not known"
+Cells = Mapping[str, str]  # of an image: licence, article, split, modality, year, journal, concepts
 _SHOWN = 10  # journals of a table; JSON has all
 _SPLIT_TABLE = re.compile(r"(?P<split>.+)_(?:captions|concepts|images)\.csv")
 _YEAR_CITED = re.compile(r"\((\d{4})\)\]\s*$")
@@ -36,36 +36,13 @@ _SOURCES: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class LicensedImage:
-    """An image with its licence; a text is `not known` where no table has it.
-
-    Attributes:
-        licence: Licence code, such as `CC BY-NC`.
-        article: PMCID of the article of the image.
-        split: Split of the dataset that has the image.
-        modality: Modality, in the words of the scorer's breakdowns.
-        year: Year in which the article appeared.
-        journal: Journal of the article.
-        concepts: CUIs of the image; empty where no table has them.
-    """
-
-    licence: str = UNKNOWN
-    article: str = UNKNOWN
-    split: str = UNKNOWN
-    modality: str = UNKNOWN
-    year: str = UNKNOWN
-    journal: str = UNKNOWN
-    concepts: frozenset[str] = frozenset()
-
-
 def forbids_commerce(licence: str) -> bool:
     """Tell whether a licence code has the element NC."""
     return "NC" in licence.removeprefix(CC_BY).split("-")
 
 
-def read_images(folder: Path, articles: Path | None = None) -> list[LicensedImage]:
-    """Return the images of a dataset.
+def read_images(folder: Path, articles: Path | None = None) -> list[Cells]:
+    """Return what the tables of a dataset say of each image; without the cells that they do not have.
 
     Args:
         folder: Dataset folder in the ROCOv2 layout.
@@ -83,10 +60,10 @@ def read_images(folder: Path, articles: Path | None = None) -> list[LicensedImag
     known: dict[str, dict[str, str]] = {}
     for _, row in read_rows(articles, ("PMCID", "Journal Title", "Year")) if articles else ():
         known[row["PMCID"].strip()] = {"journal": row["Journal Title"].strip(), "year": row["Year"].strip()}
-    return [_image({**known.get(cells.get("article", ""), {}), **cells}) for cells in images.values()]
+    return [{**known.get(cells.get("article", ""), {}), **cells} for cells in images.values()]
 
 
-def licences_document(dataset: str, images: Sequence[LicensedImage], *, floor: int) -> Document:
+def licences_document(dataset: str, images: Sequence[Cells], *, floor: int) -> Document:
     """Return the licences of a dataset, and what would be lost without CC BY-NC and its kin.
 
     Args:
@@ -94,7 +71,7 @@ def licences_document(dataset: str, images: Sequence[LicensedImage], *, floor: i
         images: All its images, at least one.
         floor: Number of images that a concept must have to count, at least 1.
     """
-    licences = Counter(sorted(image.licence for image in images)).most_common()
+    licences = Counter(sorted(_licence(image) for image in images)).most_common()
     groups = {dimension: _groups(dimension, images) for dimension in _SOURCES}
     losses, fallen = _losses(images, floor)
     remarks = [*_remarks(groups, fallen, floor)]
@@ -150,26 +127,21 @@ def _cells(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     for _, row in read_rows(brief, ("ID", "PMCID", "Attribution")) if brief.is_file() else ():
         code, _, cited = row["Attribution"].partition("[")
         year = _YEAR_CITED.search(cited)
-        yield row["ID"], {"licence": code, "article": row["PMCID"], "year": year[1] if year else ""}
+        cells = {"licence": normalise(code) or UNKNOWN, "article": row["PMCID"]}
+        yield row["ID"], {**cells, "year": year[1] if year else ""}
     for _, row in read_rows(full, ("ID", "PMCID", "Licence")) if full.is_file() else ():
-        yield row["ID"], {"licence": row["Licence"], "article": row["PMCID"]}
+        yield row["ID"], {"licence": normalise(row["Licence"]) or UNKNOWN, "article": row["PMCID"]}
 
 
-def _image(cells: Mapping[str, str]) -> LicensedImage:
-    concepts = frozenset(part.strip() for part in cells.get("concepts", "").split(";")) - {""}
-    texts = {name: cells[name] for name in ("article", *_SOURCES) if cells.get(name)}
-    return LicensedImage(licence=normalise(cells.get("licence")) or UNKNOWN, concepts=concepts, **texts)
-
-
-def _groups(dimension: str, images: Sequence[LicensedImage]) -> list[dict[str, Any]]:
+def _groups(dimension: str, images: Sequence[Cells]) -> list[dict[str, Any]]:
     """Return the images of each split, modality or year in the usual order, of each journal by number."""
     members: dict[str, Counter[str]] = defaultdict(Counter)
     for image in images:
-        members[getattr(image, dimension)][image.licence] += 1
+        members[image.get(dimension) or UNKNOWN][_licence(image)] += 1
     usual = {"split": ["train", "valid", "test"], "modality": order_of("modality", list(members))}
-    place = {name: number for number, name in enumerate(usual.get(dimension, []), -len(members))}
     if dimension == "journal":
-        place = {name: -licences.total() for name, licences in members.items()}
+        usual["journal"] = sorted(members, key=lambda name: (-members[name].total(), name))
+    place = {name: number for number, name in enumerate(usual.get(dimension, []), -len(members))}
     place[UNKNOWN] = 1
     return [_group(name, members[name]) for name in sorted(members, key=lambda it: (place.get(it, 0), it))]
 
@@ -187,12 +159,12 @@ def _group(name: str, licences: Counter[str]) -> dict[str, Any]:
 
 
 def _losses(
-    images: Sequence[LicensedImage], floor: int
+    images: Sequence[Cells], floor: int
 ) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
     """Return what there is less of, and the concepts that fall below the floor, the most frequent first."""
-    kept = [image for image in images if not forbids_commerce(image.licence)]
-    before, after = (Counter(cui for image in each for cui in image.concepts) for each in (images, kept))
-    articles = [len({image.article for image in each} - {UNKNOWN}) for each in (images, kept)]
+    kept = [image for image in images if not forbids_commerce(_licence(image))]
+    before, after = (Counter(cui for image in each for cui in _concepts(image)) for each in (images, kept))
+    articles = [len({image.get("article", "") for image in each} - {""}) for each in (images, kept)]
     frequent = [sum(number >= floor for number in each.values()) for each in (before, after)]
     losses = {
         "images": _loss(len(images), len(kept)),
@@ -203,6 +175,14 @@ def _losses(
     return losses, {
         cui: _loss(before[cui], after[cui]) for cui in ranked if before[cui] >= floor > after[cui]
     }
+
+
+def _licence(image: Cells) -> str:
+    return image.get("licence", UNKNOWN)
+
+
+def _concepts(image: Cells) -> set[str]:
+    return {part.strip() for part in image.get("concepts", "").split(";")} - {""}
 
 
 def _loss(before: int, after: int) -> dict[str, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from dataset_builder.record_lines import to_lines
 from dataset_builder.records import Drop, StageCount
@@ -80,7 +81,7 @@ def test_the_digest_of_content_tells_a_repeated_record() -> None:
 
 def test_counts_of_shards_add_up_with_the_most_frequent_reason_first(tmp_path: Path) -> None:
     first = done(FolderStore(tmp_path))
-    second = replace(first, counts=(replace(COUNT, taken=5, kept=1, dropped=(("q", 4),)),))
+    second = replace(first, counts=(structs.replace(COUNT, taken=5, kept=1, dropped=(("q", 4),)),))
 
     (count,) = account.joined_counts([first, second])
 

@@ -88,7 +88,7 @@ def test_a_broken_file_ends_with_1_and_a_message(build: Callable[..., Answer], t
     path.write_bytes(b"id,split\n\xe9,a\n")
     answer = build("leaks", path)
     assert answer.code == 1
-    assert f"{path}:2: R002 byte 0xe9 at offset 9 is not UTF-8" in answer.err
+    assert f"{path}:2: byte 0xe9 is not UTF-8; save the file as UTF-8" in answer.err
     assert answer.out == ""
 
 

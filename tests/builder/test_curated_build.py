@@ -55,7 +55,7 @@ def test_captions_and_raters_make_a_dataset_that_is_scored(
     build = str(folder / "build.toml")
     names = shared / "data/concepts/cui_names_open_ontologies.csv"
     steps = [
-        ["concepts", "model", str(names), "--out", str(folder / "pack.zip"), "--quiet"],
+        ["concepts", "model", str(names), "--out", str(folder / "pack.zip")],
         ["run", build, "--until", "radiology", "--quiet"],
         *(
             [

@@ -99,7 +99,7 @@ def test_doctor_says_whether_the_service_is_as_expected(call: Call, bucket: Buck
     assert call("doctor", "--article", "PMC5")[0] == ExitCode.OK
     del bucket.objects["PMC5.3/a.jpg"]
     code, out, _ = call("doctor", "--article", "PMC5")
-    assert (code, "FAIL picture" in out) == (ExitCode.INPUT_REJECTED, True)
+    assert (code, "FAIL  picture" in out) == (ExitCode.INPUT_REJECTED, True)
 
 
 def test_an_article_that_is_none_is_a_usage_error(call: Call) -> None:

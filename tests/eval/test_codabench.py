@@ -553,15 +553,16 @@ def test_pages_are_plain_ascii(truth: Path) -> None:
     assert [name for name, data in files.items() if name.endswith(".md") and not data.isascii()] == []
 
 
-def test_a_stand_in_is_named_where_scores_are_explained(truth: Path) -> None:
-    files = made(truth, encoder="minilm")
-    for name in ("pages/evaluation.md", "README.md"):
-        assert "may not stand beside official ones" in files[name].decode()
-
-
-def test_the_official_encoder_needs_no_warning(truth: Path) -> None:
-    files = made(truth)
-    assert "may not stand beside" not in files["pages/evaluation.md"].decode()
+@pytest.mark.parametrize(("options", "expected"), [({"encoder": "minilm"}, True), ({}, False)])
+def test_a_stand_in_is_named_where_scores_are_explained(
+    *,
+    options: dict[str, Any],
+    expected: bool,
+    truth: Path,
+) -> None:
+    files = made(truth, **options)
+    texts_of = [files[name].decode() for name in ("pages/evaluation.md", "README.md")]
+    assert ["may not stand beside official ones" in text for text in texts_of] == [expected] * 2
 
 
 def test_the_readme_has_the_scores_of_the_starting_kit(truth: Path) -> None:

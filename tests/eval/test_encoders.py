@@ -45,7 +45,7 @@ def encoder(folders: dict[str, Path]) -> Iterator[TextEncoder]:
 
 
 def opened(path: Path, **options: Any) -> Any:
-    folder = ModelFolder(name=path.name, path=path, layer=None, official=False)
+    folder = ModelFolder(name=path.name, path=path, layer=None)
     return open_encoder(folder, **({"notify": pytest.fail, "device": "cpu"} | options))
 
 

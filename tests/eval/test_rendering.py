@@ -107,3 +107,14 @@ def test_a_name_with_control_characters_stays_on_its_line(style: str) -> None:
     text = render(Document(title="t", sections=[Section(tables=[table])], data={"run": "a\nb"}), style)
 
     assert "a\nb" not in text if style != "csv" else "a\nb" in text
+
+
+def test_a_name_that_nobody_checked_comes_alive_in_no_format() -> None:
+    names = ["=HYPERLINK(1)", "@everyone", "[x](http://e)", "`t`|"]
+    table = Table(columns=[Column(title="team", kind="code")], rows=[[name] for name in names])
+    document = Document(title="t", sections=[Section(tables=[table])])
+
+    assert render(document, "csv").splitlines()[1:3] == ["'=HYPERLINK(1)", "'@everyone"]
+    lines = render(document, "markdown").splitlines()[-4:]
+    assert lines == ["| `=HYPERLINK(1)` |", "| `@everyone` |", "| `[x](http://e)` |", "| `?t??` |"]
+    assert "\n{}[x](http://e) \\\\" in render(document, "latex")

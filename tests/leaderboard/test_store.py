@@ -141,11 +141,23 @@ def test_a_fresh_store_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
     assert [process.communicate(timeout=60)[1] for process in processes] == [""] * 4
 
 
-def test_a_damaged_row_says_what_to_do(path: Path, known: tuple[Report, Truth]) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "samples = substr(samples, 1, 40)",
+        "samples = NULL",
+        "document = substr(document, 1, 40)",
+        "document = replace(document, '\"mean\"', '\"main\"')",
+        'document = replace(document, \'"n": 3\', \'"n": "three"\')',
+    ],
+)
+def test_a_damaged_row_says_what_to_do(path: Path, known: tuple[Report, Truth], damage: str) -> None:
     with ScoreStore(path) as store:
         store.write(KEY, known[0], place="x")
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE scores SET samples = substr(samples, 1, 40)")
+        before = connection.execute("SELECT document, samples FROM scores").fetchall()
+        connection.execute(f"UPDATE scores SET {damage}")  # noqa: S608  words of this test
+        assert before != connection.execute("SELECT document, samples FROM scores").fetchall()
     with ScoreStore(path) as store, pytest.raises(MissingResource, match="delete it"):
         store.read(KEY, place="x", truth=known[1])
 
