@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -33,10 +33,10 @@ from baselines.models.efficientnet import SpecName
 from baselines.models.weights import header_of
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from rocov2_eval.records import FloatArray, IntArray
+from rocov2_eval.shelf.onnx_contract import OnnxContract, Task, contract_metadata
 from rocov2_eval.shelf.pictures import PixelArray
 
 FACTS = "filter.json"
-FilterTask = Literal["radiology", "compound"]
 
 # How often training does to a picture what it does, and how much.
 _MIRRORED, _INVERTED, _GREYED, _TINTED, _BLURRED = 0.5, 0.1, 0.5, 0.3, 0.4
@@ -58,7 +58,7 @@ class FilterOptions(msgspec.Struct, frozen=True, kw_only=True):
         threshold: The score from which on the answer is yes.
     """
 
-    task: FilterTask
+    task: Task
     spec: SpecName = "nano"
     side: Side = 96
     fit: Fit = "letterbox"
@@ -196,18 +196,18 @@ def export_filter(trained: ImageFilter, path: Path, licence: str) -> float:
         RejectedInput: The file answers otherwise than torch.
     """
     options, classifier = trained.options, trained.classifier
-    declaration = {
-        "task": options.task,
-        "mean": classifier.normalisation.mean,
-        "std": classifier.normalisation.std,
-        "classes": options.task,
-        "positive": options.task,
-        "threshold": options.threshold,
-        "resize": options.fit,
-        "activation": "sigmoid",
-        "licence": licence,
-    }
-    return export_onnx(classifier.model, path, side=classifier.size, declaration=declaration)
+    contract = OnnxContract(
+        task=options.task,
+        mean=classifier.normalisation.mean,
+        std=classifier.normalisation.std,
+        classes=(options.task,),
+        positive=options.task,
+        threshold=options.threshold,
+        resize=options.fit,
+        activation="sigmoid",
+        licence=licence,
+    )
+    return export_onnx(classifier.model, path, side=classifier.size, metadata=contract_metadata(contract))
 
 
 def judge(scores: FloatArray, answers: IntArray, threshold: float) -> Quality:

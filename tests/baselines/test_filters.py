@@ -281,7 +281,7 @@ def test_a_filter_is_trained_by_a_recipe_and_run_by_the_builder(tmp_path: Path) 
     assert run(["export", str(folder), "--out", str(out), "--licence", "CC0"]) == 0
 
     classifier = OnnxClassifier(out, "radiology")
-    assert (classifier.contract.positive, classifier.contract.width) == ("radiology", 32)
+    assert (classifier.contract.positive, classifier.contract.resize) == ("radiology", "squash")
     assert "## Limits" in (folder / "README.md").read_text()
 
 
