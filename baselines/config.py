@@ -166,7 +166,7 @@ def read_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
 
     Args:
         name: Path of a TOML file, or the name of one that comes with the program.
-        overrides: Such as `training.epochs=3`; the value as TOML has it, text without quotes as well.
+        overrides: Keys to overrule, such as `training.epochs=3`; the value as TOML has it, quotes may lack.
 
     Raises:
         MissingResource: There is none.

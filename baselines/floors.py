@@ -184,7 +184,7 @@ def fit_neighbours(
         known: Features and labels of the training split.
         valid: Features and labels of the validation split.
         rule: How shares become concepts, key of `decisions.RULES`.
-        outside: As in `decisions.fit`.
+        outside: Number of concepts of each validation image that are no label, shape (n,); None for none.
         numbers: Numbers of neighbours to choose from.
     """
     _refuse_none(known[1])

@@ -29,7 +29,7 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How captions are generated.
 
     Attributes:
-        beams: Of the search; 1 takes the likeliest token each time.
+        beams: Number of beams of the search; 1 takes the likeliest token each time.
         most_tokens: Longest caption, its end included; one that is longer is cut.
         no_repeat: No sequence of so many tokens stands twice in a caption; 0 for no such rule.
         length_penalty: Power of the length that the log-likelihood of a beam is divided by: the larger, the
@@ -60,11 +60,11 @@ def generate(
     pictures give the same captions.
 
     Args:
-        captioner: In evaluation mode.
-        text: Its tokenizer.
-        pictures: Asked for the pictures of some rows.
+        captioner: The network, in evaluation mode.
+        text: The tokenizer of the network.
+        pictures: Called with rows, returns their pictures.
         n: Number of pictures.
-        options: See `GenerationOptions`.
+        options: How captions are generated.
         lengths: Guess at the length of each caption, such as that of its reference. Captions of like length
             then share a batch, which ends with its longest.
         progress: Called with the captions done and all.
@@ -111,10 +111,10 @@ def roll_out(
     """Return the tokens that `choose` chooses one after the other, the end included unless cut.
 
     Args:
-        captioner: In evaluation mode.
-        text: Its tokenizer.
-        visual: What it sees, shape (b, k, width).
-        most: Tokens of a caption.
+        captioner: The network, in evaluation mode.
+        text: The tokenizer of the network.
+        visual: Visual tokens of each picture, shape (b, k, width).
+        most: Largest number of tokens of a caption.
         choose: Called with logits and the number of the step; `likeliest` is one.
     """
     tokens = torch.full((len(visual), 1), text.end, device=visual.device)
@@ -145,7 +145,7 @@ def sampler(numbers: Any) -> Choose:  # noqa: ANN401  torch is Any
     """Return what draws tokens by their probability, from numbers that were drawn before.
 
     Args:
-        numbers: Uniform in [0, 1), shape (b, steps): what one picture draws depends on no other picture.
+        numbers: Random numbers, uniform in [0, 1), shape (b, steps): what one picture draws depends on no other picture.
     """
 
     def choose(logits: Any, step: int) -> Any:  # noqa: ANN401  torch is Any

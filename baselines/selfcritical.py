@@ -34,9 +34,9 @@ class SelfCriticalOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         most_tokens: Longest caption drawn.
-        temperature: That logits are divided by before a caption is drawn; 1 draws from the network itself,
+        temperature: What logits are divided by before a caption is drawn; 1 draws from the network itself,
             and only then the gradient has no bias.
-        scale: Times the difference of two scores: CIDEr-D goes to 10, BERTScore to 1.
+        scale: Factor of the difference of two scores: CIDEr-D goes to 10, BERTScore to 1.
     """
 
     most_tokens: CaptionLength = 96
@@ -51,7 +51,7 @@ class SelfCriticalObjective:
 
     Attributes:
         model: The captioner.
-        main: As of the first phase, and so are batches and validation.
+        main: The validation score of the first phase that decides which weights are kept.
         n: Number of training examples.
     """
 

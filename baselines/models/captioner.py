@@ -76,14 +76,14 @@ class CaptionerOptions(msgspec.Struct, frozen=True, kw_only=True):
         encoder: Key of `ENCODERS`, a folder with a ViT, or its name on the Hub.
         decoder: Key of `DECODERS`, a folder with a GPT-2, or its name on the Hub.
         size: Pixels of the square pictures that the encoder sees.
-        conditioning: How the decoder sees them, see the head of the module.
+        conditioning: How the decoder sees the pictures, see the head of the module.
         visual_grid: Average the patches to a grid of so many a side, to save memory and time; 0 keeps all.
         frozen: Which pretrained weights stay as they are; new ones are always trained.
         lora_rank: Rank of the adapters of a frozen decoder, 0 for none.
-        lora_alpha: Their strength, times 1 / rank.
+        lora_alpha: Strength of the adapters, times 1 / rank.
         base: Precision of frozen weights; those that are trained stay in fp32.
         checkpointing: Compute activations of the decoder again in the backward pass, to save memory.
-        dropout: In the decoder.
+        dropout: Share of the activations that the decoder leaves out in training.
         new_rate: Learning rate of new weights as a multiple of that of pretrained ones.
         vocabulary: Most tokens of a tokenizer of our own, which random decoders get.
     """
@@ -115,7 +115,7 @@ class Captioner(nn.Module):
     """An encoder and a decoder; `compose` and `rebuild` make it.
 
     Attributes:
-        options: See `CaptionerOptions`.
+        options: What the captioner is made of.
         prefix_length: Visual tokens before a caption, 0 with cross-attention.
     """
 
@@ -139,8 +139,7 @@ class Captioner(nn.Module):
         """Return the negative log-likelihood of each caption, summed over its tokens.
 
         Args:
-            pixels: Shape (b, 3, size, size), normalised.
-            inputs: Shape (b, t), see `text.batched`.
+            pixels: Shape (b, t), see `text.batched`.
             targets: Shape (b, t), likewise.
 
         Returns:
@@ -164,8 +163,8 @@ class Captioner(nn.Module):
         """Return the decoder's last hidden states of some tokens, and what it remembers.
 
         Args:
-            visual: What `see` has returned.
-            tokens: Shape (b, t).
+            visual: Visual tokens, from `see`.
+            tokens: Tokens to read, shape (b, t).
             past: What an earlier call remembered, for the tokens that come after its own.
             keeps: Whether to remember.
 
@@ -205,8 +204,8 @@ def compose(options: CaptionerOptions, *, vocabulary: int, end: int) -> Captione
     """Return a captioner with the weights that its options name; new ones come from torch's global generator.
 
     Args:
-        options: See `CaptionerOptions`.
-        vocabulary: Tokens of the tokenizer.
+        options: What the captioner is made of.
+        vocabulary: Number of tokens of the tokenizer.
         end: The token that opens and closes captions.
 
     Raises:
@@ -220,8 +219,8 @@ def rebuild(options: CaptionerOptions, configs: Mapping[str, Mapping[str, Any]])
     """Return a captioner of that shape with random weights, to be filled from a checkpoint.
 
     Args:
-        options: Of the captioner that was trained.
-        configs: What `shapes` said of it.
+        options: What the captioner was made of.
+        configs: Configurations of both halves, from `shapes`.
     """
     from transformers import GPT2Config, GPT2LMHeadModel, ViTConfig, ViTModel
 

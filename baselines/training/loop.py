@@ -43,9 +43,9 @@ class TrainingOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         epochs: Passes over the training images.
-        batch: Images a step, over all processes.
+        batch: Number of images in a step, over all processes.
         rate: Largest learning rate of AdamW; groups of parameters may have a multiple of it.
-        decay: Of weights, per unit of learning rate; none for biases and normalisation.
+        decay: Decay of weights, per unit of learning rate; none for biases and normalisation.
         warmup: Share of the steps in which the rate rises from 0; then it falls along half a cosine.
         average: Decay of the running average of the weights, which is what is validated and kept; 0 for none.
             Early in a run the average is shorter, min(average, (1 + step) / (10 + step)).
@@ -86,11 +86,11 @@ class State:
     """How far a run is.
 
     Attributes:
-        step: Steps done.
+        step: Number of steps done.
         best: Best validation score so far, None before the first.
-        since_best: Validations since then.
+        since_best: Number of validations since the best one.
         finished: Whether nothing is left to do.
-        seconds: Of training, over all sessions.
+        seconds: Time of training, over all sessions.
     """
 
     step: int = 0
@@ -139,13 +139,13 @@ def train(  # noqa: PLR0917  what, how, where
 
     Args:
         objective: What is trained.
-        options: How.
-        runtime: Where.
-        folder: Of the run.
-        seed: Of everything random.
+        options: How long and how fast.
+        runtime: Device, precision, and the processes that share a batch.
+        folder: The run folder.
+        seed: Seed of everything random.
         report: Called with the facts of every epoch.
         resume: Go on from `last`.
-        progress: Told how many of how many steps are done.
+        progress: Called with the number of steps done and of all.
 
     Raises:
         MissingResource: There is nothing to resume.
