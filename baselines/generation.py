@@ -145,7 +145,7 @@ def sampler(numbers: Any) -> Choose:  # noqa: ANN401  torch is Any
     """Return what draws tokens by their probability, from numbers that were drawn before.
 
     Args:
-        numbers: Random numbers, uniform in [0, 1), shape (b, steps): what one picture draws depends on no other picture.
+        numbers: Random numbers, uniform in [0, 1), shape (b, steps): no picture draws from those of another.
     """
 
     def choose(logits: Any, step: int) -> Any:  # noqa: ANN401  torch is Any

@@ -139,8 +139,9 @@ class Captioner(nn.Module):
         """Return the negative log-likelihood of each caption, summed over its tokens.
 
         Args:
-            pixels: Shape (b, t), see `text.batched`.
-            targets: Shape (b, t), likewise.
+            pixels: Normalised pictures, shape (b, 3, size, size).
+            inputs: Tokens that the decoder reads, shape (b, t), see `text.batched`.
+            targets: Tokens that it should say, shape (b, t), see `text.batched`.
 
         Returns:
             float32, shape (b,).
