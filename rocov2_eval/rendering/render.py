@@ -194,7 +194,7 @@ def _line(text: str) -> str:
 
 
 def _tables(document: Document) -> Iterator[Table]:
-    if not document.title:
+    if document.findings and not document.title:
         yield _finding_table(document.findings)
     for section in document.sections:
         yield from section.tables

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-GOLDENS = sorted(FOLDER.glob("*.json"))
+OWN = "stage_outputs.json"  # what the stages make, recorded by this package; it holds no score
+GOLDENS = sorted(path for path in FOLDER.glob("*.json") if path.name != OWN)
 
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
