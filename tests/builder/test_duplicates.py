@@ -122,15 +122,6 @@ def test_a_long_chain_is_one_cluster() -> None:
     assert {0} == set(first_of_each(5000, np.random.default_rng(1).permutation(chain)).tolist())
 
 
-def test_many_equal_hashes_are_one_cluster() -> None:
-    hashes = np.zeros(50_000, np.uint64)
-    assert {0} == set(first_of_each(len(hashes), near_pairs(hashes, 4)).tolist())
-
-
-def test_no_hashes_give_no_pairs() -> None:
-    assert near_pairs(np.zeros(0, np.uint64), 4).shape == (0, 2)
-
-
 @pytest.mark.parametrize("most", [-1, 13])
 def test_a_distance_out_of_range_is_refused(most: int) -> None:
     with pytest.raises(UsageFault, match=f"distance: {most}, expected 0 to 12"):

@@ -183,7 +183,7 @@ def test_few_figures_tell_nothing_of_a_drop_rate() -> None:
     found = gate("drop rate: licence", counts=[count("licence", 49, ("licence not allowed", 49))])
     assert (found.outcome, found.message) == (
         "not measured",
-        "49 figures went in, fewer than 50 tell nothing",
+        "a share of 49, fewer than 50 tell nothing",
     )
 
 

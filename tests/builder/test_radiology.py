@@ -65,12 +65,6 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_radiology_image_is_kept_with_its_score(model: Path) -> None:
-    kept, drops = select([figure(0)], picture, RadiologyOptions(model=model))
-    assert drops == []
-    assert [one.scores.radiology for one in kept] == [0.993307]
-
-
 def test_another_image_is_dropped_with_its_score(model: Path) -> None:
     kept, drops = select([figure(255)], picture, RadiologyOptions(model=model))
     assert kept == []
