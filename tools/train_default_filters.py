@@ -28,10 +28,7 @@ from random import Random
 import msgspec
 import numpy as np
 import torch
-from compounds import made_figures
-from drawings import draw
 from filter_cards import Judgement, Row, Training, card
-from make_compounds import figure_pictures
 from PIL import Image
 
 from baselines.data.decoding import decode
@@ -51,6 +48,10 @@ from dataset_builder.stages.picture_panels import SIDE, panels_seen
 from rocov2_eval.command import progress_bar
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable, read_pixels
+
+from compounds import made_figures
+from drawings import draw
+from make_compounds import figure_pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 THRESHOLD = 0.5

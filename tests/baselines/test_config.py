@@ -69,7 +69,7 @@ def test_the_last_override_of_a_key_holds() -> None:
         ("[run]\ntask = 'concepts'\n[data]\nvalid = 'train'", UsageFault, "what decides must be unseen"),
         ("[run]\ntask = 'concepts'\n[network]\nspec = 'x'", UsageFault, "spec: 'x', expected 'nano' or"),
         ("[run]\ntask = 'concepts'\n[augment]\ncrop = 0.0", UsageFault, "crop: 0.0, expected a number > 0"),
-        ("[run]\ntask = 'filter'\n[filter]\ntask = 'dogs'", UsageFault, "task: 'dogs', expected 'radiology'"),
+        ("[run]\ntask = 'filter'\n[filter]\ntask = 'dogs'", UsageFault, "expected 'compound' or 'radiology'"),
         ("[run]\ntask = 'captions'\n[captioner]\nlora_rank = 8", UsageFault, "adapters are for a frozen"),
         (
             "[run]\ntask = 'concepts'\n[training]\nwarmup = 1.5",

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import struct
-import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -28,7 +27,6 @@ from dataset_builder.stages.duplicates import (
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.pictures import Unreadable
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
 
 hashes_with_neighbours = st.lists(

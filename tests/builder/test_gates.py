@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from dataset_builder.records import OTHER_LANGUAGE, Figure, StageCount
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.options import read_options
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
 
 CT, XRAY, CHEST = "C0040405", "C1306645", "C0817096"

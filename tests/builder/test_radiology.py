@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from dataset_builder.stages.overrides import BY_HAND
 from dataset_builder.stages.radiology import NOT_RADIOLOGY, RadiologyOptions, select
 from rocov2_eval.shelf.pictures import UNREADABLE
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
 
 
