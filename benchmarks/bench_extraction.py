@@ -254,7 +254,7 @@ def dictionary(names: Iterable[ConceptName], captions: Sequence[str]) -> Concept
     """
     trie: dict[str, Any] = {}
     cui_of: dict[str, str] = {}
-    for row in ready(names).names:
+    for row in ready(names):
         key = name_key(row.name)
         cui_of.setdefault(key, row.cui)
         node = trie

@@ -63,7 +63,7 @@ def real_articles() -> list[Path]:
 def ours(paths: Sequence[Path]) -> Found:
     """Read the figures of the articles themselves, with licences, alternatives, title and authors beside."""
     figures = [
-        (figure.graphic.name, figure.caption)
+        (figure.graphic.name, figure.text.caption)
         for path in paths
         for figure in read_article(path.read_bytes(), str(path)).figures
     ]

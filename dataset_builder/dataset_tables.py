@@ -107,6 +107,17 @@ def read_dataset(
     return _read_folder(path, truth or {})
 
 
+def truth_rows(truth: Mapping[str, bytes], name: str, *header: str) -> list[dict[str, str]]:
+    """Return the rows of a table of the archive of a held-out truth, none where it is not there."""
+    if name not in truth:
+        return []
+    try:
+        text = truth[name].decode()
+    except UnicodeDecodeError as error:
+        raise RejectedInput(f"truth/{name}: {error}, expected UTF-8") from None
+    return [row for _, row in rows_of(text, f"truth/{name}", ("ID", *header))]
+
+
 def bare(name: str) -> str:
     """Return the name of a column as `GUESSES` has it."""
     return re.sub(r"[\s_-]", "", name).lower()
@@ -201,14 +212,14 @@ def _read_folder(folder: Path, truth: Mapping[str, bytes]) -> Dataset:
         )
     licences = [
         *_rows_of_file(folder / _LICENCES, ("ID", "PMCID")),
-        *_hidden(truth, _LICENCES, "ID", "PMCID"),
+        *truth_rows(truth, _LICENCES, "PMCID"),
     ]
     articles = {row["ID"].strip(): row["PMCID"].strip() for row in licences}
     rows: list[Row] = []
     for split, table in tables.items():
         pictures = _pictures(folder, split)
         listed = _rows_of_file(table, ("ID",))
-        captioned = listed if table.name.endswith(_CAPTIONS) else _hidden(truth, f"{split}{_CAPTIONS}", "ID")
+        captioned = listed if table.name.endswith(_CAPTIONS) else truth_rows(truth, f"{split}{_CAPTIONS}")
         captions = {row["ID"]: row.get("Caption", "") for row in captioned}
         part = [
             Row(
@@ -243,17 +254,6 @@ def _split_tables(folder: Path) -> dict[str, Path]:
 
 def _rows_of_file(path: Path, header: Sequence[str]) -> list[dict[str, str]]:
     return [row for _, row in read_rows(path, header)] if path.is_file() else []
-
-
-def _hidden(truth: Mapping[str, bytes], name: str, *header: str) -> list[dict[str, str]]:
-    """Return the rows of a table of the archive of a held-out truth, none where it is not there."""
-    if name not in truth:
-        return []
-    try:
-        text = truth[name].decode()
-    except UnicodeDecodeError as error:
-        raise RejectedInput(f"truth/{name}: {error}, expected UTF-8") from None
-    return [row for _, row in rows_of(text, f"truth/{name}", header)]
 
 
 def _pictures(folder: Path, split: str) -> dict[str, Path]:

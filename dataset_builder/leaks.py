@@ -27,6 +27,7 @@ _MOST_BYTES = 1 << 28
 _NO_WORD = re.compile(r"[\W_]+")
 _SCHEMA_VERSION = 1
 _SHOWN_IDS = 3
+_SHOWN_LEAKS = 5
 _THING: Mapping[Kind, str] = {"articles": "article", "images": "readable picture", "captions": "caption"}
 
 
@@ -241,31 +242,31 @@ def _incomparable(kind: Kind, known: set[str]) -> str | None:
     return f"only images of {shorten(next(iter(known)))} have {thing}" if len(known) == 1 else None
 
 
-def leaks_document(report: LeakReport, examples: int) -> Document:
-    """Return a report with that many examples of each kind; its data have every leak."""
+def leaks_document(report: LeakReport) -> Document:
+    """Return a report with a few examples of each kind; its data have every leak."""
     splits = ", ".join(f"{shorten(split, 30)} {n:,}" for split, n in report.splits.items())
     columns = ", ".join(f"{role} = {name}" for role, name in report.columns.items())
     return Document(
         title=f"{report.dataset}: {sum(report.splits.values()):,} images, {splits}",
         sections=[
             *([Section(notes=[Note(label="columns", text=columns)])] if columns else []),
-            *(_section(check, examples) for check in report.checks),
+            *(_section(check) for check in report.checks),
             Section(notes=[Note(text=_verdict(report))]),
         ],
         data=_data(report),
     )
 
 
-def _section(check: LeaksOfKind, examples: int) -> Section:
+def _section(check: LeaksOfKind) -> Section:
     """Return how many things cross between which splits, and where the first of them are."""
-    more = len(check.leaks) - examples
+    more = len(check.leaks) - _SHOWN_LEAKS
     columns = (Column(title=_THING[check.kind]), Column(title="where"))
-    rows = [(shorten(leak.key), _places(leak)) for leak in check.leaks[:examples]]
+    rows = [(shorten(leak.key), _places(leak)) for leak in check.leaks[:_SHOWN_LEAKS]]
     return Section(
         title=f"{check.kind}: {_sentence(check)}",
         facts=[Fact(name=" and ".join(pair), value=n, kind="count") for pair, n in check.between().items()],
         tables=[Table(columns=columns, rows=rows)] if rows else [],
-        notes=[Note(text=f"… and {more:,} more; --format json has all")] if examples and more > 0 else [],
+        notes=[Note(text=f"… and {more:,} more; --format json has all")] if more > 0 else [],
     )
 
 

@@ -45,9 +45,8 @@ class Media(Record, frozen=True, kw_only=True):
     """A file of an article.
 
     Attributes:
-        key: Where the source has the file: a key below the bucket, or a path below the folder of the source;
-            in a package after `!/`.
-        name: Last part of the key.
+        key: Where the source has the file: a key below the bucket, or a path below the folder of the source.
+        name: Name of the file without its folder: the last part of the key.
         md5: Digest of the file in hexadecimal, None where the source does not say it.
     """
 
@@ -60,7 +59,7 @@ class Entry(Record, frozen=True, kw_only=True):
     """An article as its source offers it, before anybody has read its text.
 
     Attributes:
-        pmcid: `PMC` and digits.
+        pmcid: PMCID of the article, `PMC` and digits.
         xml: The file of the full text.
         media: Pictures and supplements of the article.
         version: Version of the article in PMC, from 1; None where the source does not tell it.
@@ -86,15 +85,11 @@ class Graphic(Record, frozen=True, kw_only=True):
         name: Name of the file as the XML has it; old packages leave the extension away.
         index: Place among the pictures of the figure, from 1.
         alternatives: Other files of the same picture, such as thumbnails and print versions.
-        width: Pixels, where the XML tells them.
-        height: Pixels, where the XML tells them.
     """
 
     name: str
     index: int = 1
     alternatives: tuple[str, ...] = ()
-    width: int | None = None
-    height: int | None = None
 
 
 class FigureText(Record, frozen=True, kw_only=True):
@@ -105,7 +100,6 @@ class FigureText(Record, frozen=True, kw_only=True):
         label: Label of the figure, such as `Figure 1`; empty where there is none.
         caption: Plain text without bibliography marks, and the attribution line; empty where there is none.
         english: Probability that the caption is English, in [0, 1]; None until the caption stage.
-        references: Sentences or paragraphs of the article that cite the figure, where they were asked for.
         attribution: The figure's own attribution line.
         permissions: Text of the figure's own permissions.
     """
@@ -114,7 +108,6 @@ class FigureText(Record, frozen=True, kw_only=True):
     label: str = ""
     caption: str = ""
     english: float | None = None
-    references: tuple[str, ...] = ()
     attribution: str = ""
     permissions: str = ""
 
@@ -160,8 +153,8 @@ class ImageFacts(Record, frozen=True, kw_only=True):
         sha256: SHA-256 of the file's bytes.
         pixels: SHA-256 of the decoded picture with its size, the same whatever the file format.
         perceptual: Perceptual hash of 64 bits; None for a picture too flat to be told from others.
-        width: Pixels of a row.
-        height: Pixels of a column.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
     """
 
     sha256: str
@@ -257,16 +250,16 @@ class Figure(Record, frozen=True, kw_only=True):
     A figure with several graphics is several of these records: they differ in `graphic` and what comes of it.
 
     Attributes:
-        pmcid: `PMC` and digits; empty where neither the XML nor the caller tells it.
+        pmcid: PMCID of the article, `PMC` and digits; empty where nothing tells it.
         number: Place of the figure in the article, from 1, in document order.
-        graphic: The picture.
-        n_graphics: How many pictures the figure has.
-        text: What the article says about the figure.
-        article: What is kept of the article.
-        licence: What is said about the licence, and what was decided.
+        graphic: The one picture of the figure that this record is about, with the names of its files.
+        n_graphics: Number of pictures of the figure in the article; each has a record of its own.
+        text: Label, caption, attribution and permissions of the figure.
+        article: DOI, title, authors, type, year and version of the article that the figure is from.
+        licence: What figure and article say about the licence, and the code that was decided.
         media: The file of the graphic at its source; None until it has been looked up there.
-        image: What was seen of the picture; None until the file has been decoded.
-        scores: What the image filters gave it.
+        image: Digests, hash and size of the picture; None until the images stage has decoded the file.
+        scores: Scores that the image filters gave the figure.
         concepts: Concepts of the figure, none until the concept stage.
         duplicate_articles: Articles with a figure that was left out because this one shows the same.
         assignment: Split and image id of the figure.
@@ -290,42 +283,6 @@ class Figure(Record, frozen=True, kw_only=True):
     def key(self) -> str:
         """PMCID and file name: what `Drop.key` names."""
         return f"{self.pmcid}/{self.graphic.name}"
-
-
-class Article(Record, frozen=True, kw_only=True):
-    """One article of PMC.
-
-    Attributes:
-        path: The file as the user named it.
-        pmcid: `PMC` and digits; empty where neither the XML nor the caller tells it.
-        version: Version of the article in PMC, from 1; None where the XML does not tell it.
-        pmid: Digits; empty where there is none.
-        doi: DOI without resolver; empty where there is none.
-        title: Plain text.
-        authors: `Surname, Given names` each; groups under their name.
-        article_type: Type of the article, such as `case-report`; empty where the XML does not tell it.
-        year: Year of the earliest publication date.
-        copyright: The copyright statement.
-        licences: What is said about its licence, the strongest source first.
-        has_body: False where only the front matter was handed out, as happens with closed articles.
-        figures: One record a graphic, in document order.
-        drops: Figures and graphics that make no record.
-    """
-
-    path: str
-    pmcid: str
-    version: int | None
-    pmid: str
-    doi: str
-    title: str
-    authors: tuple[str, ...]
-    article_type: str
-    year: int | None
-    copyright: str
-    licences: tuple[LicenceStatement, ...]
-    has_body: bool
-    figures: tuple[Figure, ...]
-    drops: tuple[Drop, ...]
 
 
 class Drop(Record, frozen=True, kw_only=True):

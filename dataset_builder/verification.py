@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from dataset_builder.dataset_tables import truth_rows
 from dataset_builder.doctor import Check
-from dataset_builder.fingerprints import DEFAULT_DISTANCE, MOST_DISTANCE, clusters, examine
+from dataset_builder.fingerprints import clusters, examine
 from dataset_builder.licence_codes import CODES
 from dataset_builder.packaging.parquet import SPLIT_NAMES
 from dataset_builder.packaging.reading import (
@@ -22,12 +22,12 @@ from dataset_builder.packaging.reading import (
     read_tables,
     read_truth,
     shard_rows,
-    truth_rows,
 )
 from dataset_builder.packaging.sums import SUMS, files_below, read_sums
-from dataset_builder.records import SPLITS, ImageFacts
+from dataset_builder.records import SPLITS, ImageFacts, StageCount
 from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.pictures import Unreadable
+from rocov2_eval.shelf.progress import Progress, silent
 from rocov2_eval.shelf.words import shorten
 
 _SHOWN = 3  # names in a message
@@ -36,7 +36,6 @@ _CREDITS = re.compile(r".*_credits\.csv")
 _WORD = re.compile(r"PMC\d+|10\.\d{4,9}/[^\s\"'<>,;]+", re.IGNORECASE)
 _TEXTS = {".csv", ".json", ".md", ".html"}
 
-Progress = Callable[[int, int], None]
 Look = tuple[ImageFile, ImageFacts | Unreadable]  # an image with what was seen of it
 
 
@@ -45,12 +44,12 @@ def verify(
     truth: Path | None = None,
     *,
     distance: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> tuple[Check, ...]:
     """Return the checks of a finished dataset; it is fine if all of them are.
 
     Args:
-        folder: The dataset.
+        folder: Folder of the finished dataset.
         truth: The archive of the held-out truth; without it, what it tells cannot be checked, and the checks
             say so.
         distance: Most bits in which the perceptual hashes of near duplicates differ; else as in the build.
@@ -61,9 +60,9 @@ def verify(
         RejectedInput: A table or the archive cannot be read.
     """
     manifest = read_manifest(folder)
-    held_out = str(manifest.get("dataset", {}).get("held_out", ""))
+    held_out = manifest.dataset.held_out
     if distance is None:
-        distance = _distance_of(manifest)
+        distance = manifest.near_duplicate_distance
     secret = read_truth(truth) if truth else {}
     tables = read_tables(folder, held_out, secret)
     with ImageFiles(folder) as images:
@@ -77,20 +76,14 @@ def verify(
             _articles(tables, images.files),
             _near_duplicates(looks, distance),
             _licences(tables, images.files),
-            _balances(manifest),
+            _balances(manifest.counts),
         ]
     if held_out:
-        checks.append(_truth(truth, secret, manifest, tables))
+        checks.append(_truth(truth, secret, manifest.truth_sha256, tables))
     return tuple(checks)
 
 
-def _distance_of(manifest: Mapping[str, Any]) -> int:
-    """Return the distance that the build left near duplicates out at; ours where it does not say."""
-    distance = manifest.get("near_duplicate_distance")
-    return distance if isinstance(distance, int) and 0 <= distance <= MOST_DISTANCE else DEFAULT_DISTANCE
-
-
-def _looks(images: Sequence[ImageFile], progress: Progress | None) -> list[Look]:
+def _looks(images: Sequence[ImageFile], progress: Progress) -> list[Look]:
     """Return each image with what is seen of it; a file that cannot be read from the disk is unreadable."""
     looks: list[Look] = []
     for done, image in enumerate(images, start=1):
@@ -98,8 +91,7 @@ def _looks(images: Sequence[ImageFile], progress: Progress | None) -> list[Look]
             looks.append((image, examine(image.read())))
         except (OSError, zipfile.BadZipFile) as error:
             looks.append((image, Unreadable(detail=str(error))))
-        if progress:
-            progress(done, len(images))
+        progress(done, len(images))
     return looks
 
 
@@ -254,34 +246,28 @@ def _licences(tables: Tables, images: Sequence[ImageFile]) -> Check:
     return _verdict("every image has its licence and attribution", faults, found or "no image")
 
 
-def _balances(manifest: Mapping[str, Any]) -> Check:
+def _balances(counts: Sequence[StageCount]) -> Check:
     """Check that every stage kept or dropped what it took."""
     name = "every stage adds up: taken = kept + dropped"
-    counts = manifest.get("counts")
-    if not isinstance(counts, list) or not counts:
+    if not counts:
         return Check(name=name, is_fine=False, found="manifest.json has no counts of the stages")
-    faults = []
-    try:
-        for count in counts:
-            taken, kept, dropped = count["taken"], count["kept"], sum(n for _, n in count["dropped"])
-            if taken != kept + dropped:
-                faults.append(f"{count['stage']}: {taken} taken, {kept} kept, {dropped} dropped")
-    except (KeyError, TypeError, ValueError) as error:
-        faults.append(f"counts of another shape: {error!r}")
+    faults = [
+        f"{count.stage}: {count.taken} taken, {count.kept} kept, {dropped} dropped"
+        for count in counts
+        if count.taken != count.kept + (dropped := sum(n for _, n in count.dropped))
+    ]
     return _verdict(name, faults, f"{len(counts)} stages")
 
 
-def _truth(
-    path: Path | None, secret: Mapping[str, bytes], manifest: Mapping[str, Any], tables: Tables
-) -> Check:
+def _truth(path: Path | None, secret: Mapping[str, bytes], sha256: str | None, tables: Tables) -> Check:
     """Check that the archive of the held-out truth belongs to this dataset and is complete."""
     name = "the truth archive belongs to the dataset"
     if path is None:
         return Check(name=name, is_fine=True, found="not looked at: no archive was given")
     digest = file_digest(path)
     faults = []
-    if digest != manifest.get("truth_sha256"):
-        faults.append(f"SHA-256 {digest}, manifest.json says {manifest.get('truth_sha256')}")
+    if digest != sha256:
+        faults.append(f"SHA-256 {digest}, manifest.json says {sha256}")
     written = path.with_name(f"{path.name}.sha256")
     if written.is_file() and written.read_text(encoding="utf-8").split()[:1] != [digest]:
         faults.append(f"{written.name} has another sum")

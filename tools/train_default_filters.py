@@ -18,14 +18,14 @@ import gzip
 import hashlib
 import importlib.util
 import io
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import msgspec
 import numpy as np
 import torch
 from compounds import made_figures
@@ -245,7 +245,7 @@ def fitted(
 ) -> ImageFilter:
     """Return a filter trained on examples, from the working folder where it has been."""
     training = TRAINING[options.task]
-    digest = hashlib.sha256(json.dumps([asdict(options), asdict(training)]).encode())
+    digest = hashlib.sha256(msgspec.json.encode([options, training]))
     for examples in (learnt, chosen_by):
         for part in (examples.pixels, examples.answers, examples.weights):
             digest.update(np.ascontiguousarray(part))

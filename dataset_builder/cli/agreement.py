@@ -7,30 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.cli.options import FORMATS, answer, output_option
+from rocov2_eval.cli.options import answer, format_option, output_option
 from rocov2_eval.errors import ExitCode, UsageFault
 
 if TYPE_CHECKING:
     from dataset_builder.study.annotations import Annotation
     from rocov2_eval.rendering.document import Document
 
-_BY_SUFFIX = {".json": "json", ".md": "markdown", ".csv": "csv", ".tex": "latex"}
-
 
 @click.command(
-    epilog="Examples: rocov2-build agreement annotations.csv --floor 0.6 --out agreement.json · "
+    epilog="Examples: rocov2-build agreement annotations.csv --format json --out agreement.json · "
     "rocov2-build agreement manual.csv --plan 500"
 )
 @click.argument("table", metavar="CSV", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--facet", "facets", multiple=True, metavar="NAME", help="Only this facet; may be repeated.")
 @click.option("--rater", "raters", multiple=True, metavar="NAME", help="Only this rater; may be repeated.")
-@click.option(
-    "--unsure",
-    type=click.Choice(["class", "exclude"]),
-    default="class",
-    show_default=True,
-    help="Whether `cannot tell` is a class of its own or no answer.",
-)
 @click.option(
     "--floor",
     type=click.FloatRange(-1, 1),
@@ -49,12 +40,7 @@ _BY_SUFFIX = {".json": "json", ".md": "markdown", ".csv": "csv", ".tex": "latex"
     help="Kappa that --plan expects.  [default: 0.8]",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the bootstrap.  [default: 20260101]")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(FORMATS),
-    help="How the answer is written.  [default: what the ending of --out says, else text]",
-)
+@format_option
 @output_option
 @click.pass_context
 def agreement(context: click.Context, /, table: Path, output: Path | None, **options: Any) -> None:
@@ -69,7 +55,7 @@ def agreement(context: click.Context, /, table: Path, output: Path | None, **opt
     """
     from rocov2_eval.rendering.render import render
 
-    style = options["style"] or _style_of(output)
+    style = options["style"]
     if options["images"] is not None:
         answer(render(_plan(table, options), style), output)
         return
@@ -81,7 +67,6 @@ def agreement(context: click.Context, /, table: Path, output: Path | None, **opt
         _answers(table, options),
         str(table),
         floor=FLOOR if options["floor"] is None else options["floor"],
-        unsure=options["unsure"],
         seed=SEED if options["seed"] is None else options["seed"],
     )
     answer(render(agreement_document(report, with_details=style != "csv"), style), output)
@@ -114,7 +99,3 @@ def _answers(table: Path, options: dict[str, Any], *, need_raters: bool = True) 
                 raise UsageFault(f"{table}: no answer of {name}, expected {', '.join(present)}")
         answers = [each for each in answers if not names or getattr(each, field) in names]
     return answers
-
-
-def _style_of(output: Path | None) -> str:
-    return _BY_SUFFIX.get(output.suffix.lower(), "text") if output else "text"

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from rocov2_eval.cli.options import answer, format_option, output_option, writing
-
-if TYPE_CHECKING:
-    from dataset_builder.study.audit_tasks import Picture
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -49,7 +44,6 @@ def audit() -> None:
     show_default=True,
     help="Images to draw that raters search for missed concepts.",
 )
-@click.option("--images", type=_FOLDER, help="Folder of pictures named after image ids.  [default: in DIR]")
 @click.option("--raters", type=click.IntRange(min=1), default=1, show_default=True, help="Number of raters.")
 @click.option(
     "--for",
@@ -64,13 +58,14 @@ def audit() -> None:
     type=click.IntRange(min=0),
     help="Seed of the draw.  [default: one that nobody knows, kept in the key]",
 )
-def sample(dataset: Path, out: Path, images: Path | None, **options: Any) -> None:
+def sample(dataset: Path, out: Path, **options: Any) -> None:
     """Draw automatic concepts, decoys and images for raters who do not know which is which.
 
-    DIR is a dataset folder in the ROCOv2 layout. OUT/raters gets a folder for each rater, and OUT/secret the
-    key, which no rater may see.
+    DIR is a dataset folder in the ROCOv2 layout, with its images or their archives. OUT/raters gets a folder
+    for each rater, and OUT/secret the key, which no rater may see.
     """
     from dataset_builder.concepts.table import read_names
+    from dataset_builder.packaging.reading import ImageFiles
     from dataset_builder.study.audit_sample import draw, read_images, read_types
     from dataset_builder.study.audit_tasks import write_audit
 
@@ -80,13 +75,13 @@ def sample(dataset: Path, out: Path, images: Path | None, **options: Any) -> Non
     names |= read_names(mapping) if mapping.is_file() else {}
     seed = secrets.randbits(53) if options["seed"] is None else options["seed"]
     key = draw(population, types, n=options["n"], missed=options["missed"], seed=seed)
-    with _pictures(dataset, images) as pictures, writing(out):
+    with ImageFiles(dataset) as pictures, writing(out):
         write_audit(
             out,
             key,
             images={image.image_id: image for image in population},
             names=names,
-            pictures=pictures,
+            pictures={image.image_id: image.read for image in pictures.files},
             raters=options["raters"],
             tool=options["tool"],
         )
@@ -144,21 +139,3 @@ def licences(dataset: Path, articles: Path | None, floor: int, style: str, outpu
 
     document = licences_document(str(dataset), read_images(dataset, articles), floor=floor)
     answer(render(document, style), output)
-
-
-@contextmanager
-def _pictures(dataset: Path, folder: Path | None) -> Iterator[dict[str, Picture]]:
-    """Yield the pictures by image id: of a folder, or of a dataset, whose archives stay open as long."""
-    from dataset_builder.dataset_tables import PICTURE_SUFFIXES
-    from dataset_builder.packaging.reading import ImageFiles
-    from dataset_builder.study.audit_tasks import Picture
-
-    if folder is None:
-        with ImageFiles(dataset) as files:
-            yield {image.image_id: Picture(suffix=".jpg", read=image.read) for image in files.files}
-        return
-    yield {
-        path.stem: Picture(suffix=path.suffix.lower(), read=path.read_bytes)
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in PICTURE_SUFFIXES
-    }

@@ -116,7 +116,6 @@ def status(file: Path) -> None:
 @click.argument("file", metavar="BUILD.TOML", type=click.Path(path_type=Path))
 @click.argument("key", metavar="[PMCID[/FILE]]", default="")
 @click.option("--stage", type=click.Choice(_STAGES), help="Only what this stage left out.")
-@click.option("--reason", help="Only what was left out for this reason.")
 @click.option(
     "--format",
     "style",
@@ -125,7 +124,7 @@ def status(file: Path) -> None:
     show_default=True,
     help="csv: one row for each thing left out, with the score that a filter gave it.",
 )
-def drops(file: Path, key: str, stage: str | None, reason: str | None, style: str) -> None:
+def drops(file: Path, key: str, stage: str | None, style: str) -> None:
     """Tell why a figure was left out; without PMCID, how many were for which reason."""
     from dataset_builder.running.config import read_build
     from dataset_builder.running.status import (
@@ -141,9 +140,7 @@ def drops(file: Path, key: str, stage: str | None, reason: str | None, style: st
     left_out = [
         drop
         for drop in drops_of_build(build)
-        if (not key or drop.key == key or drop.key.startswith(f"{key}/"))
-        and stage in (None, drop.stage)
-        and reason in (None, drop.reason)
+        if (not key or drop.key == key or drop.key.startswith(f"{key}/")) and stage in (None, drop.stage)
     ]
     if style == "csv":
         document = drops_document(left_out)

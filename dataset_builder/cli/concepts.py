@@ -16,7 +16,6 @@ from rocov2_eval.errors import UsageFault
 if TYPE_CHECKING:
     from dataset_builder.concepts.caption_shards import Extracted
     from dataset_builder.concepts.concept_names import ConceptName
-    from dataset_builder.concepts.model_pack import PackSource
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _READABLE = click.Path(path_type=Path, exists=True)
@@ -51,19 +50,15 @@ def concepts() -> None:
     help="Vocabulary of UMLS to take, such as SNOMEDCT_US; else all. May be repeated.",
 )
 @_types_option
-@click.option(
-    "--everyday/--no-everyday",
-    default=True,
-    show_default=True,
-    help="Add everyday names of the concepts curated by hand: CT, X-ray, chest.",
-)
 def model(tables: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Make a model pack of MedCAT from names of concepts.
 
     Each TABLE has the columns cui and name, and may have name_status (P, A or N), type_ids and source.
     --types leaves out the concepts of other types; concepts without a type stay. All of them by default.
+    Everyday names of the concepts that ROCOv2 curates by hand are added: CT, X-ray, chest.
     """
     from dataset_builder.concepts.model_pack import build_pack, pack_document
+    from dataset_builder.concepts.umls import release_files
     from rocov2_eval.concept_extraction import pack_identity
     from rocov2_eval.rendering.render import to_text
 
@@ -71,9 +66,9 @@ def model(tables: tuple[Path, ...], out: Path, **options: Any) -> None:
         raise UsageFault("nothing to make a model pack of: name a TABLE.csv, or --umls DIR")
     if options["sources"] and options["umls"] is None:
         raise UsageFault("--source goes with --umls")
-    rows = _rows(tables, options)
+    sources = (*tables, *(release_files(options["umls"]) if options["umls"] else ()))
     with writing(out):
-        summary = build_pack(rows, out, sources=list(_sources(tables, options["umls"])))
+        summary = build_pack(_rows(tables, options), out, sources=sources)
     click.echo(to_text(pack_document(summary, pack_identity(out))), nl=False)
 
 
@@ -128,26 +123,22 @@ def _of_captions(captions: Path, options: dict[str, Any]) -> Extracted:
     """Return the concepts that a model pack finds."""
     from dataset_builder.concepts.caption_shards import caption_files, extract_files
     from dataset_builder.concepts.extraction import ExtractionOptions
-    from dataset_builder.concepts.semantic_types import DEFAULT, absent_types, chosen_types
+    from dataset_builder.concepts.semantic_types import DEFAULT, chosen_types
 
     if options["pack"] is None:
         raise UsageFault("--model is missing: captions need a model pack that finds their concepts")
-    words = options["types"] or (DEFAULT,)
     is_shown = sys.stderr.isatty() and not options["quiet"]
-    found = extract_files(
+    return extract_files(
         caption_files(captions),
         options["pack"],
         ExtractionOptions(
-            types=chosen_types(words),
+            types=chosen_types(options["types"] or (DEFAULT,)),
             min_accuracy=options["min_accuracy"] or 0.0,
             blacklist=options["without"],
         ),
         workers=options["workers"],
         progress=border.progress_bar("captions", every=1) if is_shown else None,
     )
-    for word in absent_types(words, found.types):
-        click.echo(f"--types {word}: no concept of {found.identity} has such a type", err=True)
-    return found
 
 
 def _of_build(file: Path, options: dict[str, Any]) -> Extracted:
@@ -191,14 +182,4 @@ def _rows(tables: Iterable[Path], options: dict[str, Any]) -> Iterable[ConceptNa
         if options["umls"]:
             yield from read_umls(options["umls"], sources=options["sources"], types=types)
 
-    return with_everyday_names(given()) if options["everyday"] else given()
-
-
-def _sources(tables: Iterable[Path], umls: Path | None) -> Iterable[PackSource]:
-    """Yield the files that a pack is made of."""
-    from dataset_builder.concepts.model_pack import PackSource
-    from dataset_builder.concepts.umls import release_files
-    from rocov2_eval.shelf.files import file_digest
-
-    for path in (*tables, *(release_files(umls) if umls else ())):
-        yield PackSource(name=path.name, sha256=file_digest(path))
+    return with_everyday_names(given())

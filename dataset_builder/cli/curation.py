@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.cli.options import format_option, quiet_option, seed_option, writing
+from rocov2_eval.cli.options import format_option, seed_option, writing
 from rocov2_eval.errors import RejectedInput, UsageFault
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 _FORMATS = ("label-studio", "medcattrainer", "csv")
 _FACETS = ("modality", "region", "direction")
-_DRAWN_EVERY = 50  # images
 _READABLE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _WRITABLE = click.Path(path_type=Path, dir_okay=False)
 
@@ -55,7 +53,7 @@ def curate() -> None:
     help="Ask this; may be repeated.  [default: all three]",
 )
 @click.option(
-    "--sample", "size", type=click.IntRange(min=1), help="Ask about so many images, drawn by modality."
+    "--sample", "size", type=click.IntRange(min=1), help="Ask about so many images, drawn at random."
 )
 @seed_option
 @click.option(
@@ -75,30 +73,23 @@ def curate() -> None:
     help="Share of the images that every rater sees.",
 )
 @click.option("--captions", is_flag=True, help="Show the caption beside the image.")
-@click.option(
-    "--address",
-    default="",
-    help="Address of the folder of images where the tool loads them, such as https://images.example.org/.",
-)
-@quiet_option
 def export(source: Path, out: Path, **options: Any) -> None:
     """Write tasks for raters.
 
     BUILD.TOML is a build that has passed the stage radiology; DIR is a dataset in the ROCOv2 layout, or any
-    folder of images. Each image gets a name that tells its key, so that the tool's own export is enough to
-    import the answers.
+    folder of images.
     """
     from dataset_builder.study.tasks import deal, sample
 
     with TemporaryDirectory(prefix="rocov2-curation-") as pictures:
-        tasks, strata = _tasks(source, Path(pictures), options)
+        tasks = _tasks(source, Path(pictures), options)
         if options["size"] is not None:
-            tasks = sample(tasks, options["size"], options["seed"], strata)
+            tasks = sample(tasks, options["size"], options["seed"])
         if options["raters"] == 1:
-            _export(tasks, out, out.name, options)
+            _export(tasks, out, out.name, options["tool"])
             return
         for rater, share in deal(tasks, options["raters"], options["overlap"], options["seed"]).items():
-            _export(share, out / rater, f"{out.name}/{rater}", options)
+            _export(share, out / rater, f"{out.name}/{rater}", options["tool"])
 
 
 @curate.command(
@@ -136,8 +127,8 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     collected = collect(exports, read_names(options["names"]) if options["names"] else None)
     with writing(out):
         write_annotations(out, collected.annotations)
-    formats = [(str(path), each.format) for path, each in zip(files, exports, strict=True)]
-    click.echo(render(collected_document(collected, formats), options["style"]), nl=False)
+    given = list(zip(map(str, files), exports, strict=True))
+    click.echo(render(collected_document(collected, given), options["style"]), nl=False)
 
 
 @curate.command(
@@ -147,12 +138,11 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
 @click.argument("annotations", metavar="ANNOTATIONS.csv", type=_READABLE)
 @click.option(
     "--policy",
-    type=click.Choice(["unanimous", "majority", "senior"]),
+    type=click.Choice(["unanimous", "majority"]),
     default="majority",
     show_default=True,
     help="majority: more than half of those who could tell.",
 )
-@click.option("--senior", default="", metavar="RATER", help="Whose answer counts, with --policy senior.")
 @click.option(
     "--adjudicator",
     type=_READABLE,
@@ -191,17 +181,15 @@ def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
     from rocov2_eval.rendering.render import render
 
     _refuse_overwriting([out, options["open_"]], [annotations, options["adjudicator"]])
-    chosen = work.AdjudicationOptions(
-        policy=options["policy"], senior=options["senior"], least=options["least"]
-    )
+    chosen = {"policy": options["policy"], "least": options["least"]}
     decisions = read(options["adjudicator"], rater="adjudicator") if options["adjudicator"] else []
-    result = work.adjudicate(read(annotations, name=NAME), chosen, decisions)
+    result = work.adjudicate(read(annotations, name=NAME), decisions, **chosen)
     with writing(out):
         work.write_manual(out, result.settled)
     if options["open_"]:
         with writing(options["open_"]):
             work.write_open(options["open_"], result.open)
-    click.echo(render(work.adjudication_document(result, chosen), options["style"]), nl=False)
+    click.echo(render(work.adjudication_document(result, **chosen), options["style"]), nl=False)
 
 
 def _refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
@@ -213,9 +201,9 @@ def _refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | 
         taken.add(path.resolve())
 
 
-def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> tuple[list[Task], dict[str, str]]:
-    """Return the tasks of a build or folder, and the modality by image as far as it is known."""
-    from dataset_builder.study.tasks import is_dataset, modalities, tasks_of
+def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> list[Task]:
+    """Return the tasks of a build or folder."""
+    from dataset_builder.study.tasks import tasks_of
     from rocov2_eval.shelf.csv_files import read_rows
 
     facets = options["facets"] or _FACETS
@@ -228,7 +216,7 @@ def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> tuple[list[
         tasks = [task for task in tasks if task.image in wanted]
         if not tasks:
             raise UsageFault(f"{options['only']}: none of its images is in {source}")
-    return tasks, modalities(source) if source.is_dir() and is_dataset(source) else {}
+    return tasks
 
 
 def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, captions: bool) -> list[Task]:
@@ -260,22 +248,11 @@ def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, capt
     return tasks
 
 
-def _export(tasks: list[Task], out: Path, place: str, options: dict[str, Any]) -> None:
+def _export(tasks: list[Task], out: Path, place: str, tool: str) -> None:
     """Write the tasks of one rater; `place` is their folder below the document root of Label Studio."""
     from dataset_builder.facets import FACETS
-    from dataset_builder.study import formats, label_studio
-    from rocov2_eval.command import progress_bar, silent
+    from dataset_builder.study import formats
 
-    is_shown = sys.stderr.isatty() and not options["quiet"]
-    is_local = options["tool"] == label_studio.NAME and not options["address"]
     with writing(out):
-        formats.write(
-            tasks,
-            FACETS,
-            out,
-            name=options["tool"],
-            address=label_studio.local_address(place) if is_local else options["address"],
-            progress=progress_bar("images", every=_DRAWN_EVERY) if is_shown else silent,
-        )
-    if not options["quiet"]:
-        click.echo(f"{out}: {len(tasks):,} images")
+        formats.write(tasks, FACETS, out, name=tool, place=place)
+    click.echo(f"{out}: {len(tasks):,} images")

@@ -58,9 +58,6 @@ _DRAWN_EVERY = 50  # images; a bar for each costs more than to read it
     show_default=True,
     help="How the answer is written; json has every leak.",
 )
-@click.option(
-    "--examples", type=click.IntRange(min=0), default=5, show_default=True, help="Shown of each kind."
-)
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def leaks(dataset: Path, **options: Any) -> int:
     """Report what crosses the splits of a dataset.
@@ -88,7 +85,7 @@ def leaks(dataset: Path, **options: Any) -> int:
         jobs=options["workers"] or os.cpu_count() or 1,
         progress=_progress(quiet=options["quiet"]),
     )
-    click.echo(render(leaks_document(report, options["examples"]), options["style"]), nl=False)
+    click.echo(render(leaks_document(report), options["style"]), nl=False)
     return ExitCode.INPUT_REJECTED if report.has_leaks else ExitCode.OK
 
 

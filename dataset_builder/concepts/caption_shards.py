@@ -20,7 +20,6 @@ from dataset_builder.concepts.extraction import (
     extract_concepts,
     open_extractor,
     summarise,
-    types_of,
 )
 from rocov2_eval.concept_extraction import MedcatExtractor
 from rocov2_eval.errors import RejectedInput, UsageFault
@@ -50,14 +49,12 @@ class Extracted:
         mentions: Cells of each mention, as the columns `MENTION_COLUMNS`.
         summary: Counts over all captions.
         identity: Name of the model pack with its digest, or of the build.
-        types: Semantic types of which the model pack has a concept.
     """
 
     concepts: tuple[tuple[str, str], ...]
     mentions: tuple[tuple[object, ...], ...]
     summary: ExtractionSummary
     identity: str
-    types: frozenset[str] = frozenset()
 
     def concepts_csv(self) -> str:
         """Return the concepts as a CSV file."""
@@ -156,13 +153,10 @@ def extract_files(
         mentions=tuple(row for part in ordered for row in part.mentions),
         summary=reduce(add, (part.summary for part in ordered)),
         identity=ordered[0].identity,
-        types=ordered[0].types,
     )
 
 
-def extracted(
-    images: Iterable[tuple[str, CaptionConcepts]], identity: str, types: frozenset[str] = frozenset()
-) -> Extracted:
+def extracted(images: Iterable[tuple[str, CaptionConcepts]], identity: str) -> Extracted:
     """Return the concepts of captions by image id as rows and counts."""
     images = list(images)
     return Extracted(
@@ -170,7 +164,6 @@ def extracted(
         mentions=tuple(row for image_id, found in images for row in _mention_rows(image_id, found)),
         summary=summarise(found for _, found in images),
         identity=identity,
-        types=types,
     )
 
 
@@ -183,8 +176,7 @@ def _extract_shard(shard: _Shard) -> tuple[int, Extracted]:
     extractor = _extractor(shard.pack)
     outcomes = extract_concepts([text for _, text in shard.captions], extractor, shard.options)
     ids = [image_id for image_id, _ in shard.captions]
-    part = extracted(zip(ids, outcomes, strict=True), extractor.identity, types_of(extractor))
-    return shard.number, part
+    return shard.number, extracted(zip(ids, outcomes, strict=True), extractor.identity)
 
 
 @lru_cache(maxsize=1)

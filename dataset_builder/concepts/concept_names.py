@@ -57,38 +57,6 @@ class ConceptName:
     source: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Nameless:
-    """A concept that is left without a name.
-
-    Attributes:
-        cui: CUI of the concept.
-        name: Name that the concept prefers.
-        holder: CUI of the concept that has this name now; empty if MedCAT would drop letters of the name.
-    """
-
-    cui: str
-    name: str
-    holder: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Readied:
-    """Names fit for MedCAT, and what was left out.
-
-    Attributes:
-        names: Names of which each has one concept; each concept has a preferred name.
-        unseen: Number of names of which the tokenizer would drop letters, such as those that begin with `β`.
-        yielded: Number of names that went to another concept, as several had them.
-        nameless: Concepts that have no other names than these, by CUI.
-    """
-
-    names: tuple[ConceptName, ...]
-    unseen: int
-    yielded: int
-    nameless: tuple[Nameless, ...]
-
-
 def read_concept_table(path: Path) -> Iterator[ConceptName]:
     """Yield the names of a CSV file with the columns cui and name.
 
@@ -162,22 +130,19 @@ def with_everyday_names(rows: Iterable[ConceptName]) -> Iterator[ConceptName]:
             yield row
 
 
-def ready(rows: Iterable[ConceptName]) -> Readied:
-    """Make names ready for MedCAT, which finds no name of several concepts.
+def ready(rows: Iterable[ConceptName]) -> tuple[ConceptName, ...]:
+    """Return names fit for MedCAT, which finds no name of several concepts; each concept has a preferred one.
 
     A name of several concepts goes to one that prefers it, then to one that ROCOv2 curates by hand, then to
     that of the lowest CUI: of two CUIs that a source gives one thing the lower is the older one, and more
     often the one in use. So the order of the rows does not matter.
+
+    Names of which MedCAT would drop letters are left out. A concept may be left without any name.
     """
     best: dict[tuple[str, str], ConceptName] = {}
-    shown: dict[str, ConceptName] = {}
-    unseen = 0
     for row in rows:
-        shown[row.cui] = min(shown.get(row.cui, row), row, key=_rank)
-        key = _sound_key(row.name)
-        if key:
+        if key := _sound_key(row.name):
             best[row.cui, key] = min(best.get((row.cui, key), row), row, key=_rank)
-        unseen += not key
     _give_types(best)
     _give_preferred(best)
     owners: dict[str, str] = {}
@@ -185,14 +150,7 @@ def ready(rows: Iterable[ConceptName]) -> Readied:
         owners.setdefault(key, cui)
     owned = {(cui, key): row for (cui, key), row in best.items() if owners[key] == cui}
     _give_preferred(owned)  # to those that lost the name that they preferred
-    named = set(owners.values())
-    lost = sorted((row for row in shown.values() if row.cui not in named), key=lambda row: row.cui)
-    nameless = (
-        Nameless(cui=row.cui, name=row.name, holder=owners.get(_sound_key(row.name), "")) for row in lost
-    )
-    return Readied(
-        names=tuple(owned.values()), unseen=unseen, yielded=len(best) - len(owned), nameless=tuple(nameless)
-    )
+    return tuple(owned.values())
 
 
 def _rank(row: ConceptName) -> tuple[int, bool]:

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 
 from dataset_builder.concepts.identifiers import cui_fault
@@ -51,16 +50,6 @@ class ExtractionOptions:
             raise UsageFault(f"min_accuracy = {self.min_accuracy}, expected 0 to 1")
         if fault := next(filter(None, map(cui_fault, self.blacklist)), ""):
             raise UsageFault(f"blacklist: {fault}")
-
-    @cached_property
-    def type_set(self) -> frozenset[str]:
-        """The types."""
-        return frozenset(self.types)
-
-    @cached_property
-    def blacklist_set(self) -> frozenset[str]:
-        """The blacklist."""
-        return frozenset(self.blacklist)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,11 +153,6 @@ def open_extractor(pack: Path) -> Iterator[MedcatExtractor]:
         # MedCAT's own choice among nested mentions would come before any filter of ours.
         extractor.cat.config.general.show_nested_entities = True
         yield extractor
-
-
-def types_of(extractor: MedcatExtractor) -> frozenset[str]:
-    """Return the semantic types of which the model pack has a concept."""
-    return frozenset(tui for tui, info in extractor.cat.cdb.type_id2info.items() if info.cuis)
 
 
 def extract_concepts(
@@ -296,9 +280,9 @@ def _most(concepts: Counter[Concept]) -> list[tuple[Concept, int]]:
 
 
 def _fault(mention: Mention, options: ExtractionOptions) -> Reason | None:
-    if options.types and mention.types and options.type_set.isdisjoint(mention.types):
+    if options.types and mention.types and not any(tui in options.types for tui in mention.types):
         return "type"
-    if mention.cui in options.blacklist_set:
+    if mention.cui in options.blacklist:
         return "blacklist"
     return "accuracy" if mention.accuracy < options.min_accuracy else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.words import shorten
 
 _CUI = re.compile(r"C\d{7}")
@@ -20,3 +21,15 @@ def tui_fault(text: str) -> str:
     return (
         "" if _TUI.fullmatch(text) else f"{shorten(text)!r} is no semantic type, expected T and three digits"
     )
+
+
+def cuis_of_cell(cell: str, place: str) -> tuple[str, ...]:
+    """Return the CUIs of a cell, joined by `;`, each once.
+
+    Raises:
+        RejectedInput: One is no CUI; the message begins with `place`.
+    """
+    cuis = tuple(part.strip() for part in cell.split(";") if part.strip())
+    if fault := next(filter(None, map(cui_fault, cuis)), ""):
+        raise RejectedInput(f"{place}: {fault}")
+    return tuple(dict.fromkeys(cuis))

@@ -6,7 +6,6 @@ A pack is one zip archive: what MedCAT saves, and `rocov2.json`, which says of w
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,14 +14,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dataset_builder.concepts.concept_names import ConceptName, Nameless, name_key, ready
+from dataset_builder.concepts.concept_names import ConceptName, ready
 from dataset_builder.concepts.plurals import with_plurals
 from dataset_builder.concepts.semantic_types import type_name
 from rocov2_eval import __version__
 from rocov2_eval.concept_extraction import import_medcat
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.rendering.document import Column, Document, Note, Section, Table
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.rendering.document import Column, Document, Section, Table
+from rocov2_eval.shelf.files import file_digest
 
 DESCRIPTION = "rocov2.json"
 
@@ -31,7 +30,6 @@ _FOLDER = "pack"
 _COLUMNS = ("cui", "name", "ontologies", "name_status", "type_ids", "description")
 _BETWEEN_NAMES = "|"  # MedCAT's: must not stand in a name
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
-_MOST_EXAMPLES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,43 +58,24 @@ DEFAULT_SETTINGS = PackSettings()
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackSource:
-    """A file that a pack was made of.
-
-    Attributes:
-        name: Name of the file, without its folder.
-        sha256: SHA-256 of the bytes of the file.
-    """
-
-    name: str
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class PackSummary:
     """What a pack holds; `rocov2.json` in the pack.
 
     Attributes:
         concepts: Number of concepts.
         names: Number of names, plurals included.
-        made: Number of names that are plurals made here.
-        unseen: Number of names left out because MedCAT would drop letters of them.
-        yielded: Number of names that went to another concept, as several had them.
-        nameless: Concepts that were left without a name, so that they are not in the pack.
+        nameless: CUIs of concepts that were left without a name, so that they are not in the pack.
         untyped: Number of concepts without a semantic type.
-        sources: Files that the names come from.
+        sources: Name and SHA-256 of each file that the names come from.
         settings: How names are looked for.
         versions: Version of this program and of MedCAT, by name.
     """
 
     concepts: int
     names: int
-    made: int
-    unseen: int
-    yielded: int
-    nameless: tuple[Nameless, ...]
+    nameless: tuple[str, ...]
     untyped: int
-    sources: tuple[PackSource, ...] = ()
+    sources: tuple[Mapping[str, str], ...] = ()
     settings: PackSettings = DEFAULT_SETTINGS
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,7 +85,7 @@ def build_pack(
     out: Path,
     settings: PackSettings = DEFAULT_SETTINGS,
     *,
-    sources: Sequence[PackSource] = (),
+    sources: Iterable[Path] = (),
 ) -> PackSummary:
     """Write a model pack; an older one of the name is replaced when the new one is complete.
 
@@ -128,50 +107,38 @@ def build_pack(
     import_medcat()
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work: it tells whether there is a place for it
     given = list(rows)
-    readied = ready(with_plurals(given) if settings.plurals else given)
-    if not readied.names:
+    names = ready(with_plurals(given) if settings.plurals else given)
+    if not names:
         raise UsageFault("no name of a concept to make a model pack of")
-    known = {(row.cui, name_key(row.name)) for row in given}
+    named = {row.cui for row in names}
     summary = PackSummary(
-        concepts=len({row.cui for row in readied.names}),
-        names=len(readied.names),
-        made=sum((row.cui, name_key(row.name)) not in known for row in readied.names),
-        unseen=readied.unseen,
-        yielded=readied.yielded,
-        nameless=readied.nameless,
-        untyped=len({row.cui for row in readied.names if not row.types}),
-        sources=tuple(sources),
+        concepts=len(named),
+        names=len(names),
+        nameless=tuple(sorted({row.cui for row in given} - named)),
+        untyped=len({row.cui for row in names if not row.types}),
+        sources=tuple({"name": path.name, "sha256": file_digest(path)} for path in sources),
         settings=settings,
         versions={"rocov2-eval": __version__, "medcat": version("medcat")},
     )
-    _write(_model(readied.names, settings), summary, out)
+    _write(_model(names, settings), summary, out)
     return summary
 
 
 def pack_document(summary: PackSummary, identity: str) -> Document:
-    """Return what a model pack holds, with the first concepts that are left without a name."""
+    """Return what a model pack holds."""
     rows = (
-        (summary.made, "names made: plurals"),
-        (summary.yielded, "names that went to another concept: it prefers them, or goes before"),
-        (summary.unseen, "names left out: MedCAT would drop letters of them"),
-        (len(summary.nameless), "concepts left without a name, so that they are not in the pack"),
+        (
+            len(summary.nameless),
+            f"concepts left without a name; {DESCRIPTION} in the pack lists them",
+        ),
         (summary.untyped, "concepts without a semantic type"),
     )
-    notes = [Note(text=_nameless(each)) for each in summary.nameless[:_MOST_EXAMPLES]]
-    n_more = len(summary.nameless) - _MOST_EXAMPLES
-    if n_more > 0:
-        notes.append(Note(text=f"… and {n_more:,} more; {DESCRIPTION} in the pack has all"))
     columns = (Column(title="", key="number", kind="count"), Column(title="", key="what"))
     return Document(
         title=f"{identity}: {summary.concepts:,} concepts, {summary.names:,} names",
-        sections=[Section(tables=[Table(columns=columns, rows=rows)], notes=notes)],
+        sections=[Section(tables=[Table(columns=columns, rows=rows)])],
         data=asdict(summary),
     )
-
-
-def _nameless(concept: Nameless) -> str:
-    reason = f"went to {concept.holder}" if concept.holder else "cannot be read by MedCAT"
-    return f"{concept.cui}: {shorten(concept.name, 40)} {reason}"
 
 
 def _model(names: Sequence[ConceptName], settings: PackSettings) -> Any:  # noqa: ANN401  an untyped library
@@ -212,9 +179,6 @@ def _write(cat: Any, summary: PackSummary, out: Path) -> None:  # noqa: ANN401
         (folder / _FOLDER / DESCRIPTION).write_text(text, encoding="utf-8")
         archive = folder / out.name
         _zip(folder / _FOLDER, archive)
-        umask = os.umask(0)
-        os.umask(umask)
-        archive.chmod(0o666 & ~umask)
         archive.replace(out)
 
 

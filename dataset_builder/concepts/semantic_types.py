@@ -43,11 +43,6 @@ def chosen_types(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({tui for word in words for tui in _types_of(word)}))
 
 
-def absent_types(words: Sequence[str], known: frozenset[str]) -> tuple[str, ...]:
-    """Return the words, as `chosen_types` takes them, of whose types none is known."""
-    return tuple(word for word in words if word != ALL and known.isdisjoint(_types_of(word)))
-
-
 def type_name(tui: str) -> str:
     """Return the name of a type, empty where it is not one of UMLS."""
     return NAMES.get(tui, "")

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from dataset_builder.concepts.identifiers import cui_fault
+from dataset_builder.concepts.identifiers import cuis_of_cell
 from dataset_builder.figure_tables import FigureTable, key_of_row
 from dataset_builder.records import Drop, Figure, FigureConcepts
 from rocov2_eval.errors import RejectedInput, UsageFault
@@ -64,11 +64,11 @@ def read_table(path: Path) -> FigureTable[FigureConcepts]:
     """
     found: dict[str, FigureConcepts] = {}
     for line, row in read_rows(path, _HEADER):
-        key = key_of_row(row["PMCID"], row["file"])
+        place, key = f"{path}:{line}", key_of_row(row["PMCID"], row["file"])
         if key in found:
-            raise RejectedInput(f"{path}:{line}: {shorten(key)} stands twice, expected once")
-        manual = _cuis(row["concepts_manual"], path, line)
-        automatic = tuple(cui for cui in _cuis(row["concepts"], path, line) if cui not in manual)
+            raise RejectedInput(f"{place}: {shorten(key)} stands twice, expected once")
+        manual = cuis_of_cell(row["concepts_manual"], place)
+        automatic = tuple(cui for cui in cuis_of_cell(row["concepts"], place) if cui not in manual)
         found[key] = FigureConcepts(manual=manual, automatic=automatic)
     return FigureTable(rows=found)
 
@@ -81,7 +81,7 @@ def read_names(path: Path) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for line, row in read_rows(path, ("CUI", "Canonical name")):
-        (cui,) = _cuis(row["CUI"], path, line) or ("",)
+        (cui,) = cuis_of_cell(row["CUI"], f"{path}:{line}") or ("",)
         name = row["Canonical name"].strip()
         if not cui or not name:
             raise RejectedInput(f"{path}:{line}: a row without {'name' if cui else 'CUI'}")
@@ -106,10 +106,3 @@ def select(
         else:
             kept.append(replace(figure, concepts=concepts))
     return kept, drops
-
-
-def _cuis(cell: str, path: Path, line: int) -> tuple[str, ...]:
-    cuis = tuple(part.strip() for part in cell.split(";") if part.strip())
-    if fault := next(filter(None, map(cui_fault, cuis)), ""):
-        raise RejectedInput(f"{path}:{line}: {fault}")
-    return tuple(dict.fromkeys(cuis))

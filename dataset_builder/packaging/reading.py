@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Self
 
-from dataset_builder.records import SPLITS
+import msgspec
+from msgspec import Meta
+
+from dataset_builder.dataset_tables import truth_rows
+from dataset_builder.fingerprints import DEFAULT_DISTANCE, MOST_DISTANCE
+from dataset_builder.records import SPLITS, StageCount
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.shelf.csv_files import read_rows, rows_of
+from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
 
 TRUTH_TABLES = ("captions", "concepts", "concepts_manual")
@@ -57,6 +61,32 @@ class Tables:
     secrets: frozenset[str]
 
 
+class DatasetFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The object `dataset` of a manifest, as far as it is read.
+
+    Attributes:
+        held_out: The split whose truth is kept apart; empty for none.
+    """
+
+    held_out: str = ""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of the manifest of a finished dataset.
+
+    Attributes:
+        dataset: Names and numbers of the dataset.
+        counts: What each stage took, kept and dropped.
+        near_duplicate_distance: Most bits in which the hashes of near duplicates differed in the build.
+        truth_sha256: SHA-256 of the archive of the held-out truth, None without one.
+    """
+
+    dataset: DatasetFacts
+    counts: tuple[StageCount, ...] = ()
+    near_duplicate_distance: Annotated[int, Meta(ge=0, le=MOST_DISTANCE)] = DEFAULT_DISTANCE
+    truth_sha256: str | None = None
+
+
 class ImageFiles:
     """The images of a dataset, in folders or in archives, which stay open as long as it is."""
 
@@ -85,7 +115,7 @@ class ImageFiles:
                 yield ImageFile(split=split, image_id=Path(name).stem, read=partial(archive.read, name))
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> Manifest:
     """Return what the manifest of a finished dataset says.
 
     Raises:
@@ -96,12 +126,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageFault(f"{folder}: no manifest.json, expected the folder of a finished dataset")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, ValueError) as error:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RejectedInput(f"{path}: {error}") from None
-    if not isinstance(document, dict) or not isinstance(document.get("dataset"), dict):
-        raise RejectedInput(f"{path}: expected an object with an object `dataset`")
-    return document
 
 
 def read_truth(path: Path) -> dict[str, bytes]:
@@ -137,17 +164,6 @@ def read_tables(folder: Path, held_out: str, secret: Mapping[str, bytes]) -> Tab
         held_out=held_out,
         secrets=frozenset(row[name] for row in hidden for name in ("PMCID", "DOI") if row.get(name)),
     )
-
-
-def truth_rows(secret: Mapping[str, bytes], name: str) -> Rows:
-    """Return the rows of a table of the archive, none where it is not there."""
-    if name not in secret:
-        return []
-    try:
-        text = secret[name].decode()
-    except UnicodeDecodeError as error:
-        raise RejectedInput(f"truth/{name}: {error}") from None
-    return [row for _, row in rows_of(text, f"truth/{name}", ("ID",))]
 
 
 def shard_rows(shards: Sequence[Path]) -> tuple[list[tuple[str, str]], set[str]]:

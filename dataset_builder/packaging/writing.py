@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,6 @@ import msgspec
 
 from dataset_builder.gates import Gate
 from dataset_builder.packaging import installing, tables
-from dataset_builder.packaging.archives import new_archive, zip_folder
 from dataset_builder.packaging.card import Facts, dataset_card, truth_readme, whole_licence
 from dataset_builder.packaging.croissant import croissant
 from dataset_builder.packaging.images import public_jpeg
@@ -28,7 +28,9 @@ from dataset_builder.records import SPLITS, Figure, StageCount
 from dataset_builder.report import report_page
 from rocov2_eval import __version__
 from rocov2_eval.errors import RejectedInput
+from rocov2_eval.shelf.archives import add_file
 from rocov2_eval.shelf.files import file_digest, write_text
+from rocov2_eval.shelf.progress import Progress, silent
 from rocov2_eval.shelf.words import shorten
 
 MANIFEST_VERSION = 1
@@ -36,8 +38,6 @@ MANIFEST_VERSION = 1
 _TOLD_BY_OTHERS = ("manifest.json", "report.html", "README.md", "croissant.json")
 _PMCID = re.compile(r"PMC\d+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class _Dataset:
     """A dataset with numbered images.
 
     Attributes:
-        contents: What goes in.
+        contents: Figures, names, counts and gates that go into the dataset.
         options: How it is named and what of it is public.
         by_split: Figures with their image ids, by split, in order.
     """
@@ -97,7 +97,7 @@ class _Dataset:
 
 
 def write_dataset(
-    contents: Contents, options: PackageOptions, target: Path, progress: Progress | None = None
+    contents: Contents, options: PackageOptions, target: Path, progress: Progress = silent
 ) -> tuple[Figure, ...]:
     """Write a dataset and the archive of its truth; an older one is replaced when the new one is complete.
 
@@ -154,7 +154,7 @@ def _check(contents: Contents, options: PackageOptions) -> None:
             )
 
 
-def _write_images(folder: Path, dataset: _Dataset, progress: Progress | None) -> Iterator[ParquetSplit]:
+def _write_images(folder: Path, dataset: _Dataset, progress: Progress) -> Iterator[ParquetSplit]:
     """Write the images split by split, and yield what was written of each as Parquet."""
     options = dataset.options
     total = len(dataset.figures)
@@ -174,8 +174,7 @@ def _write_images(folder: Path, dataset: _Dataset, progress: Progress | None) ->
                 if rows:
                     rows.add(figure, picture)
                 done += 1
-                if progress:
-                    progress(done, total)
+                progress(done, total)
             if rows:
                 yield rows.finish()
 
@@ -186,8 +185,8 @@ def _image_files(
 ) -> Iterator[Callable[[str, bytes], object]]:
     """Hand out what saves an image of a split: to a folder, or into an archive that unpacks to one."""
     if options.images == "archives":
-        with new_archive(folder / f"{split}_images.zip") as archive:
-            yield lambda name, picture: archive.add(f"{split}/{name}", picture)
+        with zipfile.ZipFile(folder / f"{split}_images.zip", "w") as archive:
+            yield lambda name, picture: add_file(archive, f"{split}/{name}", picture, compress=False)
     else:
         (folder / split).mkdir()
         yield lambda name, picture: (folder / split / name).write_bytes(picture)
@@ -233,9 +232,11 @@ def _write_truth_archive(building: Path, dataset: _Dataset, target: Path) -> str
     tables.write_assignments(folder, dataset.figures)
     _write_page(folder, dataset, private=True)
     write_text(folder / "README.md", truth_readme(dataset.options, len(dataset.hidden)))
-    archive = building / installing.TRUTH
-    zip_folder(folder, archive)
-    checksum = file_digest(archive)
+    path = building / installing.TRUTH
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.iterdir()):
+            add_file(archive, file.name, file.read_bytes(), compress=False)
+    checksum = file_digest(path)
     write_text(building / installing.CHECKSUM, f"{checksum}  {installing.truth_path(target).name}\n")
     return checksum
 

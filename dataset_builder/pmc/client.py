@@ -10,6 +10,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -191,24 +192,25 @@ class PmcClient:
         if md5 is None:  # two halves of which nobody can tell whether they belong together
             file.truncate(0)
         have = file.seek(0, io.SEEK_END)
-        with _Answer(self, path, {"Range": f"bytes={have}-"} if have else {}) as answer:
+        with self._answer(path, {"Range": f"bytes={have}-"} if have else {}) as answer:
             if answer.status == _NOT_FOUND:
                 return False
             if answer.status == _BEYOND and have:  # all was there, and something more or something else
                 file.truncate(0)
                 raise _Passing("the object has become shorter")
-            answer.require(_OK, _PARTIAL)
+            _require(answer, _OK, _PARTIAL)
             if answer.status == _OK:
                 file.truncate(0)
                 file.seek(0)
-            file.writelines(answer.blocks())
+            file.writelines(_blocks(answer))
         if md5 and _md5(file) != md5:
             file.truncate(0)
             raise _Passing(f"its MD5 sum is not {md5}")
         return True
 
-    def open(self, path: str, headers: dict[str, str]) -> Any:  # noqa: ANN401  of an untyped library
-        """Send one request when its turn has come."""
+    @contextmanager
+    def _answer(self, path: str, headers: dict[str, str]) -> Iterator[Any]:
+        """Send one request when its turn has come, and give its connection back to the pool at the end."""
         import urllib3
 
         with self._lock:
@@ -218,11 +220,17 @@ class PmcClient:
         if start > now:
             self._sleep(start - now)
         try:
-            return self._pool.request(
+            response = self._pool.request(
                 "GET", self._options.base_url + path, headers=headers, preload_content=False, redirect=False
             )
         except urllib3.exceptions.HTTPError as error:
             raise _Passing(str(error)) from None
+        try:
+            yield response
+        except BaseException:
+            response.close()
+            raise
+        response.release_conn()
 
 
 class _Passing(Exception):
@@ -233,46 +241,29 @@ class _Passing(Exception):
         self.wait = wait
 
 
-class _Answer:
-    """One answer of the service, given back to the pool at the end."""
+def _require(response: Any, *statuses: int) -> None:  # noqa: ANN401  of an untyped library
+    """Refuse an answer of another status."""
+    if response.status in statuses:
+        return
+    if response.status in _RETRIED:
+        after = response.headers.get("Retry-After", "")
+        raise _Passing(f"status {response.status}", wait=float(after) if after.isdigit() else 0.0)
+    raise FetchFailed(f"status {response.status}")
 
-    def __init__(self, client: PmcClient, path: str, headers: dict[str, str]) -> None:
-        self._response = client.open(path, headers)
-        self.status: int = self._response.status
 
-    def __enter__(self) -> Self:
-        return self
+def _blocks(response: Any) -> Iterator[bytes]:  # noqa: ANN401  of an untyped library
+    """Yield the body of an answer; a body that breaks off is a passing fault."""
+    import urllib3
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._response.release_conn()
-        else:
-            self._response.close()
-
-    def require(self, *statuses: int) -> None:
-        """Refuse an answer of another status."""
-        if self.status in statuses:
-            return
-        if self.status in _RETRIED:
-            after = self._response.headers.get("Retry-After", "")
-            raise _Passing(f"status {self.status}", wait=float(after) if after.isdigit() else 0.0)
-        raise FetchFailed(f"status {self.status}")
-
-    def blocks(self) -> Iterator[bytes]:
-        """Yield the body; a body that breaks off is a passing fault."""
-        import urllib3
-
-        total = 0
-        try:
-            for block in self._response.stream(_BLOCK):
-                total += len(block)
-                if total > _MOST_BYTES:
-                    raise FetchFailed(f"more than {_MOST_BYTES:,} bytes")
-                yield block
-        except urllib3.exceptions.HTTPError as error:
-            raise _Passing(f"the answer broke off ({error})") from None
+    total = 0
+    try:
+        for block in response.stream(_BLOCK):
+            total += len(block)
+            if total > _MOST_BYTES:
+                raise FetchFailed(f"more than {_MOST_BYTES:,} bytes")
+            yield block
+    except urllib3.exceptions.HTTPError as error:
+        raise _Passing(f"the answer broke off ({error})") from None
 
 
 def _md5(file: _File) -> str:

@@ -1,4 +1,4 @@
-"""The front matter of an article: ids, title, authors, year, and everything it says about its licence."""
+"""The front matter of an article: PMCID, DOI, title, authors, year, and what it says about its licence."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from dataset_builder.pmc.markup import plain_text
 from dataset_builder.pmc.xml_input import Element
-from dataset_builder.records import LicenceSource, LicenceStatement
+from dataset_builder.records import ArticleFacts, LicenceSource, LicenceStatement
 
 HREF = "{http://www.w3.org/1999/xlink}href"
 
 _LICENSE_REF = "{http://www.niso.org/schemas/ali/1.0/}license_ref"
-_PMCID = re.compile(r"(?:PMC)?(\d+)(?:\.(\d+))?", re.IGNORECASE)
+_PMCID = re.compile(r"(?:PMC)?(\d+)(?:\.\d+)?", re.IGNORECASE)
 _PMCID_TYPES = frozenset({"pmc", "pmcid", "pmcid-ver"})
 _DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:)?\s*(10\.\S+)", re.IGNORECASE)
 _AUTHOR_TYPES = frozenset({None, "author"})
@@ -21,16 +21,16 @@ _AUTHOR_TYPES = frozenset({None, "author"})
 
 @dataclass(frozen=True, kw_only=True)
 class Front:
-    """What the front matter of an article says; the fields mean what they mean in `records.Article`."""
+    """What the front matter of an article says.
+
+    Attributes:
+        pmcid: `PMC` and digits; empty where the XML does not tell it.
+        facts: What each figure keeps of the article.
+        licences: What is said about the licence of the article, the strongest source first.
+    """
 
     pmcid: str
-    version: int | None
-    pmid: str
-    doi: str
-    title: str
-    authors: tuple[str, ...]
-    year: int | None
-    copyright: str
+    facts: ArticleFacts
     licences: tuple[LicenceStatement, ...]
 
 
@@ -40,18 +40,18 @@ def read_front(article: Element) -> Front:
     if meta is None:
         meta = article.makeelement("article-meta")
     ids = [(element.get("pub-id-type"), plain_text(element)) for element in meta.iterfind("article-id")]
-    pmcid, version = _pmcid(ids)
-    permissions = meta.find("permissions")
+    pmcids = (_PMCID.fullmatch(text) for kind, text in ids if kind in _PMCID_TYPES)
+    dois = (_DOI.fullmatch(text) for kind, text in ids if kind == "doi")
     return Front(
-        pmcid=pmcid,
-        version=version,
-        pmid=next((text for kind, text in ids if kind == "pmid" and text.isdecimal()), ""),
-        doi=next((match[1] for kind, text in ids if kind == "doi" and (match := _DOI.fullmatch(text))), ""),
-        title=plain_text(meta.find("title-group/article-title")),
-        authors=tuple(_authors(meta)),
-        year=_year(meta),
-        copyright="" if permissions is None else plain_text(permissions.find("copyright-statement")),
-        licences=(*_pmc_license_refs(article), *licence_statements(permissions)),
+        pmcid=next((f"PMC{int(match[1])}" for match in pmcids if match), ""),
+        facts=ArticleFacts(
+            doi=next((match[1] for match in dois if match), ""),
+            title=plain_text(meta.find("title-group/article-title")),
+            authors=tuple(_authors(meta)),
+            article_type=article.get("article-type", ""),
+            year=_year(meta),
+        ),
+        licences=(*_pmc_license_refs(article), *licence_statements(meta.find("permissions"))),
     )
 
 
@@ -73,17 +73,6 @@ def licence_statements(permissions: Element | None) -> tuple[LicenceStatement, .
     ]
     found += [("license-text", plain_text(licence)) for licence in licences]
     return tuple(LicenceStatement(source=source, text=text) for source, text in found if text)
-
-
-def _pmcid(ids: list[tuple[str | None, str]]) -> tuple[str, int | None]:
-    """Return PMCID and version from whichever spelling is there: PMC123, 123 or PMC123.1."""
-    pmcid, version = "", None
-    for kind, text in ids:
-        match = _PMCID.fullmatch(text) if kind in _PMCID_TYPES else None
-        if match:
-            pmcid = pmcid or f"PMC{int(match[1])}"
-            version = int(match[2]) if match[2] else version
-    return pmcid, version
 
 
 def _authors(meta: Element) -> Iterator[str]:

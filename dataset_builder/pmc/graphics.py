@@ -18,7 +18,6 @@ _EXTENSION = re.compile(r"\.(?:bmp|eps|gif|jpe?g|pdf|png|ps|svg|tiff?|webp)\Z", 
 _PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
 _NOT_RENDERED = (".tif", ".tiff", ".eps", ".ps", ".pdf", ".svg")
 _PREVIEW = re.compile(r"\d+x\d+")  # SciELO names its previews by their size
-_PIXELS = re.compile(r"[0-9]{1,6}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +38,7 @@ class Picture:
 
     def record(self, index: int) -> Graphic:
         """Return the picture without its XML, as number `index` of its figure."""
-        return Graphic(
-            name=self.name,
-            index=index,
-            alternatives=self.alternatives,
-            width=_size(self.element, "original-width"),
-            height=_size(self.element, "original-height"),
-        )
+        return Graphic(name=self.name, index=index, alternatives=self.alternatives)
 
 
 def pictures(figure: Element) -> list[Picture]:
@@ -123,12 +116,3 @@ def _is_thumbnail(graphic: Element) -> bool:
     """Tell whether a graphic calls itself a thumbnail."""
     words = f"{graphic.get('content-type', '')} {graphic.get('specific-use', '')}"
     return "thumb" in words.lower()
-
-
-def _size(graphic: Element, target: str) -> int | None:
-    """Return the number in a processing instruction such as `<?original-width 996?>`."""
-    for child in graphic:
-        if not isinstance(child.tag, str) and getattr(child, "target", None) == target:
-            text = (child.text or "").strip()
-            return int(text) if _PIXELS.fullmatch(text) else None
-    return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 import tempfile
 import zlib
 from array import array
@@ -34,7 +33,7 @@ from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.words import shorten
 
-CHOICE = "cache/inventory.json"
+CHOICE = "cache/inventory"
 NUMBERS = "cache/inventory.npy"
 _MOST_DAYS_BACK = 8  # the newest manifest may still be missing, and one before it as well
 _MOST_UNKNOWN = 0.01  # of the keys; more of them are another layout
@@ -55,14 +54,16 @@ def inventory_numbers(client: PmcClient, store: Store, *, today: date) -> IntArr
         LayoutChanged: It is not what this program knows.
         RejectedInput: What the store remembers is damaged.
     """
-    key = _remembered(store)
-    numbers = store.read(NUMBERS) if key else None
+    chosen = store.read(CHOICE)
+    numbers = store.read(NUMBERS) if chosen else None
     if numbers is not None:
         return _saved(numbers)
-    if key is None:
+    if chosen:
+        key = chosen.decode(errors="replace")
+    else:
         key = _newest(client, today)
         store.remove(NUMBERS)  # of one that was forgotten
-        store.write(CHOICE, json.dumps({"manifest": key}, indent=2).encode() + b"\n")
+        store.write(CHOICE, key.encode())
     found = _numbers(client, key)
     buffer = io.BytesIO()
     np.save(buffer, found, allow_pickle=False)
@@ -74,19 +75,6 @@ def forget_inventory(store: Store) -> None:
     """Forget which inventory was chosen: the next time the newest one is."""
     store.remove(CHOICE)
     store.remove(NUMBERS)
-
-
-def _remembered(store: Store) -> str | None:
-    """Return the key of the manifest that was chosen, None if none was yet."""
-    content = store.read(CHOICE)
-    if content is None:
-        return None
-    try:
-        key = json.loads(content)["manifest"]
-    except (ValueError, TypeError, KeyError):
-        message = f"{CHOICE}: {shorten(content.decode(errors='replace'))!r}, expected manifest"
-        raise RejectedInput(f"{message}; remove it to choose an inventory anew") from None
-    return str(key)
 
 
 def _saved(content: bytes) -> IntArray:

@@ -6,20 +6,16 @@ Those of sub-articles and responses (reviews, translations) are dropped, with th
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from msgspec import structs
 
 from dataset_builder.pmc.front import Front, licence_statements, read_front
 from dataset_builder.pmc.graphics import Picture, pictures
-from dataset_builder.pmc.markup import citing_passages, plain_text
+from dataset_builder.pmc.markup import plain_text
 from dataset_builder.pmc.xml_input import Element, parse
 from dataset_builder.records import (
-    Article,
-    ArticleFacts,
     Drop,
     Figure,
     FigureLicence,
@@ -37,96 +33,80 @@ NO_NAME = "graphic without a file name"
 ONLY_A_THUMBNAIL = "only a thumbnail"
 SAME_FILE = "same file as an earlier graphic"
 
-References = Literal["none", "sentences", "paragraphs"]
-
 _NOT_OURS = ("sub-article", "response")
 _ENGLISH = "en"
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
-def read_article(
-    content: bytes,
-    path: str,
-    *,
-    pmcid: str = "",
-    licence_code: str | None = None,
-    references: References = "none",
-) -> Article:
-    """Read the one article of an XML file.
+@dataclass(frozen=True, kw_only=True)
+class Article:
+    """The figures of one article.
+
+    Attributes:
+        article_type: Type of the article, such as `case-report`; empty where the XML does not tell it.
+        has_body: False where only the front matter was handed out, as happens with closed articles.
+        figures: One record a graphic, in document order.
+        drops: Figures and graphics that make no record.
+    """
+
+    article_type: str
+    has_body: bool
+    figures: tuple[Figure, ...]
+    drops: tuple[Drop, ...]
+
+
+def read_article(content: bytes, path: str, *, pmcid: str = "", licence_code: str | None = None) -> Article:
+    """Read the article of an XML file.
 
     Args:
         content: Bytes of the file.
         path: Name of the file, for messages.
         pmcid: PMCID under which the file is distributed; must be the one in the file, where that has one.
         licence_code: What PMC's metadata say about the licence.
-        references: Whether to keep the sentences or paragraphs that cite each figure.
 
     Raises:
-        RejectedInput: The file is no well-formed XML, declares entities, does not hold exactly one article,
-            or is of another PMCID.
+        RejectedInput: The file is no well-formed XML, declares entities, is no article, or is of another
+            PMCID.
     """
-    articles = _articles(content, path)
-    if len(articles) != 1:
-        raise RejectedInput(f"{path}: {len(articles)} articles, expected one")
-    return _read(articles[0], path, pmcid, licence_code, references)
-
-
-def _articles(content: bytes, path: str) -> list[Element]:
-    """Return the articles, whatever they are wrapped in."""
-    root = parse(content, path)
-    articles = [root] if root.tag == "article" else list(root.iter("article"))
-    if not articles:
-        refusal = next((reply.get("error") for reply in root.iter("Reply") if reply.get("error")), None)
-        found = f"the answer {shorten(refusal)!r}" if refusal else f"<{shorten(root.tag)}>"
-        raise RejectedInput(f"{path}: {found}, expected <article> or <pmc-articleset>")
-    return articles
-
-
-def _read(
-    article: Element, path: str, pmcid: str, licence_code: str | None, references: References
-) -> Article:
-    """Return an article with its figures."""
+    article = parse(content, path)
+    if article.tag != "article":
+        raise RejectedInput(f"{path}: <{shorten(article.tag)}>, expected <article>")
     try:
-        front = _completed(read_front(article), pmcid, licence_code)
-        figures, drops = _figures(article, front, references)
+        common = _common(read_front(article), pmcid, licence_code)
+        figures, drops = _figures(article, common)
     except RejectedInput as error:
         raise RejectedInput(f"{path}: {error}") from error
     return Article(
-        path=path,
-        pmcid=front.pmcid,
-        version=front.version,
-        pmid=front.pmid,
-        doi=front.doi,
-        title=front.title,
-        authors=front.authors,
-        article_type=article.get("article-type", ""),
-        year=front.year,
-        copyright=front.copyright,
-        licences=front.licences,
+        article_type=common.article.article_type,
         has_body=article.find("body") is not None,
         figures=tuple(figures),
         drops=tuple(drops),
     )
 
 
-def _completed(front: Front, pmcid: str, licence_code: str | None) -> Front:
-    """Return the front matter with what the caller knows besides."""
+def _common(front: Front, pmcid: str, licence_code: str | None) -> Figure:
+    """Return what all figures of an article share, with what the caller knows besides."""
     if pmcid and front.pmcid and pmcid != front.pmcid:
         raise RejectedInput(f"the XML is of {front.pmcid}, expected {pmcid}")
     metadata = (LicenceStatement(source="metadata", text=licence_code),) if licence_code else ()
-    return replace(front, pmcid=pmcid or front.pmcid, licences=(*metadata, *front.licences))
+    return Figure(
+        pmcid=pmcid or front.pmcid,
+        number=0,
+        graphic=Graphic(name=""),
+        article=front.facts,
+        licence=FigureLicence(article=(*metadata, *front.licences)),
+    )
 
 
-def _figures(article: Element, front: Front, references: References) -> tuple[list[Figure], list[Drop]]:
-    """Return the records of an article, and what makes none."""
+def _figures(article: Element, common: Figure) -> tuple[list[Figure], list[Drop]]:
+    """Return the records of an article, and what makes none; `common` has what all of them share."""
     elements = list(article.iter("fig"))
     # Replies and translations follow the article as its children; deeper ones lie inside these.
     foreign = {fig for part in article.iterchildren(*_NOT_OURS) for fig in part.iter("fig")}
-    cited = {} if references == "none" else _citations(article, sentences=references == "sentences")
     figures: list[Figure] = []
     drops: list[Drop] = []
     for number, element in enumerate(elements, start=1):
-        key = f"{front.pmcid}/{element.get('id') or f'figure {number}'}"
+        key = f"{common.pmcid}/{element.get('id') or f'figure {number}'}"
         if element in foreign:
             drops.append(Drop(stage=STAGE, key=key, reason=IN_SUB_ARTICLE))
             continue
@@ -134,7 +114,7 @@ def _figures(article: Element, front: Front, references: References) -> tuple[li
         drops += _unusable(element, shown, key)
         usable = [picture for picture in shown if picture.name and not picture.is_thumbnail]
         if usable:
-            shared = _shared(element, article, front, number, cited)
+            shared = _shared(element, common, number)
             figures += [
                 _figure(element, shared, picture, index, len(usable))
                 for index, picture in enumerate(usable, start=1)
@@ -146,24 +126,6 @@ def _figures(article: Element, front: Front, references: References) -> tuple[li
         if kept[figure.key] is not figure
     ]
     return [figure for figure in figures if kept[figure.key] is figure], drops
-
-
-def _citations(article: Element, *, sentences: bool) -> Mapping[str, Sequence[str]]:
-    """Return the passages that cite each figure or group, by its id, in document order."""
-    paragraphs: dict[Element, None] = {}  # a set that keeps the order
-    for xref in article.iter("xref"):
-        if xref.get("ref-type") != "fig":
-            continue
-        around = list(xref.iterancestors())
-        paragraph = next((element for element in around if element.tag == "p"), None)
-        if paragraph is not None and not any(element.tag in {"fig", *_NOT_OURS} for element in around):
-            paragraphs[paragraph] = None
-    cited: dict[str, list[str]] = defaultdict(list)
-    for paragraph in paragraphs:
-        for passage, ids in citing_passages(paragraph, sentences=sentences):
-            for figure_id in ids:
-                cited[figure_id].append(passage)
-    return cited
 
 
 def _unusable(element: Element, shown: Sequence[Picture], key: str) -> Iterator[Drop]:
@@ -180,33 +142,20 @@ def _unusable(element: Element, shown: Sequence[Picture], key: str) -> Iterator[
             yield Drop(stage=STAGE, key=key, reason=ONLY_A_THUMBNAIL, detail=shorten(picture.name, 200))
 
 
-def _shared(
-    element: Element, article: Element, front: Front, number: int, cited: Mapping[str, Sequence[str]]
-) -> Figure:
+def _shared(element: Element, common: Figure, number: int) -> Figure:
     """Return what all graphics of a figure have in common."""
-    around = _around(element)
-    ids = [element.get("id", ""), *(outer.get("id", "") for outer in around)]
-    labels = [plain_text(place.find("label")) for place in (element, *around)]
+    labels = [plain_text(place.find("label")) for place in (element, *_around(element))]
     permissions = element.find("permissions")
-    return Figure(
-        pmcid=front.pmcid,
+    return structs.replace(
+        common,
         number=number,
-        graphic=Graphic(name=""),
         text=FigureText(
-            figure_id=ids[0],
+            figure_id=element.get("id", ""),
             label=next(filter(None, labels), ""),
-            references=tuple(passage for name in ids if name for passage in cited.get(name, ())),
             attribution=_attribution(element),
             permissions=plain_text(permissions),
         ),
-        article=ArticleFacts(
-            doi=front.doi,
-            title=front.title,
-            authors=front.authors,
-            article_type=article.get("article-type", ""),
-            year=front.year,
-        ),
-        licence=FigureLicence(own=licence_statements(permissions), article=front.licences),
+        licence=structs.replace(common.licence, own=licence_statements(permissions)),
     )
 
 

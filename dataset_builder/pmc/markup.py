@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 
 from dataset_builder.pmc.xml_input import Element
 from rocov2_eval.errors import RejectedInput
@@ -13,7 +12,6 @@ MATHML = "{http://www.w3.org/1998/Math/MathML}"
 MAX_DEPTH = 200  # elements within one text; real captions have about ten
 
 _WORD = 4  # letters that make a word rather than a unit or an element
-_LONGEST_ABBREVIATION = 10
 
 # What stands inside a word or a sentence; every other element begins and ends one.
 # fmt: off
@@ -30,9 +28,8 @@ _SKIPPED = frozenset((
 _SKIPPED_MATHS = frozenset({"annotation", "annotation-xml"})
 _BETWEEN_PARTS = {"msup": "^", "mfrac": "/"}  # 10 to the 6 must not become 106
 
-# Neither character is allowed in XML, so no text has them of its own.
+# The character is not allowed in XML, so no text has it of its own.
 _DROPPED = "\x00"
-_CITED, _CITED_END = "\x01", "\x02"
 
 _HYPHENS = re.compile("[\u2010\u2011]")
 _INVISIBLE = re.compile(
@@ -43,11 +40,6 @@ _LEFT_BEHIND = re.compile(r" ?\x00(?:[\s,;\u2013\u2014-]*\x00)*")
 _ONLY_PUNCTUATION = re.compile(r"[\x00\s,;\u2013\u2014-]*\Z")
 _EXPONENT = re.compile(r"\s*[-\u2212\u2013+]?\d")
 _TEX = re.compile(r"\$+(.*?)\$+", re.DOTALL)
-_CITATION = re.compile(f"{_CITED}([^{_CITED_END}]*){_CITED_END}")
-_SENTENCE_END = re.compile(r"(?<=[.!?])[)\]]?\s+(?=[^\w\s]*[A-Z0-9])")
-_ABBREVIATION = re.compile(
-    r"\b(?:al|approx|ca|cf|Dr|e\.g|Eq|Eqs|Fig|Figs|i\.e|No|Nos|Ref|Refs|vs)\.[)\]]?\s*\Z", re.IGNORECASE
-)
 
 
 def plain_text(element: Element | None) -> str:
@@ -65,23 +57,14 @@ def plain_text(element: Element | None) -> str:
     return _clean(_raw(element) if len(element) else element.text or "")
 
 
-def citing_passages(paragraph: Element, *, sentences: bool) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield the sentences, or the whole paragraph, that cite figures, with the ids that they cite."""
-    text = _clean(_raw(paragraph, cites=True))
-    for passage in _sentences(text) if sentences else [text]:
-        cited = frozenset(name for ids in _CITATION.findall(passage) for name in ids.split())
-        if cited:
-            yield _CITATION.sub("", passage), cited
-
-
-def _raw(element: Element, *, cites: bool = False) -> str:
-    """Return the text with the marks of what was dropped and, where asked for, of the figures cited."""
+def _raw(element: Element) -> str:
+    """Return the text with the marks of what was dropped."""
     parts: list[str] = []
-    _collect(element, parts, cites, MAX_DEPTH)
+    _collect(element, parts, MAX_DEPTH)
     return "".join(parts)
 
 
-def _collect(element: Element, parts: list[str], cites: bool, depth: int) -> None:  # noqa: FBT001 - private
+def _collect(element: Element, parts: list[str], depth: int) -> None:
     """Append the text between the tags of an element."""
     if not depth:
         raise RejectedInput(f"a text has elements nested deeper than {MAX_DEPTH}")
@@ -91,12 +74,12 @@ def _collect(element: Element, parts: list[str], cites: bool, depth: int) -> Non
     for i, child in enumerate(element):
         if between and i:
             parts.append(between)
-        _append(child, parts, cites, depth)
+        _append(child, parts, depth)
         if child.tail:
             parts.append(child.tail)
 
 
-def _append(child: Element, parts: list[str], cites: bool, depth: int) -> None:  # noqa: FBT001 - private
+def _append(child: Element, parts: list[str], depth: int) -> None:
     """Append what a child says, without what follows it."""
     tag = child.tag
     if not isinstance(tag, str):  # a comment, a processing instruction or a reference to an entity
@@ -104,7 +87,7 @@ def _append(child: Element, parts: list[str], cites: bool, depth: int) -> None: 
             parts.append(child.text)
     elif tag == "sup":
         inner: list[str] = []
-        _collect(child, inner, cites, depth - 1)
+        _collect(child, inner, depth - 1)
         parts.append(_superscript(parts[-1] if parts else "", "".join(inner), child.tail or ""))
     elif tag == "xref" and child.get("ref-type") == "bibr":
         parts.append(_DROPPED)
@@ -112,12 +95,10 @@ def _append(child: Element, parts: list[str], cites: bool, depth: int) -> None: 
         parts.append(_tex(child))
     elif tag in _INLINE or tag.startswith(MATHML):
         if tag.removeprefix(MATHML) not in _SKIPPED_MATHS:
-            _collect(child, parts, cites, depth - 1)
-        if cites and tag == "xref" and child.get("ref-type") == "fig":
-            parts.append(f"{_CITED}{child.get('rid', '')}{_CITED_END}")
+            _collect(child, parts, depth - 1)
     elif tag not in _SKIPPED:
         parts.append(" ")
-        _collect(child, parts, cites, depth - 1)
+        _collect(child, parts, depth - 1)
         parts.append(" ")
 
 
@@ -151,13 +132,3 @@ def _clean(text: str) -> str:
     if _DROPPED in text:
         text = _LEFT_BEHIND.sub("", _EMPTY_BRACKETS.sub("", text)).strip()
     return text
-
-
-def _sentences(text: str) -> Iterator[str]:
-    """Yield the sentences of a paragraph; an abbreviation ends none."""
-    start = 0
-    for end in _SENTENCE_END.finditer(text):
-        if not _ABBREVIATION.search(text, max(start, end.start() - _LONGEST_ABBREVIATION), end.start() + 1):
-            yield text[start : end.end()].strip()
-            start = end.end()
-    yield text[start:]

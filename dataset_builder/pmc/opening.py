@@ -79,7 +79,7 @@ def open_source(
     """Return the source that options name; the service is not asked yet.
 
     Args:
-        options: The table [source].
+        options: What the table [source] of build.toml asks for.
         store: Files of the build: what is fetched is kept below `cache/`.
         workers: Number of processes that each open the source; they share the rate.
         today: Returns the day of the newest inventory that may be there.
@@ -88,71 +88,54 @@ def open_source(
         RejectedInput: The list cannot be read.
         UsageFault: The folder is none.
     """
-    source = _open(options, store, workers, today)
-    if options.unfetchable == "drop":
-        source = ForgivingSource(source)
-    return source if options.list is None else ListedSource(source, read_article_list(options.list))
+    return ChosenSource(
+        _open(options, store, workers, today),
+        None if options.list is None else read_article_list(options.list),
+        gives_up=options.unfetchable == "drop",
+    )
 
 
-class ListedSource:
-    """The articles of a list, from a source."""
+class ChosenSource:
+    """A source with what the options add: which articles, and what becomes of files that cannot be had."""
 
-    def __init__(self, source: Source, articles: ArticleList) -> None:
+    def __init__(self, source: Source, articles: ArticleList | None, *, gives_up: bool) -> None:
         self._source = source
         self._articles = articles
+        self._gives_up = gives_up
 
     def candidates(self) -> tuple[str, ...]:
-        """Return the articles of the list, whether or not the source has them."""
-        return self._articles.pmcids()
+        """Return the articles of the list, whether or not the source has them; without a list, all."""
+        return self._source.candidates() if self._articles is None else self._articles.pmcids()
 
     def entry(self, pmcid: str) -> Entry | Drop:
-        """Return what the source offers, or that the list says it is retracted."""
-        if self._articles.retracted(pmcid):
+        """Return what the source offers, or that the list says it is retracted, or that nobody could ask."""
+        if self._articles and self._articles.retracted(pmcid):
             return dropped(pmcid, RETRACTED, "says the list")
-        found = self._source.entry(pmcid)
-        if isinstance(found, Drop) or found.licence is not None:  # the service knows better than an old list
-            return found
-        return structs.replace(found, licence=self._articles.licence(pmcid))
-
-    def read(self, media: Media) -> bytes | None:
-        """Return a file of the source."""
-        return self._source.read(media)
-
-    def state(self, pmcids: Iterable[str]) -> str:
-        """Return the state of the source: the list itself is part of the configuration."""
-        return self._source.state(pmcids)
-
-
-class ForgivingSource:
-    """A source that gives up what cannot be had in spite of every retry, instead of stopping the build."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    def candidates(self) -> tuple[str, ...]:
-        """Return the articles of the source; a list that cannot be had still stops the build."""
-        return self._source.candidates()
-
-    def entry(self, pmcid: str) -> Entry | Drop:
-        """Return what the source offers, or that it could not be asked."""
         try:
-            return self._source.entry(pmcid)
+            found = self._source.entry(pmcid)
         except FetchFailed as error:
+            if not self._gives_up:
+                raise
             return dropped(pmcid, UNFETCHABLE, str(error))
+        if self._articles is None or isinstance(found, Drop) or found.licence is not None:
+            return found  # the service knows better than an old list
+        return structs.replace(found, licence=self._articles.licence(pmcid))
 
     def read(self, media: Media) -> bytes | None:
         """Return a file of the source.
 
         Raises:
-            RejectedInput: It could not be had.
+            RejectedInput: It could not be had, and the options say to give it up.
         """
         try:
             return self._source.read(media)
         except FetchFailed as error:
+            if not self._gives_up:
+                raise
             raise RejectedInput(f"{UNFETCHABLE}: {error}") from None
 
     def state(self, pmcids: Iterable[str]) -> str:
-        """Return the state of the source."""
+        """Return the state of the source: the list itself is part of the configuration."""
         return self._source.state(pmcids)
 
 

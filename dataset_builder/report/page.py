@@ -46,7 +46,7 @@ class Histogram:
     """A distribution with its picture.
 
     Attributes:
-        title: What is drawn.
+        title: Heading of the picture: what is drawn.
         unit: Unit of the values; empty for years.
         distribution: The values in bins.
         chart: The picture, None where there is nothing to draw.
@@ -104,12 +104,8 @@ def report_page(
         licences=statistics.licences(shown),
         modalities=modalities,
         largest_share=max((cell.share for cells in modalities.rows.values() for cell in cells), default=1.0),
-        rare=statistics.rare_modalities(shown),
-        rare_bound=statistics.RARE,
-        single=statistics.single_concept(shown),
         frequent=statistics.frequent_concepts(shown, _CONCEPTS_SHOWN),
         concept_counts=statistics.concept_counts(shown),
-        spread=statistics.images_per_concept(shown),
         extraction=statistics.extraction(shown),
         reasons=REASONS,
         histograms=_histograms(shown),

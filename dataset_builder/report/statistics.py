@@ -15,12 +15,10 @@ from dataset_builder.records import SPLITS, Figure
 from rocov2_eval.rendering.svg import Bin
 from rocov2_eval.shelf.words import n_words
 
-RARE = 0.01  # a modality with a smaller share of the images is listed as rare; our own bound
 _MOST_CONCEPTS = 15  # the last bar takes those and more
 _WORDS_A_BIN, _MOST_WORDS = 5, 100
 _SIDES = (0, 256, 512, 768, 1024, 1536, 2048, 4096)
 _MOST_YEARS = 20
-_IMAGES_OF_A_CONCEPT = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,16 +114,6 @@ class SplitSize:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RareModality:
-    """A modality that few images show: their number, share, and the articles they come from."""
-
-    name: str
-    images: int
-    share: float
-    articles: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class ConceptCounts:
     """How many concepts the images of a modality have.
 
@@ -134,6 +122,7 @@ class ConceptCounts:
         images: Number of images of the modality.
         assignments: Number of concepts of each image, added up.
         distinct: Number of different concepts.
+        single: Number of images with one concept alone.
         manual_alone: Number of images with manual concepts and no automatic one.
         without: Number of images without any concept.
     """
@@ -142,6 +131,7 @@ class ConceptCounts:
     images: int
     assignments: int
     distinct: int
+    single: int
     manual_alone: int
     without: int
 
@@ -219,15 +209,6 @@ def years(figures: Sequence[Figure]) -> Distribution:
     return _distribution(known, edges, unknown, has_last=True)
 
 
-def single_concept(figures: Sequence[Figure]) -> tuple[Count, tuple[Count, ...]]:
-    """Return the images with one concept alone: all of them, and by modality with the share of each."""
-    single = [figure for figure in figures if len(figure.concepts.cuis) == 1]
-    sizes = Counter(map(modality_of, figures))
-    singles = Counter(map(modality_of, single))
-    rows = tuple(_count(name, singles[name], sizes[name]) for name in in_usual_order(list(sizes)))
-    return _count("all", len(single), len(figures)), rows
-
-
 def concept_counts(figures: Sequence[Figure]) -> tuple[ConceptCounts, ...]:
     """Return how many concepts the images have: all of them first, then by modality in the usual order."""
     groups: dict[str, list[Figure]] = {}
@@ -235,12 +216,6 @@ def concept_counts(figures: Sequence[Figure]) -> tuple[ConceptCounts, ...]:
         groups.setdefault(modality_of(figure), []).append(figure)
     rows = ((name, groups[name]) for name in in_usual_order(list(groups)))
     return tuple(_concept_counts(name, group) for name, group in (("all", figures), *rows))
-
-
-def images_per_concept(figures: Sequence[Figure]) -> Distribution:
-    """Return how many images the concepts have: a distribution over concepts, not over images."""
-    images = Counter(cui for figure in figures for cui in figure.concepts.cuis)
-    return _distribution(list(images.values()), _IMAGES_OF_A_CONCEPT, 0)
 
 
 def extraction(figures: Sequence[Figure]) -> Extraction | None:
@@ -261,19 +236,6 @@ def extraction(figures: Sequence[Figure]) -> Extraction | None:
     )
 
 
-def rare_modalities(figures: Sequence[Figure], bound: float = RARE) -> tuple[RareModality, ...]:
-    """Return the modalities with a share of the images below a bound, the rarest first."""
-    images = Counter(map(modality_of, figures))
-    articles = Counter(modality for modality, _ in {(modality_of(each), each.pmcid) for each in figures})
-    rare = [name for name in in_usual_order(list(images)) if images[name] < bound * len(figures)]
-    return tuple(
-        RareModality(
-            name=name, images=images[name], share=images[name] / len(figures), articles=articles[name]
-        )
-        for name in sorted(rare, key=images.__getitem__)
-    )
-
-
 def frequent_concepts(figures: Sequence[Figure], most: int) -> tuple[Count, ...]:
     """Return the concepts that most images have, by CUI."""
     images = Counter(cui for figure in figures for cui in figure.concepts.cuis)
@@ -287,6 +249,7 @@ def _concept_counts(name: str, group: Sequence[Figure]) -> ConceptCounts:
         images=len(group),
         assignments=sum(len(each.cuis) for each in concepts),
         distinct=len({cui for each in concepts for cui in each.cuis}),
+        single=sum(len(each.cuis) == 1 for each in concepts),
         manual_alone=sum(bool(each.manual) and not each.automatic for each in concepts),
         without=sum(not each.cuis for each in concepts),
     )

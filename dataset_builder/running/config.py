@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +15,6 @@ from dataset_builder.stages import TABLES
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.options import read_options
 from rocov2_eval.shelf.words import shorten
-
-# Keys of earlier versions as table and pattern, and what to do now.
-_RETIRED = (
-    ("source", r"retries|backoff|timeout", "a request is tried again six times, with growing pauses"),
-    ("gates", r"\w+_action", "on_failure goes for all gates, and a limit that nothing exceeds turns one off"),
-    ("gates", r"fewest", "shares of fewer than 50 things are not measured"),
-)
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +44,7 @@ class Build:
     """What build.toml asks for.
 
     Attributes:
-        path: The file build.toml.
+        path: Path of build.toml, as the user named it.
         folder: Folder that the file lies in.
         out: Folder of the finished dataset.
         work: Where shards and fetched files are kept: a folder, or an address that fsspec knows.
@@ -94,7 +86,6 @@ def read_build(path: Path) -> Build:
     for name, table in document.items():
         if not isinstance(table, dict):
             raise UsageFault(f"{path}: {name} = {shorten(repr(table), 40)}, expected a table [{name}]")
-    _refuse_retired(path, document)
     options = read_options(BuildOptions, document.get("build", {}), f"{path} [build]", folder)
     work = options.work if "://" in options.work else str(folder / options.work)
     build = Build(
@@ -112,19 +103,6 @@ def read_build(path: Path) -> Build:
     _require_apart(build)
     _require_held_out(build)
     return build
-
-
-def _refuse_retired(path: Path, document: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse what earlier versions took, with what to do now."""
-    for table, pattern, advice in _RETIRED:
-        for key in document.get(table, {}):
-            if re.fullmatch(pattern, key):
-                raise UsageFault(f"{path} [{table}] {key}: this key is gone, remove it: {advice}")
-    if document.get("source", {}).get("kind") == "packages":
-        raise UsageFault(
-            f"{path} [source] kind: 'packages' is gone, expected 's3' or 'folder'; unpack the packages as "
-            f"docs/builder.md says, and read them as a folder"
-        )
 
 
 def _require_apart(build: Build) -> None:

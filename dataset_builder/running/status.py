@@ -12,14 +12,13 @@ import msgspec
 from dataset_builder.gates import Gate
 from dataset_builder.records import Drop, Figure, StageCount
 from dataset_builder.running.account import (
-    current_account,
     drops_name,
     joined_counts,
     read_records,
     records_name,
 )
 from dataset_builder.running.config import Build
-from dataset_builder.running.plan import option_digests, read_plan, tasks_of
+from dataset_builder.running.plan import accounts_of, option_digests, read_plan, tasks_of
 from dataset_builder.running.worker import source_of
 from dataset_builder.stages import STAGES, radiology
 from dataset_builder.stages.package import GATES
@@ -34,7 +33,7 @@ class StageState:
     """How far a stage is.
 
     Attributes:
-        stage: The stage.
+        stage: The stage that the state is of.
         done: Names of the shards that would not be run again.
         shards: Number of shards in all; None where it is not known before the stage before is done.
         counts: What the stage took and dropped of the shards that are done.
@@ -56,10 +55,7 @@ def state_of_build(build: Build) -> Iterator[StageState]:
             continue
         options = _lenient_digests(stage, build)
         tasks = tasks_of(stage, past, build, options, store=store)
-        found = {
-            task.shard: current_account(store, stage.name, task.shard, task.fingerprint) for task in tasks
-        }
-        accounts = {shard: account for shard, account in found.items() if account is not None}
+        accounts = accounts_of(tasks, store)
         yield StageState(
             stage=stage,
             done=tuple(accounts),

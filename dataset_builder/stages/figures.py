@@ -8,9 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from dataset_builder.pmc.jats import STAGE as NAME
-from dataset_builder.pmc.jats import References, read_article
+from dataset_builder.pmc.jats import Article, read_article
 from dataset_builder.pmc.layout import find_media
-from dataset_builder.records import Article, Drop, Entry, Figure
+from dataset_builder.records import Drop, Entry, Figure
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.words import shorten
@@ -30,11 +30,9 @@ class FigureOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is read of an article.
 
     Attributes:
-        references: Whether the sentences or paragraphs that cite a figure are kept with it.
         leave_out: Article types whose figures are not used.
     """
 
-    references: References = "none"
     leave_out: tuple[str, ...] = NOTICES
 
 
@@ -56,13 +54,7 @@ def _figures(entry: Entry, context: Context, options: FigureOptions) -> tuple[li
         content = context.open_source().read(entry.xml)
         if content is None:
             return [], [_drop(entry, NOT_THERE, entry.xml.key)]
-        article = read_article(
-            content,
-            entry.xml.key,
-            pmcid=entry.pmcid,
-            licence_code=entry.licence,
-            references=options.references,
-        )
+        article = read_article(content, entry.xml.key, pmcid=entry.pmcid, licence_code=entry.licence)
     except RejectedInput as error:
         return [], [_drop(entry, UNREADABLE, str(error))]
     if not article.has_body:

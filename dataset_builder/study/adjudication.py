@@ -4,47 +4,25 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from dataset_builder.facets import FACETS, MANUAL_HEADER, MODALITY, NONE, UNSURE, choice_named
 from dataset_builder.study.annotations import Annotation, refuse_formulas
 from rocov2_eval import __version__
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput
 from rocov2_eval.rendering.document import Column, Document, Note, Section, Table
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.shelf.words import counted, shorten
 
-Policy = Literal["unanimous", "majority", "senior"]
+Policy = Literal["unanimous", "majority"]
 
 # A disagreement, with room for the answer: filled in, the file is that of an adjudicator.
 OPEN_HEADER = (*MANUAL_HEADER, "rater", "reason", "answers")
 
 Question = tuple[str, str]  # image and facet
 _Votes = Mapping[Question, Mapping[str, str]]  # value by question, then by rater
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdjudicationOptions:
-    """How several answers become one; a rater who cannot tell has no vote.
-
-    Attributes:
-        policy: What settles an answer. `unanimous`: all votes are the same. `majority`: more than half of the
-            votes are the same. `senior`: the vote of one rater decides.
-        senior: Name of the rater whose vote decides.
-        least: Least number of raters of a question, with those who cannot tell.
-    """
-
-    policy: Policy = "majority"
-    senior: str = ""
-    least: int = 1
-
-    def __post_init__(self) -> None:
-        if (self.policy == "senior") != bool(self.senior):
-            raise UsageFault("senior: expected the name of a rater with the policy senior, and with no other")
-        if self.least < 1:
-            raise UsageFault(f"least: {self.least}, expected at least 1 rater")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,30 +59,29 @@ class Adjudication:
     pointless: int
 
 
-DEFAULT = AdjudicationOptions()
-
-
 def adjudicate(
     annotations: Iterable[Annotation],
-    options: AdjudicationOptions = DEFAULT,
     decisions: Iterable[Annotation] = (),
+    *,
+    policy: Policy = "majority",
+    least: int = 1,
 ) -> Adjudication:
-    """Settle what can be settled; the order of the answers does not matter.
+    """Settle what can be settled; a rater who cannot tell has no vote, and the order does not matter.
 
     Args:
         annotations: One answer a rater, image and facet.
-        options: How several answers become one.
         decisions: Answers of adjudicators, which hold against all others.
+        policy: What settles an answer. `unanimous`: all votes are the same. `majority`: more than half of the
+            votes are the same.
+        least: Least number of raters of a question, with those who cannot tell; at least 1.
 
     Raises:
         RejectedInput: A rater, or an adjudicator, answers one question in different ways.
-        UsageFault: The senior rater answered nothing.
     """
     votes, verdicts = _by_question(annotations), _by_question(decisions)
-    _check_senior(options.senior, votes)
     places = {name: number for number, name in enumerate(FACETS)}
     questions = sorted(votes.keys() | verdicts.keys(), key=lambda it: (it[0], places[it[1]]))
-    outcomes = {it: _settle(votes.get(it, {}), verdicts.get(it, {}), options) for it in questions}
+    outcomes = {it: _settle(votes.get(it, {}), verdicts.get(it, {}), policy, least) for it in questions}
     settled: dict[Question, str] = {}
     still_open, pointless = [], 0
     for question, (value, why) in outcomes.items():
@@ -146,8 +123,8 @@ def write_open(path: Path, questions: Iterable[Open]) -> None:
     write_csv(path, OPEN_HEADER, rows)
 
 
-def adjudication_document(adjudication: Adjudication, options: AdjudicationOptions) -> Document:
-    """Return how many questions of each facet are settled, and why the others are open."""
+def adjudication_document(adjudication: Adjudication, *, policy: Policy, least: int) -> Document:
+    """Return how many questions of each facet are settled by the policy, and why the others are open."""
     n_settled = Counter(facet for _, facet in adjudication.settled)
     reasons = Counter((each.facet, each.reason) for each in adjudication.open).most_common()
     images = {image for image, _ in adjudication.settled} | {each.image for each in adjudication.open}
@@ -162,15 +139,14 @@ def adjudication_document(adjudication: Adjudication, options: AdjudicationOptio
     if adjudication.pointless:
         text = f"{counted(adjudication.pointless, 'question')} about X-rays left out: asked of other images"
         notes.append(Note(text=text))
-    senior = f" {shorten(options.senior, 40)}" if options.senior else ""
-    least = f", at least {options.least} raters" if options.least > 1 else ""
+    among = f", at least {least} raters" if least > 1 else ""
     return Document(
-        title=f"{counted(len(images), 'image')}, policy {options.policy}{senior}{least}",
+        title=f"{counted(len(images), 'image')}, policy {policy}{among}",
         sections=[Section(tables=[Table(columns=columns, rows=rows)], notes=notes)],
         data={
             "schema_version": 1,
             "tool": {"name": "rocov2-build", "version": __version__},
-            "options": asdict(options),
+            "options": {"policy": policy, "least": least},
             "images": len(images),
             "settled": dict(n_settled),
             "open": [{"facet": facet, "reason": reason, "count": n} for (facet, reason), n in reasons],
@@ -190,31 +166,20 @@ def _by_question(annotations: Iterable[Annotation]) -> _Votes:
     return votes
 
 
-def _check_senior(senior: str, votes: _Votes) -> None:
-    raters = sorted({rater for answers in votes.values() for rater in answers})
-    if senior and senior not in raters:
-        listed = shorten(", ".join(raters), 200) or "nobody"
-        raise UsageFault(f"senior: {shorten(senior)} answered nothing; there are answers of {listed}")
-
-
 def _settle(
-    votes: Mapping[str, str], verdicts: Mapping[str, str], options: AdjudicationOptions
+    votes: Mapping[str, str], verdicts: Mapping[str, str], policy: Policy, least: int
 ) -> tuple[str, str]:
     """Return the value and an empty reason, or an empty value and why there is none."""
     if verdicts:
         values = set(verdicts.values())
         return (values.pop(), "") if len(values) == 1 else ("", "adjudicators disagree")
-    if len(votes) < options.least:
+    if len(votes) < least:
         return "", "too few raters"
-    if options.senior:
-        if options.senior not in votes:
-            return "", "not seen by the senior rater"
-        votes = {options.senior: votes[options.senior]}
     sure = [cui for cui in votes.values() if cui != UNSURE]
     if not sure:
         return "", "nobody can tell"
     (value, most), *_ = Counter(sure).most_common(1)
-    if options.policy == "majority":
+    if policy == "majority":
         return (value, "") if 2 * most > len(sure) else ("", "no majority")
     return (value, "") if most == len(sure) else ("", "raters disagree")
 

@@ -11,16 +11,15 @@ import numpy as np
 from dataset_builder.facets import FACETS
 from dataset_builder.study.annotations import Annotation
 from dataset_builder.study.coefficients import Estimate, confusion, estimate
-from dataset_builder.study.ratings import Ratings, Unsure, label_of, tabulate
+from dataset_builder.study.ratings import Ratings, label_of, tabulate
 from rocov2_eval import __version__
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table, Value
-from rocov2_eval.shelf.words import counted, shorten
+from rocov2_eval.shelf.words import shorten
 
 FLOOR = 0.6  # below it ROCOv2 takes raters not to agree on a facet
 SEED = 20260101
 _PAIR = 2
-_FEW_IMAGES = 30
 _ESTIMATE_COLUMNS = (
     Column(title="kappa", kind="score"),
     Column(title="95 % interval", kind="interval", key="kappa"),
@@ -52,14 +51,12 @@ class AgreementReport:
     Attributes:
         source: Path of the table.
         floor: Least kappa of a facet that counts as agreed upon.
-        unsure: Whether "cannot tell" is a class of its own or no answer.
         seed: Seed of the bootstrap.
         facets: In the order in which they are curated.
     """
 
     source: str
     floor: float
-    unsure: Unsure
     seed: int
     facets: tuple[FacetAgreement, ...]
 
@@ -70,12 +67,7 @@ class AgreementReport:
 
 
 def measure(
-    answers: Iterable[Annotation],
-    source: str,
-    *,
-    floor: float = FLOOR,
-    unsure: Unsure = "class",
-    seed: int = SEED,
+    answers: Iterable[Annotation], source: str, *, floor: float = FLOOR, seed: int = SEED
 ) -> AgreementReport:
     """Return the agreement of raters on each facet.
 
@@ -83,7 +75,6 @@ def measure(
         answers: In any order.
         source: What the report calls their table.
         floor: Least kappa, from -1 to 1.
-        unsure: Whether "cannot tell" is a class of its own or no answer.
         seed: Seed of the bootstrap.
 
     Raises:
@@ -92,8 +83,8 @@ def measure(
     """
     if not -1 <= floor <= 1:
         raise UsageFault(f"floor: {floor:g}, expected a number from -1 to 1")
-    facets = tuple(_facet(ratings, floor, seed) for ratings in tabulate(answers, unsure=unsure))
-    return AgreementReport(source=source, floor=floor, unsure=unsure, seed=seed, facets=facets)
+    facets = tuple(_facet(ratings, floor, seed) for ratings in tabulate(answers))
+    return AgreementReport(source=source, floor=floor, seed=seed, facets=facets)
 
 
 def agreement_document(report: AgreementReport, *, with_details: bool = True) -> Document:
@@ -119,7 +110,6 @@ def agreement_document(report: AgreementReport, *, with_details: bool = True) ->
             "schema_version": 1,
             "tool": {"name": "rocov2-build", "version": __version__},
             "source": report.source,
-            "unsure": report.unsure,
             "floor": {"kappa": report.floor, "met": report.meets_floor},
             "seed": report.seed,
             "facets": {facet.ratings.facet: _data(facet) for facet in report.facets},
@@ -170,7 +160,6 @@ def _section(facet: FacetAgreement) -> Section:
     ratings = facet.ratings
     left_out = {
         "images answered by one rater alone": ratings.alone,
-        "answers left out as unsure": ratings.unsure,
         "answers left out, for a rater gives different ones and no time tells the latest": ratings.undecided,
     }
     title = f"{FACETS[ratings.facet].title} ({ratings.facet})" if ratings.facet in FACETS else ratings.facet
@@ -217,8 +206,6 @@ def _remarks(facet: FacetAgreement) -> Iterator[str]:
         label_of(name, value): each for value, each in facet.classes.items()
     }
     yield from (f"{name}: {each.reason}" for name, each in estimates.items() if each.reason)
-    if 0 < len(facet.ratings.codes) < _FEW_IMAGES:
-        yield f"{counted(len(facet.ratings.codes), 'image')} are few: the intervals are rough"
     if facet.estimate.coefficient == "Krippendorff's alpha":
         yield "not every rater answered every image, hence Krippendorff's alpha; --rater compares some raters"
 
@@ -247,7 +234,6 @@ def _data(facet: FacetAgreement) -> dict[str, Any]:
         "meets_floor": facet.meets_floor,
         "images": len(ratings.codes),
         "alone": ratings.alone,
-        "unsure": ratings.unsure,
         "undecided": ratings.undecided,
         "raters": list(ratings.raters),
         "classes": [

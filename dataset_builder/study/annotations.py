@@ -22,7 +22,6 @@ class Annotation:
         cui: Value of the choice: a CUI, or a word such as `combined`, `none`, `unsure`.
         rater: Name of the rater, as the tool writes it.
         time: Time of the answer as ISO 8601 in UTC; empty where the tool does not write it.
-        tool: Exchange format of the file that has the answer, such as `label-studio`.
     """
 
     image: str
@@ -30,7 +29,6 @@ class Annotation:
     cui: str
     rater: str
     time: str = ""
-    tool: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,23 +56,11 @@ class Export:
         annotations: Answers, in the order of the file.
         left_out: Number of entries that are no answer, such as cancelled annotations, by reason.
         format: Name of the exchange format; empty until the file has been read to the end.
-        warnings: Sentences about faults of the file that do not stop the import; each names the file.
     """
 
     annotations: tuple[Annotation, ...]
     left_out: Mapping[str, int]
     format: str = ""
-    warnings: tuple[str, ...] = ()
-
-
-def answered(
-    image: str, answers: Iterable[tuple[str, str]], *, rater: str, time: str, tool: str
-) -> list[Annotation]:
-    """Return what one person answered about an image at one time, from names of facets and values."""
-    return [
-        Annotation(image=image, facet=facet, cui=cui, rater=rater, time=time, tool=tool)
-        for facet, cui in answers
-    ]
 
 
 def utc_time(text: object, place: str) -> str:
@@ -130,9 +116,7 @@ def named_image(entry: object, place: str) -> str:
     return name
 
 
-def refuse_formulas(
-    images: Iterable[str] = (), raters: Iterable[str] = (), tools: Iterable[str] = ()
-) -> None:
+def refuse_formulas(images: Iterable[str] = (), raters: Iterable[str] = ()) -> None:
     """Refuse names that a spreadsheet would run; an apostrophe would make another name of them.
 
     Raises:
@@ -141,7 +125,6 @@ def refuse_formulas(
     for kind, names, remedy in (
         ("image", images, "rename its file before the export"),
         ("rater", raters, "rename the rater with curate import --rename MAP.csv"),
-        ("tool", tools, "correct the column tool"),
     ):
         name = next(filter(is_formula, names), None)
         if name is not None:

@@ -1,6 +1,6 @@
 """Answers as CSV with one row an answer: the form that this toolkit keeps them in, and that people fill in.
 
-image,facet,CUI,rater[,time,tool]
+image,facet,CUI,rater[,time]
 
 Further columns are passed over. An answer is a CUI, its label or its canonical name.
 """
@@ -22,17 +22,14 @@ from dataset_builder.study.annotations import (
     utc_time,
 )
 from dataset_builder.study.tool_files import Format, ToolFile
-from rocov2_eval.errors import UsageFault
-from rocov2_eval.shelf.csv_files import formula_safe, is_formula, rows_of, write_csv
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.csv_files import formula_safe, rows_of, write_csv
 
 NAME = "csv"
-_HEADER = (*MANUAL_HEADER, "rater", "time", "tool")
+_HEADER = (*MANUAL_HEADER, "rater", "time")
 
 
-def recognises(file: ToolFile, facets: Facets) -> bool:
+def recognises(file: ToolFile) -> bool:
     """Tell whether the header has the columns of one row an answer."""
-    del facets
     return set(MANUAL_HEADER) <= set(file.header)
 
 
@@ -57,7 +54,6 @@ def read(file: ToolFile, facets: Facets, rater: str) -> Export:
                 cui=value_of(facet, row["CUI"], place),
                 rater=named_rater(row.get("rater"), rater, place),
                 time=utc_time(row.get("time"), place),
-                tool=row.get("tool", "").strip() or NAME,
             )
         )
     return Export(annotations=tuple(annotations), left_out=left_out)
@@ -68,12 +64,8 @@ def write(tasks: Sequence[Task], facets: Facets, out: Path, pictures: Mapping[st
 
     Raises:
         RejectedInput: A spreadsheet would take the key of an image for a formula.
-        UsageFault: It would take the address of a picture for one.
     """
     refuse_formulas(images=(task.image for task in tasks))
-    address = next(filter(is_formula, pictures.values()), None)
-    if address is not None:
-        raise UsageFault(f"{shorten(address)}: a spreadsheet would take this address for a formula")
     rows = (
         (task.image, facet, "", "", pictures.get(task.image, ""), formula_safe(task.text))
         for task in tasks
@@ -87,12 +79,10 @@ def write_annotations(path: Path, annotations: Iterable[Annotation]) -> None:
     """Write answers, one row each.
 
     Raises:
-        RejectedInput: A spreadsheet would take an image, a rater or a tool for a formula.
+        RejectedInput: A spreadsheet would take an image or a rater for a formula.
     """
-    rows = [(each.image, each.facet, each.cui, each.rater, each.time, each.tool) for each in annotations]
-    refuse_formulas(
-        images=(row[0] for row in rows), raters=(row[3] for row in rows), tools=(row[5] for row in rows)
-    )
+    rows = [(each.image, each.facet, each.cui, each.rater, each.time) for each in annotations]
+    refuse_formulas(images=(row[0] for row in rows), raters=(row[3] for row in rows))
     write_csv(path, _HEADER, rows)
 
 

@@ -18,6 +18,7 @@ from typing import Literal, TypeVar
 import msgspec
 import numpy as np
 
+from dataset_builder.concepts.identifiers import cui_fault, cuis_of_cell, tui_fault
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
@@ -27,8 +28,6 @@ DECOYS = 0.2  # of the concepts that raters see; our own number, as are the next
 LEAST = 20  # automatic concepts of each type, as far as it has them
 ASKED = 10  # semantic types, the most frequent ones, that raters are asked about in an image
 _ID_BYTES = 6
-_CUI = re.compile(r"C\d{7}")
-_TYPE = re.compile(r"T\d{3}")
 
 Kind = Literal["automatic", "decoy", "missed"]
 Pair = tuple[str, str]  # image id, CUI
@@ -141,16 +140,13 @@ def read_types(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     names: dict[str, str] = {}
     for line, row in read_rows(path, ("cui", "types")):
         place, cui = f"{path}:{line}", row["cui"].strip()
-        _require_cui(place, cui)
-        listed = sorted(filter(None, re.split(r"[;|,\s]+", row["types"]))) or [NO_TYPE]
-        for tui in listed:
-            if tui != NO_TYPE and not _TYPE.fullmatch(tui):
-                raise RejectedInput(
-                    f"{place}: {shorten(tui)!r} is no semantic type, expected T and three digits"
-                )
-        if types.setdefault(cui, listed[0]) != listed[0]:
+        tuis = sorted(filter(None, re.split(r"[;|,\s]+", row["types"])))
+        if fault := cui_fault(cui) or next(filter(None, map(tui_fault, tuis)), ""):
+            raise RejectedInput(f"{place}: {fault}")
+        tui = tuis[0] if tuis else NO_TYPE
+        if types.setdefault(cui, tui) != tui:
             raise RejectedInput(
-                f"{place}: {cui} is of type {listed[0]}, above of {types[cui]}; expected rows that agree"
+                f"{place}: {cui} is of type {tui}, above of {types[cui]}; expected rows that agree"
             )
         if name := row.get("name", "").strip():
             names[cui] = name
@@ -175,7 +171,8 @@ def draw(images: Sequence[AuditedImage], types: Mapping[str, str], *, n: int, mi
     population = Counter(types.get(cui, NO_TYPE) for image in images for cui in image.automatic)
     if not population:
         raise UsageFault("no image has an automatic concept: there is nothing to audit")
-    asked = _asked(population)
+    by_size = sorted(population.keys() - {NO_TYPE}, key=lambda name: (-population[name], name))
+    asked = tuple(by_size[:ASKED])
     if missed and not asked:
         raise UsageFault("no semantic type is known to ask about: name a table of types with --types")
     if missed >= len(images):
@@ -195,15 +192,18 @@ def draw(images: Sequence[AuditedImage], types: Mapping[str, str], *, n: int, mi
         for name, number in numbers.items()
         for index in generator.choice(len(pairs[name]), number, replace=False)
     ]
-    decoys = [*_decoys(numbers, pairs, others, generator)]
-    ids = iter(_ids(len(searched) + len(automatic) + len(decoys), generator))
+    judged: list[tuple[Kind, str, Pair]] = [("automatic", *each) for each in automatic]
+    judged += [("decoy", *each) for each in _decoys(numbers, pairs, others, generator)]
+    ids = iter(_ids(len(searched) + len(judged), generator))
     items = [
         *(
             Item(item=next(ids), kind="missed", image=image.image_id, automatic=_numbers(image, types))
             for image in searched
         ),
-        *(_item(next(ids), "automatic", *each) for each in automatic),
-        *(_item(next(ids), "decoy", *each) for each in decoys),
+        *(
+            Item(item=next(ids), kind=kind, image=image_id, cui=cui, type=name)
+            for kind, name, (image_id, cui) in judged
+        ),
     ]
     return Key(
         seed=seed,
@@ -213,7 +213,7 @@ def draw(images: Sequence[AuditedImage], types: Mapping[str, str], *, n: int, mi
     )
 
 
-def allocate(sizes: Mapping[str, int], total: int, least: int) -> dict[str, int]:
+def allocate(sizes: Mapping[str, int], total: int, least: int = 0) -> dict[str, int]:
     """Share out a number of draws: some to each stratum, and the rest in proportion to what the strata have.
 
     Args:
@@ -275,15 +275,6 @@ def _shuffled(things: Sequence[T], generator: np.random.Generator) -> Iterator[T
     return (things[index] for index in generator.permutation(len(things)))
 
 
-def _asked(population: Mapping[str, int]) -> tuple[str, ...]:
-    known = [name for name in population if name != NO_TYPE]
-    return tuple(sorted(known, key=lambda name: (-population[name], name))[:ASKED])
-
-
-def _item(item: str, kind: Kind, name: str, pair: Pair) -> Item:
-    return Item(item=item, kind=kind, image=pair[0], cui=pair[1], type=name)
-
-
 def _numbers(image: AuditedImage, types: Mapping[str, str]) -> dict[str, int]:
     return dict(Counter(types.get(cui, NO_TYPE) for cui in image.automatic))
 
@@ -305,12 +296,4 @@ def _read_cells(table: Path, cells: dict[str, tuple[str, ...]]) -> None:
             raise RejectedInput(f"{place}: a row without an image id in the column ID")
         if image_id in cells:
             raise RejectedInput(f"{place}: {shorten(image_id)} stands twice, expected once")
-        cuis = [part.strip() for part in row["CUIs"].split(";") if part.strip()]
-        for cui in cuis:
-            _require_cui(place, cui)
-        cells[image_id] = tuple(dict.fromkeys(cuis))
-
-
-def _require_cui(place: str, cui: str) -> None:
-    if not _CUI.fullmatch(cui):
-        raise RejectedInput(f"{place}: {shorten(cui)!r} is no CUI, expected C and seven digits")
+        cells[image_id] = cuis_of_cell(row["CUIs"], place)

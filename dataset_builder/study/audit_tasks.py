@@ -16,18 +16,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
 
 from dataset_builder.concepts.semantic_types import type_name
 from dataset_builder.facets import MANUAL_NAMES, UNSURE, Choice, Facet
-from dataset_builder.study import formats, label_studio
+from dataset_builder.study import formats
 from dataset_builder.study.annotations import Task
 from dataset_builder.study.audit_sample import AuditedImage, Item, Key, Kind
-from dataset_builder.study.pictures_out import FOLDER as PICTURES
 from dataset_builder.study.tasks import deal
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.files import write_bytes
@@ -36,7 +34,6 @@ from rocov2_eval.shelf.words import shorten
 YES, NO = "yes", "no"
 MOST_MISSED = 3  # the last answer to how many are missed stands for so many and more
 OVERLAP = 0.2  # of the items are shown to all raters, so that their agreement can be measured
-_LOCAL_FILES = "/data/local-files/?d="  # where Label Studio serves what lies below its document root
 _UNSURE = Choice(value=UNSURE, label="cannot tell")
 
 CONCEPT = Facet(
@@ -46,19 +43,6 @@ CONCEPT = Facet(
 )
 # The two parts of an audit, each with questions and a folder of its own.
 PARTS: Mapping[str, tuple[Kind, ...]] = {"concepts": ("automatic", "decoy"), "missed": ("missed",)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """The picture of an image.
-
-    Attributes:
-        suffix: Ending of its file name, such as `.jpg`.
-        read: Function that returns its bytes.
-    """
-
-    suffix: str
-    read: Callable[[], bytes]
 
 
 def missed_facet(tui: str) -> Facet:
@@ -92,7 +76,7 @@ def write_audit(
     *,
     images: Mapping[str, AuditedImage],
     names: Mapping[str, str],
-    pictures: Mapping[str, Picture],
+    pictures: Mapping[str, Callable[[], bytes]],
     raters: int,
     tool: str,
 ) -> None:
@@ -103,7 +87,7 @@ def write_audit(
         key: What was drawn.
         images: Images of the dataset by id.
         names: Names of concepts by CUI.
-        pictures: Pictures by image id.
+        pictures: Readers of the pictures, JPEG files, by image id.
         raters: Number of raters.
         tool: Name of the exchange format of the tasks.
 
@@ -119,7 +103,10 @@ def write_audit(
     building = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))  # for its owner alone
     try:
         with tempfile.TemporaryDirectory(prefix=".pictures.", dir=building) as folder:
-            tasks = {item.item: _task(item, key, texts, pictures, Path(folder)) for item in key.items}
+            tasks = {
+                item.item: _task(item, key, texts[item.item], pictures[item.image](), Path(folder))
+                for item in key.items
+            }
             for part, kinds in PARTS.items():
                 # In order of their ids, which is no order at all.
                 asked = [tasks[item.item] for item in key.items if item.kind in kinds]
@@ -164,32 +151,29 @@ def _texts(key: Key, images: Mapping[str, AuditedImage], names: Mapping[str, str
     }
 
 
-def _refuse_bare(key: Key, pictures: Mapping[str, Picture]) -> None:
+def _refuse_bare(key: Key, pictures: Collection[str]) -> None:
     drawn = {item.image for item in key.items}
-    bare = sorted(drawn - pictures.keys())
+    bare = sorted(drawn.difference(pictures))
     if bare:
         raise UsageFault(
             f"{len(bare):,} of {len(drawn):,} drawn images have no picture, such as {shorten(bare[0])}: "
-            "unpack the images, or name their folder with --images"
+            "put the images, or their archives, into the folder of the dataset"
         )
 
 
-def _task(
-    item: Item, key: Key, texts: Mapping[str, str], pictures: Mapping[str, Picture], folder: Path
-) -> Task:
+def _task(item: Item, key: Key, text: str, picture: bytes, folder: Path) -> Task:
     """Return the task of an item, whose picture is written into a folder under the item's id."""
-    picture = pictures[item.image]
-    path = folder / f"{item.item}{picture.suffix}"
-    path.write_bytes(picture.read())
+    path = folder / f"{item.item}.jpg"
+    path.write_bytes(picture)
     part = next(part for part, kinds in PARTS.items() if item.kind in kinds)
-    return Task(image=item.item, picture=path, facets=tuple(facets_of(key, part)), text=texts[item.item])
+    return Task(image=item.item, picture=path, facets=tuple(facets_of(key, part)), text=text)
 
 
 def _write_part(folder: Path, part: str, key: Key, shares: Mapping[str, list[Task]], tool: str) -> None:
     for rater, tasks in shares.items():
-        address = f"{_LOCAL_FILES}{rater}/{part}/{PICTURES}/" if tool == label_studio.NAME else ""
         if tasks:
-            formats.write(tasks, facets_of(key, part), folder / rater / part, name=tool, address=address)
+            place = f"{rater}/{part}"
+            formats.write(tasks, facets_of(key, part), folder / place, name=tool, place=place)
 
 
 def _write_key(folder: Path, key: Key) -> None:

@@ -48,14 +48,12 @@ class Collected:
         repeated: Number of answers that are in the files more than once.
         changes: Questions that a rater answered in different ways.
         left_out: Number of entries of the files that are no answer, by reason.
-        warnings: Sentences about faults of the files.
     """
 
     annotations: tuple[Annotation, ...]
     repeated: int
     changes: tuple[Change, ...]
     left_out: Mapping[str, int]
-    warnings: tuple[str, ...] = ()
 
 
 def collect(exports: Sequence[Export], names: Mapping[str, str] | None = None) -> Collected:
@@ -72,7 +70,7 @@ def collect(exports: Sequence[Export], names: Mapping[str, str] | None = None) -
     if names is not None:
         annotations = _renamed(annotations, names)
     groups: dict[tuple[str, str, str], list[Annotation]] = defaultdict(list)
-    for each in sorted(annotations, key=lambda it: (it.image, it.facet, it.rater, it.time, it.cui, it.tool)):
+    for each in sorted(annotations, key=lambda it: (it.image, it.facet, it.rater, it.time, it.cui)):
         groups[each.image, each.facet, each.rater].append(each)
     kept, changes, repeated = [], [], 0
     for group in groups.values():
@@ -96,7 +94,6 @@ def collect(exports: Sequence[Export], names: Mapping[str, str] | None = None) -
         repeated=repeated,
         changes=tuple(changes),
         left_out=dict(left_out.most_common()),
-        warnings=tuple(warning for export in exports for warning in export.warnings),
     )
 
 
@@ -118,13 +115,18 @@ def read_names(path: Path) -> dict[str, str]:
     return names
 
 
-def collected_document(collected: Collected, files: Sequence[tuple[str, str]]) -> Document:
+def collected_document(collected: Collected, files: Sequence[tuple[str, Export]]) -> Document:
     """Return what was collected; JSON has every changed answer, the tables have the first ones.
 
     Args:
         collected: The answers of the files.
-        files: Path and format of each file.
+        files: Path and content of each file.
     """
+    warnings = [
+        f"{path}: a file without a task"
+        for path, export in files
+        if not (export.annotations or export.left_out)
+    ]
     raters: dict[str, Counter[str]] = defaultdict(Counter)
     for each in collected.annotations:
         raters[each.rater][each.facet] += 1
@@ -133,17 +135,17 @@ def collected_document(collected: Collected, files: Sequence[tuple[str, str]]) -
     n_answers = len(collected.annotations)
     return Document(
         title=f"{counted(n_answers, 'answer')} about {counted(n_images, 'image')}",
-        sections=_sections(collected, files, counts),
+        sections=_sections(collected, files, counts, warnings),
         data={
             "schema_version": 1,
             "tool": {"name": "rocov2-build", "version": __version__},
-            "files": [{"path": path, "format": name} for path, name in files],
+            "files": [{"path": path, "format": export.format} for path, export in files],
             "answers": n_answers,
             "images": n_images,
             "raters": counts,
             "repeated": collected.repeated,
             "left_out": dict(collected.left_out),
-            "warnings": list(collected.warnings),
+            "warnings": warnings,
             "changes": [
                 {**asdict(each), "answers": [{"time": time, "cui": cui} for time, cui in each.answers]}
                 for each in collected.changes
@@ -153,7 +155,10 @@ def collected_document(collected: Collected, files: Sequence[tuple[str, str]]) -
 
 
 def _sections(
-    collected: Collected, files: Sequence[tuple[str, str]], counts: Mapping[str, Mapping[str, int]]
+    collected: Collected,
+    files: Sequence[tuple[str, Export]],
+    counts: Mapping[str, Mapping[str, int]],
+    warnings: Iterable[str],
 ) -> list[Section]:
     answers = Table(
         columns=[Column(title="rater"), *(Column(title=name, kind="count") for name in FACETS)],
@@ -172,8 +177,8 @@ def _sections(
     n_more = len(collected.changes) - _SHOWN
     return [
         Section(
-            facts=[Fact(name=path, value=name) for path, name in files],
-            notes=[Note(label="warning", text=warning) for warning in collected.warnings],
+            facts=[Fact(name=path, value=export.format) for path, export in files],
+            notes=[Note(label="warning", text=warning) for warning in warnings],
         ),
         Section(
             tables=[answers, *(table for table in (left_out, changes) if table.rows)],

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from dataset_builder.facets import FACETS, Facets
 from dataset_builder.study import answer_tables, label_studio, medcattrainer
 from dataset_builder.study.annotations import Annotation, Export, Task
-from dataset_builder.study.pictures_out import FOLDER, write_pictures
 from dataset_builder.study.tool_files import Format, ToolFile, open_file
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import shorten
+
+_FOLDER = "images"
+_LONGEST_NAME = 255  # bytes, on every file system in use
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}")
 
 FORMATS: Mapping[str, Format] = {
     label_studio.NAME: label_studio.FORMAT,
@@ -39,26 +46,17 @@ def read_export(path: Path, facets: Facets = FACETS, *, name: str = "", rater: s
         RejectedInput: It cannot be read, is of another format, or an answer is not understood.
     """
     file = open_file(path)
-    name = name or _detected(file, facets)
-    if not (FORMATS[name].recognises(file, facets) or file.document == []):  # no task looks like nothing
-        other = next((other for other in FORMATS if FORMATS[other].recognises(file, facets)), "")
+    name = name or _detected(file)
+    if not (FORMATS[name].recognises(file) or file.document == []):  # no task looks like nothing
+        other = next((other for other in FORMATS if FORMATS[other].recognises(file)), "")
         hint = f"it is {FORMATS[other].title}: use --from {other}" if other else _beginning(file)
         raise RejectedInput(f"{path}: no {FORMATS[name].title}, expected {FORMATS[name].expected}; {hint}")
     export = FORMATS[name].read(file, facets, rater)
     left_out = {reason: n for reason, n in export.left_out.items() if n}
-    empty = () if export.annotations or left_out else (f"{path}: a file without a task",)
-    return replace(export, left_out=left_out, format=name, warnings=(*export.warnings, *empty))
+    return replace(export, left_out=left_out, format=name)
 
 
-def write(
-    tasks: Sequence[Task],
-    facets: Facets,
-    out: Path,
-    *,
-    name: str,
-    address: str = "",
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> None:
+def write(tasks: Sequence[Task], facets: Facets, out: Path, *, name: str, place: str = "") -> None:
     """Write tasks for a tool, and their pictures.
 
     Args:
@@ -66,25 +64,79 @@ def write(
         facets: The questions; each task asks those that it names.
         out: Folder that gets the tasks; made if it is not there.
         name: Name of the format.
-        address: Address of the folder of pictures, with a slash at its end, where the tool loads them; empty
-            for the path from the tasks.
-        progress: Called with the number of pictures that are written and of all.
+        place: Path of `out` below the folder that Label Studio serves.
 
     Raises:
         UsageFault: The tool cannot show the tasks, or a file cannot be written.
         RejectedInput: A picture cannot be read.
     """
     form = FORMATS[name]
-    if address and not form.shows_pictures:
-        raise UsageFault(f"{name} shows no pictures: leave --address out")
-    names = write_pictures(tasks, out, progress) if form.shows_pictures else {}
-    addresses = {image: (address or f"{FOLDER}/") + name for image, name in names.items()}
+    pictures = _write_pictures(tasks, out) if form.shows_pictures else {}
+    served = f"{label_studio.LOCAL_FILES}{quote(place)}/" if name == label_studio.NAME else ""
+    addresses = {image: f"{served}{_FOLDER}/{picture}" for image, picture in pictures.items()}
     form.write(tasks, facets, out, addresses)
 
 
-def _detected(file: ToolFile, facets: Facets) -> str:
+def picture_name(image: str, picture: Path) -> str:
+    """Return the name of the picture of an image in the folder of the tasks; no other key has it.
+
+    It is the key with everything but letters, digits, `.`, `-` and `_` written as `~` and the hexadecimal of
+    its UTF-8 bytes, and the ending of the picture after it: `PMC7/a b.jpg` is `PMC7~2Fa~20b.jpg.jpg`.
+    """
+    quoted = _UNSAFE.sub(lambda match: "".join(f"~{byte:02X}" for byte in match[0].encode()), image)
+    suffix = picture.suffix.lower()
+    return quoted + (suffix if _SUFFIX.fullmatch(suffix) else ".bin")
+
+
+def _write_pictures(tasks: Iterable[Task], out: Path) -> dict[str, str]:
+    """Copy the pictures of tasks into `out/images`, and return their names by image.
+
+    Raises:
+        RejectedInput: A picture cannot be read, an image has two, or two names differ in nothing but case.
+        UsageFault: A picture cannot be written.
+    """
+    pictures: dict[str, Path] = {}
+    for task in tasks:
+        if task.picture is not None and pictures.setdefault(task.image, task.picture) != task.picture:
+            raise RejectedInput(f"{task.picture} and {pictures[task.image]} are both {shorten(task.image)}")
+    names = {image: picture_name(image, picture) for image, picture in pictures.items()}
+    _check(names)
+    (out / _FOLDER).mkdir(parents=True, exist_ok=True)
+    for image, picture in pictures.items():
+        _copy(picture, out / _FOLDER / names[image])
+    return names
+
+
+def _check(names: Mapping[str, str]) -> None:
+    """Refuse names that a file system cannot hold or would take for one."""
+    images: dict[str, str] = {}
+    for image, name in names.items():
+        if len(name) > _LONGEST_NAME:
+            raise RejectedInput(f"{shorten(image)}: its key is too long to be the name of a file")
+        other = images.setdefault(name.casefold(), image)
+        if other != image:
+            raise RejectedInput(
+                f"{shorten(image)} and {shorten(other)} differ in nothing but case, which not every file "
+                f"system keeps apart; export them separately"
+            )
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a picture; its final name is there only when all of it is."""
+    if not source.is_file():
+        raise RejectedInput(f"{source}: no such picture")
+    building = target.with_name(f".{target.name[:200]}.part")
+    try:
+        shutil.copyfile(source, building)
+        building.replace(target)
+    except OSError as error:
+        building.unlink(missing_ok=True)
+        raise UsageFault(f"{source} cannot be written to {target}: {error.strerror or error}") from None
+
+
+def _detected(file: ToolFile) -> str:
     for name, form in FORMATS.items():
-        if form.recognises(file, facets):
+        if form.recognises(file):
             return name
     known = "; ".join(f"{name}: {form.expected}" for name, form in FORMATS.items())
     raise RejectedInput(f"{file.path}: of no format known here: {_beginning(file)}. Known are {known}")

@@ -22,7 +22,6 @@ from dataset_builder.study.annotations import (
     Annotation,
     Export,
     Task,
-    answered,
     named_image,
     named_rater,
     utc_time,
@@ -38,9 +37,8 @@ _ACCEPTED = ("correct", "alternative", "manually_created")
 _REFUSED = ("deleted", "killed", "irrelevant")
 
 
-def recognises(file: ToolFile, facets: Facets) -> bool:
+def recognises(file: ToolFile) -> bool:
     """Tell whether a file is JSON with projects of MedCATtrainer."""
-    del facets
     return isinstance(file.document, dict) and isinstance(file.document.get("projects"), list)
 
 
@@ -65,7 +63,10 @@ def read(file: ToolFile, facets: Facets, rater: str) -> Export:
             if answers:
                 name = named_rater(annotation.get("user"), rater, place)
                 time = utc_time(annotation.get("last_modified"), place)
-                annotations += answered(image, answers, rater=name, time=time, tool=NAME)
+                annotations += [
+                    Annotation(image=image, facet=facet, cui=cui, rater=name, time=time)
+                    for facet, cui in answers
+                ]
     return Export(annotations=tuple(annotations), left_out=left_out)
 
 

@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from dataset_builder.facets import FACETS, UNSURE, value_of
+from dataset_builder.facets import FACETS, value_of
 from dataset_builder.study.annotations import Annotation, Export, named_image, utc_time
 from dataset_builder.study.collecting import collect
 from rocov2_eval.errors import RejectedInput
@@ -18,7 +17,6 @@ from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
 
-Unsure = Literal["class", "exclude"]
 Question = tuple[str, str, str]  # image, facet, rater
 
 _MOST_CLASSES = 100  # a table has the square of it; nobody chooses from more
@@ -34,7 +32,6 @@ class Ratings:
         raters: Who answered any of these images, by name.
         codes: Index of each answer in `classes`, -1 for no answer; shape (images, raters).
         alone: Number of images left out because only one rater answered.
-        unsure: Number of answers left out because the rater could not tell.
         undecided: Number of answers left out because the same rater gave different ones, and no time tells
             which is the latest.
     """
@@ -44,7 +41,6 @@ class Ratings:
     raters: tuple[str, ...]
     codes: IntArray
     alone: int
-    unsure: int
     undecided: int
 
     @property
@@ -91,17 +87,16 @@ def latest_answers(answers: Iterable[Annotation]) -> tuple[tuple[Annotation, ...
     return collected.annotations, undecided
 
 
-def tabulate(answers: Iterable[Annotation], *, unsure: Unsure = "class") -> list[Ratings]:
+def tabulate(answers: Iterable[Annotation]) -> list[Ratings]:
     """Return the ratings of each facet: modality, region and direction first, then further ones by name.
 
     Args:
         answers: In any order; several of one rater to one question are allowed.
-        unsure: Whether "cannot tell" is a class of its own or no answer.
 
     Raises:
         RejectedInput: A facet has too many different answers to choose from.
     """
-    return [_ratings(facet, each, unsure) for facet, each in by_facet(answers).items()]
+    return [_ratings(facet, each) for facet, each in by_facet(answers).items()]
 
 
 def by_facet(answers: Iterable[Annotation]) -> dict[str, list[Annotation]]:
@@ -119,11 +114,10 @@ def label_of(facet: str, value: str) -> str:
     return labels.get(value, value)
 
 
-def _ratings(facet: str, answers: list[Annotation], unsure: Unsure) -> Ratings:
+def _ratings(facet: str, answers: list[Annotation]) -> Ratings:
     latest, undecided = latest_answers(answers)
-    counted = [each for each in latest if unsure == "class" or each.cui != UNSURE]
     by_image: dict[str, dict[str, str]] = defaultdict(dict)
-    for answer in counted:
+    for answer in latest:
         by_image[answer.image][answer.rater] = answer.cui
     shared = {image: given for image, given in sorted(by_image.items()) if len(given) > 1}
     classes = classes_of(facet, {value for given in shared.values() for value in given.values()})
@@ -134,7 +128,6 @@ def _ratings(facet: str, answers: list[Annotation], unsure: Unsure) -> Ratings:
         raters=raters,
         codes=_codes(shared, classes, raters),
         alone=len(by_image) - len(shared),
-        unsure=len(latest) - len(counted),
         undecided=sum((each.image, each.facet, each.rater) in undecided for each in answers),
     )
 

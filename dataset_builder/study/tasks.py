@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from dataset_builder.dataset_tables import PICTURE_SUFFIXES, read_dataset
 from dataset_builder.study.annotations import Task, named_image
-from rocov2_eval.editions import MODALITY_CUIS
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.shelf.csv_files import read_rows
 
-_TABLES = ("_captions.csv", "_concepts.csv")
-_CONCEPTS = ("_concepts_manual.csv", "_concepts.csv")  # what tells the modality, the surer first
+_TABLES = ("_captions.csv", "_concepts.csv")  # a folder with such a table is a dataset
 
 
 def tasks_of(folder: Path, facets: Sequence[str], *, captions: bool = False) -> list[Task]:
@@ -29,7 +25,7 @@ def tasks_of(folder: Path, facets: Sequence[str], *, captions: bool = False) -> 
         UsageFault: There is no picture, or captions are asked of a folder of pictures.
         RejectedInput: A table cannot be read, or the name of a picture is no text.
     """
-    if is_dataset(folder):
+    if any(next(folder.glob(f"*{ending}"), None) for ending in _TABLES):
         tasks = [
             Task(
                 image=row.image_id,
@@ -57,54 +53,17 @@ def tasks_of(folder: Path, facets: Sequence[str], *, captions: bool = False) -> 
     return tasks
 
 
-def is_dataset(folder: Path) -> bool:
-    """Tell whether a folder has tables of the ROCOv2 layout."""
-    return any(next(folder.glob(f"*{ending}"), None) for ending in _TABLES)
+def sample(tasks: Sequence[Task], size: int, seed: int) -> list[Task]:
+    """Draw tasks, in the order in which they came.
 
-
-def modalities(folder: Path) -> dict[str, str]:
-    """Return the modality of each image of a dataset by its id, as far as its tables tell one.
-
-    Raises:
-        RejectedInput: A table cannot be read.
-    """
-    modality: dict[str, str] = {}
-    for ending in reversed(_CONCEPTS):
-        for path in sorted(folder.glob(f"*{ending}")):
-            for _, row in read_rows(path, ("ID", "CUIs")):
-                cuis = {cui.strip() for cui in row["CUIs"].split(";")} & MODALITY_CUIS.keys()
-                if len(cuis) == 1:
-                    modality[row["ID"]] = cuis.pop()
-    return modality
-
-
-def sample(tasks: Sequence[Task], size: int, seed: int, strata: Mapping[str, str]) -> list[Task]:
-    """Draw tasks so that each stratum has its share, in the order in which they came.
-
-    Shares are rounded by largest remainders. A task is drawn by its key and the seed alone, so that a larger
-    sample of the same tasks holds the smaller one but for that rounding.
+    A task is drawn by its key and the seed alone, so that a larger sample holds the smaller.
 
     Args:
         tasks: Tasks to draw from.
         size: Number of tasks to draw; all are drawn if there are no more.
         seed: Seed of the draw.
-        strata: Stratum by image, such as its modality; images without one are a stratum too.
     """
-    if size >= len(tasks):
-        return list(tasks)
-    groups: dict[str, list[Task]] = defaultdict(list)
-    for task in tasks:
-        groups[strata.get(task.image, "")].append(task)
-    shares = {name: size * len(group) / len(tasks) for name, group in groups.items()}
-    counts = {name: int(share) for name, share in shares.items()}
-    by_remainder = sorted(shares, key=lambda name: (counts[name] - shares[name], name))
-    for name in by_remainder[: size - sum(counts.values())]:
-        counts[name] += 1
-    drawn = {
-        task.image
-        for name, group in groups.items()
-        for task in sorted(group, key=lambda task: _lot(seed, task.image))[: counts[name]]
-    }
+    drawn = {task.image for task in sorted(tasks, key=lambda task: _lot(seed, task.image))[:size]}
     return [task for task in tasks if task.image in drawn]
 
 

@@ -48,7 +48,7 @@ class Format:
 
     title: str
     expected: str
-    recognises: Callable[[ToolFile, Facets], bool]
+    recognises: Callable[[ToolFile], bool]
     read: Callable[[ToolFile, Facets, str], Export]
     write: Callable[[Sequence[Task], Facets, Path, Mapping[str, str]], None]
     shows_pictures: bool = True

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from dataset_builder.pmc.jats import read_article
-from dataset_builder.records import Article
+from dataset_builder.pmc.jats import Article, read_article
 
 NAMESPACES = (
     'xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:mml="http://www.w3.org/1998/Math/MathML" '

@@ -36,10 +36,6 @@ def test_the_error_of_two_classes_is_that_of_bloch_and_kraemer(share: float, kap
     assert error == pytest.approx((variance / 100) ** 0.5)
 
 
-def test_four_times_the_images_halve_the_error() -> None:
-    assert standard_error(0.7, SHARES, 400) == pytest.approx(standard_error(0.7, SHARES, 100) / 2)
-
-
 @pytest.mark.parametrize("shares", [SHARES, np.array([0.5, 0.5])], ids=["six classes", "two classes"])
 def test_images_for_the_floor_are_the_fewest_that_have_the_power(shares: FloatArray) -> None:
     n = images_for_floor(0.7, shares, 0.6)

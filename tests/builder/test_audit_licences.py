@@ -91,11 +91,6 @@ def test_attribution_csv_has_the_last_word_about_a_licence(folder: Path, write: 
     assert data_of(folder)["licences"] == {"CC BY-NC": 2, "CC BY": 1, "CC0": 1}
 
 
-def test_held_out_images_without_a_licence_are_counted(folder: Path, write: Callable[..., Path]) -> None:
-    write("data/valid_images.csv", "ID", "e")
-    assert data_of(folder)["licences"]["not known"] == 1
-
-
 def test_a_table_of_articles_brings_journal_and_year(folder: Path, write: Callable[..., Path]) -> None:
     ids = write(
         "PMC-ids.csv", "Journal Title,ISSN,Year,PMCID", "Made Radiol,1,2019,PMC1", "Other J,2,2021,PMC3"

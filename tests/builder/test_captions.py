@@ -28,7 +28,6 @@ from dataset_builder.stages.captions import (
     select,
 )
 from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.shelf.words import n_words
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
@@ -158,10 +157,6 @@ def test_greek_letters_are_not_another_script() -> None:
 
 def test_the_share_of_other_scripts_is_of_letters() -> None:
     assert foreign_share("CT 12345 肿块") == 0.5
-
-
-def test_words_have_a_letter_or_a_digit() -> None:
-    assert n_words("CT – T2 ( 5 ) .") == 3
 
 
 def test_figures_are_kept_or_dropped_in_order() -> None:

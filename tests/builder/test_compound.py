@@ -5,7 +5,6 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from dataset_builder.stages.caption_panels import CERTAIN, POSSIBLE, panels_name
 from dataset_builder.stages.compound import COMPOUND, CompoundOptions, prior, select
 from dataset_builder.stages.overrides import BY_HAND
 from dataset_builder.stages.picture_panels import GUTTER, SEAM, panels_seen
-from rocov2_eval.errors import MissingResource
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.pictures import UNREADABLE, PixelArray
 
@@ -241,17 +239,6 @@ def test_a_compound_figure_is_dropped_with_score_and_detail() -> None:
     assert [Drop(stage="compound", key="PMC7/a.jpg", reason=COMPOUND, detail=detail, score=0.8)] == drops
 
 
-def test_a_single_picture_is_kept_with_its_score() -> None:
-    kept, drops = select([figure("Chest radiograph.")], always(panel(1)), DEFAULT)
-    assert drops == []
-    assert [one.scores.compound for one in kept] == [0.0]
-
-
-def test_a_picture_of_a_figure_with_several_is_compound_by_default() -> None:
-    _, drops = select([figure("(A) CT. (B) MRI.", n_graphics=2)], always(panel(1)), DEFAULT)
-    assert "the figure has 2 graphics" in drops[0].detail
-
-
 def test_pictures_of_a_figure_with_several_stay_where_asked_for_whatever_the_caption_says() -> None:
     options = CompoundOptions(several_graphics=False)
     assert select([figure("(A) CT. (B) MRI.", n_graphics=2)], always(panel(1)), options)[1] == []
@@ -259,15 +246,6 @@ def test_pictures_of_a_figure_with_several_stay_where_asked_for_whatever_the_cap
 
 def test_the_threshold_of_the_user_decides() -> None:
     assert select([figure("(A) CT. (B) MRI.")], always(panel(1)), CompoundOptions(threshold=0.81))[1] == []
-
-
-def test_overrides_win_and_say_so(tmp_path: Path) -> None:
-    path = tmp_path / "overrides.csv"
-    path.write_text("PMCID,file,decision\nPMC7,a,keep\nPMC7,b,drop\n")
-    figures = [figure("(A) CT. (B) MRI.", "a"), figure("Chest radiograph.", "b")]
-    kept, drops = select(figures, always(panel(1)), CompoundOptions(overrides=path))
-    assert [(one.key, one.scores.compound) for one in kept] == [("PMC7/a", 0.8)]
-    assert [(drop.key, drop.reason, drop.detail) for drop in drops] == [("PMC7/b", COMPOUND, BY_HAND)]
 
 
 def test_an_unreadable_picture_is_a_drop() -> None:
@@ -326,12 +304,3 @@ def test_with_both_the_surer_one_decides(
     found = [one.scores.compound for one in kept] + [drop.score for drop in drops]
     assert [joined] == found
     assert (joined < 0.5) == bool(kept)
-
-
-@pytest.mark.parametrize("method", ["model", "both"])
-def test_a_method_with_a_model_refuses_without_one(
-    method: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dataset_builder.stages.image_classifier.MODELS", tmp_path)
-    with pytest.raises(MissingResource, match="the compound filter has no model"):
-        select([figure()], always(panel(1)), CompoundOptions(method=method))

@@ -65,38 +65,20 @@ def test_options_reach_the_extraction_and_the_files(
     assert json.loads(capsys.readouterr().out)["removed"]["blacklist"] == 1
 
 
-def test_a_type_that_no_concept_of_the_pack_has_is_told(
-    run: Run, pack: Path, captions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ("--types", "T061", "--types", "T047", "--types", "DEVI")
-    assert run("extract", captions, "--model", pack, "--out", tmp_path / "concepts.csv", *words) == 0
-    told = capsys.readouterr().err.splitlines()
-    assert [line.partition(": no concept of ")[0] for line in told] == ["--types T061", "--types DEVI"]
-
-
-def test_a_model_tells_the_concepts_that_are_left_without_a_name(
+def test_a_model_leaves_concepts_of_other_types_out_and_lists_those_without_a_name(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table, out = tmp_path / "names.csv", tmp_path / "pack.zip"
-    rows = "".join(f"C{number:07},retina,P\n" for number in range(9, 0, -1))
-    table.write_text(f"cui,name,name_status\n{rows}", encoding="utf-8")
-    assert run("model", table, "--no-everyday", "--out", out) == 0
-    told = capsys.readouterr().out
-    assert "8  concepts left without a name" in told
-    assert "C0000002: retina went to C0000001\n" in told
-    assert "… and 3 more; rocov2.json in the pack has all" in told
+    table.write_text(
+        "cui,name,name_status,tui\nC0000003,belief,P,T078\nC0000002,retina,P,T023\nC0000001,retina,P,T023\n"
+    )
+    assert run("model", table, "--types", "ANAT", "--out", out) == 0
+    assert "1  concepts left without a name" in capsys.readouterr().out
     with zipfile.ZipFile(out) as archive:
-        assert len(json.loads(archive.read("rocov2.json"))["nameless"]) == 8
-
-
-def test_a_model_of_other_types_leaves_concepts_out(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    table = tmp_path / "names.csv"
-    table.write_text("cui,name,tui\nC0000001,liver,T023\nC0000002,belief,T078\n", encoding="utf-8")
-    out = tmp_path / "pack.zip"
-    assert run("model", table, "--types", "ANAT", "--no-everyday", "--out", out) == 0
-    assert ": 1 concepts, 2 names" in capsys.readouterr().out
+        told = json.loads(archive.read("rocov2.json"))
+    assert told["nameless"] == ["C0000002"]
+    assert told["concepts"] == 19  # C0000001, and the 18 that are curated by hand
+    assert [source["name"] for source in told["sources"]] == ["names.csv"]
 
 
 @pytest.fixture

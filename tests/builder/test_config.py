@@ -41,8 +41,6 @@ def test_the_command_knows_every_stage_in_order() -> None:
         ("[sauce]\n", r"unknown table \[sauce\], expected some of \[build\], \[source\]"),
         ("source = 1\n", "source = 1, expected a table"),
         (LEAST + "[build]\nshards = -1\n", r"\[build\] shards: -1, expected a whole number >= 0"),
-        ('[source]\nkind = "packages"\n', r"'packages' is gone, expected 's3' or 'folder'; unpack"),
-        (LEAST + "[gates]\nkappa_floor_action = 1\n", r"kappa_floor_action: this key is gone, .* on_failure"),
         (LEAST + '[build]\nout = ""\n', r"out: '', expected a folder"),
         (LEAST + '[build]\nwork = "a\\u0000b"\n', "work: .*, expected a folder"),
         (LEAST + '[build]\nout = "."\n', r"is replaced as a whole .* and this file"),

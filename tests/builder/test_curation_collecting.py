@@ -13,16 +13,11 @@ EARLY, LATE = "2026-01-31T12:00:00.000000Z", "2026-01-31T12:00:00.000001Z"
 
 
 def answer(cui: str = CT, rater: str = "7", time: str = EARLY, image: str = "a") -> Annotation:
-    return Annotation(image=image, facet="modality", cui=cui, rater=rater, time=time, tool="csv")
+    return Annotation(image=image, facet="modality", cui=cui, rater=rater, time=time)
 
 
 def export(*annotations: Annotation, **left_out: int) -> Export:
     return Export(annotations=annotations, left_out=left_out)
-
-
-def test_raters_are_kept_apart() -> None:
-    first, second = answer(rater="1"), answer(PET, rater="2")
-    assert collect([export(second), export(first)]).annotations == (first, second)
 
 
 def test_the_same_answer_twice_counts_once() -> None:

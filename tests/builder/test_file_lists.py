@@ -60,10 +60,6 @@ def test_a_file_list_tells_licences_and_retractions(read: Callable[..., ArticleL
     ]
 
 
-def test_a_list_without_the_column_of_retractions_tells_of_none(read: Callable[..., ArticleList]) -> None:
-    assert not read(f"{FILE_LIST}\na,A,PMC1,2020,1,CC BY\n").retracted("PMC1")
-
-
 def test_the_last_row_of_an_article_counts(read: Callable[..., ArticleList]) -> None:
     assert read("pmcid,license\nPMC1,CC BY\nPMC2,CC0\nPMC1,CC BY-NC\n").licence("PMC1") == "CC BY-NC"
 
@@ -124,11 +120,6 @@ def test_a_title_in_another_encoding_does_no_harm(read: Callable[..., ArticleLis
 def test_a_list_that_is_not_there_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(RejectedInput, match="No such file"):
         read_article_list(tmp_path / "absent.csv")
-
-
-def test_a_folder_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(RejectedInput, match="Is a directory"):
-        read_article_list(tmp_path)
 
 
 @settings(max_examples=60, deadline=None)

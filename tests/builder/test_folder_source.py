@@ -92,13 +92,6 @@ def test_text_and_picture_are_read_as_they_are(folder: Path) -> None:
     assert (source.read(found.xml), source.read(found.media[0])) == (XML, b"picture")
 
 
-def test_a_file_that_is_not_there_is_none(folder: Path) -> None:
-    lay_out(folder, "PMC9", 1)
-    (folder / "PMC9.1/a.jpg").unlink()
-    source = FolderSource(folder)
-    assert source.read(kept(source.entry("PMC9")).media[0]) is None
-
-
 @pytest.mark.parametrize("name", ["x" * 300, "absent", "", "a.jpg/b"])
 def test_a_name_that_no_file_has_is_none(folder: Path, name: str) -> None:
     lay_out(folder, "PMC9", 1)

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.licence_codes import CODES, codes_in, normalise
-from dataset_builder.pmc.file_lists import read_article_list
 from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatement
 from dataset_builder.stages import licence
 from dataset_builder.stages.licence import LicenceOptions, decide, select, third_party_words
@@ -196,13 +195,6 @@ def test_a_long_run_of_anything_is_judged_in_no_time(run: str) -> None:
 @given(st.text())
 def test_any_text_names_known_codes_only(text: str) -> None:
     assert codes_in(f"CC BY {text}") <= set(CODES)
-
-
-def test_what_a_file_list_says_goes_through_the_same_gate(tmp_path: Path) -> None:
-    path = tmp_path / "oa_file_list.csv"
-    path.write_text("Accession ID,License\nPMC7,CC BY\u2013NC\u2013ND\n", encoding="utf-8")
-    said = read_article_list(path).licence("PMC7")
-    assert outcome(figure(says(said or ""))) == licence.NOT_ALLOWED
 
 
 # One article

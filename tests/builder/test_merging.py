@@ -60,19 +60,10 @@ def test_a_switch_resolves_contradicting_anatomy() -> None:
     assert merged.conflicts == (Conflict(facet="region", manual=CHEST, others=(PELVIS,), resolved=True),)
 
 
-def test_anatomy_of_other_modalities_contradicts_nothing() -> None:
-    merged = merge({"modality": CT}, mentions(PELVIS, CHEST))
-    assert (merged.concepts, merged.conflicts) == ((CT, PELVIS, CHEST), ())
-
-
 def test_a_manual_region_of_what_is_no_x_ray_is_left_out_and_reported() -> None:
     merged = merge({"modality": CT, "region": CHEST}, mentions(FRACTURE))
     assert merged.concepts == (CT, FRACTURE)
     assert merged.conflicts == (Conflict(facet="region", manual=CHEST, resolved=True),)
-
-
-def test_an_x_ray_may_lack_region_and_direction() -> None:
-    assert merge({"modality": XRAY, "region": "none"}, ()).concepts == (XRAY,)
 
 
 def test_what_gives_way_can_be_set() -> None:

@@ -68,10 +68,6 @@ def test_a_plural_follows_its_name_and_is_not_preferred() -> None:
     ]
 
 
-def test_a_name_to_be_disambiguated_has_such_a_plural() -> None:
-    assert with_plurals([row("C0000001", "cold", "N")])[1] == row("C0000001", "colds", "N")
-
-
 def test_a_plural_never_takes_the_name_of_another_concept() -> None:
     rows = [row("C0000001", "glass"), row("C0000002", "glasses", "P")]
     assert with_plurals(rows) == rows

@@ -13,7 +13,6 @@ from dataset_builder.pmc.layout import (
     LayoutChanged,
     find_media,
     media_of,
-    newest_version,
     normal_pmcid,
     read_metadata,
 )
@@ -55,16 +54,6 @@ def media(bucket: Bucket, key: str) -> Media:
     return Media(
         key=key, name=key.rpartition("/")[2], md5=hashlib.md5(content, usedforsecurity=False).hexdigest()
     )
-
-
-def test_the_newest_version_is_so_by_number(client: PmcClient) -> None:
-    found = client.newest("PMC12")
-    assert found is not None
-    assert (found.version, [item.name for item in found.media][:1]) == (10, ["a b%1.jpg"])
-
-
-def test_an_article_that_pmc_does_not_have_is_none(client: PmcClient) -> None:
-    assert client.newest("PMC1") is None
 
 
 def test_a_listing_of_several_pages_is_read_to_its_end(client: PmcClient, bucket: Bucket) -> None:
@@ -115,15 +104,6 @@ def test_a_part_of_something_else_is_thrown_away(
     assert (tmp_path / "a.jpg").read_bytes() == PICTURE
 
 
-def test_a_file_that_changes_midway_is_fetched_again(
-    client: PmcClient, bucket: Bucket, tmp_path: Path
-) -> None:
-    key = "PMC12.10/a b%1.jpg"
-    bucket.faults[key] = [b"other content"]
-    assert client.fetch(media(bucket, key), tmp_path / "a.jpg")
-    assert (tmp_path / "a.jpg").read_bytes() == PICTURE
-
-
 def test_a_sum_that_never_agrees_leaves_nothing(client: PmcClient, bucket: Bucket, tmp_path: Path) -> None:
     wrong = Media(key="PMC12.10/a b%1.jpg", name="a", md5="0" * 32)
     with pytest.raises(FetchFailed, match="MD5 sum is not 000"):
@@ -134,13 +114,6 @@ def test_a_sum_that_never_agrees_leaves_nothing(client: PmcClient, bucket: Bucke
 
 def test_an_object_that_is_not_there_is_told_apart_from_a_failure(client: PmcClient, tmp_path: Path) -> None:
     assert not client.fetch(Media(key="PMC12.10/none.jpg", name="none.jpg", md5=None), tmp_path / "a.jpg")
-
-
-def test_a_refusal_is_no_absence(client: PmcClient, bucket: Bucket, tmp_path: Path) -> None:
-    key = "PMC12.10/a b%1.jpg"
-    bucket.faults[key] = [403]
-    with pytest.raises(FetchFailed, match="status 403"):
-        client.fetch(media(bucket, key), tmp_path / "a.jpg")
 
 
 def test_a_service_that_never_answers_well_is_given_up(
@@ -213,11 +186,6 @@ def test_a_field_that_is_absent_says_nothing(field: dict[str, Any]) -> None:
 def test_an_address_that_leads_elsewhere_is_refused(url: str) -> None:
     with pytest.raises(LayoutChanged):
         media_of(url, "k")
-
-
-def test_versions_of_a_longer_number_are_not_mixed_in() -> None:
-    keys = ["metadata/PMC12.1.json", "metadata/PMC12.319.json", "metadata/PMC123.400.json", "metadata/x"]
-    assert newest_version(keys, "PMC12") == 319
 
 
 @pytest.mark.parametrize(("text", "expected"), [("123", "PMC123"), (" pmc0123 ", "PMC123"), ("PMC5", "PMC5")])
@@ -306,20 +274,6 @@ def test_a_list_that_is_none_says_what_is_wrong(
         read_list(path, "pmcid", "graphic")
     (found,) = caught.value.findings
     assert (found.code, found.line, message in found.message) == (code, line, True)
-
-
-@pytest.mark.parametrize("row", ["PMC1", "PMC1,a.jpg,x", f'PMC1,"{"x" * 200_000}"'])
-def test_a_row_that_is_no_csv_of_this_header_is_named(tmp_path: Path, row: str) -> None:
-    path = tmp_path / "list.csv"
-    path.write_text(f"pmcid,graphic\n{row}\n", encoding="utf-8")
-    with pytest.raises(RejectedInput, match=r"list\.csv:\d: "):
-        read_list(path, "pmcid", "graphic")
-
-
-def test_a_byte_order_mark_before_a_list_is_passed_over(tmp_path: Path) -> None:
-    path = tmp_path / "list.csv"
-    path.write_text("\ufeffpmcid,graphic\n1,a.jpg\n", encoding="utf-8")
-    assert read_list(path, "pmcid", "graphic") == [FigureName(pmcid="PMC1", file="a.jpg")]
 
 
 def test_a_list_of_something_else_does_not_flood_the_terminal(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from PIL import Image
 from dataset_builder.records import Drop, Figure
 from dataset_builder.stages.overrides import BY_HAND
 from dataset_builder.stages.radiology import NOT_RADIOLOGY, RadiologyOptions, select
-from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.pictures import UNREADABLE
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -66,12 +65,6 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_radiology_image_is_kept_with_its_score(model: Path) -> None:
-    kept, drops = select([figure(0)], picture, RadiologyOptions(model=model))
-    assert drops == []
-    assert [one.scores.radiology for one in kept] == [0.993307]
-
-
 def test_another_image_is_dropped_with_its_score(model: Path) -> None:
     kept, drops = select([figure(255)], picture, RadiologyOptions(model=model))
     assert kept == []
@@ -116,16 +109,3 @@ def test_an_unreadable_picture_is_a_drop(model: Path) -> None:
 def test_off_keeps_every_figure_without_a_score() -> None:
     figures = [figure(0), figure(255)]
     assert (figures, []) == select(figures, picture, RadiologyOptions(filter="off"))
-
-
-def test_without_a_model_the_stage_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataset_builder.stages.image_classifier.MODELS", tmp_path)
-    with pytest.raises(MissingResource, match="the radiology filter has no model"):
-        select([figure(0)], picture, RadiologyOptions())
-
-
-def test_broken_overrides_are_refused_before_a_picture_is_read(model: Path, tmp_path: Path) -> None:
-    path = tmp_path / "overrides.csv"
-    path.write_text("PMCID,file,decision\nPMC7,0,maybe\n")
-    with pytest.raises(RejectedInput, match=r"overrides\.csv:2"):
-        select([figure(0)], picture, RadiologyOptions(model=model, overrides=path))

@@ -34,9 +34,7 @@ FIGURES = st.builds(
     Figure,
     pmcid=TEXT,
     number=st.integers(1, 2**60),
-    graphic=st.builds(
-        Graphic, name=TEXT, alternatives=st.tuples(TEXT, TEXT), width=st.none() | st.integers(1, 2**60)
-    ),
+    graphic=st.builds(Graphic, name=TEXT, alternatives=st.tuples(TEXT, TEXT)),
     text=st.builds(FigureText, caption=TEXT, english=st.none() | st.floats(0, 1)),
     licence=st.builds(
         FigureLicence, article=st.tuples(st.builds(LicenceStatement, source=st.just("metadata"), text=TEXT))

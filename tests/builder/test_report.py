@@ -15,22 +15,17 @@ from dataset_builder.report import report_page
 from dataset_builder.report.statistics import (
     ConceptCounts,
     Count,
-    RareModality,
     caption_words,
     concept_counts,
     concepts_per_image,
     frequent_concepts,
-    images_per_concept,
     licences,
     longer_sides,
     modalities_by_split,
-    rare_modalities,
-    single_concept,
     split_sizes,
     splits_of,
     years,
 )
-from rocov2_eval.rendering.svg import Bin
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
@@ -134,11 +129,6 @@ def test_a_split_tells_its_images_articles_concepts_and_largest_deviation() -> N
     assert (test.label, test.deviation) == (XRAY, -0.25)
 
 
-def test_a_split_without_manual_concepts_has_no_deviation() -> None:
-    (train,) = split_sizes([figure()])
-    assert (train.deviation, train.label) == (None, None)
-
-
 def test_different_concepts_are_counted_and_an_image_without_any_has_none() -> None:
     of = [figure(), figure(automatic=(CT,)), figure(automatic=tuple(f"C{i}" for i in range(20)))]
     seen = concepts_per_image(of)
@@ -167,41 +157,6 @@ def test_years_have_no_gaps_and_early_ones_share_a_bar() -> None:
     assert (seen.low, seen.unknown) == (1990, 1)
 
 
-def test_a_single_year_has_a_single_bar() -> None:
-    assert years([figure(year=2020)]).bins == (Bin(label="2020", words="2020", number=1),)
-
-
-@pytest.mark.parametrize("distribution", [longer_sides, years])
-def test_what_no_image_tells_has_no_mean(distribution: Any) -> None:
-    seen = distribution([figure(), figure()])
-    assert (seen.bins, seen.mean, seen.median, seen.unknown) == ((), None, None, 2)
-
-
-def test_images_with_one_concept_are_counted_by_modality() -> None:
-    of = [
-        figure(manual=(CT,)),
-        figure(manual=(CT,), automatic=("C1",)),
-        figure(manual=(XRAY,), automatic=("C1",)),
-        figure(),
-    ]
-    overall, rows = single_concept(of)
-    assert overall == Count(name="all", number=1, share=0.25)
-    assert [(row.name, row.number, row.share) for row in rows] == [
-        ("CT", 1, 0.5),
-        ("X-ray", 0, 0.0),
-        ("combined or none", 0, 0.0),
-    ]
-
-
-def test_rare_modalities_are_those_below_the_bound_with_their_articles() -> None:
-    of = [
-        *197 * [figure(manual=(CT,))],
-        *2 * [figure(manual=(XRAY,))],
-        figure(manual=(PET,)),
-    ]
-    assert rare_modalities(of) == (RareModality(name="PET", images=1, share=0.005, articles=1),)
-
-
 def test_concepts_of_equal_frequency_come_by_cui() -> None:
     of = [figure(automatic=("C2", "C1")), figure(automatic=("C3",)), figure(automatic=("C3", "C2"))]
     assert [(item.name, item.number) for item in frequent_concepts(of, 2)] == [("C2", 2), ("C3", 2)]
@@ -218,31 +173,12 @@ def test_concepts_are_counted_by_modality_with_all_images_first() -> None:
     rows = concept_counts(of)
     assert [row.name for row in rows] == ["all", "CT", "X-ray", "combined or none"]
     assert rows[0] == ConceptCounts(
-        name="all", images=5, assignments=7, distinct=4, manual_alone=1, without=1
+        name="all", images=5, assignments=7, distinct=4, single=2, manual_alone=1, without=1
     )
-    assert rows[1] == ConceptCounts(name="CT", images=2, assignments=5, distinct=3, manual_alone=0, without=0)
+    assert rows[1] == ConceptCounts(
+        name="CT", images=2, assignments=5, distinct=3, single=0, manual_alone=0, without=0
+    )
     assert [row.mean for row in rows] == [1.4, 2.5, 1.0, 0.5]
-
-
-def test_no_images_have_no_mean_number_of_concepts() -> None:
-    (row,) = concept_counts([])
-    assert (row.images, row.mean) == (0, None)
-
-
-def test_images_per_concept_count_concepts() -> None:
-    of = [figure(automatic=("C0000001", "C0000002")), *3 * [figure(automatic=("C0000001",))]]
-    seen = images_per_concept(of)
-    assert {item.words: item.number for item in seen.bins if item.number} == {"1": 1, "2 to 4": 1}
-    assert (seen.known, seen.low, seen.high, seen.median) == (2, 1, 4, 2.5)
-
-
-def test_no_concept_has_no_distribution() -> None:
-    assert images_per_concept([figure()]).bins == ()
-
-
-def test_nothing_at_all_has_statistics_too() -> None:
-    assert licences([]) == split_sizes([]) == rare_modalities([]) == frequent_concepts([], 5) == ()
-    assert single_concept([]) == (Count(name="all", number=0, share=0.0), ())
 
 
 def test_a_public_page_tells_nothing_of_held_out_figures_but_their_number() -> None:
@@ -303,10 +239,6 @@ def test_the_policy_allows_the_pages_own_style_and_nothing_to_run() -> None:
     text = page(dataset())
     assert "default-src 'none'; style-src &#39;sha256-" in text.replace("&#39;none&#39;", "'none'")
     assert re.findall(r"<script|style=|https?://", text) == []
-
-
-def test_the_same_dataset_gives_the_same_bytes() -> None:
-    assert page(dataset()) == page(dataset())
 
 
 def test_stages_show_what_they_took_dropped_and_kept_with_reasons() -> None:

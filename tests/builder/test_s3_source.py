@@ -119,10 +119,6 @@ def test_an_article_that_the_service_does_not_have_is_dropped(source: S3Source) 
     assert source.entry("PMC1") == Drop(stage="articles", key="PMC1", reason=NOT_THERE)
 
 
-def test_text_and_picture_are_read_as_they_are(source: S3Source, picture: Media) -> None:
-    assert (source.read(Media(key="PMC12.10/PMC12.10.xml", name="x")), source.read(picture)) == (XML, PICTURE)
-
-
 def test_a_second_process_fetches_nothing_again(
     opened: Callable[..., S3Source], bucket: Bucket, picture: Media
 ) -> None:
@@ -132,14 +128,6 @@ def test_a_second_process_fetches_nothing_again(
     again = opened()
     assert (again.entry("PMC12"), again.entry("PMC1"), again.read(picture)) == expected
     assert bucket.requests == []
-
-
-def test_a_version_published_meanwhile_changes_nothing(
-    opened: Callable[..., S3Source], bucket: Bucket, source: S3Source
-) -> None:
-    before = source.entry("PMC12")
-    bucket.add_article("PMC12", 11, {}, xml=XML, is_retracted=True)
-    assert opened().entry("PMC12") == before
 
 
 def test_what_was_fetched_lies_in_the_layout_of_a_folder_source(
@@ -153,23 +141,6 @@ def test_what_was_fetched_lies_in_the_layout_of_a_folder_source(
         source.entry("PMC12"),
         PICTURE,
     )
-
-
-@pytest.mark.parametrize("fault", [429, 500, 503, "cut", b"another file midway", b""])
-def test_a_fault_that_passes_does_no_harm(
-    source: S3Source, bucket: Bucket, picture: Media, fault: object
-) -> None:
-    bucket.faults[PICTURE_KEY] = [fault, fault]
-    assert source.read(picture) == PICTURE
-
-
-def test_a_picture_that_breaks_off_goes_on_from_there(
-    source: S3Source, bucket: Bucket, picture: Media
-) -> None:
-    bucket.faults[PICTURE_KEY] = ["cut"]
-    source.read(picture)
-    ranges = [wanted for what, wanted in bucket.requests if what == PICTURE_KEY]
-    assert (ranges[0], int((ranges[1] or "").removeprefix("bytes=").rstrip("-")) > 0) == (None, True)
 
 
 def test_a_picture_that_changes_while_it_is_resumed_is_fetched_anew(
@@ -282,8 +253,7 @@ class TestOpening:
 
     def test_workers_share_the_rate(self, store: FolderStore) -> None:
         source = open_source(SourceOptions(kind="s3", inventory=True, per_second=6), store, workers=4)
-        assert isinstance(source, S3Source)
-        assert source._client._options.per_second == 1.5
+        assert source._source._client._options.per_second == 1.5  # type: ignore[attr-defined]
 
     @pytest.mark.parametrize(
         ("options", "message"),

@@ -152,12 +152,6 @@ def test_a_growing_dataset_never_moves_an_image(images: list[Member], share: flo
     assert [held for held in splits_of_articles(after, images).values() if len(held) > 1] == []
 
 
-def test_new_images_of_an_article_follow_the_old_ones() -> None:
-    images = members(*["PMC1"] * 5, "PMC2", "PMC3")
-    splits = divide(images, SplitOptions(shares={"train": 0.9, "test": 0.1}), fixed={"image_001": "test"})
-    assert {"test"} == {splits[f"image_{i:03d}"] for i in range(5)}
-
-
 def test_new_images_of_a_group_that_is_fixed_in_two_splits_have_none() -> None:
     images = members("PMC1", "PMC1", "PMC1", "PMC2")
     fixed = {"image_000": "train", "image_001": "test"}
@@ -180,14 +174,6 @@ def test_linked_articles_stay_together_even_by_way_of_one_without_images() -> No
 def test_an_image_without_an_article_stands_for_itself() -> None:
     splits = divide(members(*[""] * 8), SplitOptions(shares={"train": 4, "test": 4}))
     assert Counter(splits.values()) == {"train": 4, "test": 4}
-
-
-def test_fixed_images_that_are_gone_are_passed_over() -> None:
-    assert {"image_000"} == set(divide(members("PMC1"), OPTIONS, fixed={"gone": "test"}))
-
-
-def test_an_empty_dataset_gives_empty_splits() -> None:
-    assert divide([], OPTIONS) == {}
 
 
 def test_the_fullest_group_of_the_rarest_label_goes_where_most_is_lacking() -> None:

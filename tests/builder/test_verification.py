@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import io
-import json
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable
@@ -16,7 +16,6 @@ from PIL import Image
 
 from dataset_builder.doctor import Check
 from dataset_builder.packaging import PackageOptions, write_dataset
-from dataset_builder.packaging.archives import zip_folder
 from dataset_builder.packaging.sums import sums_of, sums_text
 from dataset_builder.verification import verify
 from rocov2_eval.errors import RejectedInput, UsageFault
@@ -80,29 +79,24 @@ def test_without_the_truth_the_checks_say_what_they_could_not_see(packed: Packed
     assert "not known without the truth archive" in checks[ARTICLES].found
 
 
-def test_a_changed_file_is_found(packed: Packed) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("README.md", "more\n", "1 changed: README.md"),
+        ("notes.txt", "", "1 there but not listed: notes.txt"),
+        ("report.html", None, "1 listed but absent: report.html"),
+        ("SHA256SUMS", None, "SHA256SUMS is absent"),
+    ],
+)
+def test_a_changed_added_or_absent_file_is_found(
+    packed: Packed, name: str, content: str | None, found: str
+) -> None:
     folder = packed()
-    with (folder / "README.md").open("a", encoding="utf-8") as file:
-        file.write("more\n")
-    assert faults(folder) == {SUMS: "1 changed: README.md"}
-
-
-def test_a_file_that_is_not_listed_is_found(packed: Packed) -> None:
-    folder = packed()
-    (folder / "notes.txt").touch()
-    assert faults(folder) == {SUMS: "1 there but not listed: notes.txt"}
-
-
-def test_an_absent_file_is_found(packed: Packed) -> None:
-    folder = packed()
-    (folder / "report.html").unlink()
-    assert faults(folder) == {SUMS: "1 listed but absent: report.html"}
-
-
-def test_a_dataset_without_sums_is_not_fine(packed: Packed) -> None:
-    folder = packed()
-    (folder / "SHA256SUMS").unlink()
-    assert faults(folder) == {SUMS: "SHA256SUMS is absent"}
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text(content, encoding="utf-8")
+    assert faults(folder) == {SUMS: found}
 
 
 def test_a_line_that_is_no_sum_is_refused(packed: Packed) -> None:
@@ -247,7 +241,7 @@ def test_the_truth_of_another_edition_is_found(packed: Packed, tmp_path: Path) -
         archive.extractall(tmp_path / "unpacked")
     edited = tmp_path / "unpacked/test_concepts.csv"
     edited.write_text(edited.read_text(encoding="utf-8").replace("000003", "000004"), encoding="utf-8")
-    zip_folder(tmp_path / "unpacked", tmp_path / "out-truth.zip")
+    shutil.make_archive(str(tmp_path / "out-truth"), "zip", tmp_path / "unpacked")
     found = faults(folder)
     assert list(found) == [TRUTH]
     assert "manifest.json says" in found[TRUTH]
@@ -269,24 +263,9 @@ def test_a_folder_that_is_no_finished_dataset_is_refused(tmp_path: Path) -> None
         verify(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"dataset": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"dataset": 1}', '{"dataset": {}, "counts": [3]}'])
 def test_a_broken_manifest_is_refused(packed: Packed, text: str) -> None:
     folder = packed()
     (folder / "manifest.json").write_text(text, encoding="utf-8")
     with pytest.raises(RejectedInput, match=r"manifest\.json: "):
         verify(folder)
-
-
-@pytest.mark.parametrize("counts", [3, [3], [{"taken": 1}], [{"taken": 1, "kept": 1, "dropped": 4}]])
-def test_counts_of_another_shape_are_a_fault(packed: Packed, counts: object) -> None:
-    folder = packed()
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"counts": counts}), encoding="utf-8")
-    seal(folder)
-    assert list(faults(folder)) == [BALANCE]
-
-
-def test_progress_counts_every_image(packed: Packed) -> None:
-    told: list[tuple[int, int]] = []
-    verify(packed(), progress=lambda done, of: told.append((done, of)))
-    assert told == [(n, 9) for n in range(1, 10)]

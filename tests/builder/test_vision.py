@@ -83,10 +83,6 @@ def test_each_picture_has_its_own_score_in_order(model: Maker) -> None:
     assert pytest.approx(scores.tolist()) == [0.0, 1.0, 0.2]
 
 
-def test_no_picture_has_no_score(model: Maker) -> None:
-    assert OnnxClassifier(model(), "radiology").scores([]).tolist() == []
-
-
 def test_a_model_of_fixed_batch_gives_the_same_scores(model: Maker) -> None:
     pictures = [flat(level) for level in (0, 40, 80, 120, 160)]
     loose = OnnxClassifier(model(name="a.onnx"), "radiology").scores(pictures)
@@ -116,10 +112,6 @@ def test_letterbox_keeps_proportions_and_fills_up_with_black(model: Maker) -> No
     assert pytest.approx(OnnxClassifier(path, "radiology").scores([flat(255, (40, 20))]).tolist()) == [0.5]
 
 
-def test_squash_fills_the_input(model: Maker) -> None:
-    assert pytest.approx(OnnxClassifier(model(), "radiology").scores([flat(255, (40, 20))]).tolist()) == [1.0]
-
-
 def test_the_channels_are_red_green_blue_from_above() -> None:
     pixels = np.zeros((2, 4, 3), np.uint8)
     pixels[0, :, 0] = 255
@@ -136,10 +128,6 @@ def test_the_channels_are_red_green_blue_from_above() -> None:
     prepared = prepare(pixels, contract, (4, 2))
     assert prepared[0].tolist() == [[1.0] * 4, [0.0] * 4]
     assert prepared[1:].max() == 0.0
-
-
-def test_the_threshold_is_that_of_the_file(model: Maker) -> None:
-    assert OnnxClassifier(model(), "radiology").threshold == 0.6
 
 
 def test_an_unreadable_picture_is_refused(model: Maker) -> None:
@@ -212,11 +200,6 @@ def test_without_onnxruntime_the_message_names_what_to_install(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingResource, match=r'pip install "rocov2-eval\[builder\]"'):
         OnnxClassifier(path, "radiology")
-
-
-def test_the_user_s_model_comes_first(model: Maker) -> None:
-    path = model()
-    assert path == find_model("radiology", path)
 
 
 def test_a_model_that_is_absent_is_missed(tmp_path: Path) -> None:
