@@ -24,9 +24,11 @@ from rocov2_eval.encoders import Encoder
 from rocov2_eval.metrics import bertscore
 from rocov2_eval.metrics.cider import cider_d, frequencies
 from rocov2_eval.records import FloatArray, IntArray
+from rocov2_eval.textnorm import normalise
 
 # Candidates and references to scores, shape (n,).
 Reward = Callable[[Sequence[str], Sequence[str]], FloatArray]
+CAPTION_NORM = "clef2023"  # that of the official caption scores
 
 
 class SelfCriticalOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,9 +128,18 @@ class SelfCriticalObjective:
 
 
 def cider_reward(corpus: Sequence[str]) -> Reward:
-    """Return CIDEr-D by the frequencies of these captions, those of the training split."""
-    known = frequencies(corpus)
-    return lambda candidates, references: cider_d(candidates, references, known)
+    """Return CIDEr-D by the frequencies of these captions, those of the training split.
+
+    Raises:
+        UsageFault: Of fewer than two different captions every n-gram weighs nothing.
+    """
+    texts = normalise(corpus, CAPTION_NORM)
+    if len(set(texts)) < 2:  # noqa: PLR2004  one caption makes no difference
+        raise UsageFault(f"CIDEr-D needs a corpus of different captions, found {len(set(texts))}")
+    known = frequencies(texts)
+    return lambda candidates, references: cider_d(
+        normalise(candidates, CAPTION_NORM), normalise(references, CAPTION_NORM), known
+    )
 
 
 def bertscore_reward(encoder: Encoder) -> Reward:
