@@ -21,6 +21,7 @@ from baselines.generation import Choose, likeliest, refuse_too_long, roll_out, s
 from baselines.models.text import Tokens, batched, decode
 from baselines.training.objective import ParameterGroup, Share
 from rocov2_eval.encoders import Encoder
+from rocov2_eval.errors import UsageFault
 from rocov2_eval.metrics import bertscore
 from rocov2_eval.metrics.cider import cider_d, frequencies
 from rocov2_eval.records import FloatArray, IntArray
