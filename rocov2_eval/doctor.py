@@ -138,10 +138,6 @@ def _edition(edition: Edition, *, has_encoder: bool) -> Iterator[Check]:
     """Say for each task of an edition which metrics are computed here, on request, or not at all."""
     topic = f"edition {edition.name}"
     yield Check(topic=topic, name="concepts", ready=True, detail=" and ".join(available(edition, "concepts")))
-    if edition.captions is None:
-        detail = "scored by BLEU, which is not computed here"
-        yield Check(topic=topic, name="captions", ready=False, detail=detail)
-        return
     remark = "" if has_encoder else " (official weights missing)"
     names = [f"{name}{remark if METRICS[name].load else ''}" for name in available(edition, "captions")]
     requests = [metric for metric in METRICS.values() if metric.request and metric.is_offered(edition)]

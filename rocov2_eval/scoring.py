@@ -109,7 +109,7 @@ def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -
         UsageFault: The edition is not one that the format check can read.
     """
     table = truth.table
-    dialect = (edition.captions or edition.concepts if truth.task == "captions" else edition.concepts).dialect
+    dialect = edition.rules(truth.task).dialect
     findings = guess_dialect(run.source, dialect)
     findings += check_run(run, edition, truth.task, table.image_ids, table.cells)
     if strict and not edition.precheck:
@@ -223,17 +223,21 @@ def not_computed(settings: Settings, truth: Truth, outputs: Collection[str]) -> 
     """
     if settings.metrics:
         return {}
-    rules = settings.edition.captions if truth.task == "captions" else None
     missing = {
         name: output for name, output in settings.edition.columns(truth.task).items() if output not in outputs
     }
     reasons = {name: _reason(output, settings, truth, outputs) for name, output in missing.items()}
-    return reasons | dict(rules.excluded if rules else {})
+    return reasons | dict(settings.edition.captions.excluded if truth.task == "captions" else {})
 
 
 def available(edition: Edition, task: Task) -> tuple[str, ...]:
-    """Return the names of the metrics that an edition has for a task, but for those on request."""
-    return tuple(metric.name for metric in _offered(edition, task) if not metric.request)
+    """Return the names of the metrics that an edition has for a task, but for extras and those on request."""
+    extras = edition.captions.extras.values()
+    return tuple(
+        metric.name
+        for metric in _offered(edition, task)
+        if not metric.request and metric.outputs[0] not in extras
+    )
 
 
 def _offered(edition: Edition, task: Task) -> list[Metric]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rocov2_eval.metric import Metric
-from rocov2_eval.metrics import bertscore, concept_f1, concept_f1_manual, rouge, umls_f1
+from rocov2_eval.metrics import bertscore, bleu, bleu1, cider, concept_f1, concept_f1_manual, rouge, umls_f1
 from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.records import Task
 
@@ -13,8 +13,11 @@ METRICS: Mapping[str, Metric] = {
     "concept_f1": concept_f1.METRIC,
     "concept_f1_manual": concept_f1_manual.METRIC,
     "bertscore": bertscore.METRIC,
+    "bleu": bleu.METRIC,
     "rouge": rouge.METRIC,
     "umls_f1": umls_f1.METRIC,
+    "bleu1": bleu1.METRIC,
+    "cider": cider.METRIC,
 }
 
 

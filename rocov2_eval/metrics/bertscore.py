@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rocov2_eval import models
-from rocov2_eval.editions import Edition, caption_rules
+from rocov2_eval.editions import Edition
 from rocov2_eval.encoders import (
     PRECISIONS,
     Arena,
@@ -70,7 +70,7 @@ DEFAULT = BertScoreOptions()
 
 def options_of(settings: Settings, truth: Truth) -> BertScoreOptions:
     """Return the options that edition and user prescribe."""
-    rules = caption_rules(settings.edition)
+    rules = settings.edition.captions
     return BertScoreOptions(
         encoder=settings.encoder,
         idf=rules.idf,
@@ -83,7 +83,7 @@ def options_of(settings: Settings, truth: Truth) -> BertScoreOptions:
 
 def is_offered(edition: Edition) -> bool:
     """Tell whether an edition scores captions by BERTScore."""
-    return edition.captions is not None and edition.captions.publishes(OUTPUTS[0])
+    return edition.captions.publishes(OUTPUTS[0])
 
 
 def lacks(settings: Settings, _: Truth) -> str | None:

@@ -136,8 +136,7 @@ def _histogram(values: FloatArray, output: str, bins: int) -> Markup:
 
 def _not_computed(report: Report, *, private: bool) -> dict[str, str]:
     """Return the reasons why scores are missing; what the organisers lack concerns nobody else."""
-    rules = EDITIONS[report.edition].captions
-    excluded = rules.excluded if rules else {}
+    excluded = EDITIONS[report.edition].captions.excluded
     return {
         name: reason if private or name in excluded else "not computed by the organisers"
         for name, reason in report.not_computed.items()
