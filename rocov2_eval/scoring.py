@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -194,6 +194,18 @@ def plan(settings: Settings, truth: Truth) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def absences(settings: Settings, truth: Truth) -> dict[str, str]:
+    """Return why scores of the edition would not be computed, by the names under which it publishes them.
+
+    Args:
+        settings: What would be asked for.
+        truth: A truth of the task.
+    """
+    outputs = {output for step in plan(settings, truth) for output in step.outputs}
+    derived = _derivable(settings, truth.task, outputs)
+    return _not_computed(settings, truth, outputs | set(derived))
+
+
 def available(edition: Edition, task: Task) -> tuple[str, ...]:
     """Return the names of the metrics that an edition has for a task, but for those on request."""
     return tuple(metric.name for metric in _offered(edition, task) if not metric.request)
@@ -282,7 +294,7 @@ def _concept_errors(inputs: Inputs) -> ConceptErrors | None:
     return concept_errors(candidates, references, inputs.truth.names)
 
 
-def _derivable(settings: Settings, task: Task, samples: Mapping[str, SampleScores]) -> Iterator[str]:
+def _derivable(settings: Settings, task: Task, samples: Iterable[str]) -> Iterator[str]:
     """Yield the derived scores that the edition publishes and whose members are there, members first."""
     names = set(samples)
     for name, score in DERIVED.items():
@@ -306,7 +318,7 @@ def _in_order(edition: Edition, task: Task, outputs: Iterable[str]) -> list[str]
     return [*first, *(name for name in names if name not in first)]
 
 
-def _not_computed(settings: Settings, truth: Truth, samples: Mapping[str, SampleScores]) -> dict[str, str]:
+def _not_computed(settings: Settings, truth: Truth, samples: Container[str]) -> dict[str, str]:
     """Return why scores of the edition are not computed, by the names under which it publishes them."""
     if truth.task == "concepts":
         metrics = [] if settings.metrics else _offered(settings.edition, truth.task)
@@ -324,7 +336,7 @@ def _not_computed(settings: Settings, truth: Truth, samples: Mapping[str, Sample
     return reasons | dict(rules.excluded)
 
 
-def _reason(output: str, settings: Settings, truth: Truth, samples: Mapping[str, SampleScores]) -> str:
+def _reason(output: str, settings: Settings, truth: Truth, samples: Container[str]) -> str:
     """Return why an output is not computed: what its metric lacks, or which members are missing."""
     if output in DERIVED:
         missing = [leaf for leaf in leaves(output) if leaf not in samples]

@@ -64,6 +64,26 @@ format_option = click.option(
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
 
 
+def _weights(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Cut KIND=NAME|FOLDER, and refuse at once what could not be loaded after hours of BERTScore."""
+    from rocov2_eval.models import KINDS, locate
+
+    pairs = []
+    for value in values:
+        kind, mark, name = value.partition("=")
+        offered = [row.name for row in KINDS.values() if row.option == "--weights"]
+        if not mark or not name or kind not in offered:
+            raise UsageFault(
+                f"--weights {value}: expected KIND=NAME or KIND=FOLDER, with a KIND of {', '.join(offered)}"
+            )
+        if "/" in name or Path(name).exists():
+            locate(kind, name)
+        pairs.append((kind, name))
+    return tuple(pairs)
+
+
 def _usable_pack(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     """Refuse at once a model pack that could not be loaded after hours of BERTScore."""
     if value is not None:
@@ -79,7 +99,7 @@ _MODEL_OPTIONS = (
         type=click.Choice(["auto", "cpu", "cuda", "mps"]),
         default="auto",
         show_default=True,
-        help="Where BERTScore runs; auto takes the first of cuda, mps and cpu that is there.",
+        help="Where models run; auto takes the first of cuda, mps and cpu that is there.",
     ),
     click.option(
         "--encoder",
@@ -88,17 +108,25 @@ _MODEL_OPTIONS = (
         help="Text encoder of BERTScore: a name of `models list`, or the folder of a model.",
     ),
     click.option(
+        "--weights",
+        multiple=True,
+        callback=_weights,
+        metavar="KIND=NAME|FOLDER",
+        help="Other weights than the official ones for BLEURT (bleurt), AlignScore (align), Similarity "
+        "(similarity), CLIPScore (clip) or the sentences of AlignScore (sentences); may be repeated.",
+    ),
+    click.option(
         "--precision",
         type=click.Choice(["fp32", "bf16"]),
         default="fp32",
         show_default=True,
-        help="Arithmetic of BERTScore; fp32 is official.",
+        help="Arithmetic of the models of text; fp32 is official.",
     ),
     click.option(
         "--cache/--no-cache",
         default=True,
         show_default=True,
-        help="Keep token embeddings for the next run.",
+        help="Keep what models made of texts for the next run.",
     ),
     click.option(
         "--concept-model",
@@ -125,6 +153,9 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_MODEL_CHOICES = ("encoder", "weights", "precision", "concept_model", "concept_types")
+
+
 def model_choices(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of `Settings` that the model options set.
 
@@ -133,7 +164,7 @@ def model_choices(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     if options["concept_types"] and options["concept_model"] is None:
         raise UsageFault("--concept-type says what --concept-model PACK counts: name a model pack too")
-    return {name: options[name] for name in ("encoder", "precision", "concept_model", "concept_types")}
+    return {name: options[name] for name in _MODEL_CHOICES}
 
 
 def opener_choices(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,28 +45,44 @@ def doctor(style: str, output: Path | None) -> None:
 
 @click.group(epilog="Example: rocov2-eval models list")
 def models() -> None:
-    """Show and fetch the weights of the text encoders."""
+    """Show, fetch and file the weights that scores need."""
 
 
 @models.command("list", epilog="Example: rocov2-eval models list --format json")
 @format_option
 @output_option
 def models_list(style: str, output: Path | None) -> None:
-    """List the encoders, and the folders that hold their weights."""
-    from rocov2_eval.models import encoder_list
+    """List the weights, the folders that hold them, and what each edition lacks."""
     from rocov2_eval.rendering.render import render
+    from rocov2_eval.supply import weights_document
 
-    answer(render(encoder_list(), style), output)
+    answer(render(weights_document(), style), output)
 
 
-@models.command("fetch", epilog="Example: rocov2-eval models fetch deberta-xlarge-mnli")
-@click.argument("name")
+@models.command("fetch", epilog="Example: rocov2-eval models fetch imageclef-2026")
+@click.argument("name", metavar="NAME|EDITION")
 def models_fetch(name: str) -> None:
-    """Download the weights of an encoder and check them.
+    """Download weights and check them: one by name, or all that an edition needs.
 
     Goes on where an earlier attempt stopped. Honours HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE.
     """
-    from rocov2_eval.models import fetch
+    from rocov2_eval.supply import fetch_all
 
-    folder = fetch(name, note)
-    click.echo(folder.path)
+    for folder in fetch_all(name, note):
+        click.echo(folder.path)
+
+
+@models.command("import", epilog="Example: rocov2-eval models import /media/usb/BLEURT-20-D12")
+@click.argument("source", metavar="FOLDER|FILE", type=click.Path(path_type=Path, exists=True))
+@click.option("--as", "name", metavar="NAME", help="Which weights they are, a name of `models list`.")
+def models_import(source: Path, name: str | None) -> None:
+    """Check weights that were carried here by hand, and file a copy.
+
+    A folder with one model, one file of it (the others may follow), or the archive of punkt-english.
+    """
+    from rocov2_eval.supply import import_weights
+
+    with writing(source):
+        folder = import_weights(source, name, note)
+    if folder is not None:
+        click.echo(folder.path)

@@ -11,7 +11,7 @@ from rocov2_eval.editions import EDITIONS, Dialect, Edition, caption_rules
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.formats import load
 from rocov2_eval.metrics import METRICS
-from rocov2_eval.models import ENCODERS
+from rocov2_eval.models import WEIGHTS
 from rocov2_eval.pages.tables import TASK_TITLES, title_of
 from rocov2_eval.reading import task_of
 from rocov2_eval.records import Task
@@ -99,7 +99,7 @@ class CompetitionTask:
         """Tell whether the score that ranks is the edition's first one here, by the official encoder."""
         if self.settings.metrics[0] != available(self.settings.edition, self.name)[0]:
             return False
-        row = ENCODERS.get(self.settings.encoder)
+        row = WEIGHTS.get(self.settings.encoder)
         return self.encoder is None or (row is not None and row.official)
 
     @property
