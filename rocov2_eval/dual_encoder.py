@@ -172,7 +172,7 @@ class DualEncoder:
             vectors = self._through_cache(distinct, lengths, forward, unreadable)
         if unreadable:
             raise MissingResource(_unreadable_message({files[key]: text for key, text in unreadable.items()}))
-        return np.stack([vectors[key] for key in keys])
+        return _rows(vectors, keys)
 
     def text_vectors(self, texts: Sequence[str]) -> Float32Array:
         """Return the vectors of texts, shape (n, width), of Euclidean length 1; a long text is cut off."""
@@ -189,7 +189,7 @@ class DualEncoder:
             return self._run(self._model.embed_texts, ids)
 
         vectors = self._through_cache(keys, lengths, forward)
-        return np.stack([vectors[key_of[text]] for text in texts])
+        return _rows(vectors, [key_of[text] for text in texts])
 
     def _through_cache(
         self,
@@ -267,8 +267,6 @@ def scaled_cosines(
         UsageFault: The vectors of the images are of another width than those of the texts.
         MissingResource: An image cannot be read.
     """
-    if not texts:
-        return np.zeros(0)
     known = [image for image in images if isinstance(image, np.ndarray)]
     files = [image for image in images if not isinstance(image, np.ndarray)]
     vectors = np.stack(known) if known else encoder.image_vectors(files)
@@ -303,6 +301,10 @@ def require_tokenizer_of(source: Path, tokenizer: Any, words: int) -> None:  # n
             f"{source}: the tokenizer of another model: it has {len(tokenizer):,} tokens, the weights are for "
             f"{words:,}"
         )
+
+
+def _rows(vectors: Mapping[bytes, Float32Array], keys: Sequence[bytes]) -> Float32Array:
+    return np.stack([vectors[key] for key in keys]) if keys else np.zeros((0, 0), np.float32)
 
 
 def _unreadable_message(details: Mapping[ImageFile, str]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rocov2_eval import clip, models
-from rocov2_eval.dual_encoder import DualEncoder, PairEncoder, open_dual_encoder, scaled_cosines, text_cosines
+from rocov2_eval.dual_encoder import DualEncoder, PairEncoder, cosines, open_dual_encoder, scaled_cosines
 from rocov2_eval.editions import Edition
 from rocov2_eval.metric import CaptionedImage, Inputs, Metric, Options, image_folder
 from rocov2_eval.records import SampleScores
@@ -151,11 +151,13 @@ def score(
     ours = [options.prompt + caption for caption in candidates]
     theirs = [options.prompt + reference.caption for reference in references]
     plain = scaled_cosines(ours, [reference.image for reference in references], resource)
-    alike = text_cosines(ours, theirs, resource)
+    alike = np.maximum(cosines(resource.text_vectors(ours), resource.text_vectors(theirs)), 0.0)
+    total = plain + alike
+    mean = np.divide(2 * plain * alike, total, out=np.zeros_like(total), where=total > 0)
     scored = np.ones(len(plain), np.bool_)
     return {
         name: SampleScores(values=values, scored=scored)
-        for name, values in zip(OUTPUTS, (plain, harmonic_mean(plain, np.maximum(alike, 0.0))), strict=True)
+        for name, values in zip(OUTPUTS, (plain, mean), strict=True)
     }
 
 
