@@ -58,7 +58,7 @@ def _crop(picture: Picture, side: int) -> Picture:
     from PIL import Image
 
     shorter = min(picture.size)
-    size = tuple(side * length // shorter for length in picture.size)
-    left, top = (round((length - side) / 2) for length in size)
-    scaled = picture.resize(size, Image.Resampling.BICUBIC)
+    width, height = (side * length // shorter for length in picture.size)
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    scaled = picture.resize((width, height), Image.Resampling.BICUBIC)
     return scaled.crop((left, top, left + side, top + side))

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 SCALE = 2.5  # of the cosine, in CLIPScore and in what is modelled on it
-_TOKENS_OF_A_PICTURE = 512  # to the budget of a batch: what comes to 4 pictures on a CPU, 64 on an accelerator
+_TOKENS_OF_A_PICTURE = (
+    512  # to the budget of a batch: what comes to 4 pictures on a CPU, 64 on an accelerator
+)
 _NAMED_AT_MOST = 5  # unreadable pictures in a message
 
 
@@ -166,7 +168,9 @@ class DualEncoder:
                     if isinstance(picture, Unreadable):
                         unreadable[distinct[place]] = picture.detail
                 blank = np.zeros((self._model.side, self._model.side, 3), np.uint8)
-                return self._embed_pixels([blank if isinstance(item, Unreadable) else item for item in pictures])
+                return self._embed_pixels(
+                    [blank if isinstance(item, Unreadable) else item for item in pictures]
+                )
 
             lengths = np.full(len(distinct), _TOKENS_OF_A_PICTURE, np.int64)
             vectors = self._through_cache(distinct, lengths, forward, unreadable)
@@ -178,7 +182,9 @@ class DualEncoder:
         """Return the vectors of texts, shape (n, width), of Euclidean length 1; a long text is cut off."""
         distinct = list(dict.fromkeys(texts))
         encoded = self._model.tokenizer(distinct, truncation=True, max_length=self._model.most_tokens)
-        sequences = {text: np.array(ids, "<i4") for text, ids in zip(distinct, encoded["input_ids"], strict=True)}
+        sequences = {
+            text: np.array(ids, "<i4") for text, ids in zip(distinct, encoded["input_ids"], strict=True)
+        }
         key_of = {text: self._key(b"text", ids.tobytes()) for text, ids in sequences.items()}
         ids_of = {key_of[text]: ids for text, ids in sequences.items()}
         keys = sorted(ids_of, key=lambda key: (len(ids_of[key]), ids_of[key].tobytes()))
@@ -243,8 +249,8 @@ class DualEncoder:
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         if not (np.isfinite(norms) & (norms > 0)).all():
             raise MissingResource(
-                f"{self.identity} gave values that are not numbers: its weights are damaged, or the precision "
-                "is too narrow for them"
+                f"{self.identity} gave values that are not numbers: its weights are damaged, or the "
+                "precision is too narrow for them"
             )
         unit: Float32Array = rows / norms
         return unit
@@ -280,7 +286,7 @@ def scaled_cosines(
 
 
 def cosines(first: Float32Array, second: Float32Array) -> FloatArray:
-    """Return the cosine of each pair of rows of Euclidean length 1, shape (n,); rounding does not exceed 1."""
+    """Return the cosine of each pair of rows of Euclidean length 1, shape (n,), within -1 and 1."""
     products: FloatArray = np.einsum("ij,ij->i", first, second, dtype=np.float64)
     return np.clip(products, -1.0, 1.0)
 
@@ -298,8 +304,8 @@ def require_tokenizer_of(source: Path, tokenizer: Any, words: int) -> None:  # n
     """
     if len(tokenizer) != words:
         raise MissingResource(
-            f"{source}: the tokenizer of another model: it has {len(tokenizer):,} tokens, the weights are for "
-            f"{words:,}"
+            f"{source}: the tokenizer of another model: it has {len(tokenizer):,} tokens, the weights are "
+            f"for {words:,}"
         )
 
 

@@ -55,6 +55,8 @@ def score(
     encoder: str = OFFICIAL_ENCODER,
     weights: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     precision: Precision = "fp32",
+    images: File | None = None,
+    image_vectors: File | None = None,
     concept_model: File | None = None,
     concept_types: Iterable[str] = (),
     device: Device = "auto",
@@ -85,6 +87,8 @@ def score(
         weights: Name or folder of the weights by kind (`bleurt`, `align`, `similarity`, …), for kinds other
             than the official ones.
         precision: Arithmetic of the models of text; `fp32` is official.
+        images: Folder of the images, for scores that look at them; None for that of the truth.
+        image_vectors: File of image vectors for Similarity, one array an image id; None to make them.
         concept_model: Model pack of MedCAT for `umls_f1`; None to leave that metric out.
         concept_types: Semantic types that `umls_f1` counts, empty for all.
         device: Where models run; `auto` takes the first of cuda, mps and cpu that there is.
@@ -107,6 +111,8 @@ def score(
         encoder=encoder,
         weights=tuple(dict(weights).items()),
         precision=precision,
+        images=None if images is None else Path(images),
+        image_vectors=None if image_vectors is None else Path(image_vectors),
         concept_model=None if concept_model is None else str(concept_model),
         concept_types=tuple(concept_types),
     )
@@ -167,6 +173,8 @@ def compare(
     encoder: str = OFFICIAL_ENCODER,
     weights: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     precision: Precision = "fp32",
+    images: File | None = None,
+    image_vectors: File | None = None,
     concept_model: File | None = None,
     concept_types: Iterable[str] = (),
     device: Device = "auto",
@@ -196,6 +204,8 @@ def compare(
         weights: Name or folder of the weights by kind (`bleurt`, `align`, `similarity`, …), for kinds other
             than the official ones.
         precision: Arithmetic of the models of text; `fp32` is official.
+        images: Folder of the images, for scores that look at them; None for that of the truth.
+        image_vectors: File of image vectors for Similarity, one array an image id; None to make them.
         concept_model: Model pack of MedCAT for `umls_f1`; None to leave that metric out.
         concept_types: Semantic types that `umls_f1` counts, empty for all.
         device: Where models run; `auto` takes the first of cuda, mps and cpu that there is.
@@ -219,6 +229,8 @@ def compare(
         encoder=encoder,
         weights=tuple(dict(weights).items()),
         precision=precision,
+        images=None if images is None else Path(images),
+        image_vectors=None if image_vectors is None else Path(image_vectors),
         concept_model=None if concept_model is None else str(concept_model),
         concept_types=tuple(concept_types),
     )

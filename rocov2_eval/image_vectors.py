@@ -1,10 +1,11 @@
-"""Files of image vectors: one array an image in an archive of numpy, as the organisers of 2026 hand them out."""
+"""Files of image vectors: an archive of numpy with one array an image, as the organisers hand them out."""
 
 from __future__ import annotations
 
 import io
 import pickle
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,7 +18,17 @@ from rocov2_eval.shelf.files import file_digest, write_bytes
 from rocov2_eval.shelf.words import shorten
 
 # What numpy raises on a file that is no archive of arrays, or one that would have to be unpickled.
-_DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError)
+_DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    pickle.UnpicklingError,
+)
 
 
 def read_vectors(path: Path, image_ids: Sequence[str]) -> Float32Array:
@@ -31,10 +42,10 @@ def read_vectors(path: Path, image_ids: Sequence[str]) -> Float32Array:
         with np.load(path, allow_pickle=False) as archive:
             _refuse_other_ids(path, archive.files, image_ids)
             rows = [np.squeeze(archive[image_id]) for image_id in image_ids]
-    except _DAMAGED + (AttributeError, TypeError) as error:  # an array alone is no context manager
+    except _DAMAGED as error:  # AttributeError and TypeError: an array alone is no archive
         raise UsageFault(
-            f"{path}: no archive of image vectors ({error}): expected an .npz with one array an image id, such "
-            "as `rocov2-eval embed-images DIR -o vectors.npz` writes"
+            f"{path}: no archive of image vectors ({error}): expected an .npz with one array an image id, "
+            "such as `rocov2-eval embed-images DIR -o vectors.npz` writes"
         ) from None
     return _unit_rows(path, image_ids, rows)
 

@@ -80,7 +80,69 @@ class ImageFolder:
         files = self.files(image_ids)
         return f"files@{_digest(self, tuple(image_ids), tuple(map(_state, files)))[:12]}"
 
-    @lru_cache(maxsize=4)
+    def _places(self) -> Iterator[ImageFile]:
+        if self.split is not None:
+            yield self.path / self.split
+        yield self.path
+        archive = self.path / f"{self.split}_images.zip"
+        if self.split is not None and archive.is_file():
+            root = _archive(archive, archive.stat().st_mtime_ns)
+            yield from (root / self.split, root)
+
+
+def all_images(folder: Path) -> dict[str, Path]:
+    """Return every image file of a folder, and of its folders `train`, `valid` and `test`, by id.
+
+    Raises:
+        MissingResource: There is none, or an id has two files.
+    """
+    images: dict[str, Path] = {}
+    for place in (folder, *(folder / split for split in _SPLITS)):
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            if path.suffix not in SUFFIXES:
+                continue
+            if path.stem in images:
+                raise MissingResource(
+                    f"{path} and {images[path.stem]} are both image {path.stem!r}: keep one"
+                )
+            images[path.stem] = path
+    if not images:
+        raise MissingResource(f"no image in {folder}: expected files such as <ID>.jpg or train/<ID>.jpg")
+    return images
+
+
+def read_image(file: ImageFile) -> bytes:
+    """Return the content of an image file.
+
+    Raises:
+        MissingResource: The file, or the archive that it is in, cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise MissingResource(f"{file} cannot be read: {error}") from None
+
+
+def rgb_pixels(file: ImageFile, resize: Callable[[Picture], Picture]) -> PixelArray | Unreadable:
+    """Return the pixels of an image file as RGB, shape (height, width, 3).
+
+    Grey pictures are repeated in three channels and lose their transparency, as in the official code. It
+    refuses all other modes than RGB; here, palette, CMYK, 16 bits and transparent colours are converted as
+    `shelf.pictures.opaque` says.
+
+    Args:
+        file: A file of the dataset.
+        resize: Brings an RGB picture to the size that a model takes.
+    """
+
+    def pixels(image: Picture) -> PixelArray:
+        plain = image if image.mode in _AS_THEY_ARE else opaque(image)
+        return np.asarray(resize(plain.convert("RGB")), np.uint8)
+
+    return look(read_image(file), pixels)
+
+
+@lru_cache(maxsize=4)
 def _archive(path: Path, _changed: int) -> zipfile.Path:
     """Open an archive once, as listing its members takes a while."""
     try:

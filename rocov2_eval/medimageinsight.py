@@ -1,8 +1,8 @@
 """MedImageInsight, the model behind Similarity: image and caption in, two vectors of one space out.
 
-The image side is the DaViT that transformers has as the backbone of Florence-2; the text side is a transformer
-with its layer norms first, without a causal mask. Both run in evaluation mode. The official code leaves its
-stochastic depth on, so that its image vectors are a random draw; those of its text side agree with ours.
+The image side is the DaViT that transformers has as the backbone of Florence-2; the text side is a
+transformer with its layer norms first, without a causal mask. Both run in evaluation mode. The official code
+leaves its stochastic depth on, so that its image vectors are a random draw; its text vectors are as ours.
 """
 
 from __future__ import annotations
@@ -139,13 +139,13 @@ def build(tensors: Mapping[str, Any], source: Path, architecture: Architecture =
 
 
 def embed_images(modules: Any, pixels: Any) -> Any:  # noqa: ANN401
-    """Return the vectors of pictures, shape (n, width), of any length, for pixels of shape (n, 3, side, side)."""
+    """Return vectors of any length, shape (n, width), of pixels, shape (n, 3, side, side)."""
     tokens = modules["image"](pixels).last_hidden_state.flatten(2).mean(2)
     return modules["image_projection"](modules["image_norm"](tokens))
 
 
 def embed_texts(modules: Any, ids: Any) -> Any:  # noqa: ANN401
-    """Return the vectors of texts of one length, shape (n, width), for token ids of shape (n, length)."""
+    """Return vectors of any length, shape (n, width), of token ids, shape (n, length)."""
     import torch
 
     states = modules["tokens"](ids) + modules["positions"].weight[: ids.shape[1]]
@@ -207,9 +207,7 @@ def _davit(tensors: Mapping[str, Any], architecture: Architecture) -> Any:  # no
         patch_size=[shape[-1] for shape in shapes],
         patch_stride=[4, *(2 for _ in stages[1:])],
         patch_padding=[shape[-1] // 2 for shape in shapes],
-        patch_prenorm=[
-            tensors[f"image.convs.{i}.norm.weight"].shape[0] == shapes[i][1] for i in stages
-        ],
+        patch_prenorm=[tensors[f"image.convs.{i}.norm.weight"].shape[0] == shapes[i][1] for i in stages],
         drop_path_rate=0.0,
     )
     return Florence2VisionBackbone(config)

@@ -79,8 +79,7 @@ class Inputs:
 
 def image_folder(settings: Settings, truth: Truth) -> ImageFolder:
     """Return where the images of a truth lie: the folder that the user names, else that of the truth."""
-    path = Path(settings.images) if settings.images else Path(truth.table.path).parent
-    return ImageFolder(path=path, split=truth.split)
+    return ImageFolder(path=settings.images or Path(truth.table.path).parent, split=truth.split)
 
 
 def _in_every_edition(_: Edition) -> bool:

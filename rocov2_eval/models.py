@@ -337,8 +337,6 @@ def default_name(kind: str) -> str | None:
 def kinds_of(edition: Edition) -> tuple[Kind, ...]:
     """Return the kinds of weights that the published caption scores of an edition need."""
     rules = edition.captions
-    if rules is None:
-        return ()
     return tuple(kind for kind in KINDS.values() if any(rules.publishes(name) for name in kind.outputs))
 
 

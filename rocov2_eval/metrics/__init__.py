@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rocov2_eval.metric import Metric
-from rocov2_eval.metrics import bertscore, clipscore, concept_f1, concept_f1_manual, rouge, similarity, umls_f1
+from rocov2_eval.metrics import (
+    bertscore,
+    bleu,
+    bleu1,
+    cider,
+    clipscore,
+    concept_f1,
+    concept_f1_manual,
+    rouge,
+    similarity,
+    umls_f1,
+)
 from rocov2_eval.metrics.derived import DERIVED
 
 METRICS: Mapping[str, Metric] = {
     "concept_f1": concept_f1.METRIC,
     "concept_f1_manual": concept_f1_manual.METRIC,
     "bertscore": bertscore.METRIC,
+    "bleu": bleu.METRIC,
     "rouge": rouge.METRIC,
     "similarity": similarity.METRIC,
     "umls_f1": umls_f1.METRIC,
+    "bleu1": bleu1.METRIC,
+    "cider": cider.METRIC,
     "clipscore": clipscore.METRIC,
 }
 

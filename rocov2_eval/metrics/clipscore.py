@@ -61,7 +61,7 @@ def options_of(settings: Settings, truth: Truth) -> ClipScoreOptions:
 
 def is_offered(edition: Edition) -> bool:
     """Tell whether an edition publishes a CLIPScore."""
-    return edition.captions is not None and any(map(edition.captions.publishes, OUTPUTS))
+    return any(map(edition.captions.publishes, OUTPUTS))
 
 
 def lacks(settings: Settings, truth: Truth) -> str | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from rocov2_eval import medimageinsight, models
 from rocov2_eval.dual_encoder import DualEncoder, PairEncoder, open_dual_encoder, scaled_cosines
-from rocov2_eval.editions import Edition, caption_rules
+from rocov2_eval.editions import Edition
 from rocov2_eval.image_vectors import read_vectors, vectors_identity
 from rocov2_eval.metric import CaptionedImage, Inputs, Metric, Options, image_folder
 from rocov2_eval.records import SampleScores
@@ -52,9 +52,9 @@ DEFAULT = SimilarityOptions()
 
 def options_of(settings: Settings, truth: Truth) -> SimilarityOptions:
     """Return the options that edition and user prescribe."""
-    vectors = Path(settings.image_vectors) if settings.image_vectors else None
+    vectors = settings.image_vectors
     files = image_folder(settings, truth)
-    rules = caption_rules(settings.edition)
+    rules = settings.edition.captions
     return SimilarityOptions(
         weights=settings.weights_of("similarity") or OFFICIAL,
         images=vectors_identity(vectors) if vectors else files.identity(truth.table.image_ids),
@@ -66,7 +66,7 @@ def options_of(settings: Settings, truth: Truth) -> SimilarityOptions:
 
 def is_offered(edition: Edition) -> bool:
     """Tell whether an edition publishes a Similarity."""
-    return edition.captions is not None and edition.captions.publishes("similarity")
+    return edition.captions.publishes("similarity")
 
 
 def lacks(settings: Settings, truth: Truth) -> str | None:
@@ -86,8 +86,8 @@ def notes(options: SimilarityOptions) -> Iterator[str]:
         yield f"similarity in {options.precision}: the official precision is fp32"
     if options.images.startswith("files@"):
         yield (
-            "similarity with image vectors of our own: the official ones were drawn at random once (stochastic "
-            "depth was left on), and --image-vectors FILE.npz takes them"
+            "similarity with image vectors of our own: the official ones were drawn at random once, with "
+            "stochastic depth left on, and --image-vectors FILE.npz takes them"
         )
 
 
@@ -95,7 +95,7 @@ def columns(inputs: Inputs) -> tuple[list[str], list[CaptionedImage]]:
     """Return the captions of the run, and the references with the vectors or files of their images."""
     candidates, captions = inputs.captions
     vectors = inputs.settings.image_vectors
-    images = read_vectors(Path(vectors), inputs.truth.table.image_ids) if vectors else inputs.image_files
+    images = read_vectors(vectors, inputs.truth.table.image_ids) if vectors else inputs.image_files
     pairs = zip(captions, images, strict=True)
     return candidates, [CaptionedImage(caption=caption, image=image) for caption, image in pairs]
 
@@ -188,5 +188,5 @@ METRIC = Metric(
     load=load,
     identify=identified,
     digest=digest,
-    source="Similarity of taubsity/clef-caption-evaluation-2026@9966c13; Codella et al. 2024, MedImageInsight",
+    source="taubsity/clef-caption-evaluation-2026@9966c13; Codella et al. 2024, MedImageInsight",
 )
