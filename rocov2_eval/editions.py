@@ -120,6 +120,8 @@ class CaptionRules:
         idf: BERTScore weighs tokens by their idf over the normalised references.
         both_empty_crashes: A caption empty on both sides ends the official evaluation with an exception.
         empty_crashes: An empty candidate alone ends the official evaluation with an exception (AlignScore).
+        empty_similarity: Similarity of an empty candidate; None where it is compared with the image like any
+            other, and scores 1 where the reference is empty too (2025).
         columns: Name of each score that the edition publishes and that its public code defines, and the
             output that computes it here; the score that ranks comes first.
         extras: The same for scores that the edition publishes without public code: what is computed here for
@@ -137,6 +139,7 @@ class CaptionRules:
     idf: bool = False
     both_empty_crashes: bool = True
     empty_crashes: bool = False
+    empty_similarity: float | None = 0.0
 
     def publishes(self, output: str) -> bool:
         """Tell whether the edition publishes a score that an output stands for, officially or not."""
@@ -305,7 +308,7 @@ EDITIONS: Mapping[str, Edition] = {
         name="imageclef-2025",
         source="taubsity/clef-caption-evaluation@ce13086",
         concepts=ConceptRules(dialect=_COMMA, most=100, manual_cuis=_MANUAL_2025),
-        captions=replace(_CAPTIONS_2026, columns=_COLUMNS_2025),
+        captions=replace(_CAPTIONS_2026, columns=_COLUMNS_2025, empty_similarity=None),
         precheck=True,
     ),
     "imageclef-2026": Edition(

@@ -143,7 +143,7 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
         raise RejectedInput(f"{run.path} has no image of {truth.table.path}", findings)
     steps = plan(settings, truth)
     outputs = outputs_of(steps, settings, truth)
-    inputs = Inputs(run=run, truth=truth, aligned=aligned, edition=settings.edition)
+    inputs = Inputs(run=run, truth=truth, aligned=aligned, settings=settings)
     samples: dict[str, SampleScores] = {}
     signatures: dict[str, str] = {}
     for step in steps:
@@ -200,16 +200,15 @@ def outputs_of(steps: Sequence[Step], settings: Settings, truth: Truth) -> tuple
     Raises:
         MissingResource: A derived score that the settings name lacks a member.
     """
-    columns = settings.edition.columns(truth.task).values()
     names = _wanted(settings)
     outputs = [output for step in steps for output in step.outputs]
-    for name, score in DERIVED.items():
-        is_wanted = name in columns and (not names or name in names)
-        if is_wanted and set(outputs).issuperset(score.members):
-            outputs.append(name)
-        elif name in settings.metrics:
+    outputs += [
+        name for name in _derivable(settings.edition, truth.task, outputs) if not names or name in names
+    ]
+    for name in settings.metrics:
+        if name in DERIVED and name not in outputs:
             raise MissingResource(f"--metric {name}: {_reason(name, settings, truth, outputs)}")
-    published = [name for name in columns if name in outputs]
+    published = [name for name in settings.edition.columns(truth.task).values() if name in outputs]
     return (*published, *(name for name in outputs if name not in published))
 
 
@@ -230,6 +229,16 @@ def not_computed(settings: Settings, truth: Truth, outputs: Collection[str]) -> 
     return reasons | dict(settings.edition.captions.excluded if truth.task == "captions" else {})
 
 
+def absences(settings: Settings, truth: Truth) -> dict[str, str]:
+    """Return what each published score lacks here, also one without which a run would not be scored."""
+    metrics = [
+        metric for metric in _offered(settings.edition, truth.task) if not metric.lacks(settings, truth)
+    ]
+    outputs = [output for metric in metrics for output in metric.outputs]
+    derived = _derivable(settings.edition, truth.task, outputs)
+    return not_computed(settings, truth, [*outputs, *derived])
+
+
 def available(edition: Edition, task: Task) -> tuple[str, ...]:
     """Return the names of the metrics that an edition has for a task, but for extras and those on request."""
     extras = edition.captions.extras.values()
@@ -247,6 +256,15 @@ def _offered(edition: Edition, task: Task) -> list[Metric]:
 def _wanted(settings: Settings) -> set[str]:
     """Return the names that the settings have and those that they are made of; none for everything."""
     return {part for name in settings.metrics for part in parts(name)}
+
+
+def _derivable(edition: Edition, task: Task, outputs: Collection[str]) -> list[str]:
+    """Return the derived scores that the edition publishes and whose members are among outputs or these."""
+    derived: list[str] = []
+    for name, score in DERIVED.items():
+        if name in edition.columns(task).values() and {*outputs, *derived}.issuperset(score.members):
+            derived.append(name)
+    return derived
 
 
 def _is_left_out(metric: Metric, settings: Settings, truth: Truth) -> bool:
@@ -349,10 +367,6 @@ def _concept_errors(inputs: Inputs) -> ConceptErrors | None:
 def _reason(output: str, settings: Settings, truth: Truth, outputs: Collection[str]) -> str:
     """Return why an output is not computed: what its metric lacks, or what the missing members lack."""
     if output not in DERIVED:
-        if output in {"similarity", "bleurt", "alignscore"} - {
-            o for m in METRICS.values() for o in m.outputs
-        }:
-            return "not implemented"  # TODO merge
         return metric_of(output).lacks(settings, truth) or "not computed"
     names = {column: name for name, column in settings.edition.columns("captions").items()}
     missing = [part for part in parts(output) if part not in outputs and part not in DERIVED]

@@ -115,7 +115,7 @@ def _reference_data(task: CompetitionTask) -> dict[str, bytes]:
     and the vectors of the images where a score reads them.
     """
     prefix = f"{task.truth.split}_" if task.truth.split else ""
-    paths = {f"{prefix}{task.name}.csv": task.truth.inputs[0][0]}
+    paths: dict[str, str | Path] = {f"{prefix}{task.name}.csv": task.truth.inputs[0][0]}
     if task.truth.manual is not None:
         paths[f"{prefix}concepts_manual.csv"] = task.truth.inputs[-1][0]  # they are read last
     if task.settings.image_vectors is not None:

@@ -13,7 +13,7 @@ from rocov2_eval.formats import load
 from rocov2_eval.metric import Metric
 from rocov2_eval.metrics import METRICS, main_output, metric_of
 from rocov2_eval.metrics.derived import DERIVED, parts
-from rocov2_eval.models import ENCODERS
+from rocov2_eval.models import WEIGHTS
 from rocov2_eval.pages.tables import TASK_TITLES, title_of
 from rocov2_eval.reading import task_of
 from rocov2_eval.records import Task
@@ -112,7 +112,7 @@ class CompetitionTask:
     @property
     def has_stand_in(self) -> bool:
         """Tell whether BERTScore is computed with another encoder than the official one."""
-        row = ENCODERS.get(self.settings.encoder)
+        row = WEIGHTS.get(self.settings.encoder)
         return self.encoder is not None and (row is None or not row.official)
 
     @property
@@ -201,7 +201,7 @@ def _settings(edition: Edition, truth: Truth, options: BundleOptions) -> Setting
         edition=edition,
         encoder=options.encoder,
         concept_model=options.concept_model if is_caption else None,
-        image_vectors=str(options.image_vectors) if is_caption and options.image_vectors else None,
+        image_vectors=options.image_vectors if is_caption else None,
     )
     outputs = [
         output
@@ -222,8 +222,8 @@ def _can_run(metric: Metric, settings: Settings, truth: Truth, options: BundleOp
     """Tell whether the scoring program can compute a metric: an image holds weights, nobody looks into it."""
     if metric.load is None:
         return metric.lacks(settings, truth) is None
-    is_asked_for = not metric.request or getattr(settings, metric.request) is not None
-    return options.image is not None and is_asked_for
+    request = "image_vectors" if metric.name == "similarity" else metric.request
+    return options.image is not None and (not request or getattr(settings, request) is not None)
 
 
 def _omission(settings: Settings, truth: Truth, options: BundleOptions) -> str | None:

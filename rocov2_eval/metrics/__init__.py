@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rocov2_eval.metric import Metric
-from rocov2_eval.metrics import bertscore, bleu, bleu1, cider, concept_f1, concept_f1_manual, rouge, umls_f1
+from rocov2_eval.metrics import (
+    bertscore,
+    bleu,
+    bleu1,
+    cider,
+    clipscore,
+    concept_f1,
+    concept_f1_manual,
+    rouge,
+    similarity,
+    umls_f1,
+)
 from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.records import Task
 
@@ -15,9 +26,11 @@ METRICS: Mapping[str, Metric] = {
     "bertscore": bertscore.METRIC,
     "bleu": bleu.METRIC,
     "rouge": rouge.METRIC,
+    "similarity": similarity.METRIC,
     "umls_f1": umls_f1.METRIC,
     "bleu1": bleu1.METRIC,
     "cider": cider.METRIC,
+    "clipscore": clipscore.METRIC,
 }
 
 
