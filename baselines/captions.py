@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import torch
 
+from baselines.bounds import CaptionLength, Count
 from baselines.data.augment import AugmentOptions, augment, centre
 from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples
@@ -72,8 +73,7 @@ class Captioned:
         return len(self.ids)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptionOptions:
+class CaptionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is learnt and how it is validated.
 
     Attributes:
@@ -81,14 +81,8 @@ class CaptionOptions:
         validated: Pictures of the validation split, evenly spread, that get captions; 0 for all.
     """
 
-    most_tokens: int = 96
-    validated: int = 0
-
-    def __post_init__(self) -> None:
-        if self.most_tokens < 2:  # noqa: PLR2004  a token and the end
-            raise UsageFault(f"most_tokens: {self.most_tokens}, expected 2 or more")
-        if self.validated < 0:
-            raise UsageFault(f"validated: {self.validated}, expected 0 or more")
+    most_tokens: CaptionLength = 96
+    validated: Count = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

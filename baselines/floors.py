@@ -43,8 +43,7 @@ _AT_ONCE = 256  # pictures
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
-@dataclass(frozen=True, kw_only=True)
-class FloorOptions:
+class FloorOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a floor answers with.
 
     Attributes:
@@ -185,7 +184,7 @@ def fit_neighbours(
         known: Features and labels of the training split.
         valid: Features and labels of the validation split.
         rule: How shares become concepts, key of `decisions.RULES`.
-        outside: As in `decisions.fit`.
+        outside: Number of concepts of each validation image that are no label, shape (n,); None for none.
         numbers: Numbers of neighbours to choose from.
     """
     _refuse_none(known[1])

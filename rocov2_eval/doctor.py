@@ -137,10 +137,6 @@ def _edition(edition: Edition) -> Iterator[Check]:
     """Say for each task of an edition which of its scores can be computed here, and what the others lack."""
     topic = f"edition {edition.name}"
     yield Check(topic=topic, name="concepts", ready=True, detail=" and ".join(available(edition, "concepts")))
-    if edition.captions is None:
-        detail = "scored by BLEU, which is not computed here"
-        yield Check(topic=topic, name="captions", ready=False, detail=detail)
-        return
     reasons = absences(Settings(edition=edition), _sample_captions())
     encoder = models.absence("encoder")
     if encoder and edition.captions.primary == "bertscore_f1":

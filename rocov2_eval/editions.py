@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rocov2_eval.errors import UsageFault
+from rocov2_eval.records import Task
 
 HeaderRule = Literal["none", "id_anywhere", "id_first", "optional"]
 ExtraCells = Literal["error", "ignored"]
@@ -94,7 +94,7 @@ class ConceptRules:
 
     Attributes:
         dialect: How a run is cut into cells, and a truth file that is not in the ROCOv2 layout.
-        most: Largest number of concepts an image may have.
+        most: Largest number of concepts an image may have, None where no source of it is at hand.
         strip: Blanks around a concept are removed.
         empty_reference: `scored`: an empty truth cell is the one-element set of the empty string, so that
             only an empty run cell matches it. `unscored`: the image leaves the mean (2018).
@@ -102,7 +102,7 @@ class ConceptRules:
     """
 
     dialect: Dialect
-    most: int
+    most: int | None
     strip: bool = True
     empty_reference: Literal["scored", "unscored"] = "scored"
     manual_cuis: tuple[str, ...] = ()
@@ -116,6 +116,7 @@ class CaptionRules:
         dialect: How a run is cut into cells, and a truth file that is not in the ROCOv2 layout.
         extra_cells: What becomes of cells after the second one, which an unquoted comma makes.
         norm: Key of `textnorm.NORMALISERS`.
+        stem: BLEU compares words by their stems.
         idf: BERTScore weighs tokens by their idf over the normalised references.
         both_empty_crashes: A caption empty on both sides ends the official evaluation with an exception.
         empty_crashes: An empty candidate alone ends the official evaluation with an exception (AlignScore).
@@ -132,6 +133,7 @@ class CaptionRules:
     excluded: Mapping[str, str] = field(default_factory=dict)
     extra_cells: ExtraCells = "ignored"
     norm: str = "clef2023"
+    stem: bool = False
     idf: bool = False
     both_empty_crashes: bool = True
     empty_crashes: bool = False
@@ -154,15 +156,19 @@ class Edition:
         name: Name of the edition, a value of `--edition`.
         source: The evaluator whose behaviour the row describes.
         concepts: Rules of concept detection.
-        captions: Rules of caption prediction, None where the edition scores captions by BLEU.
+        captions: Rules of caption prediction.
         precheck: `--strict` can apply the format check of 2026, which is made for comma-separated files.
     """
 
     name: str
     source: str
     concepts: ConceptRules
-    captions: CaptionRules | None
+    captions: CaptionRules
     precheck: bool = False
+
+    def rules(self, task: Task) -> ConceptRules | CaptionRules:
+        """Return the rules of a task."""
+        return self.concepts if task == "concepts" else self.captions
 
 
 _TAB = Dialect(delimiter="\t", quoted=False, header="none")
@@ -173,9 +179,23 @@ _COMMA_HEADER = Dialect(delimiter=",", quoted=True, header="id_first")
 _COMMA_OURS = Dialect(delimiter=",", quoted=True, header="optional")
 
 _COLUMNS_2023 = {"BERTScore": "bertscore_f1", "ROUGE": "rouge1"}
-_NOT_YET = "not implemented in this toolkit"
-_EXCLUDED_2023 = dict.fromkeys(("BLEURT", "BLEU-1", "METEOR", "CIDEr", "CLIPScore"), _NOT_YET)
-_EXCLUDED_2024 = _EXCLUDED_2023 | dict.fromkeys(("RefCLIPScore", "ClinicalBLEURT", "MedBERTScore"), _NOT_YET)
+_EXTRAS_2023 = {
+    "BLEURT": "bleurt",
+    "BLEU-1 (mean of images)": "bleu1",
+    "BLEU-1 (corpus)": "bleu1_corpus",
+    "CIDEr": "cider",
+    "CLIPScore": "clipscore",
+}
+_METEOR = {"METEOR": "METEOR 1.5 is a Java program, and its paraphrase tables cannot be rewritten"}
+_EXCLUDED_2022 = _METEOR | {
+    "CIDEr": "its code is not public, nor which words it was computed on",
+    "SPICE": "needs Java 8 and parser models of CoreNLP 3.6 that it downloads while it runs",
+    "BERTScore": "its code is not public, nor which encoder it took",
+}
+_EXCLUDED_2024 = _METEOR | {
+    "ClinicalBLEURT": "its TensorFlow checkpoint, trained on proprietary notes, has to be converted by hand",
+    "MedBERTScore": "needs MedCAT 1 and a model pack of UMLS that may not be redistributed",
+}
 _COLUMNS_2025 = {
     "Overall": "overall",
     "Relevance": "relevance",
@@ -189,6 +209,9 @@ _COLUMNS_2025 = {
 }
 
 _MANUAL_2025 = (*SCORED_MANUAL_CUIS, OPTICAL_COHERENCE_TOMOGRAPHY)
+_CAPTIONS_2017 = CaptionRules(
+    dialect=_TAB, norm="clef2017", stem=True, both_empty_crashes=False, columns={"BLEU": "bleu"}
+)
 _CAPTIONS_2025 = CaptionRules(dialect=_COMMA_HEADER, idf=True, empty_crashes=True, columns=_COLUMNS_2025)
 
 EDITIONS: Mapping[str, Edition] = {
@@ -204,29 +227,54 @@ EDITIONS: Mapping[str, Edition] = {
         ),
         precheck=True,
     ),
+    "imageclef-2017": Edition(
+        name="imageclef-2017",
+        source="no public evaluator; read as crowdAI/CLEF_evaluators_2018@0ddc7b5",
+        concepts=ConceptRules(dialect=_TAB, most=None, strip=False, empty_reference="unscored"),
+        captions=_CAPTIONS_2017,
+    ),
     "imageclef-2018": Edition(
         name="imageclef-2018",
         source="crowdAI/CLEF_evaluators_2018@0ddc7b5",
         concepts=ConceptRules(dialect=_TAB, most=1286, strip=False, empty_reference="unscored"),
-        captions=None,
+        captions=_CAPTIONS_2017,
+    ),
+    "imageclef-2021": Edition(
+        name="imageclef-2021",
+        source="no public evaluator; read as crowdAI/CLEF_evaluators_2018@0ddc7b5",
+        concepts=ConceptRules(dialect=_TAB, most=None, strip=False, empty_reference="unscored"),
+        captions=_CAPTIONS_2017,
     ),
     "imageclef-2022": Edition(
         name="imageclef-2022",
         source="AIcrowd package in karthik-d/ImageCLEFmedical-captioning-2023@8d5779d",
         concepts=ConceptRules(dialect=_BAR, most=100),
-        captions=None,
+        captions=CaptionRules(
+            dialect=_BAR,
+            norm="clef2017",
+            both_empty_crashes=False,
+            columns={"BLEU": "bleu", "ROUGE": "rouge1"},
+            excluded=_EXCLUDED_2022,
+        ),
     ),
     "imageclef-2023": Edition(
         name="imageclef-2023",
         source="TiagoFilipeSousaGoncalves/ImageCLEFmedical2023VCMI@d8fa3f1",
         concepts=ConceptRules(dialect=_BAR_OR_TAB, most=100),
-        captions=CaptionRules(dialect=_BAR_OR_TAB, columns=_COLUMNS_2023, excluded=_EXCLUDED_2023),
+        captions=CaptionRules(
+            dialect=_BAR_OR_TAB, columns=_COLUMNS_2023, extras=_EXTRAS_2023, excluded=_METEOR
+        ),
     ),
     "imageclef-2024": Edition(
         name="imageclef-2024",
         source="taubsity/clef-caption-evaluation@3a2a5ec",
         concepts=ConceptRules(dialect=_COMMA, most=100, manual_cuis=SCORED_MANUAL_CUIS),
-        captions=CaptionRules(dialect=_COMMA, columns=_COLUMNS_2023, excluded=_EXCLUDED_2024),
+        captions=CaptionRules(
+            dialect=_COMMA,
+            columns=_COLUMNS_2023,
+            extras=_EXTRAS_2023 | {"RefCLIPScore": "refclipscore"},
+            excluded=_EXCLUDED_2024,
+        ),
         precheck=True,
     ),
     "imageclef-2025": Edition(
@@ -245,18 +293,3 @@ EDITIONS: Mapping[str, Edition] = {
     ),
 }
 DEFAULT_EDITION = "rocov2"
-
-
-def caption_rules(edition: Edition) -> CaptionRules:
-    """Return the caption rules of an edition.
-
-    Raises:
-        UsageFault: The edition scores captions by BLEU.
-    """
-    if edition.captions is None:
-        offered = ", ".join(name for name, other in EDITIONS.items() if other.captions)
-        raise UsageFault(
-            f"{edition.name} scores captions by BLEU, which this toolkit does not compute; "
-            f"editions with BERTScore and ROUGE: {offered}"
-        )
-    return edition.captions

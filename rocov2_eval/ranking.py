@@ -148,7 +148,7 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
 def official_primary(edition: str, task: Task) -> str:
     """Return the output by which an edition ranks the runs of a task."""
     rules = EDITIONS[edition].captions
-    return rules.primary if task == "captions" and rules else "concept_f1"
+    return rules.primary if task == "captions" else "concept_f1"
 
 
 def common_scores(reports: Sequence[Report], output: str) -> tuple[FloatArray, BoolArray]:
@@ -197,7 +197,7 @@ def _computed_primary(report: Report) -> str:
 def _why(report: Report, output: str) -> str:
     """Return why an output was not computed."""
     rules = EDITIONS[report.edition].captions
-    names = [name for name, column in rules.columns.items() if column == output] if rules else []
+    names = [name for name, column in rules.columns.items() if column == output]
     return next((report.not_computed[name] for name in names if name in report.not_computed), "not asked for")
 
 

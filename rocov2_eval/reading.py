@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rocov2_eval.editions import Edition, caption_rules
+from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.findings import finding, is_rejected
 from rocov2_eval.formats import Source, Table, load, sniff_task
@@ -68,7 +68,7 @@ def task_of(source: Source) -> Task:
 
 def _reading_faults(run: Table, edition: Edition, task: Task) -> list[Finding]:
     """Return what may be the reason that no truth has the ids of a run."""
-    dialect = caption_rules(edition).dialect if task == "captions" else edition.concepts.dialect
+    dialect = edition.rules(task).dialect
     findings = [*guess_dialect(run.source, dialect), *run.findings]
     if not run.image_ids:
         findings.append(finding("R003", run.path, None, "no row with an image id"))

@@ -109,7 +109,7 @@ def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -
         UsageFault: The edition is not one that the format check can read.
     """
     table = truth.table
-    dialect = (edition.captions or edition.concepts if truth.task == "captions" else edition.concepts).dialect
+    dialect = edition.rules(truth.task).dialect
     findings = guess_dialect(run.source, dialect)
     findings += check_run(run, edition, truth.task, table.image_ids, table.cells)
     if strict and not edition.precheck:
@@ -207,8 +207,13 @@ def absences(settings: Settings, truth: Truth) -> dict[str, str]:
 
 
 def available(edition: Edition, task: Task) -> tuple[str, ...]:
-    """Return the names of the metrics that an edition has for a task, but for those on request."""
-    return tuple(metric.name for metric in _offered(edition, task) if not metric.request)
+    """Return the names of the metrics that an edition has for a task, but for extras and those on request."""
+    extras = edition.captions.extras.values()
+    return tuple(
+        metric.name
+        for metric in _offered(edition, task)
+        if not metric.request and metric.outputs[0] not in extras
+    )
 
 
 def _offered(edition: Edition, task: Task) -> list[Metric]:
@@ -312,7 +317,7 @@ def _is_part(name: str, names: Iterable[str]) -> bool:
 
 def _in_order(edition: Edition, task: Task, outputs: Iterable[str]) -> list[str]:
     """Return outputs as the edition publishes them, the score that ranks first, then the others."""
-    columns = edition.captions.columns.values() if edition.captions and task == "captions" else ()
+    columns = edition.captions.columns.values() if task == "captions" else ()
     names = list(outputs)
     first = [name for name in columns if name in names]
     return [*first, *(name for name in names if name not in first)]
@@ -325,7 +330,7 @@ def _not_computed(settings: Settings, truth: Truth, samples: Container[str]) -> 
         lacking = {metric.name: metric.lacks(settings, truth) for metric in metrics}
         return {name: reason for name, reason in lacking.items() if reason}
     rules = settings.edition.captions
-    if rules is None or settings.metrics:
+    if settings.metrics:
         return {}
     published = {**rules.columns, **rules.extras}
     reasons = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rocov2_eval.align import align
 from rocov2_eval.concept_cells import Cell
-from rocov2_eval.editions import Dialect, Edition
+from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import finding, findings, is_rejected
 from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Table, is_layout, load, read_table
@@ -139,7 +139,7 @@ def _candidates(place: Path, task: Task, split: str | None) -> Iterator[Path]:
 
 def _read_truth(path: Path, task: Task, edition: Edition) -> Table:
     source = load(path)
-    dialect = _dialect(edition, task)
+    dialect = edition.rules(task).dialect
     if is_layout(source):
         header = dialect.header if dialect.header == "id_anywhere" else LAYOUT.header
         dialect = replace(LAYOUT, header=header)
@@ -165,12 +165,6 @@ def _of_truth(item: Finding) -> Finding:
     if item.severity == "warning":
         return item
     return finding("R501", item.path, item.line, item.message)
-
-
-def _dialect(edition: Edition, task: Task) -> Dialect:
-    if task == "captions" and edition.captions is not None:
-        return edition.captions.dialect
-    return edition.concepts.dialect
 
 
 def _broken_ids(table: Table) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rocov2_eval.align import align
 from rocov2_eval.concept_cells import Cell, Ragged, renamed
-from rocov2_eval.editions import CaptionRules, Dialect, Edition, caption_rules
+from rocov2_eval.editions import CaptionRules, Dialect, Edition
 from rocov2_eval.findings import finding, findings
 from rocov2_eval.formats import ANY_NUMBER, Source, Table, read_table
 from rocov2_eval.records import Finding, Severity, Task
@@ -25,17 +25,11 @@ _DELIMITERS = {",": "commas", "\t": "tabs", "|": "vertical bars"}
 
 
 def read_run(source: Source, edition: Edition, task: Task) -> Table:
-    """Cut a run into rows as the edition's evaluator does.
-
-    Raises:
-        UsageFault: The edition does not score captions by metrics of this toolkit.
-    """
-    if task == "concepts":
-        return read_table(source, edition.concepts.dialect, task)
-    rules = caption_rules(edition)
-    if rules.extra_cells == "error":
-        return read_table(source, rules.dialect, task)
-    return read_table(source, rules.dialect, task, most_cells=ANY_NUMBER)
+    """Cut a run into rows as the edition's evaluator does."""
+    dialect = edition.rules(task).dialect
+    if task == "concepts" or edition.captions.extra_cells == "error":
+        return read_table(source, dialect, task)
+    return read_table(source, dialect, task, most_cells=ANY_NUMBER)
 
 
 def check_run(
@@ -51,7 +45,7 @@ def check_run(
     if task == "concepts":
         faults += _check_concepts(run, edition)
     else:
-        faults += _check_captions(run, caption_rules(edition), truth_ids, truth_cells)
+        faults += _check_captions(run, edition.captions, truth_ids, truth_cells)
     return faults
 
 
@@ -115,9 +109,10 @@ def _check_concepts(run: Table, edition: Edition) -> Iterator[Finding]:
     crashing = 1 if edition.name == "imageclef-2018" and alone[:1] == [0] else 0
     yield from _at(run, "R206", alone[:crashing], lambda _: "an id alone in the first row", "error")
     yield from _at(run, "R206", alone[crashing:], lambda _: "an id alone")
-    most = f"concepts, at most {rules.most} are allowed"
-    many = np.flatnonzero(seen.counts > rules.most)
-    yield from _at(run, "R201", many, lambda i: f"{seen.counts[i]} {most}")
+    if rules.most is not None:
+        most = f"concepts, at most {rules.most} are allowed"
+        many = np.flatnonzero(seen.counts > rules.most)
+        yield from _at(run, "R201", many, lambda i: f"{seen.counts[i]} {most}")
     repeated = _repeats(seen)
     yield from _at(run, "R202", repeated, lambda i: f"{shorten(seen.vocabulary[repeated[i]])!r} twice")
     in_case = _repeats(renamed(seen, str.upper))
@@ -143,8 +138,8 @@ def _check_concepts(run: Table, edition: Edition) -> Iterator[Finding]:
 def _check_captions(
     run: Table, rules: CaptionRules, truth_ids: Sequence[str], truth_cells: Sequence[Cell]
 ) -> Iterator[Finding]:
-    surplus = run.surplus.tolist()
-    yield from _at(run, "R302", surplus, lambda i: f"the caption ends at a comma: {_shown(run, i)}")
+    end = "a comma" if rules.dialect.delimiter == "," else "a separator"
+    yield from _at(run, "R302", run.surplus, lambda i: f"the caption ends at {end}: {_shown(run, i)}")
     formulas = [i for i, cell in enumerate(run.cells) if cell and _FORMULA.match(cell)]
     yield from _at(run, "R110", formulas, lambda i: f"{_shown(run, i)} is like a formula")
     tags = [i for i, cell in enumerate(run.cells) if cell and "<" in cell and _TAG.search(cell)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from rocov2_eval.align import align
 from rocov2_eval.concept_cells import Cell
-from rocov2_eval.editions import ConceptRules, Edition, caption_rules
+from rocov2_eval.editions import ConceptRules, Edition
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.formats import Table
 from rocov2_eval.metrics import METRICS
@@ -102,7 +102,7 @@ def _captions(
     *,
     device: str,
 ) -> dict[str, dict[int, float]]:
-    rules = caption_rules(settings.edition)
+    rules = settings.edition.captions
     corpus = normalise([cell or "" for cell in truth.table.cells], rules.norm)
     candidates = dict(zip(images, normalise([cells[i] or "" for i in images], rules.norm), strict=True))
     images = [i for i in images if candidates[i] or corpus[i]]

@@ -96,7 +96,7 @@ class _Block:
     Attributes:
         number: Place of the block, from 0.
         first: Row of its first picture.
-        key: As in `_Record`.
+        key: SHA-256 of what the pixels depend on, as `_Record` has it.
         files: Id and path of each picture.
     """
 

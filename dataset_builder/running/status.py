@@ -33,7 +33,7 @@ class StageState:
     """How far a stage is.
 
     Attributes:
-        stage: The stage.
+        stage: The stage that the state is of.
         done: Names of the shards that would not be run again.
         shards: Number of shards in all; None where it is not known before the stage before is done.
         counts: What the stage took and dropped of the shards that are done.

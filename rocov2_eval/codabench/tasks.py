@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rocov2_eval.editions import EDITIONS, Dialect, Edition, caption_rules
+from rocov2_eval.editions import EDITIONS, Dialect, Edition
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.formats import load
 from rocov2_eval.metrics import METRICS
@@ -74,8 +74,7 @@ class CompetitionTask:
     @property
     def dialect(self) -> Dialect:
         """How the edition cuts the runs of the task."""
-        edition = self.settings.edition
-        return caption_rules(edition).dialect if self.name == "captions" else edition.concepts.dialect
+        return self.settings.edition.rules(self.name).dialect
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -131,9 +130,7 @@ def read_tasks(place: Place, options: BundleOptions, notify: Notify) -> tuple[Co
         RejectedInput: A truth file is broken.
     """
     edition = EDITIONS[options.edition]
-    names = _names(place, edition, options.tasks)
-    if edition.captions is None and options.tasks is None:
-        notify(f"no task of captions: {edition.name} scores them by BLEU, which is not computed here")
+    names = _names(place, options.tasks)
     split = options.split or _split(place, names, notify)
     tasks = []
     for name in names:
@@ -154,15 +151,12 @@ def read_tasks(place: Place, options: BundleOptions, notify: Notify) -> tuple[Co
     return tuple(tasks)
 
 
-def _names(place: Place, edition: Edition, chosen: Sequence[Task] | None) -> tuple[Task, ...]:
+def _names(place: Place, chosen: Sequence[Task] | None) -> tuple[Task, ...]:
     """Return the tasks to look for the truth of, in the order of the leaderboard's columns."""
     if chosen is None:
-        of_edition: tuple[Task, ...] = _TASKS if edition.captions else ("concepts",)
-        names = (task_of(load(place.path)),) if place.path.is_file() else of_edition
+        names = (task_of(load(place.path)),) if place.path.is_file() else _TASKS
     else:
         names = tuple(name for name in _TASKS if name in chosen)
-    if "captions" in names:
-        caption_rules(edition)  # refuses an edition that scores captions by BLEU
     if len(names) > 1 and place.path.is_file():
         raise UsageFault(f"{place.path} is a file, which holds one task: name a folder for two")
     return names

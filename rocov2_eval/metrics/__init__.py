@@ -5,15 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rocov2_eval.metric import Metric
-from rocov2_eval.metrics import bertscore, concept_f1, concept_f1_manual, rouge, umls_f1
+from rocov2_eval.metrics import (
+    alignscore,
+    bertscore,
+    bleu,
+    bleu1,
+    bleurt,
+    cider,
+    concept_f1,
+    concept_f1_manual,
+    rouge,
+    umls_f1,
+)
 from rocov2_eval.metrics.derived import DERIVED
 
 METRICS: Mapping[str, Metric] = {
     "concept_f1": concept_f1.METRIC,
     "concept_f1_manual": concept_f1_manual.METRIC,
     "bertscore": bertscore.METRIC,
+    "bleu": bleu.METRIC,
     "rouge": rouge.METRIC,
+    "bleurt": bleurt.METRIC,
     "umls_f1": umls_f1.METRIC,
+    "alignscore": alignscore.METRIC,
+    "bleu1": bleu1.METRIC,
+    "cider": cider.METRIC,
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from rocov2_eval import models
 from rocov2_eval.batching import Float32Array
 from rocov2_eval.devices import PRECISIONS
-from rocov2_eval.editions import Edition, caption_rules
+from rocov2_eval.editions import Edition
 from rocov2_eval.encoders import Arena, Encoder, TextEncoder, Tokens, open_encoder
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.metric import Metric, Options
@@ -64,7 +64,7 @@ DEFAULT = BertScoreOptions()
 
 def options_of(settings: Settings, truth: Truth) -> BertScoreOptions:
     """Return the options that edition and user prescribe."""
-    rules = caption_rules(settings.edition)
+    rules = settings.edition.captions
     return BertScoreOptions(
         encoder=settings.encoder,
         idf=rules.idf,
@@ -77,7 +77,7 @@ def options_of(settings: Settings, truth: Truth) -> BertScoreOptions:
 
 def is_offered(edition: Edition) -> bool:
     """Tell whether an edition scores captions by BERTScore."""
-    return edition.captions is not None and edition.captions.publishes(OUTPUTS[0])
+    return edition.captions.publishes(OUTPUTS[0])
 
 
 def lacks(settings: Settings, _: Truth) -> str | None:
@@ -85,7 +85,7 @@ def lacks(settings: Settings, _: Truth) -> str | None:
 
     Where BERTScore ranks, its absence is no remark beside other scores: the missing encoder ends the command.
     """
-    if caption_rules(settings.edition).primary == OUTPUTS[0]:
+    if settings.edition.captions.primary == OUTPUTS[0]:
         return None
     return models.absence("encoder", settings.encoder)
 

@@ -67,7 +67,7 @@ DERIVED: Mapping[str, DerivedScore] = {
 
 def is_offered(name: str, edition: Edition) -> bool:
     """Tell whether an edition publishes a derived score."""
-    return edition.captions is not None and edition.captions.publishes(name)
+    return edition.captions.publishes(name)
 
 
 def leaves(name: str) -> tuple[str, ...]:

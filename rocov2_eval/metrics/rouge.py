@@ -15,7 +15,7 @@ import numpy as np
 from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cpdist
 
-from rocov2_eval.editions import Edition, caption_rules
+from rocov2_eval.editions import Edition
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.records import FloatArray, IntArray, SampleScores
 from rocov2_eval.settings import Settings
@@ -59,13 +59,13 @@ DEFAULT = RougeOptions()
 
 def options_of(settings: Settings, _: Truth) -> RougeOptions:
     """Return the options that the edition prescribes."""
-    rules = caption_rules(settings.edition)
+    rules = settings.edition.captions
     return RougeOptions(norm=rules.norm, skip_id_rows=rules.dialect.skips_id_rows)
 
 
 def is_offered(edition: Edition) -> bool:
     """Tell whether an edition scores captions by ROUGE."""
-    return edition.captions is not None and edition.captions.publishes("rouge1")
+    return edition.captions.publishes("rouge1")
 
 
 def score(

@@ -72,7 +72,7 @@ def options_of(settings: Settings, _: Truth) -> UmlsF1Options:
 
 def is_offered(edition: Edition) -> bool:
     """Tell whether an edition has a MedCAT F1, or is our own, which has this one."""
-    return edition.captions is not None and edition.captions.publishes("umls_f1")
+    return edition.captions.publishes("umls_f1")
 
 
 def lacks(settings: Settings, _: Truth) -> str | None:
@@ -161,13 +161,9 @@ def score(
     }
 
 
-def concepts(mentions: Iterable[Mention]) -> frozenset[tuple[str, str]]:
-    """Return the concepts of a text as pairs of preferred name and CUI, each name once.
-
-    Of two concepts of one name the last that is mentioned counts, as in the dictionary by name of the
-    official evaluator.
-    """
-    return frozenset({mention.name: mention.cui for mention in mentions}.items())
+def concepts(mentions: Iterable[Mention]) -> frozenset[str]:
+    """Return the CUIs of a text; what each is called does not matter."""
+    return frozenset(mention.cui for mention in mentions)
 
 
 def _counts(numbers: Iterable[int]) -> FloatArray:
@@ -187,7 +183,7 @@ METRIC = Metric(
     score=score,
     options=UmlsF1Options,
     options_of=options_of,
-    revision=1,
+    revision=2,
     bounds=(0.0, 1.0),
     identity=None,  # 0 for a caption without concepts
     is_offered=is_offered,

@@ -17,10 +17,9 @@ import pytest
 from dataset_builder.cli import run
 from dataset_builder.stages import STAGES
 
-sys.path.insert(0, str(Path(__file__).parent))
+from made_articles import PICTURE_NAME, TABLES, article, png
 from real_build import write_inputs
 from s3_server import Bucket, serving
-from test_hostile_builds import PICTURE_NAME, TABLES, article, png
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from dataset_builder.cli import run
 from rocov2_eval.errors import ExitCode
 from rocov2_eval.findings import RULES
 
-sys.path.insert(0, str(Path(__file__).parent))
 from s3_server import BUCKET, Bucket, serving
 
 Call = Callable[..., tuple[int, str, str]]

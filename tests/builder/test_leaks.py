@@ -276,20 +276,6 @@ def test_a_kind_that_one_split_alone_has_was_not_checked() -> None:
     assert check(report, "articles").not_checked == "only images of x have an article"
 
 
-def test_pictures_of_which_none_can_be_read_were_not_checked(tmp_path: Path) -> None:
-    folder = rocov2_folder(tmp_path / "data")
-    for path in folder.glob("*/*.jpg"):
-        path.write_bytes(b"no picture")
-    images = check(find_leaks(read_dataset(folder)), "images")
-    assert images.not_checked == "no image has a readable picture"
-
-
-def test_a_dataset_of_which_nothing_can_be_compared_is_refused() -> None:
-    message = r"nothing to look at \(articles: no image has an article; .*captions: only images of x have"
-    with pytest.raises(UsageFault, match=message):
-        find_leaks(rows_of(("a", "x", "", "one"), ("b", "y", "", "")), with_images=False)
-
-
 def test_a_file_name_that_is_too_long_for_any_file_names_none(write_table: Callable[..., Path]) -> None:
     path = write_table("id,split,doi,file_name", f"i,a,1,{'x' * 5000}", "j,b,2,y.jpg")
     assert [row.image for row in read_dataset(path).rows] == [None, None]

@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import concept_pack
-
 from rocov2_eval import front_door
 from rocov2_eval.cli.compare import compare
 from rocov2_eval.errors import ExitCode, RejectedInput
 from rocov2_eval.resampling import Bootstrap, resampled_columns
 from rocov2_eval.schemas import schema
+
+import concept_pack
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/compare.md").read_text(encoding="utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 import zipfile
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
@@ -16,12 +15,11 @@ import click
 import pytest
 from jsonschema import Draft202012Validator
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import concept_pack
-
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import ExitCode
 from rocov2_eval.schemas import schema
+
+import concept_pack
 
 Call = Callable[..., Any]
 FORMATS = ("text", "json", "markdown", "github")
