@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from members import MEMBERS, VALUES, replace_members
 
 from rocov2_eval.comparison import ComparisonOptions, compare
 from rocov2_eval.editions import EDITIONS
@@ -24,9 +24,6 @@ from rocov2_eval.settings import Settings
 from rocov2_eval.significance import PairOptions
 from rocov2_eval.truth import Truth
 from rocov2_eval.worst_images import worst_images
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from members import MEMBERS, VALUES, replace_members
 
 CAPTIONS = [("a", "A chest radiograph."), ("b", "A head CT."), ("c", "An ankle MRI.")]
 CONCEPTS = [("a", "C1;C2"), ("b", "C3"), ("c", "")]
