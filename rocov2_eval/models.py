@@ -336,8 +336,8 @@ def default_name(kind: str) -> str | None:
 
 def kinds_of(edition: Edition) -> tuple[Kind, ...]:
     """Return the kinds of weights that the published caption scores of an edition need."""
-    rules = edition.captions
-    return tuple(kind for kind in KINDS.values() if any(rules.publishes(name) for name in kind.outputs))
+    publishes = edition.captions.publishes
+    return tuple(kind for kind in KINDS.values() if any(publishes(name) for name in kind.outputs))
 
 
 def locate(kind: str, name_or_path: str | None = None) -> ModelFolder | None:

@@ -43,6 +43,22 @@ def read_tensors(files: Iterable[Path]) -> dict[str, Any]:
     return tensors
 
 
+def read_config(path: Path, names: Iterable[str]) -> dict[str, Any]:
+    """Return the fields of a model's configuration.
+
+    Raises:
+        MissingResource: It is no JSON object or lacks one of the names.
+    """
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise MissingResource(f"{path}: no JSON: {error}") from None
+    lacking = [name for name in names if not isinstance(config, dict) or name not in config]
+    if lacking:
+        raise MissingResource(f"{path}: no {lacking[0]}: the configuration of another model")
+    return dict(config)
+
+
 def load_strictly(module: Any, tensors: Mapping[str, Any], source: Path) -> None:  # noqa: ANN401
     """Copy tensors into a module of torch.
 

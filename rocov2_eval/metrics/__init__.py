@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 
 from rocov2_eval.metric import Metric
 from rocov2_eval.metrics import (
+    alignscore,
     bertscore,
     bleu,
     bleu1,
+    bleurt,
     cider,
     clipscore,
     concept_f1,
@@ -26,7 +28,9 @@ METRICS: Mapping[str, Metric] = {
     "bleu": bleu.METRIC,
     "rouge": rouge.METRIC,
     "similarity": similarity.METRIC,
+    "bleurt": bleurt.METRIC,
     "umls_f1": umls_f1.METRIC,
+    "alignscore": alignscore.METRIC,
     "bleu1": bleu1.METRIC,
     "cider": cider.METRIC,
     "clipscore": clipscore.METRIC,
