@@ -181,18 +181,14 @@ class DualEncoder:
     def text_vectors(self, texts: Sequence[str]) -> Float32Array:
         """Return the vectors of texts, shape (n, width), of Euclidean length 1; a long text is cut off."""
         distinct = list(dict.fromkeys(texts))
-        encoded = self._model.tokenizer(distinct, truncation=True, max_length=self._model.most_tokens)
-        sequences = {
-            text: np.array(ids, "<i4") for text, ids in zip(distinct, encoded["input_ids"], strict=True)
-        }
+        sequences = dict(zip(distinct, map(self._token_ids, distinct), strict=True))
         key_of = {text: self._key(b"text", ids.tobytes()) for text, ids in sequences.items()}
         ids_of = {key_of[text]: ids for text, ids in sequences.items()}
         keys = sorted(ids_of, key=lambda key: (len(ids_of[key]), ids_of[key].tobytes()))
         lengths = np.array([len(ids_of[key]) for key in keys], np.int64)
 
         def forward(batch: IntArray) -> Float32Array:
-            ids = np.stack([ids_of[keys[place]] for place in batch]).astype(np.int64)
-            return self._run(self._model.embed_texts, ids)
+            return self._run(self._model.embed_texts, np.stack([ids_of[keys[place]] for place in batch]))
 
         vectors = self._through_cache(keys, lengths, forward)
         return _rows(vectors, [key_of[text] for text in texts])
@@ -228,6 +224,10 @@ class DualEncoder:
             done += len(batch)
             self._progress(done, len(wanted))
         return vectors
+
+    def _token_ids(self, text: str) -> IntArray:
+        ids = self._model.tokenizer(text, truncation=True, max_length=self._model.most_tokens)["input_ids"]
+        return np.array(ids, np.int64)
 
     def _pixels(self, file: ImageFile) -> PixelArray | Unreadable:
         return rgb_pixels(file, self._model.resize)

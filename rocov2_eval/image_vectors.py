@@ -39,7 +39,7 @@ def read_vectors(path: Path, image_ids: Sequence[str]) -> Float32Array:
             of the others. Pickled objects are refused, since loading them could run what is in them.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             _refuse_other_ids(path, archive.files, image_ids)
             rows = [np.squeeze(archive[image_id]) for image_id in image_ids]
     except _DAMAGED as error:  # AttributeError and TypeError: an array alone is no archive
@@ -66,7 +66,8 @@ def vectors_identity(path: Path) -> str:
 
 
 def _refuse_other_ids(path: Path, known: Sequence[str], image_ids: Sequence[str]) -> None:
-    lacking = [image_id for image_id in image_ids if image_id not in set(known)]
+    there = set(known)
+    lacking = [image_id for image_id in image_ids if image_id not in there]
     if lacking:
         example = f"it has ids such as {shorten(known[0], 60)}" if known else "it is empty"
         raise UsageFault(
