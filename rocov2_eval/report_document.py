@@ -53,7 +53,11 @@ def result_data(report: Report, verification: Mapping[str, float] | None = None)
         "edition": report.edition,
         "task": report.task,
         "split": report.split,
-        "official": {"comparable": not report.notes, "notes": list(report.notes)},
+        "official": {
+            "comparable": not report.notes,
+            "notes": list(report.notes),
+            "extras": list(extras_of(report)),
+        },
         "inputs": {"run": file_data(report.run), "truth": [file_data(item) for item in report.truth]},
         "metrics": {
             name: _result(result) | {"unscored": result.unscored, "signature": result.signature}
@@ -78,6 +82,12 @@ def result_data(report: Report, verification: Mapping[str, float] | None = None)
     if verification is not None:
         data["verification"] = dict(verification)
     return data
+
+
+def extras_of(report: Report) -> tuple[str, ...]:
+    """Return the outputs of a report for scores that the edition publishes without public code."""
+    extras = EDITIONS[report.edition].captions.extras.values() if report.task == "captions" else ()
+    return tuple(name for name in report.metrics if name in extras)
 
 
 def findings_document(findings: Sequence[Finding]) -> Document:
@@ -137,6 +147,9 @@ def _sections(report: Report, verification: Mapping[str, float] | None) -> Itera
         yield Section(tables=[_breakdown(facet, groups)])
     if verification is not None:
         yield Section(tables=[_verification(verification)])
+    if extras := extras_of(report):
+        text = f"{', '.join(extras)} (the organisers' code is not public: their figures may be others)"
+        yield Section(notes=[Note(text=text, label="Not official")])
     yield remarks(report.notes, [result.signature for result in report.metrics.values()])
 
 
