@@ -141,7 +141,7 @@ def _self_critical(recipe: Recipe, session: Session, stack: ExitStack) -> Prepar
         from rocov2_eval.encoders import open_encoder
         from rocov2_eval.models import require
 
-        encoder = stack.enter_context(open_encoder(require(start.encoder), notify=silent))
+        encoder = stack.enter_context(open_encoder(require("encoder", start.encoder), notify=silent))
     first = _caption_objective(recipe, material, ready, encoder)
     if encoder is None:
         reward = selfcritical.cider_reward(first.train.captions)

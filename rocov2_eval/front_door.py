@@ -58,7 +58,10 @@ def score(
     intervals: bool = True,
     seed: int = DEFAULT_SEED,
     encoder: str = OFFICIAL_ENCODER,
+    weights: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     precision: Precision = "fp32",
+    images: File | None = None,
+    image_vectors: File | None = None,
     concept_model: File | None = None,
     concept_types: Iterable[str] = (),
     device: Device = "auto",
@@ -86,11 +89,15 @@ def score(
         intervals: Make 95 % percentile bootstrap intervals.
         seed: Seed of the bootstrap.
         encoder: Text encoder of BERTScore, a name of `rocov2-eval models list` or the folder of a model.
-        precision: Arithmetic of the text encoder; `fp32` is official.
+        weights: Name or folder of the weights by kind (`bleurt`, `align`, `similarity`, …), for kinds other
+            than the official ones.
+        precision: Arithmetic of the models of text; `fp32` is official.
+        images: Folder of the images, for scores that look at them; None for that of the truth.
+        image_vectors: File of image vectors for Similarity, one array an image id; None to make them.
         concept_model: Model pack of MedCAT for `umls_f1`; None to leave that metric out.
         concept_types: Semantic types that `umls_f1` counts, empty for all.
-        device: Where the text encoder runs; `auto` takes the first of cuda, mps and cpu that there is.
-        cache: Keep token embeddings for the next run.
+        device: Where models run; `auto` takes the first of cuda, mps and cpu that there is.
+        cache: Keep what models made of texts for the next run.
         progress: Called with the name of a metric and how many of how many of its texts or tokens are done.
         notify: Called with a sentence for the user.
 
@@ -108,7 +115,10 @@ def score(
         bootstrap=Bootstrap(seed=seed) if intervals else None,
         lenient=lenient,
         encoder=encoder,
+        weights=tuple(dict(weights).items()),
         precision=precision,
+        images=None if images is None else Path(images),
+        image_vectors=None if image_vectors is None else Path(image_vectors),
         concept_model=None if concept_model is None else str(concept_model),
         concept_types=tuple(concept_types),
     )
@@ -168,7 +178,10 @@ def compare(
     examples: int = 10,
     seed: int = DEFAULT_SEED,
     encoder: str = OFFICIAL_ENCODER,
+    weights: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     precision: Precision = "fp32",
+    images: File | None = None,
+    image_vectors: File | None = None,
     concept_model: File | None = None,
     concept_types: Iterable[str] = (),
     device: Device = "auto",
@@ -195,11 +208,15 @@ def compare(
         examples: Largest number of images to name for each pair, those that differ most.
         seed: Seed of the randomisation test and of the bootstrap.
         encoder: Text encoder of BERTScore, a name of `rocov2-eval models list` or the folder of a model.
-        precision: Arithmetic of the text encoder; `fp32` is official.
+        weights: Name or folder of the weights by kind (`bleurt`, `align`, `similarity`, …), for kinds other
+            than the official ones.
+        precision: Arithmetic of the models of text; `fp32` is official.
+        images: Folder of the images, for scores that look at them; None for that of the truth.
+        image_vectors: File of image vectors for Similarity, one array an image id; None to make them.
         concept_model: Model pack of MedCAT for `umls_f1`; None to leave that metric out.
         concept_types: Semantic types that `umls_f1` counts, empty for all.
-        device: Where the text encoder runs; `auto` takes the first of cuda, mps and cpu that there is.
-        cache: Keep token embeddings for the next run.
+        device: Where models run; `auto` takes the first of cuda, mps and cpu that there is.
+        cache: Keep what models made of texts for the next run.
         progress: Called with the name of a metric and how many of how many of its texts or tokens are done.
         notify: Called with a sentence for the user.
 
@@ -218,7 +235,10 @@ def compare(
         metrics=tuple(metrics),
         bootstrap=bootstrap,
         encoder=encoder,
+        weights=tuple(dict(weights).items()),
         precision=precision,
+        images=None if images is None else Path(images),
+        image_vectors=None if image_vectors is None else Path(image_vectors),
         concept_model=None if concept_model is None else str(concept_model),
         concept_types=tuple(concept_types),
     )

