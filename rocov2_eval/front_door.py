@@ -14,8 +14,8 @@ from typing import Any, Literal, get_args
 
 from rocov2_eval import comparison
 from rocov2_eval.comparison import Comparison, ComparisonOptions
+from rocov2_eval.devices import DEVICES, PRECISIONS, Device, Precision
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
-from rocov2_eval.encoders import DEVICES, PRECISIONS, Device, Precision
 from rocov2_eval.errors import RejectedFiles, RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
 from rocov2_eval.formats import Table, load
