@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rocov2_eval.records import Task
-
 HeaderRule = Literal["none", "id_anywhere", "id_first", "optional"]
 ExtraCells = Literal["error", "ignored"]
 
@@ -166,7 +164,7 @@ class Edition:
     captions: CaptionRules
     precheck: bool = False
 
-    def rules(self, task: Task) -> ConceptRules | CaptionRules:
+    def rules(self, task: Literal["concepts", "captions"]) -> ConceptRules | CaptionRules:
         """Return the rules of a task."""
         return self.concepts if task == "concepts" else self.captions
 
