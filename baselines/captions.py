@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import torch
 
+from baselines.bounds import CaptionLength, Count
 from baselines.data.augment import AugmentOptions, augment, centre
 from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples
@@ -40,12 +41,12 @@ from baselines.models.text import Text, Tokens, batched, encode, open_text, save
 from baselines.models.weights import HALF, Channels, Deviation, Normalisation, fill
 from baselines.training import checkpoint
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
-from rocov2_eval.command import silent
 from rocov2_eval.encoders import Encoder
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.metrics import bertscore, rouge
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.pictures import PixelArray
+from rocov2_eval.shelf.progress import Progress, silent
 
 FACTS = "captioner.json"
 TOKENIZER = "tokenizer"
@@ -72,8 +73,7 @@ class Captioned:
         return len(self.ids)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptionOptions:
+class CaptionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is learnt and how it is validated.
 
     Attributes:
@@ -81,14 +81,8 @@ class CaptionOptions:
         validated: Pictures of the validation split, evenly spread, that get captions; 0 for all.
     """
 
-    most_tokens: int = 96
-    validated: int = 0
-
-    def __post_init__(self) -> None:
-        if self.most_tokens < 2:  # noqa: PLR2004  a token and the end
-            raise UsageFault(f"most_tokens: {self.most_tokens}, expected 2 or more")
-        if self.validated < 0:
-            raise UsageFault(f"validated: {self.validated}, expected 0 or more")
+    most_tokens: CaptionLength = 96
+    validated: Count = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -333,7 +327,7 @@ def predict(
     device: Any,  # noqa: ANN401  torch is Any
     *,
     lengths: Sequence[int] | None = None,
-    progress: Callable[[int, int], None] = silent,
+    progress: Progress = silent,
 ) -> list[str]:
     """Return a caption for each picture, in their order; see `generation.generate`."""
     was_training = ready.captioner.training

@@ -46,8 +46,11 @@ def model_card(
         "The images keep their own licences, CC BY and CC BY-NC in a dataset like ROCOv2; its attribution",
         "table names whom to credit. Non-commercial images make these weights unfit for commercial use.",
         "",
-        f"Weights to start from: {', '.join(weights) or 'none, random'}.",
-        "",
+        *(
+            []
+            if "floor" in recipe
+            else [f"Weights to start from: {', '.join(weights) or 'none, random'}.", ""]
+        ),
         "## Scores",
         "",
         "On the validation split, which also chose the epoch and the decision: too hopeful for other images.",

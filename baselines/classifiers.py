@@ -7,7 +7,6 @@ folder/
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,13 @@ import torch
 
 from baselines.data.augment import centre
 from baselines.documents import read_document, write_document
-from baselines.models.efficientnet import SPECS, EfficientNet
+from baselines.models.efficientnet import SPECS, EfficientNet, SpecName
 from baselines.models.weights import Normalisation, fill, load_init
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
-from rocov2_eval.command import silent
-from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.pictures import PixelArray
+from rocov2_eval.shelf.progress import Progress, silent
 
 NETWORK = "network.json"
 _AT_ONCE = 256  # images
@@ -34,7 +32,7 @@ _AT_ONCE = 256  # images
 class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What `network.json` holds."""
 
-    spec: str
+    spec: SpecName
     size: int
     normalisation: Normalisation
 
@@ -57,7 +55,7 @@ class Classifier:
         self,
         images: PixelArray,
         device: Any,  # noqa: ANN401  torch is Any
-        progress: Callable[[int, int], None] = silent,
+        progress: Progress = silent,
     ) -> FloatArray:
         """Return the probability of each class, shape (n, classes).
 
@@ -107,8 +105,6 @@ def open_classifier(folder: Path, classes: int) -> Classifier:
         RejectedInput: A file is damaged, or of another number of classes.
     """
     facts = read_document(folder / NETWORK, _Facts)
-    if facts.spec not in SPECS:
-        raise RejectedInput(f"{folder / NETWORK}: spec {facts.spec!r}, expected one of {', '.join(SPECS)}")
     model = EfficientNet(SPECS[facts.spec], classes)
     tensors, _ = checkpoint.read(folder / BEST)
     fill(model, tensors, folder / BEST)

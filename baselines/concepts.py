@@ -11,29 +11,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import torch
 from torch.nn import functional
 
+from baselines.bounds import AtLeastOne, BelowOne, Count, Factor
 from baselines.classifiers import Classifier, build_classifier, open_classifier
 from baselines.data.augment import AugmentOptions, augment
 from baselines.data.cache import PictureCache
 from baselines.data.labels import label_matrix, label_order
 from baselines.decisions import Choice, Decision, RuleName, choose
 from baselines.decisions.files import read_decision, read_labels, save_decision
-from baselines.models.efficientnet import SPECS
+from baselines.models.efficientnet import SpecName
 from baselines.models.weights import header_of
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
-from rocov2_eval.command import silent
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import FloatArray, IntArray
 from rocov2_eval.shelf.pictures import PixelArray
+from rocov2_eval.shelf.progress import silent
 
 Cells = Sequence[Sequence[str]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetworkOptions:
+class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The network of concept detection.
 
     Attributes:
@@ -45,25 +46,15 @@ class NetworkOptions:
         head_rate: The learning rate of the classifier, times that of the rest, which starts from weights.
     """
 
-    spec: str = "efficientnet_b0"
+    spec: SpecName = "efficientnet_b0"
     init: str = ""
-    size: int = 0
-    dropout: float = 0.2
-    drop_path: float = 0.2
-    head_rate: float = 3.0
-
-    def __post_init__(self) -> None:
-        if self.spec not in SPECS:
-            raise UsageFault(f"spec: {self.spec!r}, expected one of {', '.join(SPECS)}")
-        for name in ("dropout", "drop_path"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected 0 or more and less than 1")
-        if self.size < 0 or self.head_rate <= 0:
-            raise UsageFault(f"size {self.size} and head_rate {self.head_rate}: expected 0 or more, above 0")
+    size: Count = 0
+    dropout: BelowOne = 0.2
+    drop_path: BelowOne = 0.2
+    head_rate: Factor = 3.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class DecisionOptions:
+class DecisionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How probabilities become concepts.
 
     Attributes:
@@ -73,12 +64,8 @@ class DecisionOptions:
     """
 
     rule: RuleName = "expected-f"
-    fewest: int = 1
+    fewest: AtLeastOne = 1
     table: Literal["concepts", "concepts_manual"] = "concepts"
-
-    def __post_init__(self) -> None:
-        if self.fewest < 1:
-            raise UsageFault(f"fewest: {self.fewest}, expected 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import msgspec
+
+from baselines.bounds import AtLeastOne, Count, Side
 from baselines.captions import CaptionOptions
 from baselines.concepts import DecisionOptions, NetworkOptions
 from baselines.data.augment import AugmentOptions
@@ -30,8 +33,7 @@ RecipeTask = Literal["concepts", "floor", "captions", "self-critical", "filter"]
 _SUFFIX = ".toml"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is.
 
     Attributes:
@@ -42,15 +44,10 @@ class RunOptions:
 
     task: RecipeTask
     about: str = ""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise UsageFault(f"seed: {self.seed}, expected 0 or more")
+    seed: Count = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataOptions:
+class DataOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is trained on.
 
     Attributes:
@@ -68,24 +65,21 @@ class DataOptions:
 
     train: str = "train"
     valid: str = "valid"
-    side: int = 256
+    side: Side = 256
     fit: Literal["letterbox", "squash"] = "letterbox"
     allow_broken: bool = False
     licences: tuple[str, ...] = ()
-    least_concepts: int = 0
+    least_concepts: Count = 0
     concepts: Path | None = None
     only: tuple[str, ...] = ()
-    workers: int = 2
+    workers: AtLeastOne = 2
 
     def __post_init__(self) -> None:
-        if self.side < 8 or self.workers < 1 or self.least_concepts < 0:  # noqa: PLR2004
-            raise UsageFault("side 8 or more, workers 1 or more, least_concepts 0 or more: one is less")
         if self.train == self.valid:
             raise UsageFault(f"train and valid are both {self.train!r}: what decides must be unseen")
 
 
-@dataclass(frozen=True, kw_only=True)
-class StartOptions:
+class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the self-critical phase goes on from.
 
     Attributes:
@@ -152,7 +146,11 @@ class Recipe:
 
     def document(self) -> dict[str, Any]:
         """Return the recipe as JSON holds it, every default spelt out; what is not set is left away."""
-        return {name: _plain(asdict(options)) for name, options in self.tables.items()}
+        tables = msgspec.json.decode(msgspec.json.encode(self.tables, enc_hook=str))  # a path as its text
+        return {
+            name: {key: value for key, value in table.items() if value is not None}
+            for name, table in tables.items()
+        }
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -168,7 +166,7 @@ def read_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
 
     Args:
         name: Path of a TOML file, or the name of one that comes with the program.
-        overrides: Such as `training.epochs=3`; the value as TOML has it, text without quotes as well.
+        overrides: Keys to overrule, such as `training.epochs=3`; the value as TOML has it, quotes may lack.
 
     Raises:
         MissingResource: There is none.
@@ -234,11 +232,3 @@ def _overrule(document: dict[str, Any], override: str) -> None:
     if not isinstance(document[table], dict):
         raise UsageFault(f"--set {shorten(override)}: {table} is no table of the recipe")
     document[table][key] = value
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items() if item is not None}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

@@ -1,18 +1,4 @@
-"""Write a trained network as ONNX, checked against torch, saying itself how it is to be used.
-
-The metadata are those that the image filters of the dataset builder read; the two packages meet in the file.
-
-| key | value |
-|---|---|
-| `rocov2.task` | what the model answers, such as `radiology` |
-| `rocov2.mean`, `rocov2.std` | three numbers each, separated by commas, for pixels in [0, 1] |
-| `rocov2.classes` | names separated by commas, in the order of the output |
-| `rocov2.positive` | the class whose probability is the score |
-| `rocov2.threshold` | the score from which on the answer is yes |
-| `rocov2.resize` | how a picture comes to the size of the input: `squash` or `letterbox` |
-| `rocov2.activation` | what makes probabilities of the output: `softmax`, `sigmoid` or `none` |
-| `rocov2.licence` | of the weights; for people, no program reads it |
-"""
+"""Write a trained network as ONNX, checked against torch, with metadata that say how it is to be used."""
 
 from __future__ import annotations
 
@@ -26,15 +12,14 @@ import numpy as np
 
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.records import FloatArray
+from rocov2_eval.shelf.onnx_contract import CHANNELS
 
-PREFIX = "rocov2."
-CHANNELS = 3
 TOLERANCE = 1e-4  # of a logit over the largest one or 1: float32 rounds by some 1e-6 of it
 OPSET = 17
 _CHECKED = 8  # images of the comparison with torch
 
 
-def export_onnx(model: Any, path: Path, *, side: int, declaration: Mapping[str, Any]) -> float:  # noqa: ANN401
+def export_onnx(model: Any, path: Path, *, side: int, metadata: Mapping[str, str]) -> float:  # noqa: ANN401
     """Write a network of images as ONNX: float32 of shape (batch, 3, side, side) to (batch, classes).
 
     Batch is open. The file is complete or absent: it is compared with torch before it takes its name.
@@ -43,7 +28,7 @@ def export_onnx(model: Any, path: Path, *, side: int, declaration: Mapping[str, 
         model: A network of torch, on any device and in any mode; left as it is.
         path: The ONNX file, replaced if it exists.
         side: Height and width of the images in pixels.
-        declaration: What the file says about itself, by key without `rocov2.`.
+        metadata: What the file says about itself, see `rocov2_eval.shelf.onnx_contract`.
 
     Returns:
         The largest difference between a logit of onnxruntime and one of torch, over the largest logit or 1.
@@ -63,7 +48,7 @@ def export_onnx(model: Any, path: Path, *, side: int, declaration: Mapping[str, 
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         _trace(still, images, partial)
-        _declare(partial, declaration)
+        _declare(partial, metadata)
         scale = max(1.0, float(np.abs(expected).max()))
         difference = float(np.abs(_run(partial, images.numpy()) - expected).max()) / scale
         if not difference <= TOLERANCE:  # NaN is refused too
@@ -111,21 +96,13 @@ def _trace(model: Any, images: Any, path: Path) -> None:  # noqa: ANN401  torch 
         )
 
 
-def _declare(path: Path, declaration: Mapping[str, Any]) -> None:
+def _declare(path: Path, metadata: Mapping[str, str]) -> None:
     import onnx
 
     document = onnx.load(str(path))
-    metadata = {f"{PREFIX}{key}": _text(declaration[key]) for key in sorted(declaration)}
-    onnx.helper.set_model_props(document, metadata)
+    onnx.helper.set_model_props(document, dict(metadata))
     onnx.checker.check_model(document, full_check=True)
     onnx.save(document, str(path))
-
-
-def _text(value: Any) -> str:  # noqa: ANN401  text, a number, or several of one kind
-    """Return a value as the metadata have it: numbers with all their digits, several separated by commas."""
-    if isinstance(value, tuple):
-        return ",".join(map(_text, value))
-    return value if isinstance(value, str) else repr(float(value))
 
 
 def _run(path: Path, images: Any) -> FloatArray:  # noqa: ANN401  an array of float32

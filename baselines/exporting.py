@@ -11,6 +11,7 @@ from baselines.concepts import open_detector
 from baselines.export import export_onnx
 from baselines.training import runlog
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.shelf.onnx_contract import PREFIX
 
 
 def export_run(folder: Path, out: Path, licence: str) -> float:
@@ -34,14 +35,15 @@ def export_run(folder: Path, out: Path, licence: str) -> float:
         raise UsageFault(f"{folder}: a run of {task}; expected one of concepts or of an image filter")
     detector = open_detector(folder)
     classifier = detector.classifier
-    declaration = {
+    values = {
         "task": task,
-        "mean": classifier.normalisation.mean,
-        "std": classifier.normalisation.std,
-        "classes": detector.labels,
+        "mean": ",".join(map(repr, classifier.normalisation.mean)),
+        "std": ",".join(map(repr, classifier.normalisation.std)),
+        "classes": ",".join(detector.labels),
         "resize": record["recipe"]["data"]["fit"],
         "activation": "sigmoid",
         "decision": json.dumps(asdict(detector.decision)),
         "licence": licence,
     }
-    return export_onnx(classifier.model, out, side=classifier.size, declaration=declaration)
+    metadata = {f"{PREFIX}{key}": value for key, value in values.items()}
+    return export_onnx(classifier.model, out, side=classifier.size, metadata=metadata)

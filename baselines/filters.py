@@ -14,27 +14,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import torch
+from msgspec import Meta
 from torch.nn import functional
 
+from baselines.bounds import Probability, Side
 from baselines.classifiers import Classifier, build_classifier, open_classifier
 from baselines.data.augment import levels, normalised
 from baselines.data.decoding import Fit
 from baselines.documents import read_document, write_document
 from baselines.export import export_onnx
 from baselines.filter_pictures import ClassedPictures, balanced
-from baselines.models.efficientnet import SPECS
+from baselines.models.efficientnet import SpecName
 from baselines.models.weights import header_of
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
-from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import FloatArray, IntArray
+from rocov2_eval.shelf.onnx_contract import OnnxContract, Task, contract_metadata
 from rocov2_eval.shelf.pictures import PixelArray
 
 FACTS = "filter.json"
-FilterTask = Literal["radiology", "compound"]
 
 # How often training does to a picture what it does, and how much.
 _MIRRORED, _INVERTED, _GREYED, _TINTED, _BLURRED = 0.5, 0.1, 0.5, 0.3, 0.4
@@ -43,8 +45,7 @@ _BLURS = (1.3, 3.0)  # times that a blurred picture is reduced
 _DRAWS = 13  # random numbers a picture
 
 
-@dataclass(frozen=True, kw_only=True)
-class FilterOptions:
+class FilterOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a filter answers, and the network that does.
 
     Attributes:
@@ -57,24 +58,13 @@ class FilterOptions:
         threshold: The score from which on the answer is yes.
     """
 
-    task: FilterTask
-    spec: str = "nano"
-    side: int = 96
+    task: Task
+    spec: SpecName = "nano"
+    side: Side = 96
     fit: Fit = "letterbox"
     init: str = ""
-    pictures: int = 4096
-    threshold: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.task not in get_args(FilterTask):
-            raise UsageFault(f"task: {self.task!r}, expected {' or '.join(get_args(FilterTask))}")
-        if self.spec not in SPECS:
-            raise UsageFault(f"spec: {self.spec!r}, expected one of {', '.join(SPECS)}")
-        for name, least in (("side", 8), ("pictures", 2)):
-            if getattr(self, name) < least:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected at least {least}")
-        if not 0 <= self.threshold <= 1:
-            raise UsageFault(f"threshold: {self.threshold}, expected 0 to 1")
+    pictures: Annotated[int, Meta(ge=2)] = 4096
+    threshold: Probability = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -206,18 +196,18 @@ def export_filter(trained: ImageFilter, path: Path, licence: str) -> float:
         RejectedInput: The file answers otherwise than torch.
     """
     options, classifier = trained.options, trained.classifier
-    declaration = {
-        "task": options.task,
-        "mean": classifier.normalisation.mean,
-        "std": classifier.normalisation.std,
-        "classes": options.task,
-        "positive": options.task,
-        "threshold": options.threshold,
-        "resize": options.fit,
-        "activation": "sigmoid",
-        "licence": licence,
-    }
-    return export_onnx(classifier.model, path, side=classifier.size, declaration=declaration)
+    contract = OnnxContract(
+        task=options.task,
+        mean=classifier.normalisation.mean,
+        std=classifier.normalisation.std,
+        classes=(options.task,),
+        positive=options.task,
+        threshold=options.threshold,
+        resize=options.fit,
+        activation="sigmoid",
+        licence=licence,
+    )
+    return export_onnx(classifier.model, path, side=classifier.size, metadata=contract_metadata(contract))
 
 
 def judge(scores: FloatArray, answers: IntArray, threshold: float) -> Quality:

@@ -10,7 +10,7 @@ folder/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,10 +27,10 @@ from baselines.decisions.files import read_decision, read_labels, save_decision
 from baselines.documents import read_document, write_document
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
-from rocov2_eval.command import silent
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import BoolArray, FloatArray, IntArray
 from rocov2_eval.shelf.pictures import PixelArray
+from rocov2_eval.shelf.progress import Progress, silent
 
 Distance = Literal["euclidean", "cosine"]
 FloorKind = Literal["most-frequent", "nearest-pixels"]
@@ -43,8 +43,7 @@ _AT_ONCE = 256  # pictures
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
-@dataclass(frozen=True, kw_only=True)
-class FloorOptions:
+class FloorOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a floor answers with.
 
     Attributes:
@@ -88,7 +87,7 @@ class Floor:
         self,
         images: PixelArray,
         _device: Any = None,  # noqa: ANN401  a floor needs none
-        progress: Callable[[int, int], None] = silent,
+        progress: Progress = silent,
     ) -> FloatArray:
         """Return the share of the neighbours that have each label, shape (n, labels)."""
         found = neighbour_shares(self.known, self.truth, thumbnails(images), self.neighbours)
@@ -185,7 +184,7 @@ def fit_neighbours(
         known: Features and labels of the training split.
         valid: Features and labels of the validation split.
         rule: How shares become concepts, key of `decisions.RULES`.
-        outside: As in `decisions.fit`.
+        outside: Number of concepts of each validation image that are no label, shape (n,); None for none.
         numbers: Numbers of neighbours to choose from.
     """
     _refuse_none(known[1])

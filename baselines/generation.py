@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
+from baselines.bounds import AtLeastOne, CaptionLength, Count
 from baselines.models.captioner import Captioner
 from baselines.models.text import Text, decode
-from rocov2_eval.command import silent
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.csv_files import write_csv
+from rocov2_eval.shelf.progress import Progress, silent
 
 HEADER = ("ID", "Caption")
 
@@ -24,12 +25,11 @@ Pictures = Callable[[IntArray], Any]  # rows to normalised pixels, shape (b, 3, 
 Choose = Callable[[Any, int], Any]  # logits (b, vocabulary) and the number of the step to tokens (b,)
 
 
-@dataclass(frozen=True, kw_only=True)
-class GenerationOptions:
+class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How captions are generated.
 
     Attributes:
-        beams: Of the search; 1 takes the likeliest token each time.
+        beams: Number of beams of the search; 1 takes the likeliest token each time.
         most_tokens: Longest caption, its end included; one that is longer is cut.
         no_repeat: No sequence of so many tokens stands twice in a caption; 0 for no such rule.
         length_penalty: Power of the length that the log-likelihood of a beam is divided by: the larger, the
@@ -37,16 +37,11 @@ class GenerationOptions:
         batch: Pictures at a time.
     """
 
-    beams: int = 4
-    most_tokens: int = 96
-    no_repeat: int = 3
+    beams: AtLeastOne = 4
+    most_tokens: CaptionLength = 96
+    no_repeat: Count = 3
     length_penalty: float = 1.0
-    batch: int = 32
-
-    def __post_init__(self) -> None:
-        for name, least in {"beams": 1, "most_tokens": 2, "no_repeat": 0, "batch": 1}.items():
-            if getattr(self, name) < least:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected {least} or more")
+    batch: AtLeastOne = 32
 
 
 def generate(
@@ -57,7 +52,7 @@ def generate(
     options: GenerationOptions,
     *,
     lengths: Sequence[int] | None = None,
-    progress: Callable[[int, int], None] = silent,
+    progress: Progress = silent,
 ) -> list[str]:
     """Return a caption for every picture, in their order: one line, never empty.
 
@@ -65,11 +60,11 @@ def generate(
     pictures give the same captions.
 
     Args:
-        captioner: In evaluation mode.
-        text: Its tokenizer.
-        pictures: Asked for the pictures of some rows.
+        captioner: The network, in evaluation mode.
+        text: The tokenizer of the network.
+        pictures: Called with rows, returns their pictures.
         n: Number of pictures.
-        options: See `GenerationOptions`.
+        options: How captions are generated.
         lengths: Guess at the length of each caption, such as that of its reference. Captions of like length
             then share a batch, which ends with its longest.
         progress: Called with the captions done and all.
@@ -116,10 +111,10 @@ def roll_out(
     """Return the tokens that `choose` chooses one after the other, the end included unless cut.
 
     Args:
-        captioner: In evaluation mode.
-        text: Its tokenizer.
-        visual: What it sees, shape (b, k, width).
-        most: Tokens of a caption.
+        captioner: The network, in evaluation mode.
+        text: The tokenizer of the network.
+        visual: Visual tokens of each picture, shape (b, k, width).
+        most: Largest number of tokens of a caption.
         choose: Called with logits and the number of the step; `likeliest` is one.
     """
     tokens = torch.full((len(visual), 1), text.end, device=visual.device)
@@ -150,7 +145,7 @@ def sampler(numbers: Any) -> Choose:  # noqa: ANN401  torch is Any
     """Return what draws tokens by their probability, from numbers that were drawn before.
 
     Args:
-        numbers: Uniform in [0, 1), shape (b, steps): what one picture draws depends on no other picture.
+        numbers: Random numbers, uniform in [0, 1), shape (b, steps): no picture draws from those of another.
     """
 
     def choose(logits: Any, step: int) -> Any:  # noqa: ANN401  torch is Any

@@ -47,7 +47,7 @@ def predict(folders: Sequence[Path], session: Session, split: str, out: Path) ->
     Args:
         folders: Finished runs; several of concept detection answer with their mean probability.
         session: The data and the device.
-        split: Whose images are answered.
+        split: The split whose images are answered.
         out: The run file, replaced if it exists.
 
     Raises:

@@ -24,10 +24,10 @@ from baselines.models.efficientnet import SPECS
 from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
 from baselines.training.objective import Objective
-from rocov2_eval.command import silent
 from rocov2_eval.encoders import TextEncoder
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.progress import silent
 from rocov2_eval.shelf.words import shorten
 
 
@@ -141,7 +141,7 @@ def _self_critical(recipe: Recipe, session: Session, stack: ExitStack) -> Prepar
         from rocov2_eval.encoders import open_encoder
         from rocov2_eval.models import require
 
-        encoder = stack.enter_context(open_encoder(require(start.encoder), notify=silent))
+        encoder = stack.enter_context(open_encoder(require("encoder", start.encoder), notify=silent))
     first = _caption_objective(recipe, material, ready, encoder)
     if encoder is None:
         reward = selfcritical.cider_reward(first.train.captions)

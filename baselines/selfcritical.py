@@ -8,13 +8,14 @@ need not have a gradient: our own BERTScore, or CIDEr-D.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from torch import nn
 
+from baselines.bounds import CaptionLength, Factor
 from baselines.captions import CaptionObjective, Fetched
 from baselines.generation import Choose, likeliest, refuse_too_long, roll_out, sampler
 from baselines.models.text import Tokens, batched, decode
@@ -31,27 +32,19 @@ Reward = Callable[[Sequence[str], Sequence[str]], FloatArray]
 CAPTION_NORM = "clef2023"  # that of the official caption scores
 
 
-@dataclass(frozen=True, kw_only=True)
-class SelfCriticalOptions:
+class SelfCriticalOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How captions are drawn.
 
     Attributes:
         most_tokens: Longest caption drawn.
-        temperature: That logits are divided by before a caption is drawn; 1 draws from the network itself,
+        temperature: What logits are divided by before a caption is drawn; 1 draws from the network itself,
             and only then the gradient has no bias.
-        scale: Times the difference of two scores: CIDEr-D goes to 10, BERTScore to 1.
+        scale: Factor of the difference of two scores: CIDEr-D goes to 10, BERTScore to 1.
     """
 
-    most_tokens: int = 96
-    temperature: float = 1.0
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.most_tokens < 2:  # noqa: PLR2004  a token and the end
-            raise UsageFault(f"most_tokens: {self.most_tokens}, expected 2 or more")
-        for name in ("temperature", "scale"):
-            if getattr(self, name) <= 0:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected more than 0")
+    most_tokens: CaptionLength = 96
+    temperature: Factor = 1.0
+    scale: Factor = 1.0
 
 
 class SelfCriticalObjective:
@@ -61,7 +54,7 @@ class SelfCriticalObjective:
 
     Attributes:
         model: The captioner.
-        main: As of the first phase, and so are batches and validation.
+        main: The validation score of the first phase that decides which weights are kept.
         n: Number of training examples.
     """
 

@@ -105,7 +105,7 @@ def run_ours(runs: Sequence[Run], clock: Callable[[], float]) -> dict[str, objec
 
 def run_theirs(runs: Sequence[Run], clock: Callable[[], float]) -> dict[str, object]:
     """Score runs with one BERTScorer, which is the fastest way that bert-score offers."""
-    folder = models.require(ENCODER)
+    folder = models.require("encoder", ENCODER)
     with bert_scorer(None, folder.path, int(folder.layer or 0)) as scorer:
         before = resident()
         start = clock()
@@ -190,7 +190,7 @@ def shares(side: str, seconds: float, done: dict[str, float], roof: float) -> di
 
 def check_equal(ours: list[list[list[float]]], runs: Sequence[Run]) -> float:
     """Compare with bert-score one pair at a time; return the largest difference."""
-    folder = models.require(ENCODER)
+    folder = models.require("encoder", ENCODER)
     largest = 0.0
     for run, values in zip(runs, ours, strict=True):
         span = slice(0, CHECKED)

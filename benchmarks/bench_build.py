@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
-sys.path.insert(0, str(ROOT / "tests/builder"))
+sys.path.insert(0, str(ROOT / "tests/made"))
 from real_build import fill_bucket, radiology_articles, real_articles, write_bucket, write_inputs  # noqa: E402
 from s3_server import Bucket  # noqa: E402
 

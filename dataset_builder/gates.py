@@ -250,38 +250,36 @@ def _drop_rates(counts: Sequence[StageCount], options: GateOptions) -> Iterator[
             yield Gate(name=f"drop rate: {stage}", limit=limit, message="the build has no such stage")
         for count in of_stage:
             name = f"drop rate: {stage}" + (f", {count.unit}" if len(of_stage) > 1 else "")
-            yield _drop_rate(name, count, limit)
-
-
-def _drop_rate(name: str, count: StageCount, limit: tuple[float, float]) -> Gate:
-    if count.taken < FEWEST:
-        message = f"{count.taken:,} {count.unit} went in, fewer than {FEWEST:,} tell nothing"
-        return Gate(name=name, limit=limit, message=message)
-    low, high = limit
-    rate = (count.taken - count.kept) / count.taken
-    return Gate(
-        name=name,
-        limit=limit,
-        value=rate,
-        outcome="pass" if low <= rate <= high else "warn",
-        message=f"{count.taken - count.kept:,} of {count.taken:,} {count.unit} were dropped, "
-        f"{share_text(rate)}; {100 * low:g} % to {100 * high:g} % is usual",
-    )
+            what = f"{count.unit} were dropped"
+            yield _share_gate(name, count.taken - count.kept, count.taken, what=what, limit=limit)
 
 
 def _share_gate(
-    name: str, number: int, of: int, *, what: str, limit: float, tells_figures: bool = False
+    name: str,
+    number: int,
+    of: int,
+    *,
+    what: str,
+    limit: float | tuple[float, float],
+    tells_figures: bool = False,
 ) -> Gate:
-    """Return the gate of a share that must not be larger than its limit."""
-    if of < FEWEST:
-        message = f"a share of {of:,}, fewer than {FEWEST:,} tell nothing"
-        return Gate(name=name, limit=limit, message=message, tells_figures=tells_figures)
-    share = number / of
-    return Gate(
+    """Return the gate of a share: it must not be larger than its limit, or lie between two."""
+    gate = Gate(
         name=name,
         limit=limit,
-        value=share,
-        outcome="pass" if share <= limit else "warn",
-        message=f"{number:,} of {of:,} {what}, {share_text(share)}; at most {100 * limit:g} % expected",
+        message=f"a share of {of:,}, fewer than {FEWEST:,} tell nothing",
         tells_figures=tells_figures,
+    )
+    if of < FEWEST:
+        return gate
+    share = number / of
+    if isinstance(limit, tuple):
+        (low, high), expected = limit, f"{100 * limit[0]:g} % to {100 * limit[1]:g} % is usual"
+    else:
+        low, high, expected = 0.0, limit, f"at most {100 * limit:g} % expected"
+    return replace(
+        gate,
+        value=share,
+        outcome="pass" if low <= share <= high else "warn",
+        message=f"{number:,} of {of:,} {what}, {share_text(share)}; {expected}",
     )

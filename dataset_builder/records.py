@@ -59,7 +59,7 @@ class Entry(Record, frozen=True, kw_only=True):
     """An article as its source offers it, before anybody has read its text.
 
     Attributes:
-        pmcid: `PMC` and digits.
+        pmcid: PMCID of the article, `PMC` and digits.
         xml: The file of the full text.
         media: Pictures and supplements of the article.
         version: Version of the article in PMC, from 1; None where the source does not tell it.

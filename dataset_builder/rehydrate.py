@@ -6,7 +6,6 @@ TARGET/rehydrated.csv           what became of each row, written when all are do
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from rocov2_eval.shelf.words import shorten
 REPORT = "rehydrated.csv"
 HEADER = ("pmcid", "file", "outcome", "version", "key")
 _MOST_FAULTS = 20  # shown of one file: a file of something else has millions
-_PMCID = re.compile(r"(?:PMC)?\d{1,12}", re.IGNORECASE)
 _MOST_NAME_BYTES = 250  # file systems take 255, and `.part` is put behind the name
 
 
@@ -75,7 +73,7 @@ def read_list(path: Path, pmcid_column: str, file_column: str) -> list[FigureNam
             held = shorten(", ".join(row), 200)
             raise _rejected(path, 1, f"expected a column {' and '.join(lacking)}, found {held}")
         try:
-            name = FigureName(pmcid=_pmcid(row[pmcid_column]), file=_file_name(row[file_column]))
+            name = FigureName(pmcid=normal_pmcid(row[pmcid_column]), file=_file_name(row[file_column]))
             figures[name] = None
         except ValueError as error:
             found.append(finding("R113", str(path), line, str(error)))
@@ -166,12 +164,6 @@ def _fetched(media: Media, path: Path, client: PmcClient) -> str:
         return "fetched" if client.fetch(media, path) else "no such file"
     except FetchFailed as error:
         return f"failed: {error}"
-
-
-def _pmcid(text: str) -> str:
-    if not _PMCID.fullmatch(text.strip()):
-        raise ValueError(f"{shorten(text)!r} is no PMCID, expected PMC and digits")
-    return normal_pmcid(text)
 
 
 def _file_name(text: str) -> str:

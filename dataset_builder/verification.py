@@ -49,7 +49,7 @@ def verify(
     """Return the checks of a finished dataset; it is fine if all of them are.
 
     Args:
-        folder: The dataset.
+        folder: Folder of the finished dataset.
         truth: The archive of the held-out truth; without it, what it tells cannot be checked, and the checks
             say so.
         distance: Most bits in which the perceptual hashes of near duplicates differ; else as in the build.

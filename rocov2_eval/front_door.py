@@ -5,15 +5,16 @@ A caller that holds run and truth already, such as a leaderboard, goes on with `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from rocov2_eval import comparison
 from rocov2_eval.comparison import Comparison, ComparisonOptions
+from rocov2_eval.devices import DEVICES, PRECISIONS, Device, Precision
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
 from rocov2_eval.errors import RejectedFiles, RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
@@ -32,11 +33,15 @@ from rocov2_eval.significance import PairOptions, enough_trials
 from rocov2_eval.truth import Truth
 
 File = str | PathLike[str]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["fp32", "bf16"]
 Split = Literal["train", "valid", "test"]
 # Takes the name of a metric, and how many of how many of its texts or tokens are done.
 MetricProgress = Callable[[str, int, int], None]
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "task": get_args(Task),
+    "split": get_args(Split),
+    "device": DEVICES,
+    "precision": PRECISIONS,
+}
 _FEWEST_RUNS = 2
 
 
@@ -53,7 +58,10 @@ def score(
     intervals: bool = True,
     seed: int = DEFAULT_SEED,
     encoder: str = OFFICIAL_ENCODER,
+    weights: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     precision: Precision = "fp32",
+    images: File | None = None,
+    image_vectors: File | None = None,
     concept_model: File | None = None,
     concept_types: Iterable[str] = (),
     device: Device = "auto",
@@ -81,11 +89,15 @@ def score(
         intervals: Make 95 % percentile bootstrap intervals.
         seed: Seed of the bootstrap.
         encoder: Text encoder of BERTScore, a name of `rocov2-eval models list` or the folder of a model.
-        precision: Arithmetic of the text encoder; `fp32` is official.
+        weights: Name or folder of the weights by kind (`bleurt`, `align`, `similarity`, …), for kinds other
+            than the official ones.
+        precision: Arithmetic of the models of text; `fp32` is official.
+        images: Folder of the images, for scores that look at them; None for that of the truth.
+        image_vectors: File of image vectors for Similarity, one array an image id; None to make them.
         concept_model: Model pack of MedCAT for `umls_f1`; None to leave that metric out.
         concept_types: Semantic types that `umls_f1` counts, empty for all.
-        device: Where the text encoder runs; `auto` takes the first of cuda, mps and cpu that there is.
-        cache: Keep token embeddings for the next run.
+        device: Where models run; `auto` takes the first of cuda, mps and cpu that there is.
+        cache: Keep what models made of texts for the next run.
         progress: Called with the name of a metric and how many of how many of its texts or tokens are done.
         notify: Called with a sentence for the user.
 
@@ -94,6 +106,7 @@ def score(
         MissingResource: Truth, weights or a library are missing; the message names the command that helps.
         UsageFault: The options do not go together.
     """
+    _refuse_unknown(task=task, split=split, device=device, precision=precision)
     rules = edition_of(edition)
     settings = Settings(
         edition=rules,
@@ -102,7 +115,10 @@ def score(
         bootstrap=Bootstrap(seed=seed) if intervals else None,
         lenient=lenient,
         encoder=encoder,
+        weights=tuple(dict(weights).items()),
         precision=precision,
+        images=None if images is None else Path(images),
+        image_vectors=None if image_vectors is None else Path(image_vectors),
         concept_model=None if concept_model is None else str(concept_model),
         concept_types=tuple(concept_types),
     )
@@ -139,6 +155,7 @@ def validate(
         MissingResource: No truth has ids of the run.
         UsageFault: The options do not go together.
     """
+    _refuse_unknown(task=task, split=split)
     path, rules = Path(run), edition_of(edition)
     try:
         if path.suffix == ".json":
@@ -161,7 +178,10 @@ def compare(
     examples: int = 10,
     seed: int = DEFAULT_SEED,
     encoder: str = OFFICIAL_ENCODER,
+    weights: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     precision: Precision = "fp32",
+    images: File | None = None,
+    image_vectors: File | None = None,
     concept_model: File | None = None,
     concept_types: Iterable[str] = (),
     device: Device = "auto",
@@ -188,11 +208,15 @@ def compare(
         examples: Largest number of images to name for each pair, those that differ most.
         seed: Seed of the randomisation test and of the bootstrap.
         encoder: Text encoder of BERTScore, a name of `rocov2-eval models list` or the folder of a model.
-        precision: Arithmetic of the text encoder; `fp32` is official.
+        weights: Name or folder of the weights by kind (`bleurt`, `align`, `similarity`, …), for kinds other
+            than the official ones.
+        precision: Arithmetic of the models of text; `fp32` is official.
+        images: Folder of the images, for scores that look at them; None for that of the truth.
+        image_vectors: File of image vectors for Similarity, one array an image id; None to make them.
         concept_model: Model pack of MedCAT for `umls_f1`; None to leave that metric out.
         concept_types: Semantic types that `umls_f1` counts, empty for all.
-        device: Where the text encoder runs; `auto` takes the first of cuda, mps and cpu that there is.
-        cache: Keep token embeddings for the next run.
+        device: Where models run; `auto` takes the first of cuda, mps and cpu that there is.
+        cache: Keep what models made of texts for the next run.
         progress: Called with the name of a metric and how many of how many of its texts or tokens are done.
         notify: Called with a sentence for the user.
 
@@ -204,13 +228,17 @@ def compare(
     """
     if len(runs) < _FEWEST_RUNS:
         raise UsageFault("compare needs two runs or more: rocov2-eval compare RUN_A RUN_B")
+    _refuse_unknown(task=task, split=split, device=device, precision=precision)
     rules, bootstrap = edition_of(edition), Bootstrap(seed=seed)
     settings = Settings(
         edition=rules,
         metrics=tuple(metrics),
         bootstrap=bootstrap,
         encoder=encoder,
+        weights=tuple(dict(weights).items()),
         precision=precision,
+        images=None if images is None else Path(images),
+        image_vectors=None if image_vectors is None else Path(image_vectors),
         concept_model=None if concept_model is None else str(concept_model),
         concept_types=tuple(concept_types),
     )
@@ -281,6 +309,14 @@ def edition_of(name: str) -> Edition:
     if name not in EDITIONS:
         raise UsageFault(f"no edition {shorten(name)!r}; {suggestion(name, EDITIONS)}")
     return EDITIONS[name]
+
+
+def _refuse_unknown(**choices: str | None) -> None:
+    """Refuse a value that the command line would refuse too."""
+    for name, value in choices.items():
+        known = _CHOICES[name]
+        if value is not None and value not in known:
+            raise UsageFault(f"no {name} {shorten(str(value))!r}; {suggestion(str(value), known)}")
 
 
 def _read_all(

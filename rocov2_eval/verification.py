@@ -112,7 +112,7 @@ def _captions(
         columns |= rouge_reference(*pairs)
     bertscore = [name for name in METRICS["bertscore"].outputs if name in report.samples]
     if bertscore:
-        folder = require(settings.encoder)
+        folder = require("encoder", settings.encoder)
         layer = int(parse(report.metrics[bertscore[0]].signature)["layer"])
         scores = bertscore_reference(*pairs, corpus if rules.idf else None, folder.path, layer, device)
         columns |= zip(("bertscore_precision", "bertscore_recall", "bertscore_f1"), scores, strict=True)

@@ -14,8 +14,9 @@ import io
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from drawings import BLACK, WHITE, Colour, Size, draw, font, word
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+
+from drawings import BLACK, WHITE, Colour, Size, draw, font, word
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the figure
 

@@ -19,13 +19,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from compounds import LARGEST, made_figures
 from PIL import Image
 
 from baselines.data.decoding import Fit, decode
 from baselines.data.picture_files import SUFFIXES
 from baselines.filter_pictures import ClassedPictures
 from rocov2_eval.shelf.pictures import DAMAGED, Unreadable
+
+from compounds import LARGEST, made_figures
 
 POOLS = 40  # about six of them are what the best epoch is chosen by
 

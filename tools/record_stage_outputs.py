@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/golden"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/made"))
 from stage_outputs import RECORDED, stage_outputs
 
 

@@ -18,20 +18,17 @@ import gzip
 import hashlib
 import importlib.util
 import io
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import msgspec
 import numpy as np
 import torch
-from compounds import made_figures
-from drawings import draw
 from filter_cards import Judgement, Row, Training, card
-from make_compounds import figure_pictures
 from PIL import Image
 
 from baselines.data.decoding import decode
@@ -51,6 +48,10 @@ from dataset_builder.stages.picture_panels import SIDE, panels_seen
 from rocov2_eval.command import progress_bar
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable, read_pixels
+
+from compounds import made_figures
+from drawings import draw
+from make_compounds import figure_pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 THRESHOLD = 0.5
@@ -245,7 +246,7 @@ def fitted(
 ) -> ImageFilter:
     """Return a filter trained on examples, from the working folder where it has been."""
     training = TRAINING[options.task]
-    digest = hashlib.sha256(json.dumps([asdict(options), asdict(training)]).encode())
+    digest = hashlib.sha256(msgspec.json.encode([options, training]))
     for examples in (learnt, chosen_by):
         for part in (examples.pixels, examples.answers, examples.weights):
             digest.update(np.ascontiguousarray(part))

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
+import msgspec
 import torch
+from msgspec import Meta
 from torch.nn import functional
 
-from rocov2_eval.errors import UsageFault
+from baselines.bounds import BelowOne, Probability
 
 _DRAWS = 8  # random numbers a picture: area, turn, shift (2), brightness, contrast, flips (2)
 
 
-@dataclass(frozen=True, kw_only=True)
-class AugmentOptions:
+class AugmentOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How pictures are varied in training.
 
     Attributes:
@@ -32,26 +33,12 @@ class AugmentOptions:
         flip_vertical: Probability of turning upside down; 0 because no radiology picture comes that way.
     """
 
-    crop: float = 0.6
-    rotation: float = 10.0
-    brightness: float = 0.2
-    contrast: float = 0.2
-    flip_horizontal: float = 0.0
-    flip_vertical: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.crop <= 1:
-            raise UsageFault(
-                f"crop: {self.crop} is not a share of the area, expected more than 0 and at most 1"
-            )
-        if not 0 <= self.rotation <= 180:  # noqa: PLR2004  half a turn
-            raise UsageFault(f"rotation: {self.rotation} degrees, expected 0 to 180")
-        for name in ("brightness", "contrast"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected 0 or more and less than 1")
-        for name in ("flip_horizontal", "flip_vertical"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageFault(f"{name}: {getattr(self, name)} is no probability")
+    crop: Annotated[float, Meta(gt=0, le=1)] = 0.6
+    rotation: Annotated[float, Meta(ge=0, le=180)] = 10.0
+    brightness: BelowOne = 0.2
+    contrast: BelowOne = 0.2
+    flip_horizontal: Probability = 0.0
+    flip_vertical: Probability = 0.0
 
 
 def augment(  # noqa: PLR0917  pictures, size, how, and the normalisation as in `centre`

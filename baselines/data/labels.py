@@ -23,7 +23,7 @@ def label_matrix(concepts: Sequence[Sequence[str]], labels: Sequence[str]) -> tu
     The second counts in every F1: a concept that no training image has is missed, not absent.
 
     Args:
-        concepts: Of n images.
+        concepts: Concepts of each of n images.
         labels: The label order.
 
     Returns:

@@ -149,7 +149,7 @@ def table(
     Args:
         probabilities: Probabilities of the validation split, shape (n, labels).
         truth: Which image has which label, shape (n, labels).
-        outside: As in `fit`.
+        outside: Number of concepts of each image that are no label, shape (n,); None for none.
 
     Raises:
         ValueError: Shapes differ.
@@ -195,7 +195,7 @@ def sample_f1(
     Args:
         chosen: Labels of each image, as places in the label order.
         truth: Which image has which label, shape (n, labels).
-        outside: As in `fit`.
+        outside: Number of concepts of each image that are no label, shape (n,); None for none.
     """
     shared = [int(row[list(labels)].sum()) for row, labels in zip(truth, chosen, strict=True)]
     counts = [len(labels) for labels in chosen]

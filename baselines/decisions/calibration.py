@@ -66,7 +66,7 @@ def logit_histogram(
     `fit_to_f1` does, the sum of all is right to one percent.
 
     Args:
-        probabilities: Shape (n, labels).
+        probabilities: Probability of each label, shape (n, labels).
         counted: Which labels to count; None for all.
 
     Returns:

@@ -23,9 +23,9 @@ class Ranked:
     """Probabilities of n images, the most probable labels ranked.
 
     Attributes:
-        everything: Shape (n, labels).
+        everything: Probability of each label, shape (n, labels).
         order: The most probable labels, falling, equal ones by place; shape (n, most).
-        top: Their probabilities.
+        top: Probabilities of the labels in `order`, shape (n, most).
     """
 
     everything: Probabilities
@@ -45,8 +45,8 @@ class Reference:
     """What n images show.
 
     Attributes:
-        truth: Shape (n, labels).
-        sizes: Number of concepts of each, those that are no label included.
+        truth: Which image has which label, shape (n, labels).
+        sizes: Number of concepts of each image, those that are no label included.
     """
 
     truth: BoolArray

@@ -15,14 +15,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import torch
+from msgspec import Meta
 from torch import nn
 from torch.nn import functional
 
+from baselines.bounds import BelowOne, Count, Factor, Side
 from baselines.models.adapters import MARK, add_adapters
 from baselines.models.text import IGNORED
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
@@ -67,48 +69,40 @@ LICENCES: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptionerOptions:
+class CaptionerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a captioner is made of.
 
     Attributes:
         encoder: Key of `ENCODERS`, a folder with a ViT, or its name on the Hub.
         decoder: Key of `DECODERS`, a folder with a GPT-2, or its name on the Hub.
         size: Pixels of the square pictures that the encoder sees.
-        conditioning: How the decoder sees them, see the head of the module.
+        conditioning: How the decoder sees the pictures, see the head of the module.
         visual_grid: Average the patches to a grid of so many a side, to save memory and time; 0 keeps all.
         frozen: Which pretrained weights stay as they are; new ones are always trained.
         lora_rank: Rank of the adapters of a frozen decoder, 0 for none.
-        lora_alpha: Their strength, times 1 / rank.
+        lora_alpha: Strength of the adapters, times 1 / rank.
         base: Precision of frozen weights; those that are trained stay in fp32.
         checkpointing: Compute activations of the decoder again in the backward pass, to save memory.
-        dropout: In the decoder.
+        dropout: Share of the activations that the decoder leaves out in training.
         new_rate: Learning rate of new weights as a multiple of that of pretrained ones.
         vocabulary: Most tokens of a tokenizer of our own, which random decoders get.
     """
 
     encoder: str = "google/vit-base-patch16-224-in21k"
     decoder: str = "distilgpt2"
-    size: int = 224
+    size: Side = 224
     conditioning: Conditioning = "cross"
-    visual_grid: int = 0
+    visual_grid: Count = 0
     frozen: Frozen = "none"
-    lora_rank: int = 0
-    lora_alpha: float = 32.0
+    lora_rank: Count = 0
+    lora_alpha: Factor = 32.0
     base: Literal["fp32", "bf16"] = "fp32"
     checkpointing: bool = False
-    dropout: float = 0.1
-    new_rate: float = 5.0
-    vocabulary: int = 8000
+    dropout: BelowOne = 0.1
+    new_rate: Factor = 5.0
+    vocabulary: Annotated[int, Meta(ge=257)] = 8000
 
     def __post_init__(self) -> None:
-        for name, least in {"size": 8, "visual_grid": 0, "lora_rank": 0, "vocabulary": 257}.items():
-            if getattr(self, name) < least:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected {least} or more")
-        if not 0 <= self.dropout < 1:
-            raise UsageFault(f"dropout: {self.dropout}, expected 0 or more and less than 1")
-        if self.new_rate <= 0 or self.lora_alpha <= 0:
-            raise UsageFault("new_rate and lora_alpha: expected more than 0")
         if self.lora_rank and self.frozen not in ("decoder", "both"):
             raise UsageFault("lora_rank: adapters are for a frozen decoder; say frozen = 'decoder' or 'both'")
         if self.base == "bf16" and self.frozen == "none":
@@ -121,7 +115,7 @@ class Captioner(nn.Module):
     """An encoder and a decoder; `compose` and `rebuild` make it.
 
     Attributes:
-        options: See `CaptionerOptions`.
+        options: What the captioner is made of.
         prefix_length: Visual tokens before a caption, 0 with cross-attention.
     """
 
@@ -145,9 +139,9 @@ class Captioner(nn.Module):
         """Return the negative log-likelihood of each caption, summed over its tokens.
 
         Args:
-            pixels: Shape (b, 3, size, size), normalised.
-            inputs: Shape (b, t), see `text.batched`.
-            targets: Shape (b, t), likewise.
+            pixels: Normalised pictures, shape (b, 3, size, size).
+            inputs: Tokens that the decoder reads, shape (b, t), see `text.batched`.
+            targets: Tokens that it should say, shape (b, t), see `text.batched`.
 
         Returns:
             float32, shape (b,).
@@ -170,8 +164,8 @@ class Captioner(nn.Module):
         """Return the decoder's last hidden states of some tokens, and what it remembers.
 
         Args:
-            visual: What `see` has returned.
-            tokens: Shape (b, t).
+            visual: Visual tokens, from `see`.
+            tokens: Tokens to read, shape (b, t).
             past: What an earlier call remembered, for the tokens that come after its own.
             keeps: Whether to remember.
 
@@ -211,8 +205,8 @@ def compose(options: CaptionerOptions, *, vocabulary: int, end: int) -> Captione
     """Return a captioner with the weights that its options name; new ones come from torch's global generator.
 
     Args:
-        options: See `CaptionerOptions`.
-        vocabulary: Tokens of the tokenizer.
+        options: What the captioner is made of.
+        vocabulary: Number of tokens of the tokenizer.
         end: The token that opens and closes captions.
 
     Raises:
@@ -226,8 +220,8 @@ def rebuild(options: CaptionerOptions, configs: Mapping[str, Mapping[str, Any]])
     """Return a captioner of that shape with random weights, to be filled from a checkpoint.
 
     Args:
-        options: Of the captioner that was trained.
-        configs: What `shapes` said of it.
+        options: What the captioner was made of.
+        configs: Configurations of both halves, from `shapes`.
     """
     from transformers import GPT2Config, GPT2LMHeadModel, ViTConfig, ViTModel
 

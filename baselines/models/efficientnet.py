@@ -24,6 +24,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+SpecName = Literal[
+    "nano", "efficientnet_b0", "tf_efficientnet_b0", "tf_efficientnetv2_s", "tf_efficientnetv2_m"
+]
+
 SQUEEZE = 4  # input channels of a block per channel of its squeeze-and-excitation
 
 
@@ -33,11 +37,11 @@ class Stage:
 
     Attributes:
         block: Key of `BLOCKS`.
-        repeats: How many blocks.
+        repeats: Number of blocks.
         kernel: Side of the spatial convolution.
-        stride: Of the first block.
+        stride: Stride of the first block.
         expansion: Inner channels per input channel.
-        channels: Of the output.
+        channels: Channels of the output.
         squeezes: Whether the blocks weight their channels by squeeze-and-excitation.
     """
 
@@ -55,9 +59,9 @@ class Spec:
     """The shape of one network.
 
     Attributes:
-        name: As timm has it, where timm has it.
+        name: Name of the network in timm, where timm has it.
         stem: Channels of the first convolution.
-        stages: From the image to the top.
+        stages: Stages from the image to the top.
         head: Channels that the classifier sees.
         side: Pixels of the square images it was made for.
         pads_late: Whether convolutions with a stride pad as TensorFlow does, the odd pixel right and below.
@@ -80,7 +84,7 @@ class EfficientNet(nn.Module):
         """Build a network with random weights.
 
         Args:
-            spec: Its shape.
+            spec: Shape of the network.
             classes: Columns of the output.
             dropout: Share of the pooled features that training leaves out.
             drop_path: How often training skips the last block; it grows linearly from 0 at the first.

@@ -29,7 +29,7 @@ class Text:
     """A tokenizer with what training and generation have to know of it.
 
     Attributes:
-        tokenizer: Of transformers.
+        tokenizer: A tokenizer of transformers.
         end: The token that opens and closes every caption.
         blanks: Tokens without a visible character; a caption must not begin with one of them.
     """
@@ -46,8 +46,8 @@ def train_text(captions: Iterable[str], vocabulary: int) -> Text:
     """Return a byte-level BPE of these captions, which can spell any text.
 
     Args:
-        captions: Of the training split.
-        vocabulary: Most tokens, `END` among them; at least the 256 bytes and it.
+        captions: Captions of the training split.
+        vocabulary: Largest number of tokens, `END` among them; at least the 256 bytes and it.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -98,8 +98,8 @@ def encode(text: Text, captions: Sequence[str], most: int) -> list[Tokens]:
 
     Args:
         text: The tokenizer.
-        captions: n of them.
-        most: A longer caption is cut, and ends there.
+        captions: Captions to encode.
+        most: Largest number of tokens; a longer caption is cut, and ends there.
     """
     found = text.tokenizer([tidy(caption) for caption in captions], add_special_tokens=False)["input_ids"]
     return [(*ids[: most - 1], text.end) for ids in found]

@@ -19,14 +19,17 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
+from baselines.bounds import Amount, AtLeastOne, BelowOne, Count
 from baselines.data.order import batch_indices, shard, steps_in_epoch
 from baselines.models.weights import fill
 from baselines.training import checkpoint
 from baselines.training.objective import Objective, ParameterGroup
 from baselines.training.runtime import Precision, Runtime, share_batch_norm
 from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.shelf.progress import Progress
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 _AHEAD = 2  # batches that are fetched before they are needed
@@ -36,15 +39,14 @@ _ASKED = 10  # steps after which several processes ask each other whether to sto
 Report = Callable[[Mapping[str, Any]], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
+class TrainingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How long and how fast.
 
     Attributes:
         epochs: Passes over the training images.
-        batch: Images a step, over all processes.
+        batch: Number of images in a step, over all processes.
         rate: Largest learning rate of AdamW; groups of parameters may have a multiple of it.
-        decay: Of weights, per unit of learning rate; none for biases and normalisation.
+        decay: Decay of weights, per unit of learning rate; none for biases and normalisation.
         warmup: Share of the steps in which the rate rises from 0; then it falls along half a cosine.
         average: Decay of the running average of the weights, which is what is validated and kept; 0 for none.
             Early in a run the average is shorter, min(average, (1 + step) / (10 + step)).
@@ -57,30 +59,19 @@ class TrainingOptions:
         save_every: Steps between two checkpoints within an epoch; 0 for one at the end of each.
     """
 
-    epochs: int = 15
-    batch: int = 64
-    rate: float = 1e-3
-    decay: float = 0.02
-    warmup: float = 0.05
-    average: float = 0.999
-    clip: float = 1.0
-    accumulate: int = 1
+    epochs: AtLeastOne = 15
+    batch: AtLeastOne = 64
+    rate: Amount = 1e-3
+    decay: Amount = 0.02
+    warmup: BelowOne = 0.05
+    average: BelowOne = 0.999
+    clip: Amount = 1.0
+    accumulate: AtLeastOne = 1
     precision: Precision = "auto"
     compile: bool = False
-    patience: int = 0
-    minutes: float = 0.0
-    save_every: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "accumulate"):
-            if getattr(self, name) < 1:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected 1 or more")
-        for name in ("rate", "decay", "clip", "minutes", "patience", "save_every"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected 0 or more")
-        for name in ("warmup", "average"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageFault(f"{name}: {getattr(self, name)}, expected 0 or more and less than 1")
+    patience: Count = 0
+    minutes: Amount = 0.0
+    save_every: Count = 0
 
 
 class Stop(IntEnum):
@@ -96,11 +87,11 @@ class State:
     """How far a run is.
 
     Attributes:
-        step: Steps done.
+        step: Number of steps done.
         best: Best validation score so far, None before the first.
-        since_best: Validations since then.
+        since_best: Number of validations since the best one.
         finished: Whether nothing is left to do.
-        seconds: Of training, over all sessions.
+        seconds: Time of training, over all sessions.
     """
 
     step: int = 0
@@ -141,7 +132,7 @@ def train(  # noqa: PLR0917  what, how, where
     report: Report,
     *,
     resume: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> State:
     """Train, and write `last` at every epoch and `best` whenever the validation score rises.
 
@@ -149,13 +140,13 @@ def train(  # noqa: PLR0917  what, how, where
 
     Args:
         objective: What is trained.
-        options: How.
-        runtime: Where.
-        folder: Of the run.
-        seed: Of everything random.
+        options: How long and how fast.
+        runtime: Device, precision, and the processes that share a batch.
+        folder: The run folder.
+        seed: Seed of everything random.
         report: Called with the facts of every epoch.
         resume: Go on from `last`.
-        progress: Told how many of how many steps are done.
+        progress: Called with the number of steps done and of all.
 
     Raises:
         MissingResource: There is nothing to resume.

@@ -53,7 +53,7 @@ class Objective(Protocol):
         """Return what a batch needs, on the host: called in a thread of its own, ahead of the step.
 
         Args:
-            indices: Of training examples, in [0, n), shape (batch / world,).
+            indices: Indices of training examples, in [0, n), shape (batch / world,).
         """
         ...
 
@@ -64,7 +64,7 @@ class Objective(Protocol):
             model: `model`, or what wraps it; to be called as it is.
             fetched: What `fetch` has returned.
             generator: A `torch.Generator` on the CPU, the same in all processes of a batch.
-            device: Where the model is.
+            device: Device of the model.
             share: Which part of the batch was fetched.
         """
         ...

@@ -24,9 +24,9 @@ class Runtime:
     """Where and how a step is computed.
 
     Attributes:
-        device: Of this process.
+        device: Device of this process.
         bf16: Whether forward passes run in bfloat16 under autocast.
-        share: Of this process in every batch.
+        share: Part of this process in every batch.
     """
 
     device: Any

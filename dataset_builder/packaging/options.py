@@ -18,10 +18,10 @@ class PackageOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: Short name, for file formats: up to 64 letters, digits, `.`, `_`, `-`.
-        title: Name for people.
+        title: Name of the dataset for people, one line.
         prefix: Image ids are `<prefix>_<split>_000001` and so on.
         version: Version of the dataset.
-        description: A few sentences.
+        description: A few sentences about the dataset.
         url: Address where the dataset is or will be found.
         creators: Authors of the dataset: people or institutions.
         citation: How to cite it; BibTeX or a sentence.

@@ -24,7 +24,7 @@ class ParquetSplit:
     Attributes:
         name: Name of the split, as the library `datasets` calls it.
         files: Names of the files below the dataset folder.
-        rows: Number of images.
+        rows: Number of images of the split.
         content_bytes: Size of the rows in memory.
         file_bytes: Size of the files together.
     """
@@ -133,7 +133,7 @@ def parquet_writer(
     """Open the shards of a split for writing below a folder's `data`.
 
     Args:
-        folder: The dataset.
+        folder: Folder of the dataset.
         split: Name of the split in the layout of ROCOv2.
         is_held_out: Leave captions and concepts away.
         most_bytes: Most bytes of images in one shard, unless a single image has more.

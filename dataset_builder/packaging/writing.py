@@ -70,7 +70,7 @@ class _Dataset:
     """A dataset with numbered images.
 
     Attributes:
-        contents: What goes in.
+        contents: Figures, names, counts and gates that go into the dataset.
         options: How it is named and what of it is public.
         by_split: Figures with their image ids, by split, in order.
     """

@@ -23,13 +23,14 @@ from msgspec import Meta
 
 from dataset_builder.records import Media
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.words import shorten
 
 BASE_URL = "https://pmc-oa-opendata.s3.amazonaws.com"
 BUCKET = "pmc-oa-opendata"
 LISTING_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 _INVENTORIES = "inventory-reports/pmc-oa-opendata/metadata"  # beside it `hive/` holds the same again
 _METADATA_KEY = re.compile(r"metadata/(PMC\d+)\.(\d+)\.json")
-_PMCID = re.compile(r"(?:PMC)?(\d+)", re.IGNORECASE)
+_PMCID = re.compile(r"(?:PMC)?(\d{1,12})", re.IGNORECASE)
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 _Shape = TypeVar("_Shape")
@@ -89,7 +90,7 @@ def normal_pmcid(text: str) -> str:
     """
     match = _PMCID.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no PMCID: expected PMC and digits")
+        raise ValueError(f"{shorten(text)!r} is no PMCID, expected PMC and digits")
     return f"PMC{int(match[1])}"
 
 

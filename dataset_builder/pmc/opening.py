@@ -79,7 +79,7 @@ def open_source(
     """Return the source that options name; the service is not asked yet.
 
     Args:
-        options: The table [source].
+        options: What the table [source] of build.toml asks for.
         store: Files of the build: what is fetched is kept below `cache/`.
         workers: Number of processes that each open the source; they share the rate.
         today: Returns the day of the newest inventory that may be there.

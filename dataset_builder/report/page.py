@@ -46,7 +46,7 @@ class Histogram:
     """A distribution with its picture.
 
     Attributes:
-        title: What is drawn.
+        title: Heading of the picture: what is drawn.
         unit: Unit of the values; empty for years.
         distribution: The values in bins.
         chart: The picture, None where there is nothing to draw.

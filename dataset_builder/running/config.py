@@ -44,7 +44,7 @@ class Build:
     """What build.toml asks for.
 
     Attributes:
-        path: The file build.toml.
+        path: Path of build.toml, as the user named it.
         folder: Folder that the file lies in.
         out: Folder of the finished dataset.
         work: Where shards and fetched files are kept: a folder, or an address that fsspec knows.

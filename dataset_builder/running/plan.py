@@ -131,7 +131,7 @@ def tasks_of(
     """Return the tasks of the stage that comes next.
 
     Args:
-        stage: The stage.
+        stage: The stage whose tasks are wanted.
         past: What the stages before it came to.
         build: What build.toml asks for.
         options: Digests of the options of the stage, see `option_digests`.

@@ -73,7 +73,7 @@ class Hint:
 
     Attributes:
         weight: Our guess of how likely the figure is compound, in [0, 1]; 0 for nothing.
-        words: What was found.
+        words: What was found in the caption or the picture, for people.
     """
 
     weight: float

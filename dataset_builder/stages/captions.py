@@ -43,8 +43,8 @@ class CaptionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Which captions stay.
 
     Attributes:
-        min_words: Fewest words. A word has a letter or a digit.
-        max_words: Most words.
+        min_words: Fewest words of a caption that stays. A word has a letter or a digit.
+        max_words: Most words of a caption that stays.
         min_english: A caption goes whose probability of being English is smaller. The most probable language
             decides nothing: short English captions of medical terms often look like Latin, Spanish or French.
         non_latin: A caption goes whose share of letters in other scripts is larger; Greek letters count as

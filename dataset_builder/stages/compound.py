@@ -93,7 +93,7 @@ def select(
     Args:
         figures: Figures of any number of articles; the score of each depends on no other.
         read: Returns the file of a figure.
-        options: How to tell.
+        options: Method, model, threshold and overrides of the filter.
 
     Raises:
         MissingResource: There is no model for a method that needs one.

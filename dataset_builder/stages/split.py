@@ -122,8 +122,8 @@ def divide(
     splits, its new images have none: whichever split took them, they would leak into the other.
 
     Args:
-        members: The images.
-        options: Shares and seed.
+        members: Images to divide.
+        options: Wanted sizes of the splits, and the seed.
         linked_articles: Articles to keep together, because one showed a picture of the other before it was
             dropped; they need not have an image left.
         fixed: Split by image id of an earlier version; ids that are no longer there are passed over.

@@ -61,7 +61,41 @@ format_option = click.option(
     show_default=True,
     help="How the answer is written.",
 )
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="Where models run; auto takes the first of cuda, mps and cpu that is there.",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="Arithmetic of models; fp32 is official.",
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
+
+
+def _weights(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Cut KIND=NAME|FOLDER, and refuse at once what could not be loaded after hours of BERTScore."""
+    from rocov2_eval.models import KINDS, locate
+
+    pairs = []
+    for value in values:
+        kind, mark, name = value.partition("=")
+        offered = [row.name for row in KINDS.values() if row.option == "--weights"]
+        if not mark or not name or kind not in offered:
+            raise UsageFault(
+                f"--weights {value}: expected KIND=NAME or KIND=FOLDER, with a KIND of {', '.join(offered)}"
+            )
+        if "/" in name or Path(name).exists():
+            locate(kind, name)
+        pairs.append((kind, name))
+    return tuple(pairs)
 
 
 def _usable_pack(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -74,13 +108,7 @@ def _usable_pack(_context: click.Context, _parameter: click.Parameter, value: st
 
 
 _MODEL_OPTIONS = (
-    click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-        default="auto",
-        show_default=True,
-        help="Where BERTScore runs; auto takes the first of cuda, mps and cpu that is there.",
-    ),
+    device_option,
     click.option(
         "--encoder",
         default="deberta-xlarge-mnli",
@@ -88,17 +116,33 @@ _MODEL_OPTIONS = (
         help="Text encoder of BERTScore: a name of `models list`, or the folder of a model.",
     ),
     click.option(
-        "--precision",
-        type=click.Choice(["fp32", "bf16"]),
-        default="fp32",
-        show_default=True,
-        help="Arithmetic of BERTScore; fp32 is official.",
+        "--weights",
+        multiple=True,
+        callback=_weights,
+        metavar="KIND=NAME|FOLDER",
+        help="Other weights than the official ones for BLEURT (bleurt), AlignScore (align), Similarity "
+        "(similarity), CLIPScore (clip) or the sentences of AlignScore (sentences); may be repeated.",
     ),
+    precision_option,
     click.option(
         "--cache/--no-cache",
         default=True,
         show_default=True,
-        help="Keep token embeddings for the next run.",
+        help="Keep what models made of texts and images for the next run.",
+    ),
+    click.option(
+        "--images",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        metavar="DIR",
+        help="Folder of the images, <ID>.jpg, <split>/<ID>.jpg or <split>_images.zip, for Similarity, "
+        "CLIPScore and pages with pictures; else that of the truth.",
+    ),
+    click.option(
+        "--image-vectors",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE.npz",
+        help="Take the images' vectors of Similarity from this file, one array an image id: those that the "
+        "organisers froze, or what `embed-images` wrote.",
     ),
     click.option(
         "--concept-model",
@@ -125,6 +169,17 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_MODEL_CHOICES = (
+    "encoder",
+    "weights",
+    "precision",
+    "images",
+    "image_vectors",
+    "concept_model",
+    "concept_types",
+)
+
+
 def model_choices(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of `Settings` that the model options set.
 
@@ -133,7 +188,7 @@ def model_choices(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     if options["concept_types"] and options["concept_model"] is None:
         raise UsageFault("--concept-type says what --concept-model PACK counts: name a model pack too")
-    return {name: options[name] for name in ("encoder", "precision", "concept_model", "concept_types")}
+    return {name: options[name] for name in _MODEL_CHOICES}
 
 
 def opener_choices(options: Mapping[str, Any]) -> dict[str, Any]:

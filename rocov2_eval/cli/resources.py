@@ -1,12 +1,23 @@
-"""Commands about what is at hand: sample, doctor, models."""
+"""Commands about what is at hand: sample, doctor, models, embed-images."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from rocov2_eval.cli.options import answer, format_option, note, output_option, writing
+from rocov2_eval.cli.options import (
+    answer,
+    device_option,
+    format_option,
+    note,
+    opener_choices,
+    output_option,
+    precision_option,
+    quiet_option,
+    writing,
+)
 from rocov2_eval.errors import UsageFault
 
 
@@ -43,30 +54,86 @@ def doctor(style: str, output: Path | None) -> None:
     answer(render(examination(examine()), style), output)
 
 
+@click.command("embed-images", epilog="Example: rocov2-eval embed-images data/test -o test_vectors.npz")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "-o",
+    "--out",
+    "output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write, .npz.",
+)
+@click.option(
+    "--weights",
+    metavar="NAME|FOLDER",
+    help="Other weights than those of the challenge.",
+)
+@device_option
+@precision_option
+@quiet_option
+def embed_images(folder: Path, output: Path, weights: str | None, **options: Any) -> None:
+    """Write the vectors of images that Similarity compares captions with, one array an image id.
+
+    DIR holds <ID>.jpg, or such files in train, valid and test. Vectors are kept in the cache as they are
+    made, so that the same command goes on where an earlier one was stopped.
+    """
+    from rocov2_eval.front_door import model_opener
+    from rocov2_eval.image_vectors import write_vectors
+    from rocov2_eval.images import all_images
+    from rocov2_eval.metrics.similarity import METRIC, OFFICIAL, SimilarityOptions
+    from rocov2_eval.shelf.words import counted
+
+    images = all_images(folder)
+    chosen = SimilarityOptions(weights=weights or OFFICIAL, precision=options["precision"])
+    with model_opener(**opener_choices({**options, "cache": True}))(METRIC, chosen) as encoder:
+        vectors = encoder.image_vectors(list(images.values()))
+    with writing(output):
+        write_vectors(output, dict(zip(images, vectors, strict=True)))
+    if not options["quiet"]:
+        note(f"{output}: {counted(len(images), 'vector')} by {encoder.identity}")
+
+
 @click.group(epilog="Example: rocov2-eval models list")
 def models() -> None:
-    """Show and fetch the weights of the text encoders."""
+    """Show, fetch and file the weights that scores need."""
 
 
 @models.command("list", epilog="Example: rocov2-eval models list --format json")
 @format_option
 @output_option
 def models_list(style: str, output: Path | None) -> None:
-    """List the encoders, and the folders that hold their weights."""
-    from rocov2_eval.models import encoder_list
+    """List the weights, the folders that hold them, and what each edition lacks."""
     from rocov2_eval.rendering.render import render
+    from rocov2_eval.supply import weights_document
 
-    answer(render(encoder_list(), style), output)
+    answer(render(weights_document(), style), output)
 
 
-@models.command("fetch", epilog="Example: rocov2-eval models fetch deberta-xlarge-mnli")
-@click.argument("name")
+@models.command("fetch", epilog="Example: rocov2-eval models fetch imageclef-2026")
+@click.argument("name", metavar="NAME|EDITION")
 def models_fetch(name: str) -> None:
-    """Download the weights of an encoder and check them.
+    """Download weights and check them: one by name, or all that an edition needs.
 
     Goes on where an earlier attempt stopped. Honours HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE.
     """
-    from rocov2_eval.models import fetch
+    from rocov2_eval.supply import fetch_all
 
-    folder = fetch(name, note)
-    click.echo(folder.path)
+    for folder in fetch_all(name, note):
+        click.echo(folder.path)
+
+
+@models.command("import", epilog="Example: rocov2-eval models import /media/usb/BLEURT-20-D12")
+@click.argument("source", metavar="FOLDER|FILE", type=click.Path(path_type=Path, exists=True))
+@click.option("--as", "name", metavar="NAME", help="Which weights they are, a name of `models list`.")
+def models_import(source: Path, name: str | None) -> None:
+    """Check weights that were carried here by hand, and file a copy.
+
+    A folder with one model, one file of it (the others may follow), or the archive of punkt-english.
+    """
+    from rocov2_eval.supply import import_weights
+
+    with writing(source):
+        folder = import_weights(source, name, note)
+    if folder is not None:
+        click.echo(folder.path)

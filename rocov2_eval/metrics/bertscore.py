@@ -11,16 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from rocov2_eval import models
+from rocov2_eval.batching import Float32Array
+from rocov2_eval.devices import PRECISIONS
 from rocov2_eval.editions import Edition
-from rocov2_eval.encoders import (
-    PRECISIONS,
-    Arena,
-    Encoder,
-    Float32Array,
-    TextEncoder,
-    Tokens,
-    open_encoder,
-)
+from rocov2_eval.encoders import Arena, Encoder, TextEncoder, Tokens, open_encoder
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.records import BoolArray, FloatArray, IntArray, SampleScores
@@ -37,7 +31,7 @@ class BertScoreOptions(Options):
     """Options of BERTScore.
 
     Attributes:
-        encoder: Key of `models.ENCODERS` or a model's folder; `identified` puts `name@digest` in its place.
+        encoder: Key of `models.WEIGHTS` or a model's folder; `identified` puts `name@digest` in its place.
         layer: Hidden layer to compare, from 1; None, before `identified`, for the encoder's own.
         idf: Tokens weigh by their inverse document frequency over all normalised references.
         idf_corpus: Digest of those references, None without idf: scores weighed by other references are not
@@ -86,9 +80,14 @@ def is_offered(edition: Edition) -> bool:
     return edition.captions.publishes(OUTPUTS[0])
 
 
+def lacks(settings: Settings, _: Truth) -> str | None:
+    """Say what the encoder lacks, and the command that brings it."""
+    return models.absence("encoder", settings.encoder)
+
+
 def notes(options: BertScoreOptions) -> Iterator[str]:
     """Say what differs from the official encoder; the options are those before `identified`."""
-    row = models.ENCODERS.get(options.encoder)
+    row = models.WEIGHTS.get(options.encoder)
     if row is None or not row.official:
         yield f"BERTScore with encoder {options.encoder} is not comparable with official scores"
     if options.precision != "fp32":
@@ -107,13 +106,13 @@ def load(
 
     Args:
         options: Encoder, layer and precision; the rest does not count.
-        device: One of `encoders.DEVICES`.
+        device: One of `devices.DEVICES`.
         cache: Folder of the embedding cache, None for no cache.
         progress: Called with the tokens encoded so far and in all.
         notify: Called with a sentence for the user.
     """
     return open_encoder(
-        models.require(options.encoder),
+        models.require("encoder", options.encoder),
         layer=options.layer,
         precision=options.precision,
         device=device,
@@ -130,7 +129,7 @@ def identified(options: BertScoreOptions, encoder: TextEncoder) -> BertScoreOpti
 
 def digest(options: BertScoreOptions) -> str:
     """Name by content the weights that `load` would open."""
-    return f"weights:{models.weights_digest(models.require(options.encoder))}"
+    return f"weights:{models.weights_digest(models.require('encoder', options.encoder))}"
 
 
 def score(
@@ -255,6 +254,7 @@ METRIC = Metric(
     bounds=(-1.0, 1.0),
     identity=1.0,
     is_offered=is_offered,
+    lacks=lacks,
     notes=notes,
     load=load,
     identify=identified,

@@ -45,6 +45,13 @@ _TITLES: Mapping[str, str] = {
     "umls_f1": "UMLS F1",
     "umls_precision": "UMLS precision",
     "umls_recall": "UMLS recall",
+    "overall": "Overall",
+    "relevance": "Relevance",
+    "relevance_as_code": "Relevance by the public code",
+    "factuality": "Factuality",
+    "similarity": "Similarity",
+    "bleurt": "BLEURT",
+    "alignscore": "AlignScore",
 }
 _FACET_TITLES: Mapping[str, str] = {
     "modality": "modality",

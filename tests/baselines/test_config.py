@@ -65,9 +65,17 @@ def test_the_last_override_of_a_key_holds() -> None:
         ("run = 1", UsageFault, "task: None, expected concepts"),
         ("training = 2\n[run]\ntask = 'concepts'", UsageFault, "'training' is no table"),
         ("[run]\ntask = 'concepts'\n[generation]\nbeams = 2", UsageFault, "'generation' is no table"),
-        ("[run]\ntask = 'concepts'\nseed = -1", UsageFault, "seed: -1, expected 0 or more"),
+        ("[run]\ntask = 'concepts'\nseed = -1", UsageFault, "seed: -1, expected a whole number >= 0"),
         ("[run]\ntask = 'concepts'\n[data]\nvalid = 'train'", UsageFault, "what decides must be unseen"),
-        ("[run]\ntask = 'concepts'\n[training]\nwarmup = 1.5", UsageFault, "warmup: 1.5, expected 0 or more"),
+        ("[run]\ntask = 'concepts'\n[network]\nspec = 'x'", UsageFault, "spec: 'x', expected 'nano' or"),
+        ("[run]\ntask = 'concepts'\n[augment]\ncrop = 0.0", UsageFault, "crop: 0.0, expected a number > 0"),
+        ("[run]\ntask = 'filter'\n[filter]\ntask = 'dogs'", UsageFault, "expected 'compound' or 'radiology'"),
+        ("[run]\ntask = 'captions'\n[captioner]\nlora_rank = 8", UsageFault, "adapters are for a frozen"),
+        (
+            "[run]\ntask = 'concepts'\n[training]\nwarmup = 1.5",
+            UsageFault,
+            "warmup: 1.5, expected",
+        ),
     ],
 )
 def test_a_recipe_that_cannot_work_is_refused(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 from typing import get_args
 
@@ -63,7 +62,6 @@ def test_the_compound_model_tells_made_figures_from_single_ones(shared: Path) ->
     image = pytest.importorskip("PIL.Image")
     import io
 
-    sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
     from compounds import made_figures
 
     singles = [

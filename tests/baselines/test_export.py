@@ -14,21 +14,22 @@ from baselines.export import export_onnx  # noqa: E402
 from baselines.models.efficientnet import SPECS, EfficientNet, Spec, Stage  # noqa: E402
 from dataset_builder.stages.image_classifier import OnnxClassifier  # noqa: E402
 from rocov2_eval.errors import RejectedInput  # noqa: E402
+from rocov2_eval.shelf.onnx_contract import OnnxContract, contract_metadata  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
 SIDE = 33
-DECLARED = {
-    "task": "radiology",
-    "mean": (0.485, 0.456, 0.406),
-    "std": (0.229, 0.224, 0.225),
-    "classes": "radiology",
-    "positive": "radiology",
-    "threshold": 0.25,
-    "resize": "squash",
-    "activation": "sigmoid",
-    "licence": "CC0-1.0",
-}
+CONTRACT = OnnxContract(
+    task="radiology",
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    classes=("radiology",),
+    positive="radiology",
+    threshold=0.25,
+    resize="squash",
+    activation="sigmoid",
+    licence="CC0-1.0",
+)
 TINY = Spec(
     name="tiny",
     stem=4,
@@ -45,7 +46,7 @@ def exported(folder: Path, spec: Spec = TINY) -> tuple[Any, Path, float]:
     model = EfficientNet(spec, classes=1)
     model(torch.randn(16, 3, SIDE, SIDE))  # so that the running statistics are not 0 and 1
     path = folder / "models" / "radiology.onnx"
-    return model, path, export_onnx(model, path, side=SIDE, declaration=DECLARED)
+    return model, path, export_onnx(model, path, side=SIDE, metadata=contract_metadata(CONTRACT))
 
 
 @pytest.mark.parametrize("spec", [TINY, SPECS["nano"]], ids=lambda spec: spec.name)
@@ -54,13 +55,9 @@ def test_the_file_answers_as_torch_does(tmp_path: Path, spec: Spec) -> None:
 
 
 def test_the_builder_reads_from_the_file_what_was_declared(tmp_path: Path) -> None:
-    contract = OnnxClassifier(exported(tmp_path)[1], "radiology").contract
+    path = exported(tmp_path)[1]
 
-    assert contract.mean == DECLARED["mean"]
-    assert contract.std == DECLARED["std"]
-    assert (contract.threshold, contract.resize, contract.activation) == (0.25, "squash", "sigmoid")
-    assert (contract.classes, contract.positive) == (("radiology",), "radiology")
-    assert (contract.width, contract.height, contract.batch) == (SIDE, SIDE, None)
+    assert OnnxClassifier(path, "radiology").contract == CONTRACT
 
 
 def test_the_builder_scores_a_picture_as_torch_does(tmp_path: Path) -> None:
@@ -68,7 +65,7 @@ def test_the_builder_scores_a_picture_as_torch_does(tmp_path: Path) -> None:
     model, path, _ = exported(tmp_path)
     pixels = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     image.fromarray(pixels).save(tmp_path / "a.png")
-    mean, std = torch.tensor(DECLARED["mean"]), torch.tensor(DECLARED["std"])
+    mean, std = torch.tensor(CONTRACT.mean), torch.tensor(CONTRACT.std)
     images = ((torch.tensor(pixels) / 255 - mean) / std).permute(2, 0, 1)[None]
     expected = torch.sigmoid(model.eval()(images)).item()
 
@@ -101,7 +98,7 @@ def test_a_file_that_differs_from_torch_is_refused_and_leaves_nothing(tmp_path: 
     with pytest.raises(
         RejectedInput, match=r"differ by 0\.\d+ of the largest logit, expected 0\.0001 at most"
     ):
-        export_onnx(Restless(), tmp_path / "m.onnx", side=8, declaration={})
+        export_onnx(Restless(), tmp_path / "m.onnx", side=8, metadata={})
 
     assert list(tmp_path.iterdir()) == []
 
@@ -111,4 +108,4 @@ def test_nan_is_no_agreement(tmp_path: Path) -> None:
     torch.nn.init.constant_(model.classifier.bias, float("nan"))
 
     with pytest.raises(RejectedInput, match="differ by nan"):
-        export_onnx(model, tmp_path / "m.onnx", side=SIDE, declaration={})
+        export_onnx(model, tmp_path / "m.onnx", side=SIDE, metadata={})

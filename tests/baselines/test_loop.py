@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -67,7 +68,7 @@ def fit(folder: Path, options: TrainingOptions = OPTIONS, *, outlier: float = 0.
 
 
 def with_options(**changed: Any) -> TrainingOptions:
-    return TrainingOptions(**{**vars(OPTIONS), **changed})
+    return msgspec.structs.replace(OPTIONS, **changed)
 
 
 def best(folder: Path) -> dict[str, Any]:

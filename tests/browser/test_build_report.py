@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from dataset_builder.gates import GateOptions, judge
 from dataset_builder.records import Figure, ImageFacts, StageCount
 from dataset_builder.report import report_page
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "builder"))
 from made_figures import made_figure
 
 pytestmark = pytest.mark.browser

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from dataset_builder.study.audit_sample import AuditedImage, Key, allocate, draw, read_images, read_types
 from rocov2_eval.errors import RejectedInput, UsageFault
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_audit import population
 
 IMAGES, TYPES = population()

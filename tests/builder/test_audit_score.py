@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,6 @@ from dataset_builder.study.audit_tasks import CONCEPT, YES
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.rendering.render import render
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_audit import TUIS, answers, population, truth_of
 
 IMAGES, TYPES = population()

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import stat
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from dataset_builder.study.audit_tasks import read_key, write_audit
 from rocov2_eval import command
 from rocov2_eval.errors import RejectedInput, UsageFault
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_audit import population
 
 IMAGES, TYPES = population()

@@ -29,7 +29,6 @@ from dataset_builder.stages.captions import (
 )
 from rocov2_eval.errors import MissingResource, UsageFault
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
 
 ENGLISH = "Axial CT shows a mass in the left kidney."

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from dataset_builder.stages.picture_panels import GUTTER, SEAM, panels_seen
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.pictures import UNREADABLE, PixelArray
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
 
 DEFAULT = CompoundOptions()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +10,9 @@ import pytest
 
 from dataset_builder.cli import run
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from concept_pack import make_pack
+from made_articles import PICTURE_NAME, article, png
 from s3_server import Bucket
-from test_hostile_builds import PICTURE_NAME, article, png
 
 CAPTIONS = {
     "PMC1": "Chest CT shows pleural effusion and a chest wall lesion.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ import pytest
 from dataset_builder.cli import run
 from rocov2_eval.cli import invoke as evaluate
 
-sys.path.insert(0, str(Path(__file__).parent))
 from real_build import fill_bucket, radiology_articles, real_articles, write_bucket, write_inputs
 from s3_server import Bucket
 

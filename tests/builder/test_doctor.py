@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ from dataset_builder.doctor import Check, checks_document, examine
 from dataset_builder.pmc.client import ClientOptions, PmcClient
 from rocov2_eval.rendering.render import to_text
 
-sys.path.insert(0, str(Path(__file__).parent))
 from s3_server import BUCKET, Bucket, serving
 
 XML = f"s3://{BUCKET}/PMC5.3/PMC5.3.xml"

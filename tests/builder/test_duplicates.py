@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import struct
-import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -28,7 +27,6 @@ from dataset_builder.stages.duplicates import (
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.pictures import Unreadable
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
 
 hashes_with_neighbours = st.lists(
@@ -120,15 +118,6 @@ def test_connected_things_get_their_smallest_index(pairs: list[tuple[int, int]])
 def test_a_long_chain_is_one_cluster() -> None:
     chain = np.stack([np.arange(1, 5000), np.arange(4999)], axis=1)
     assert {0} == set(first_of_each(5000, np.random.default_rng(1).permutation(chain)).tolist())
-
-
-def test_many_equal_hashes_are_one_cluster() -> None:
-    hashes = np.zeros(50_000, np.uint64)
-    assert {0} == set(first_of_each(len(hashes), near_pairs(hashes, 4)).tolist())
-
-
-def test_no_hashes_give_no_pairs() -> None:
-    assert near_pairs(np.zeros(0, np.uint64), 4).shape == (0, 2)
 
 
 @pytest.mark.parametrize("most", [-1, 13])

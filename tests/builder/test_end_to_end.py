@@ -21,7 +21,6 @@ from dataset_builder.cli import run
 from dataset_builder.pmc.client import ClientOptions
 from rocov2_eval.cli import invoke as evaluate
 
-sys.path.insert(0, str(Path(__file__).parent))
 from real_build import MadeArticle, fill_bucket, radiology_articles, real_articles, write_bucket, write_inputs
 from s3_server import Bucket, serving
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from dataset_builder.records import Drop, Entry, Media
 from dataset_builder.store import FolderStore
 from rocov2_eval.errors import RejectedInput
 
-sys.path.insert(0, str(Path(__file__).parent))
 from s3_server import Bucket
 
 XML = b"<article/>"

@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -18,7 +17,6 @@ from dataset_builder.pmc.s3_source import S3Source
 from dataset_builder.store import FolderStore
 from rocov2_eval.errors import RejectedInput
 
-sys.path.insert(0, str(Path(__file__).parent))
 from s3_server import Bucket, serving
 
 TODAY = date(2026, 9, 9)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -16,7 +15,6 @@ from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatemen
 from dataset_builder.stages import licence
 from dataset_builder.stages.licence import LicenceOptions, decide, select, third_party_words
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
 
 DEFAULT = LicenceOptions()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from dataset_builder.records import Drop, Figure
 from dataset_builder.stages.overrides import BY_HAND, Opinion, decide, read_overrides
 from rocov2_eval.errors import RejectedInput
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
 
 

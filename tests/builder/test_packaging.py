@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import subprocess
-import sys
 import sysconfig
 import zipfile
 from collections.abc import Callable
@@ -22,7 +21,6 @@ from dataset_builder.packaging.parquet import parquet_writer
 from dataset_builder.records import StageCount
 from rocov2_eval.errors import RejectedInput, UsageFault
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_contents import SALT, contents, figure, figures, picture
 
 SCORER = Path(sysconfig.get_path("scripts")) / "rocov2-eval"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import struct
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from PIL import Image, ImageCms
 from dataset_builder.packaging import public_jpeg
 from rocov2_eval.errors import RejectedInput
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_contents import picture
 
 SECRET = b"PMC1234567"

@@ -15,8 +15,6 @@ import pytest
 from dataset_builder.packaging import PackageOptions, installing, settle, write_dataset
 from rocov2_eval.errors import UsageFault
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from made_contents import contents
 
 HERE = Path(__file__).parent

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from dataset_builder.records import Media
 from dataset_builder.rehydrate import FigureName, read_list, rehydrate
 from rocov2_eval.errors import RejectedInput
 
-sys.path.insert(0, str(Path(__file__).parent))
 from s3_server import Bucket, serving
 
 PICTURE = bytes(range(256)) * 400

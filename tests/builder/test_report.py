@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +25,6 @@ from dataset_builder.report.statistics import (
     years,
 )
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
 
 CT, XRAY, PET, CHEST = "C0040405", "C1306645", "C0032743", "C0817096"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from dataset_builder.store import FolderStore
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.options import read_options
 
-sys.path.insert(0, str(Path(__file__).parent))
 from s3_server import BUCKET, Bucket, serving
 
 XML = b"<article/>"

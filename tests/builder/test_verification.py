@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,6 @@ from dataset_builder.packaging.sums import sums_of, sums_text
 from dataset_builder.verification import verify
 from rocov2_eval.errors import RejectedInput, UsageFault
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_contents import contents, figures, file_of
 
 SUMS = "SHA256SUMS lists every file with its sum"

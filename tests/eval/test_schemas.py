@@ -128,7 +128,7 @@ def test_what_is_no_document_of_ours_is_a_finding(text: str) -> None:
 def test_a_syntax_error_is_told_with_its_line() -> None:
     expected = [3]
 
-    assert expected == [item.line for item in check_json_file("x.json", '{\n"team": "a",\n}')]
+    assert expected == [item.line for item in check_json_file("x.json", '{\n"team": "a",\n"run": }')]
 
 
 def test_a_document_of_too_many_characters_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:

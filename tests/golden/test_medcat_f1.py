@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import concept_pack
 import pytest
 
 from rocov2_eval.concept_extraction import MedcatExtractor, open_pack
 from rocov2_eval.metrics.umls_f1 import score
+
+import concept_pack
 
 RECORDED = json.loads(Path(__file__).with_name("medcat_f1.json").read_text(encoding="utf-8"))
 FOUND = {row[side]: row[f"{side}_cuis"] for row in RECORDED["rows"] for side in ("reference", "candidate")}

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dataset_builder.stages import STAGES
 
-sys.path.insert(0, str(Path(__file__).parent))
 from stage_outputs import RECORDED, stage_outputs
 
 _RECORD = "record again by `python tools/record_stage_outputs.py`"

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import concept_pack
-
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.leaderboard import board as board_module
 from rocov2_eval.leaderboard.board import Leaderboard, edition_of
 from rocov2_eval.leaderboard.submissions import find_submissions
+
+import concept_pack
 
 Submit = Callable[..., Path]
 Make = Callable[..., Leaderboard]

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,12 +119,12 @@ def test_a_file_that_is_no_store_says_what_to_do(path: Path) -> None:
 
 
 def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE scores (mine)")
         connection.execute("PRAGMA user_version = 7")
     with pytest.raises(MissingResource, match="no store of scores"):
         ScoreStore(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("SELECT count(*) FROM scores").fetchone() == (0,)
 
 
@@ -154,7 +155,7 @@ def test_a_fresh_store_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
 def test_a_damaged_row_says_what_to_do(path: Path, known: tuple[Report, Truth], damage: str) -> None:
     with ScoreStore(path) as store:
         store.write(KEY, known[0], place="x")
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         before = connection.execute("SELECT document, samples FROM scores").fetchall()
         connection.execute(f"UPDATE scores SET {damage}")  # noqa: S608  words of this test
         assert before != connection.execute("SELECT document, samples FROM scores").fetchall()
@@ -179,7 +180,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path, path: Path) -> None
 def test_rows_of_an_older_layout_are_dropped(path: Path, known: tuple[Report, Truth]) -> None:
     with ScoreStore(path) as store:
         store.write(KEY, known[0], place="x")
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA user_version = 999")
     with ScoreStore(path) as store:
         assert store.read(KEY, place="x", truth=known[1]) is None

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_models
 
 from rocov2_eval.metrics.bertscore import BertScoreOptions, load, score
 from rocov2_eval.reference import bert_scorer, bertscore_reference
+
+import small_models
 
 for library in ("torch", "transformers", "bert_score"):
     pytest.importorskip(library)

@@ -10,15 +10,13 @@ from random import Random
 import numpy as np
 import pytest
 
+from baselines.filter_pictures import class_files, classed, divide
+
+from compounds import FEWEST, LARGEST, MOST, compose, disguise, layout, made_figures
+from drawings import KINDS, draw
+from make_compounds import figure_pictures, main, read_pools
+
 image_module = pytest.importorskip("PIL.Image")
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-from compounds import FEWEST, LARGEST, MOST, compose, disguise, layout, made_figures  # noqa: E402
-from drawings import KINDS, draw  # noqa: E402
-from make_compounds import figure_pictures, main, read_pools  # noqa: E402
-
-from baselines.filter_pictures import class_files, classed, divide  # noqa: E402
 
 GREY = (128, 128, 128)
 SEEDS = range(16)

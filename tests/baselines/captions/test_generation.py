@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 
 from baselines.captions import predict, select, shown
 from baselines.generation import (
@@ -38,7 +39,7 @@ def test_generation_is_deterministic(ready: Any, examples: Any) -> None:
 def test_captions_come_in_the_order_of_the_pictures_whatever_shares_a_batch(
     learnt: Any, examples: Any
 ) -> None:
-    small = replace(learnt, generation=replace(learnt.generation, batch=3))
+    small = replace(learnt, generation=structs.replace(learnt.generation, batch=3))
     lengths = [3, 1, 4, 1, 5, 9, 2, 6]
     assert list(examples.captions) == predict(small, examples, CPU, lengths=lengths)
 
@@ -54,7 +55,7 @@ def test_a_picture_gets_the_same_caption_alone_and_in_a_batch(
 
 def test_captions_stop_at_their_end(learnt: Any, examples: Any) -> None:
     longest = max(len(ids) for ids in learnt.text.tokenizer(list(examples.captions))["input_ids"])
-    asked = replace(learnt, generation=replace(learnt.generation, most_tokens=200))
+    asked = replace(learnt, generation=structs.replace(learnt.generation, most_tokens=200))
     found = predict(asked, examples, CPU)
     assert longest == max(len(ids) for ids in learnt.text.tokenizer(found)["input_ids"])
 
@@ -89,7 +90,7 @@ def test_more_tokens_than_the_decoder_has_positions_are_refused(ready: Any, exam
 
 def test_progress_ends_with_all_captions(ready: Any, examples: Any) -> None:
     told: list[tuple[int, int]] = []
-    small = replace(ready.generation, batch=5, most_tokens=4)
+    small = structs.replace(ready.generation, batch=5, most_tokens=4)
     pictures = shown(examples, ready.normalisation, CPU)
     generate(ready.captioner.eval(), ready.text, pictures, 8, small, progress=lambda *done: told.append(done))
     assert told == [(5, 8), (8, 8)]
@@ -100,7 +101,7 @@ def test_the_likeliest_tokens_are_those_of_a_search_with_one_beam(learnt: Any, e
     with torch.no_grad():
         captioner = learnt.captioner.eval()
         rows = roll_out(captioner, learnt.text, captioner.see(pictures(np.arange(8))), 48, likeliest)
-    one = replace(learnt, generation=replace(learnt.generation, beams=1, no_repeat=0))
+    one = replace(learnt, generation=structs.replace(learnt.generation, beams=1, no_repeat=0))
     assert predict(one, examples, CPU) == decode(learnt.text, rows)
 
 

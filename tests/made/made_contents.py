@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,6 @@ from PIL import Image
 from dataset_builder.packaging import Contents
 from dataset_builder.records import Figure, ImageFacts, LicenceStatement, StageCount
 
-sys.path.insert(0, str(Path(__file__).parent))
 from made_figures import made_figure
 
 SALT = b"a secret of thirty-two bytes ...."

@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save
+
 from s3_server import Bucket
 
 NAMES = {

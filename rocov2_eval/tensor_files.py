@@ -1,0 +1,154 @@
+"""Tensors out of files, and into a module, with nothing missing and nothing left over.
+
+Pickled files are read with `weights_only=True` alone: unpickling anything else runs whatever is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rocov2_eval.devices import import_library
+from rocov2_eval.errors import MissingResource
+
+_LENGTH_BYTES = 8
+_LARGEST_HEADER = 100 * 2**20  # the limit of the safetensors library
+_PICKLES = {".bin", ".pt", ".ckpt"}
+
+
+def read_tensors(files: Iterable[Path]) -> dict[str, Any]:
+    """Return the tensors of files by name, on the CPU.
+
+    A file is read by what it holds and not by how it is called; of a training checkpoint, a dictionary with
+    `state_dict`, only that is returned.
+
+    Raises:
+        MissingResource: A file is damaged, holds more than tensors, or repeats a name.
+    """
+    tensors: dict[str, Any] = {}
+    for path in files:
+        if path.suffix == ".json":
+            continue
+        found = _read_safetensors(path) if is_safetensors(path) else _read_pickle(path)
+        twice = sorted(tensors.keys() & found.keys())
+        if twice:
+            raise MissingResource(
+                f"{path}: {twice[0]} stands in another file too: one set of weights expected"
+            )
+        tensors |= found
+    return tensors
+
+
+def read_config(path: Path, names: Iterable[str]) -> dict[str, Any]:
+    """Return the fields of a model's configuration.
+
+    Raises:
+        MissingResource: It is no JSON object or lacks one of the names.
+    """
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise MissingResource(f"{path}: no JSON: {error}") from None
+    lacking = [name for name in names if not isinstance(config, dict) or name not in config]
+    if lacking:
+        raise MissingResource(f"{path}: no {lacking[0]}: the configuration of another model")
+    return dict(config)
+
+
+def load_strictly(module: Any, tensors: Mapping[str, Any], source: Path) -> None:  # noqa: ANN401
+    """Copy tensors into a module of torch.
+
+    Args:
+        module: The module, whose parameters and buffers say what is expected.
+        tensors: A tensor for each of them.
+        source: File or folder to name in a message.
+
+    Raises:
+        MissingResource: A tensor is missing, not expected or of another shape.
+    """
+    expected = module.state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise MissingResource(f"{source}: no tensor {name}: the weights of another model, or cut short")
+        if tuple(tensors[name].shape) != tuple(tensor.shape):
+            raise MissingResource(
+                f"{source}: {name} has shape {list(tensors[name].shape)}, expected {list(tensor.shape)}: "
+                "weights and configuration are not of one model"
+            )
+    foreign = sorted(tensors.keys() - expected.keys())
+    if foreign:
+        raise MissingResource(
+            f"{source}: {len(foreign)} tensors that the model does not have, {foreign[0]} among them: "
+            "the weights of another model"
+        )
+    module.load_state_dict(tensors, strict=True)
+
+
+def is_safetensors(path: Path) -> bool:
+    """Tell whether a file begins as safetensors do: the length of a header, and a header in JSON."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        return 1 < length <= _LARGEST_HEADER and file.read(1) == b"{"
+
+
+def check_tensor_file(path: Path) -> None:
+    """Check that a file of weights is whole, without a library; other files pass.
+
+    Raises:
+        MissingResource: It is cut short or damaged.
+    """
+    if path.suffix != ".safetensors" and path.suffix not in _PICKLES:
+        return
+    if is_safetensors(path):
+        _check_safetensors(path)
+    elif path.suffix == ".safetensors" or not zipfile.is_zipfile(path):
+        # torch writes archives since 1.6; such a file has its table of contents at the end.
+        raise MissingResource(f"{path}: no weights, or cut short: bring the file again")
+
+
+def _check_safetensors(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        header = file.read(length)
+    try:
+        ends = [row["data_offsets"][1] for name, row in json.loads(header).items() if name != "__metadata__"]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise MissingResource(f"{path}: a damaged header ({error}): bring the file again") from None
+    expected = _LENGTH_BYTES + length + max(ends, default=0)
+    if size != expected:
+        raise MissingResource(f"{path}: {size:,} bytes, expected {expected:,}: bring the file again")
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    _check_safetensors(path)
+    safetensors = import_library("safetensors.torch", "official")
+    tensors: dict[str, Any] = safetensors.load_file(path)
+    return tensors
+
+
+def _read_pickle(path: Path) -> dict[str, Any]:
+    torch = import_library("torch")
+    check_tensor_file(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).partition("\n")[0]
+        raise MissingResource(
+            f"{path} holds more than tensors and is not opened, since that could run what is in it "
+            f"({reason}). If you trust it, convert it where nothing can be harmed: "
+            "`python -c \"import torch, safetensors.torch as s; c = torch.load('FILE', weights_only=False, "
+            "map_location='cpu'); s.save_file({k: v.clone() for k, v in c.get('state_dict', c).items()}, "
+            "'model.safetensors')\"`, and put model.safetensors in its place."
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise MissingResource(f"{path} cannot be read: {reason}: bring the file again") from None
+    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise MissingResource(f"{path}: expected a dictionary of tensors, or one with it under `state_dict`")
+    return dict(state)
