@@ -10,6 +10,7 @@ from pathlib import Path
 BENCHMARKS = (
     "bench_concepts",
     "bench_rouge",
+    "bench_bleu",
     "bench_bertscore",
     "bench_command",
     "bench_significance",

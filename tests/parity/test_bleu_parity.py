@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nltk.stem.snowball import EnglishStemmer
-from nltk.translate.bleu_score import sentence_bleu
 
 from rocov2_eval.metrics.bleu import BleuOptions, score
 from rocov2_eval.shelf.porter2 import _STEP_2, _STEP_3, _STEP_4, stem
@@ -27,12 +26,21 @@ LETTERS = "aeioubcdlmnrstyywxgzv\u2019"
 
 
 @pytest.fixture
+def theirs() -> Callable[[str], str]:
+    """Return the stemmer of NLTK."""
+    from nltk.stem.snowball import EnglishStemmer
+
+    stemmer: Callable[[str], str] = EnglishStemmer().stem
+    return stemmer
+
+
+@pytest.fixture
 def captions(shared: Path) -> list[str]:
     with (shared / "data/roco/captions.csv").open(encoding="utf-8", newline="") as file:
         return [row[1] for row in csv.reader(file)][1:]
 
 
-def test_drawn_words_have_the_stems_of_nltk() -> None:
+def test_drawn_words_have_the_stems_of_nltk(theirs: Callable[[str], str]) -> None:
     source = random.Random(13)
     words = {
         "".join(
@@ -41,18 +49,20 @@ def test_drawn_words_have_the_stems_of_nltk() -> None:
         for _ in range(100_000)
     }
 
-    theirs = EnglishStemmer()
-    assert {word: theirs.stem(word) for word in words} == {word: stem(word) for word in words}
+    assert {word: theirs(word) for word in words} == {word: stem(word) for word in words}
 
 
-def test_words_of_real_captions_have_the_stems_of_nltk(captions: list[str]) -> None:
+def test_words_of_real_captions_have_the_stems_of_nltk(
+    captions: list[str], theirs: Callable[[str], str]
+) -> None:
     words = {word for caption in captions for word in clef2017(caption).split()}
 
-    theirs = EnglishStemmer()
-    assert {word: theirs.stem(word) for word in words} == {word: stem(word) for word in words}
+    assert {word: theirs(word) for word in words} == {word: stem(word) for word in words}
 
 
 def test_bleu_is_that_of_nltk_where_every_order_has_a_match() -> None:
+    from nltk.translate.bleu_score import sentence_bleu
+
     source = random.Random(7)
     pairs = [[source.choices("abc", k=source.randint(4, 12)) for _ in range(2)] for _ in range(2_000)]
     ours = score(*(list(map(" ".join, side)) for side in zip(*pairs, strict=True)), BleuOptions(norm="none"))
