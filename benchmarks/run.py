@@ -11,6 +11,7 @@ BENCHMARKS = (
     "bench_concepts",
     "bench_rouge",
     "bench_bertscore",
+    "bench_pairs",
     "bench_command",
     "bench_significance",
     "bench_leaderboard",
