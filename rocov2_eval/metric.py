@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from rocov2_eval.align import Aligned, joint_sets
 from rocov2_eval.concept_cells import ragged, taken
 from rocov2_eval.editions import Edition
 from rocov2_eval.formats import Table
+from rocov2_eval.images import ImageFile, ImageFolder
 from rocov2_eval.records import ConceptSets, SampleScores, Task
 from rocov2_eval.settings import Settings
 from rocov2_eval.truth import Truth
@@ -23,6 +28,19 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class CaptionedImage:
+    """What a caption is compared with by metrics that look at the image.
+
+    Attributes:
+        caption: Caption of the truth, raw.
+        image: File of the image, or its vector of Euclidean length 1.
+    """
+
+    caption: str
+    image: ImageFile | npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Inputs:
     """A run and its truth as metrics read them: n images, in the order of the truth.
 
@@ -30,13 +48,13 @@ class Inputs:
         run: The rows of the run.
         truth: The truth of the same task.
         aligned: The cells of the run in the order of the truth.
-        edition: The edition that says how concepts are compared.
+        settings: What the user asks for.
     """
 
     run: Table
     truth: Truth
     aligned: Aligned
-    edition: Edition
+    settings: Settings
 
     @cached_property
     def captions(self) -> tuple[list[str], list[str]]:
@@ -44,13 +62,24 @@ class Inputs:
         return [cell or "" for cell in self.aligned.cells], [cell or "" for cell in self.truth.table.cells]
 
     @cached_property
+    def image_files(self) -> list[ImageFile]:
+        """The file of each image."""
+        return image_folder(self.settings, self.truth).files(self.truth.table.image_ids)
+
+    @cached_property
     def concepts(self) -> tuple[ConceptSets, ConceptSets, ConceptSets]:
         """The concepts of run, truth and manual truth, as sets over one vocabulary."""
         truth = self.truth.table.concepts
         manual = ragged(self.truth.manual or [None] * len(self.truth.table.cells))
+        strip = self.settings.edition.concepts.strip
         run = taken(self.run.concepts, self.aligned.rows)
-        run_sets, truth_sets, manual_sets = joint_sets(run, truth, manual, strip=self.edition.concepts.strip)
+        run_sets, truth_sets, manual_sets = joint_sets(run, truth, manual, strip=strip)
         return run_sets, truth_sets, manual_sets
+
+
+def image_folder(settings: Settings, truth: Truth) -> ImageFolder:
+    """Return where the images of a truth lie: the folder that the user names, else that of the truth."""
+    return ImageFolder(path=settings.images or Path(truth.table.path).parent, split=truth.split)
 
 
 def _in_every_edition(_: Edition) -> bool:

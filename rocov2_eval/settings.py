@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
 from rocov2_eval.resampling import Bootstrap
@@ -26,7 +27,7 @@ class Settings:
         concept_types: Semantic types that `umls_f1` counts, empty for all.
         weights: Kind of weights and the name or folder to take, for kinds other than the default (see
             `models.WEIGHTS`).
-        images: Folder of the images, None for that of the truth.
+        images: Folder of the images, None for that of the truth (see `images.ImageFolder`).
         image_vectors: File of image vectors, one array an image, in the place of images.
     """
 
@@ -40,8 +41,8 @@ class Settings:
     concept_model: str | None = None
     concept_types: tuple[str, ...] = ()
     weights: tuple[tuple[str, str], ...] = ()
-    images: str | None = None
-    image_vectors: str | None = None
+    images: Path | None = None
+    image_vectors: Path | None = None
 
     def weights_of(self, kind: str) -> str | None:
         """Return the name or folder of the weights of a kind that the user asks for, None for the default."""

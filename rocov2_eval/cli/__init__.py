@@ -39,6 +39,7 @@ for command in (
     resources.sample,
     resources.doctor,
     resources.models,
+    resources.embed_images,
 ):
     app.add_command(command)
 

@@ -52,12 +52,6 @@ if TYPE_CHECKING:
     show_default=True,
     help="Public: no truth, no score of a single image, no picture. Private is for the organisers.",
 )
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="DIR",
-    help="With --private, the folder of the images, <ID>.jpg or <split>/<ID>.jpg.",
-)
 @click.option("--title", default="Leaderboard", show_default=True, help="Heading of the front page.")
 @click.option(
     "--store",
@@ -83,8 +77,6 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     from rocov2_eval.settings import Settings
     from rocov2_eval.significance import PairOptions
 
-    if options["images"] and options["public"]:
-        raise UsageFault("--images is for --private: a public page shows no picture")
     site: Path = options["site"]
     with writing(site):
         require_site_folder(site, submissions)
@@ -114,9 +106,9 @@ def leaderboard(submissions: Path, **options: Any) -> None:
             progress=progress_bar("runs") if shown else silent,
         )
     with writing(site):
-        write_site(
-            made, site, title=options["title"], private=not options["public"], images=options["images"]
-        )
+        # A public page shows no picture.
+        images = None if options["public"] else options["images"]
+        write_site(made, site, title=options["title"], private=not options["public"], images=images)
     click.echo(_summary(made, site), nl=False)
     if not options["quiet"]:
         _note_rest(made, site, private=not options["public"])

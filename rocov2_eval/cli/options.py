@@ -61,6 +61,20 @@ format_option = click.option(
     show_default=True,
     help="How the answer is written.",
 )
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="Where models run; auto takes the first of cuda, mps and cpu that is there.",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="Arithmetic of models; fp32 is official.",
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
 
 
@@ -94,13 +108,7 @@ def _usable_pack(_context: click.Context, _parameter: click.Parameter, value: st
 
 
 _MODEL_OPTIONS = (
-    click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-        default="auto",
-        show_default=True,
-        help="Where models run; auto takes the first of cuda, mps and cpu that is there.",
-    ),
+    device_option,
     click.option(
         "--encoder",
         default="deberta-xlarge-mnli",
@@ -115,18 +123,26 @@ _MODEL_OPTIONS = (
         help="Other weights than the official ones for BLEURT (bleurt), AlignScore (align), Similarity "
         "(similarity), CLIPScore (clip) or the sentences of AlignScore (sentences); may be repeated.",
     ),
-    click.option(
-        "--precision",
-        type=click.Choice(["fp32", "bf16"]),
-        default="fp32",
-        show_default=True,
-        help="Arithmetic of the models of text; fp32 is official.",
-    ),
+    precision_option,
     click.option(
         "--cache/--no-cache",
         default=True,
         show_default=True,
-        help="Keep what models made of texts for the next run.",
+        help="Keep what models made of texts and images for the next run.",
+    ),
+    click.option(
+        "--images",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        metavar="DIR",
+        help="Folder of the images, <ID>.jpg, <split>/<ID>.jpg or <split>_images.zip, for Similarity, "
+        "CLIPScore and pages with pictures; else that of the truth.",
+    ),
+    click.option(
+        "--image-vectors",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE.npz",
+        help="Take the images' vectors of Similarity from this file, one array an image id: those that the "
+        "organisers froze, or what `embed-images` wrote.",
     ),
     click.option(
         "--concept-model",
@@ -153,7 +169,15 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-_MODEL_CHOICES = ("encoder", "weights", "precision", "concept_model", "concept_types")
+_MODEL_CHOICES = (
+    "encoder",
+    "weights",
+    "precision",
+    "images",
+    "image_vectors",
+    "concept_model",
+    "concept_types",
+)
 
 
 def model_choices(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,23 @@
-"""Commands about what is at hand: sample, doctor, models."""
+"""Commands about what is at hand: sample, doctor, models, embed-images."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from rocov2_eval.cli.options import answer, format_option, note, output_option, writing
+from rocov2_eval.cli.options import (
+    answer,
+    device_option,
+    format_option,
+    note,
+    opener_choices,
+    output_option,
+    precision_option,
+    quiet_option,
+    writing,
+)
 from rocov2_eval.errors import UsageFault
 
 
@@ -41,6 +52,46 @@ def doctor(style: str, output: Path | None) -> None:
     from rocov2_eval.rendering.render import render
 
     answer(render(examination(examine()), style), output)
+
+
+@click.command("embed-images", epilog="Example: rocov2-eval embed-images data/test -o test_vectors.npz")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "-o",
+    "--out",
+    "output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write, .npz.",
+)
+@click.option(
+    "--weights",
+    metavar="NAME|FOLDER",
+    help="Other weights than those of the challenge.",
+)
+@device_option
+@precision_option
+@quiet_option
+def embed_images(folder: Path, output: Path, weights: str | None, **options: Any) -> None:
+    """Write the vectors of images that Similarity compares captions with, one array an image id.
+
+    DIR holds <ID>.jpg, or such files in train, valid and test. Vectors are kept in the cache as they are
+    made, so that the same command goes on where an earlier one was stopped.
+    """
+    from rocov2_eval.front_door import model_opener
+    from rocov2_eval.image_vectors import write_vectors
+    from rocov2_eval.images import all_images
+    from rocov2_eval.metrics.similarity import METRIC, OFFICIAL, SimilarityOptions
+    from rocov2_eval.shelf.words import counted
+
+    images = all_images(folder)
+    chosen = SimilarityOptions(weights=weights or OFFICIAL, precision=options["precision"])
+    with model_opener(**opener_choices({**options, "cache": True}))(METRIC, chosen) as encoder:
+        vectors = encoder.image_vectors(list(images.values()))
+    with writing(output):
+        write_vectors(output, dict(zip(images, vectors, strict=True)))
+    if not options["quiet"]:
+        note(f"{output}: {counted(len(images), 'vector')} by {encoder.identity}")
 
 
 @click.group(epilog="Example: rocov2-eval models list")

@@ -54,12 +54,6 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write a page with every breakdown and the worst images. It holds the truth.",
 )
-@click.option(
-    "--images",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="DIR",
-    help="Folder of the images of --page, <ID>.jpg or <split>/<ID>.jpg; else that of the truth.",
-)
 @click.option("--by", multiple=True, type=click.Choice(FACETS), help="Break down by; may be repeated.")
 @click.option("--ci/--no-ci", default=True, show_default=True, help="95 % percentile bootstrap intervals.")
 @seed_option
@@ -223,7 +217,7 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
     from rocov2_eval.front_door import model_opener
     from rocov2_eval.metrics import main_outputs
 
-    for name in ("truth", "per_image", "page", "images", "verify", "output"):
+    for name in ("truth", "per_image", "page", "verify", "output"):
         if options[name] is not None:
             raise UsageFault(f"--{name.replace('_', '-')} does not go with --codabench INPUT OUTPUT")
     if options["style"] != "text":

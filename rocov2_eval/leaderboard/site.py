@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.images import ImageFolder, read_image
 from rocov2_eval.leaderboard.board import Leaderboard
 from rocov2_eval.leaderboard.document import board_document, submission_table
 from rocov2_eval.leaderboard.submissions import load_run
-from rocov2_eval.pages import find_image, index_page, run_page
+from rocov2_eval.pages import index_page, run_page
 from rocov2_eval.ranking import Board, Standing
 from rocov2_eval.rendering.render import to_csv, to_json, to_latex, to_markdown
-from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.files import write_bytes, write_text
 from rocov2_eval.validation import read_run
 from rocov2_eval.worst_images import WorstImage, worst_images
 
@@ -46,7 +46,7 @@ def write_site(
         site: Folder; see `require_site_folder`.
         title: Heading of the front page.
         private: With the truth, the worst images and the findings about the truth.
-        images: Folder of the images, `<ID>.jpg` or `<split>/<ID>.jpg`, for a private site.
+        images: Folder of the images, for a private site.
     """
     site.mkdir(parents=True, exist_ok=True)
     document = board_document(leaderboard, title=title, private=private)
@@ -90,12 +90,12 @@ def _copied_pictures(
 ) -> dict[str, Path]:
     """Copy the pictures that a page shows, those that are there; return the copies by image id."""
     copies = {}
+    folder = ImageFolder(path=images, split=split)
     for item in worst:
-        source = find_image(images, item.image_id, split)
+        source = folder.find(item.image_id)
         if source is not None:
             copies[item.image_id] = target / source.name
-            target.mkdir(exist_ok=True)
-            shutil.copyfile(source, copies[item.image_id])
+            write_bytes(copies[item.image_id], read_image(source))
     return copies
 
 

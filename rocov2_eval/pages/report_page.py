@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from rocov2_eval.formats import Table
+from rocov2_eval.images import ImageFile, ImageFolder, read_image
 from rocov2_eval.pages.run_page import run_page
 from rocov2_eval.scoring import Report
 from rocov2_eval.truth import Truth
@@ -25,28 +26,19 @@ def report_page(report: Report, run: Table, truth: Truth, *, title: str, images:
         title: Heading of the page.
         images: Folder of the images; None for the folder of the truth.
     """
-    folder = images or Path(truth.table.path).parent
+    folder = ImageFolder(path=images or Path(truth.table.path).parent, split=truth.split)
 
     def picture(image_id: str) -> str | None:
-        path = find_image(folder, image_id, truth.split)
-        return _address(path) if path else None
+        file = folder.find(image_id)
+        return _address(file) if file else None
 
     worst = worst_images(report, run, truth, next(iter(report.metrics)))
     return run_page(report, title=title, private=True, worst=worst, picture=picture)
 
 
-def find_image(folder: Path, image_id: str, split: str | None = None) -> Path | None:
-    """Return the file of an image in a folder, None where it has none or the id is no file name."""
-    if not image_id or PurePosixPath(image_id).name != image_id or image_id.startswith("."):
-        return None
-    places = [folder / split, folder] if split else [folder]
-    candidates = (place / f"{image_id}{suffix}" for place in places for suffix in _KINDS)
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _address(path: Path) -> str | None:
+def _address(file: ImageFile) -> str | None:
     """Return a picture as an address that holds it, None for one too large to send around."""
-    if path.stat().st_size > _MOST_PICTURE_BYTES:
+    content = read_image(file)
+    if len(content) > _MOST_PICTURE_BYTES:
         return None
-    content = base64.b64encode(path.read_bytes()).decode()
-    return f"data:image/{_KINDS[path.suffix]};base64,{content}"
+    return f"data:image/{_KINDS[file.suffix]};base64,{base64.b64encode(content).decode()}"
