@@ -41,12 +41,12 @@ from baselines.models.text import Text, Tokens, batched, encode, open_text, save
 from baselines.models.weights import HALF, Channels, Deviation, Normalisation, fill
 from baselines.training import checkpoint
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
-from rocov2_eval.command import silent
 from rocov2_eval.encoders import Encoder
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.metrics import bertscore, rouge
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.pictures import PixelArray
+from rocov2_eval.shelf.progress import Progress, silent
 
 FACTS = "captioner.json"
 TOKENIZER = "tokenizer"
@@ -327,7 +327,7 @@ def predict(
     device: Any,  # noqa: ANN401  torch is Any
     *,
     lengths: Sequence[int] | None = None,
-    progress: Callable[[int, int], None] = silent,
+    progress: Progress = silent,
 ) -> list[str]:
     """Return a caption for each picture, in their order; see `generation.generate`."""
     was_training = ready.captioner.training

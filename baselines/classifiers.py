@@ -7,7 +7,6 @@ folder/
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ from baselines.models.efficientnet import SPECS, EfficientNet, SpecName
 from baselines.models.weights import Normalisation, fill, load_init
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
-from rocov2_eval.command import silent
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.pictures import PixelArray
+from rocov2_eval.shelf.progress import Progress, silent
 
 NETWORK = "network.json"
 _AT_ONCE = 256  # images
@@ -56,7 +55,7 @@ class Classifier:
         self,
         images: PixelArray,
         device: Any,  # noqa: ANN401  torch is Any
-        progress: Callable[[int, int], None] = silent,
+        progress: Progress = silent,
     ) -> FloatArray:
         """Return the probability of each class, shape (n, classes).
 

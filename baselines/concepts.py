@@ -26,10 +26,10 @@ from baselines.decisions.files import read_decision, read_labels, save_decision
 from baselines.models.efficientnet import SpecName
 from baselines.models.weights import header_of
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
-from rocov2_eval.command import silent
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import FloatArray, IntArray
 from rocov2_eval.shelf.pictures import PixelArray
+from rocov2_eval.shelf.progress import silent
 
 Cells = Sequence[Sequence[str]]
 

@@ -10,7 +10,7 @@ folder/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,10 +27,10 @@ from baselines.decisions.files import read_decision, read_labels, save_decision
 from baselines.documents import read_document, write_document
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
-from rocov2_eval.command import silent
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import BoolArray, FloatArray, IntArray
 from rocov2_eval.shelf.pictures import PixelArray
+from rocov2_eval.shelf.progress import Progress, silent
 
 Distance = Literal["euclidean", "cosine"]
 FloorKind = Literal["most-frequent", "nearest-pixels"]
@@ -87,7 +87,7 @@ class Floor:
         self,
         images: PixelArray,
         _device: Any = None,  # noqa: ANN401  a floor needs none
-        progress: Callable[[int, int], None] = silent,
+        progress: Progress = silent,
     ) -> FloatArray:
         """Return the share of the neighbours that have each label, shape (n, labels)."""
         found = neighbour_shares(self.known, self.truth, thumbnails(images), self.neighbours)

@@ -14,10 +14,10 @@ import torch
 from baselines.bounds import AtLeastOne, CaptionLength, Count
 from baselines.models.captioner import Captioner
 from baselines.models.text import Text, decode
-from rocov2_eval.command import silent
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.csv_files import write_csv
+from rocov2_eval.shelf.progress import Progress, silent
 
 HEADER = ("ID", "Caption")
 
@@ -52,7 +52,7 @@ def generate(
     options: GenerationOptions,
     *,
     lengths: Sequence[int] | None = None,
-    progress: Callable[[int, int], None] = silent,
+    progress: Progress = silent,
 ) -> list[str]:
     """Return a caption for every picture, in their order: one line, never empty.
 

@@ -11,7 +11,7 @@ from baselines.config import DataOptions
 from baselines.data.cache import PictureCache, open_cache
 from baselines.data.dataset import Examples
 from baselines.training.runtime import Runtime
-from rocov2_eval.command import silent
+from rocov2_eval.shelf.progress import Progress, silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class Display:
     """
 
     note: Callable[[str], None] = silent
-    pictures: Callable[[int, int], None] = silent
-    steps: Callable[[int, int], None] = silent
+    pictures: Progress = silent
+    steps: Progress = silent
     epoch: Callable[[Mapping[str, Any]], None] = silent
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dataset_builder.pmc.client import FetchFailed, PmcClient
 from dataset_builder.pmc.layout import ArticleMetadata, LayoutChanged
 from rocov2_eval.rendering.document import Column, Document, Section, Table
+from rocov2_eval.shelf.words import counted
 
 KNOWN_ARTICLE = "PMC10009416"  # the example of the service's own README
 KNOWN_LICENCES = {
@@ -54,7 +55,12 @@ def checks_document(checks: Sequence[Check]) -> Document:
     """Return the checks, one a row."""
     columns = (Column(title="", key="outcome"), Column(title="", key="check"), Column(title="", key="found"))
     rows = [("ok" if check.is_fine else "FAIL", check.name, check.found) for check in checks]
-    return Document(title="", sections=[Section(tables=[Table(columns=columns, rows=rows)])])
+    failed = sum(not check.is_fine for check in checks)
+    return Document(
+        sections=[Section(tables=[Table(columns=columns, rows=rows)])],
+        data={"checks": [asdict(check) for check in checks]},
+        summary=f"{failed} of {counted(len(checks), 'check')} failed",
+    )
 
 
 def _licence(metadata: ArticleMetadata) -> Check:

@@ -136,11 +136,6 @@ def choice_named(facet: Facet, text: str) -> Choice | None:
     return _by_name(facet).get(_plain(text))
 
 
-def facets_offering(text: str, facets: Facets) -> list[Facet]:
-    """Return the facets that have a choice of this value, label or canonical name."""
-    return [facet for facet in facets.values() if choice_named(facet, text)]
-
-
 @lru_cache(maxsize=64)
 def _by_name(facet: Facet) -> Mapping[str, Choice]:
     """Return the choices by everything that they go by; where two share a name, a value beats a label."""

@@ -100,7 +100,7 @@ def find_leaks(
     *,
     distance: int = DEFAULT_DISTANCE,
     with_images: bool = True,
-    jobs: int = 1,
+    workers: int = 1,
     progress: Progress = silent,
 ) -> LeakReport:
     """Look for articles, near-duplicate images and identical captions in more than one split.
@@ -109,7 +109,7 @@ def find_leaks(
         dataset: Images with their splits, articles and captions.
         distance: Most bits in which the perceptual hashes of near duplicates differ.
         with_images: Whether the images are read, where there are any.
-        jobs: Number of processes that read images.
+        workers: Number of processes that read images.
         progress: Called with how many of how many images are read.
 
     Raises:
@@ -122,9 +122,10 @@ def find_leaks(
     absent = dict(dataset.absent)
     if not with_images:
         absent["images"] = "not asked for"
+    image_keys = _image_keys(dataset.rows, absent, distance, workers, progress)
     checks = (
         _check("articles", dataset.rows, _article_keys(dataset), absent),
-        _check("images", dataset.rows, _image_keys(dataset.rows, absent, distance, jobs, progress), absent),
+        _check("images", dataset.rows, image_keys, absent),
         _check("captions", dataset.rows, [normalised(row.caption) for row in dataset.rows], absent),
     )
     if all(check.not_checked for check in checks):
@@ -166,7 +167,7 @@ def _image_keys(
     rows: Sequence[Row],
     absent: dict[Kind, str],
     distance: int,
-    jobs: int,
+    workers: int,
     progress: Progress,
 ) -> list[str]:
     """Return for each row the first image of its cluster, empty where there is no readable image."""
@@ -178,7 +179,7 @@ def _image_keys(
         absent["images"] = "none of the files that the dataset names is there"
         return keys
     fingerprints: dict[int, ImageFacts] = {}
-    for done, (i, result) in enumerate(run_tasks(_fingerprint_of, files, jobs), start=1):
+    for done, (i, result) in enumerate(run_tasks(_fingerprint_of, files, workers), start=1):
         if isinstance(result, ImageFacts):
             fingerprints[i] = result
         progress(done, len(files))
@@ -254,6 +255,7 @@ def leaks_document(report: LeakReport) -> Document:
             Section(notes=[Note(text=_verdict(report))]),
         ],
         data=_data(report),
+        summary=_verdict(report),
     )
 
 

@@ -15,9 +15,7 @@ from typing import NoReturn
 import click
 
 from rocov2_eval.errors import ExitCode, RejectedInput, RocoError, is_disk_full
-from rocov2_eval.shelf.progress import Progress, silent
-
-__all__ = ["invoke", "main", "progress_bar", "silent"]
+from rocov2_eval.shelf.progress import Progress
 
 
 def main(app: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:

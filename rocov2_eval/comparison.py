@@ -15,7 +15,7 @@ import numpy as np
 
 from rocov2_eval.breakdown import facets_of, group_images, order_of
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.metrics import METRICS, main_outputs
+from rocov2_eval.metrics import main_output, main_outputs
 from rocov2_eval.ranking import common_scores, require_same_truth
 from rocov2_eval.records import FloatArray, Interval
 from rocov2_eval.resampling import Bootstrap, resampled_columns
@@ -226,7 +226,7 @@ def distinct_names(paths: Sequence[str]) -> tuple[str, ...]:
 
 def _asked(asked: Sequence[str], report: Report) -> tuple[str, ...]:
     """Return the scores to compare by: a metric stands for its main score."""
-    names = dict.fromkeys(METRICS[name].outputs[0] if name in METRICS else name for name in asked)
+    names = dict.fromkeys(map(main_output, asked))
     for name in names:
         if name not in report.metrics:
             raise UsageFault(f"--metric {name}: the runs were scored by {', '.join(report.metrics)}")

@@ -222,9 +222,8 @@ def _notes(comparison: Comparison) -> Iterator[Note]:
             "--format json has those of every pair."
         )
     yield from (Note(text=note, label="Note") for note in comparison.notes)
-    not_computed = comparison.reports[0].not_computed
-    if not_computed:
-        yield Note(text=reasons(not_computed), label="Not computed")
+    for text in reasons(comparison.reports[0].not_computed):
+        yield Note(text=text, label="Not computed")
 
 
 def _interval_title(comparison: Comparison) -> str:

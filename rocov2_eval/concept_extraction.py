@@ -92,7 +92,7 @@ class MedcatExtractor:
         # MedCAT answers a text without tokens with an empty dictionary.
         entities = self.cat.get_entities(text).get("entities", {}).values()
         mentions = [_mention(entity) for entity in entities]
-        return tuple(sorted(mentions if self.nested else longest(mentions), key=_place))
+        return tuple(sorted(mentions if self.nested else longest(mentions), key=place_of))
 
 
 @contextmanager
@@ -210,7 +210,8 @@ def _mention(entity: Any) -> Mention:  # noqa: ANN401  what medcat hands out
     )
 
 
-def _place(mention: Mention) -> tuple[int, int, str]:
+def place_of(mention: Mention) -> tuple[int, int, str]:
+    """Return what mentions are sorted by: where they stand, then the concept."""
     return mention.start, mention.end, mention.cui
 
 

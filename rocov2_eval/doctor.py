@@ -138,10 +138,6 @@ def _edition(edition: Edition) -> Iterator[Check]:
     topic = f"edition {edition.name}"
     yield Check(topic=topic, name="concepts", ready=True, detail=" and ".join(available(edition, "concepts")))
     reasons = absences(Settings(edition=edition), _sample_captions())
-    encoder = models.absence("encoder")
-    if encoder and edition.captions.primary == "bertscore_f1":
-        name = next(iter(edition.captions.columns))
-        reasons = {name: encoder} | reasons
     for name in (*edition.captions.columns, *edition.captions.extras):
         detail = reasons.get(name, "can be computed" if name in edition.captions.columns else "not official")
         yield Check(topic=topic, name=name, ready=name not in reasons, detail=detail)

@@ -141,11 +141,6 @@ class CaptionRules:
     empty_crashes: bool = False
     empty_similarity: float | None = 0.0
 
-    @property
-    def primary(self) -> str:
-        """The output that ranks."""
-        return next(iter(self.columns.values()))
-
     def publishes(self, output: str) -> bool:
         """Tell whether the edition publishes a score that an output stands for, officially or not."""
         return output in self.columns.values() or output in self.extras.values()
@@ -161,6 +156,8 @@ class Edition:
         concepts: Rules of concept detection.
         captions: Rules of caption prediction.
         precheck: `--strict` can apply the format check of 2026, which is made for comma-separated files.
+        keys: Key of each output in the scores.json of the organisers, None for a score that the platform
+            makes of others; empty where a bundle names its scores as we do.
     """
 
     name: str
@@ -168,6 +165,18 @@ class Edition:
     concepts: ConceptRules
     captions: CaptionRules
     precheck: bool = False
+    keys: Mapping[str, str | None] = field(default_factory=dict)
+
+    def columns(self, task: Task) -> Mapping[str, str]:
+        """Return the output that stands for each published score of a task; the score that ranks is first."""
+        if task == "captions":
+            return {**self.captions.columns, **self.captions.extras}
+        names = ("concept_f1", "concept_f1_manual") if self.concepts.manual_cuis else ("concept_f1",)
+        return dict(zip(names, names, strict=True))
+
+    def primary(self, task: Task) -> str:
+        """Return the output that ranks the runs of a task."""
+        return next(iter(self.columns(task).values()))
 
     def rules(self, task: Task) -> ConceptRules | CaptionRules:
         """Return the rules of a task."""
@@ -199,7 +208,7 @@ _EXCLUDED_2024 = _METEOR | {
     "ClinicalBLEURT": "its TensorFlow checkpoint, trained on proprietary notes, has to be converted by hand",
     "MedBERTScore": "needs MedCAT 1 and a model pack of UMLS that may not be redistributed",
 }
-_COLUMNS_2025 = {
+_COLUMNS_2026 = {
     "Overall": "overall",
     "Relevance": "relevance",
     "Factuality": "factuality",
@@ -210,12 +219,27 @@ _COLUMNS_2025 = {
     "MedCAT F1": "umls_f1",
     "AlignScore": "alignscore",
 }
+# The public code of 2025 leaves BLEURT out of Relevance, the published board does not.
+_COLUMNS_2025 = _COLUMNS_2026 | {"Relevance by the public code": "relevance_as_code"}
+_KEYS_2026 = {
+    "concept_f1": "score",
+    "concept_f1_manual": "score_secondary",
+    "overall": None,
+    "relevance": "score",
+    "factuality": "score_secondary",
+    "bertscore_f1": "bert",
+    "rouge1": "rouge",
+    "similarity": "similarity",
+    "bleurt": "bleurt",
+    "umls_f1": "medcat",
+    "alignscore": "align",
+}
 
 _MANUAL_2025 = (*SCORED_MANUAL_CUIS, OPTICAL_COHERENCE_TOMOGRAPHY)
 _CAPTIONS_2017 = CaptionRules(
     dialect=_TAB, norm="clef2017", stem=True, both_empty_crashes=False, columns={"BLEU": "bleu"}
 )
-_CAPTIONS_2025 = CaptionRules(dialect=_COMMA_HEADER, idf=True, empty_crashes=True, columns=_COLUMNS_2025)
+_CAPTIONS_2026 = CaptionRules(dialect=_COMMA_HEADER, idf=True, empty_crashes=True, columns=_COLUMNS_2026)
 
 EDITIONS: Mapping[str, Edition] = {
     "rocov2": Edition(
@@ -284,15 +308,16 @@ EDITIONS: Mapping[str, Edition] = {
         name="imageclef-2025",
         source="taubsity/clef-caption-evaluation@ce13086",
         concepts=ConceptRules(dialect=_COMMA, most=100, manual_cuis=_MANUAL_2025),
-        captions=replace(_CAPTIONS_2025, empty_similarity=None),
+        captions=replace(_CAPTIONS_2026, columns=_COLUMNS_2025, empty_similarity=None),
         precheck=True,
     ),
     "imageclef-2026": Edition(
         name="imageclef-2026",
         source="taubsity/clef-caption-evaluation-2026@9966c13",
         concepts=ConceptRules(dialect=_COMMA, most=100, manual_cuis=_MANUAL_2025),
-        captions=_CAPTIONS_2025,
+        captions=_CAPTIONS_2026,
         precheck=True,
+        keys=_KEYS_2026,
     ),
 }
 DEFAULT_EDITION = "rocov2"

@@ -209,8 +209,9 @@ RULES: Mapping[str, Rule] = {
     ),
     "R302": Rule(
         title="cells after the caption",
-        why="An unquoted comma cuts the caption: the evaluators read up to it and ignore the rest.",
-        fix="Put captions in double quotes and write a quote inside a caption twice.",
+        why="A separator within a caption cuts it: the evaluators read up to it and ignore the rest.",
+        fix="Put captions in double quotes and write a quote inside a caption twice; where an edition has no quotes "
+        "(2017 to 2023), take the separator out of the caption.",
         severity="warning",
     ),
     "R303": Rule(
@@ -221,7 +222,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R304": Rule(
         title="nothing is left of a caption",
-        why="After lower-casing and deleting ASCII punctuation the caption is empty: it scores 0.",
+        why="Without ASCII punctuation, and until 2022 without stop words, the caption is empty: no word of it can "
+        "match, and BLEU, ROUGE and BERTScore are 0.",
         fix="Write words.",
         severity="warning",
     ),

@@ -10,10 +10,11 @@ from contextlib import AbstractContextManager
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from rocov2_eval import comparison
 from rocov2_eval.comparison import Comparison, ComparisonOptions
+from rocov2_eval.devices import DEVICES, PRECISIONS, Device, Precision
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
 from rocov2_eval.errors import RejectedFiles, RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
@@ -32,11 +33,15 @@ from rocov2_eval.significance import PairOptions, enough_trials
 from rocov2_eval.truth import Truth
 
 File = str | PathLike[str]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["fp32", "bf16"]
 Split = Literal["train", "valid", "test"]
 # Takes the name of a metric, and how many of how many of its texts or tokens are done.
 MetricProgress = Callable[[str, int, int], None]
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "task": get_args(Task),
+    "split": get_args(Split),
+    "device": DEVICES,
+    "precision": PRECISIONS,
+}
 _FEWEST_RUNS = 2
 
 
@@ -101,6 +106,7 @@ def score(
         MissingResource: Truth, weights or a library are missing; the message names the command that helps.
         UsageFault: The options do not go together.
     """
+    _refuse_unknown(task=task, split=split, device=device, precision=precision)
     rules = edition_of(edition)
     settings = Settings(
         edition=rules,
@@ -149,6 +155,7 @@ def validate(
         MissingResource: No truth has ids of the run.
         UsageFault: The options do not go together.
     """
+    _refuse_unknown(task=task, split=split)
     path, rules = Path(run), edition_of(edition)
     try:
         if path.suffix == ".json":
@@ -221,6 +228,7 @@ def compare(
     """
     if len(runs) < _FEWEST_RUNS:
         raise UsageFault("compare needs two runs or more: rocov2-eval compare RUN_A RUN_B")
+    _refuse_unknown(task=task, split=split, device=device, precision=precision)
     rules, bootstrap = edition_of(edition), Bootstrap(seed=seed)
     settings = Settings(
         edition=rules,
@@ -301,6 +309,14 @@ def edition_of(name: str) -> Edition:
     if name not in EDITIONS:
         raise UsageFault(f"no edition {shorten(name)!r}; {suggestion(name, EDITIONS)}")
     return EDITIONS[name]
+
+
+def _refuse_unknown(**choices: str | None) -> None:
+    """Refuse a value that the command line would refuse too."""
+    for name, value in choices.items():
+        known = _CHOICES[name]
+        if value is not None and value not in known:
+            raise UsageFault(f"no {name} {shorten(str(value))!r}; {suggestion(str(value), known)}")
 
 
 def _read_all(

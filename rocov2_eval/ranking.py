@@ -10,7 +10,7 @@ import numpy as np
 
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.metrics.derived import DERIVED
+from rocov2_eval.metrics.derived import DERIVED, parts
 from rocov2_eval.records import BoolArray, Finding, FloatArray, IntArray, MetricResult, Task
 from rocov2_eval.scoring import Report
 from rocov2_eval.signature import comparable
@@ -145,12 +145,6 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
     )
 
 
-def official_primary(edition: str, task: Task) -> str:
-    """Return the output by which an edition ranks the runs of a task."""
-    rules = EDITIONS[edition].captions
-    return rules.primary if task == "captions" else "concept_f1"
-
-
 def common_scores(reports: Sequence[Report], output: str) -> tuple[FloatArray, BoolArray]:
     """Return the scores of the images that every run is scored on, shape (n, k), and a mask of the others.
 
@@ -177,28 +171,21 @@ def require_same_truth(first: Report, second: Report) -> None:
         raise UsageFault(f"{names} cannot be compared: {kinds}")
     if [sha256 for _, sha256 in first.truth] != [sha256 for _, sha256 in second.truth]:
         raise UsageFault(f"{names} cannot be compared: they were scored against different truths")
-    for name in first.metrics:
+    for name in {**first.metrics, **second.metrics}:
         pair = [
             report.metrics[name].signature if name in report.metrics else "" for report in (first, second)
         ]
-        if not pair[1] or not comparable(*pair):
+        if not all(pair) or not comparable(*pair):
             raise UsageFault(
                 f"{names} cannot be compared: {name} was computed differently\n  {pair[0]}\n  {pair[1]}"
             )
 
 
 def _computed_primary(report: Report) -> str:
-    """Return the score by which an edition ranks; where it is derived and a member is missing, the first."""
-    official = official_primary(report.edition, report.task)
+    """Return the score by which an edition ranks, the first one where a member of it is missing."""
+    official = EDITIONS[report.edition].primary(report.task)
     is_lacking = official in DERIVED and official not in report.metrics
     return next(iter(report.metrics)) if is_lacking else official
-
-
-def _why(report: Report, output: str) -> str:
-    """Return why an output was not computed."""
-    rules = EDITIONS[report.edition].captions
-    names = [name for name, column in rules.columns.items() if column == output]
-    return next((report.not_computed[name] for name in names if name in report.not_computed), "not asked for")
 
 
 def _mean(entry: Entry, output: str) -> float:
@@ -236,10 +223,12 @@ def _standings(
 def _notes(reports: Sequence[Report], primary: str, omitted: BoolArray) -> list[str]:
     notes = list(dict.fromkeys(note for report in reports for note in report.notes))
     report = reports[0]
-    official = official_primary(report.edition, report.task)
+    official = EDITIONS[report.edition].primary(report.task)
     if primary != official:
-        missing = "" if official in report.metrics else f", which was not computed: {_why(report, official)}"
-        notes.append(f"ranked by {primary}; {report.edition} ranks by {official}{missing}")
+        # Names alone: the reasons, which may name folders of the organisers, stand in each report.
+        missing = [part for part in parts(official) if part not in {*DERIVED, *report.metrics}]
+        why = f": it needs {', '.join(missing)}, not computed here" if missing else ""
+        notes.append(f"ranked by {primary}, not by {official} as the edition does{why}")
     if omitted.any():
         notes.append(f"tests leave out {int(omitted.sum()):,} images that not every run is scored on")
     return notes

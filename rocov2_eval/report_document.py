@@ -11,6 +11,7 @@ from typing import Any
 
 from rocov2_eval import __version__
 from rocov2_eval.concept_errors import ConceptCount
+from rocov2_eval.editions import EDITIONS
 from rocov2_eval.metrics import main_outputs
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table, Value
@@ -52,7 +53,11 @@ def result_data(report: Report, verification: Mapping[str, float] | None = None)
         "edition": report.edition,
         "task": report.task,
         "split": report.split,
-        "official": {"comparable": not report.notes, "notes": list(report.notes)},
+        "official": {
+            "comparable": not report.notes,
+            "notes": list(report.notes),
+            "extras": list(extras_of(report)),
+        },
         "inputs": {"run": file_data(report.run), "truth": [file_data(item) for item in report.truth]},
         "metrics": {
             name: _result(result) | {"unscored": result.unscored, "signature": result.signature}
@@ -77,6 +82,12 @@ def result_data(report: Report, verification: Mapping[str, float] | None = None)
     if verification is not None:
         data["verification"] = dict(verification)
     return data
+
+
+def extras_of(report: Report) -> tuple[str, ...]:
+    """Return the outputs of a report for scores that the edition publishes without public code."""
+    extras = EDITIONS[report.edition].captions.extras.values() if report.task == "captions" else ()
+    return tuple(name for name in report.metrics if name in extras)
 
 
 def findings_document(findings: Sequence[Finding]) -> Document:
@@ -105,12 +116,15 @@ def file_data(item: tuple[str, str]) -> dict[str, str]:
     return {"path": item[0], "sha256": item[1]}
 
 
-def reasons(not_computed: Mapping[str, str]) -> str:
-    """Return what was not computed and why, the names with a common reason joined."""
+def reasons(not_computed: Mapping[str, str]) -> list[str]:
+    """Return what was not computed and why, a text a reason, in which that of a member is not repeated."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in not_computed.items():
-        by_reason.setdefault(reason, []).append(name)
-    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
+        short = reason
+        for other, repeated in not_computed.items():
+            short = short.replace(f"{other} ({repeated})", other)
+        by_reason.setdefault(short, []).append(name)
+    return [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
 
 
 def remarks(notes: Sequence[str], signatures: Sequence[str]) -> Section:
@@ -120,7 +134,8 @@ def remarks(notes: Sequence[str], signatures: Sequence[str]) -> Section:
 
 
 def _sections(report: Report, verification: Mapping[str, float] | None) -> Iterator[Section]:
-    yield Section(tables=[_scores(report.metrics)])
+    missing = [Note(text=text, label="Not computed") for text in reasons(report.not_computed)]
+    yield Section(tables=[_scores(report)], notes=missing)
     if errors := report.concept_errors:
         pairs = (("micro F1", errors.micro_f1), ("macro F1", errors.macro_f1))
         yield Section(
@@ -132,12 +147,19 @@ def _sections(report: Report, verification: Mapping[str, float] | None) -> Itera
         yield Section(tables=[_breakdown(facet, groups)])
     if verification is not None:
         yield Section(tables=[_verification(verification)])
-    if report.not_computed:
-        yield Section(notes=[Note(text=reasons(report.not_computed), label="Not computed")])
+    if extras := extras_of(report):
+        text = f"{', '.join(extras)} (the organisers' code is not public: their figures may be others)"
+        yield Section(notes=[Note(text=text, label="Not official")])
     yield remarks(report.notes, [result.signature for result in report.metrics.values()])
 
 
-def _scores(metrics: Mapping[str, MetricResult]) -> Table:
+def _scores(report: Report) -> Table:
+    """Return the row that the organisers publish, in their order, then the other scores."""
+    published = {
+        output: name
+        for name, output in EDITIONS[report.edition].columns(report.task).items()
+        if output in report.metrics or name in report.not_computed
+    }
     return Table(
         columns=[
             Column(title="", key="metric"),
@@ -147,16 +169,17 @@ def _scores(metrics: Mapping[str, MetricResult]) -> Table:
             Column(title="", key="unscored"),
         ],
         rows=[
-            [
-                name,
-                result.mean,
-                result.interval,
-                result.n,
-                f"{result.unscored:,} unscored" * bool(result.unscored),
-            ]
-            for name, result in metrics.items()
+            [output, *_score_cells(report.metrics.get(output))]
+            for output in dict.fromkeys([*published, *report.metrics])
         ],
     )
+
+
+def _score_cells(result: MetricResult | None) -> list[Value]:
+    if result is None:
+        return [None, None, None, "not computed"]
+    unscored = f"{result.unscored:,} unscored" * bool(result.unscored)
+    return [result.mean, result.interval, result.n, unscored]
 
 
 def _concepts(title: str, counts: Sequence[ConceptCount]) -> Iterator[Section]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,12 +13,12 @@ from rocov2_eval.align import align
 from rocov2_eval.breakdown import group_images, order_of
 from rocov2_eval.concept_errors import ConceptErrors, concept_errors
 from rocov2_eval.editions import EDITIONS, Edition
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
 from rocov2_eval.formats import Table
 from rocov2_eval.metric import Inputs, Metric, Options
 from rocov2_eval.metrics import METRICS, metric_of
-from rocov2_eval.metrics.derived import DERIVED, derive, derived_signature, is_offered, leaves
+from rocov2_eval.metrics.derived import DERIVED, derive, derived_signature, parts
 from rocov2_eval.precheck import precheck
 from rocov2_eval.records import BoolArray, Finding, MetricResult, SampleScores, Task
 from rocov2_eval.resampling import Bootstrap, interval
@@ -58,10 +58,10 @@ class Report:
         notes: Why the scores may not stand beside official ones; empty if they may.
         run: Path and SHA-256 of the run.
         truth: Path and SHA-256 of every truth file.
-        metrics: Results over all images by output name, the main score first.
+        metrics: Results over all images by output name, in the order in which the edition publishes them.
         samples: Score of each image by output name, in truth order.
         image_ids: Ids of the images, in truth order.
-        not_computed: For each metric of the edition that is not computed, the reason.
+        not_computed: For each score of the edition that is not computed, by its published name, the reason.
         concept_errors: What went wrong concept by concept, None for captions.
         breakdowns: For each facet, the results within its groups of images.
         findings: Faults of run and truth that did not keep the run from being scored.
@@ -133,6 +133,7 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
         RejectedInput: The run breaks a rule of the edition and `settings.lenient` is off, or shares no image
             with the truth.
         UsageFault: The task or truth lacks a metric or facet that the settings name.
+        MissingResource: A model is missing without which a score that was asked for cannot be had.
     """
     findings = check(run, truth, settings.edition)
     if is_rejected(findings) and not settings.lenient:
@@ -141,6 +142,7 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
     if not aligned.present.any():
         raise RejectedInput(f"{run.path} has no image of {truth.table.path}", findings)
     steps = plan(settings, truth)
+    outputs = outputs_of(steps, settings, truth)
     inputs = Inputs(run=run, truth=truth, aligned=aligned, settings=settings)
     samples: dict[str, SampleScores] = {}
     signatures: dict[str, str] = {}
@@ -149,10 +151,11 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
         for output in step.outputs:
             samples[output] = _missing_as_zero(scores[output], aligned.present)
             signatures[output] = signature(step.metric, options)
-    for name in _derivable(settings, truth.task, samples):
-        samples[name] = derive(name, samples)
-        signatures[name] = derived_signature(name, signatures)
-    samples = {name: samples[name] for name in _in_order(settings.edition, truth.task, samples)}
+    for name in DERIVED:
+        if name in outputs:
+            samples[name] = derive(name, samples)
+            signatures[name] = derived_signature(name, signatures)
+    samples = {name: samples[name] for name in outputs}
     everything = np.ones(len(truth.table.image_ids), np.bool_)
     return Report(
         edition=settings.edition.name,
@@ -164,7 +167,7 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
         metrics=_aggregate(samples, signatures, everything, settings.bootstrap),
         samples=samples,
         image_ids=truth.table.image_ids,
-        not_computed=_not_computed(settings, truth, samples),
+        not_computed=not_computed(settings, truth, outputs),
         concept_errors=_concept_errors(inputs),
         breakdowns={facet: _groups(facet, truth, samples, signatures, settings) for facet in settings.by},
         findings=findings,
@@ -177,16 +180,13 @@ def plan(settings: Settings, truth: Truth) -> tuple[Step, ...]:
     Raises:
         UsageFault: The edition has no metric of that name for the task, or what the metric needs is missing.
     """
-    metrics = _offered(settings.edition, truth.task)
-    _refuse_unknown(settings, truth.task, metrics)
+    _refuse_unknown(settings, truth.task)
     steps = []
-    names = {leaf for name in settings.metrics for leaf in (name, *leaves(name))}
-    for metric in metrics:
-        is_named = metric.is_named(names)
-        reason = metric.lacks(settings, truth)
-        if reason and metric.is_named(settings.metrics):
-            raise UsageFault(f"--metric {metric.name}: {reason}")
-        if reason or (names and not is_named):
+    names = _wanted(settings)
+    for metric in _offered(settings.edition, truth.task):
+        if names and not metric.is_named(names):
+            continue
+        if _is_left_out(metric, settings, truth):
             continue
         whole = not names or metric.name in names
         outputs = tuple(name for name in metric.outputs if whole or name in names)
@@ -194,16 +194,49 @@ def plan(settings: Settings, truth: Truth) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def absences(settings: Settings, truth: Truth) -> dict[str, str]:
-    """Return why scores of the edition would not be computed, by the names under which it publishes them.
+def outputs_of(steps: Sequence[Step], settings: Settings, truth: Truth) -> tuple[str, ...]:
+    """Return all scores that come of steps, derived ones too, in the order in which the edition has them.
+
+    Raises:
+        MissingResource: A derived score that the settings name lacks a member.
+    """
+    names = _wanted(settings)
+    outputs = [output for step in steps for output in step.outputs]
+    outputs += [
+        name for name in _derivable(settings.edition, truth.task, outputs) if not names or name in names
+    ]
+    for name in settings.metrics:
+        if name in DERIVED and name not in outputs:
+            raise MissingResource(f"--metric {name}: {_reason(name, settings, truth, outputs)}")
+    published = [name for name in settings.edition.columns(truth.task).values() if name in outputs]
+    return (*published, *(name for name in outputs if name not in published))
+
+
+def not_computed(settings: Settings, truth: Truth, outputs: Collection[str]) -> dict[str, str]:
+    """Return why scores of the edition are not computed, by the names under which it publishes them.
 
     Args:
-        settings: What would be asked for.
-        truth: A truth of the task.
+        settings: Which scores are wanted: where they name some, nothing else is missing.
+        truth: The truth that metrics look at for what they lack.
+        outputs: The scores that are computed.
     """
-    outputs = {output for step in plan(settings, truth) for output in step.outputs}
-    derived = _derivable(settings, truth.task, outputs)
-    return _not_computed(settings, truth, outputs | set(derived))
+    if settings.metrics:
+        return {}
+    missing = {
+        name: output for name, output in settings.edition.columns(truth.task).items() if output not in outputs
+    }
+    reasons = {name: _reason(output, settings, truth, outputs) for name, output in missing.items()}
+    return reasons | dict(settings.edition.captions.excluded if truth.task == "captions" else {})
+
+
+def absences(settings: Settings, truth: Truth) -> dict[str, str]:
+    """Return what each published score lacks here, also one without which a run would not be scored."""
+    metrics = [
+        metric for metric in _offered(settings.edition, truth.task) if not metric.lacks(settings, truth)
+    ]
+    outputs = [output for metric in metrics for output in metric.outputs]
+    derived = _derivable(settings.edition, truth.task, outputs)
+    return not_computed(settings, truth, [*outputs, *derived])
 
 
 def available(edition: Edition, task: Task) -> tuple[str, ...]:
@@ -220,21 +253,53 @@ def _offered(edition: Edition, task: Task) -> list[Metric]:
     return [metric for metric in METRICS.values() if metric.needs == task and metric.is_offered(edition)]
 
 
-def _refuse_unknown(settings: Settings, task: Task, metrics: Sequence[Metric]) -> None:
+def _wanted(settings: Settings) -> set[str]:
+    """Return the names that the settings have and those that they are made of; none for everything."""
+    return {part for name in settings.metrics for part in parts(name)}
+
+
+def _derivable(edition: Edition, task: Task, outputs: Collection[str]) -> list[str]:
+    """Return the derived scores that the edition publishes and whose members are among outputs or these."""
+    derived: list[str] = []
+    for name, score in DERIVED.items():
+        if name in edition.columns(task).values() and {*outputs, *derived}.issuperset(score.members):
+            derived.append(name)
+    return derived
+
+
+def _is_left_out(metric: Metric, settings: Settings, truth: Truth) -> bool:
+    """Tell whether a metric lacks something; one that was asked for or that ranks is not left out.
+
+    Where such a metric has a model, opening it says what is missing.
+
+    Raises:
+        UsageFault: A metric that was asked for lacks an option or a file of the truth.
+    """
+    is_needed = metric.is_named(settings.metrics or (settings.edition.primary(truth.task),))
+    if is_needed and metric.load and not metric.request:
+        return False
+    reason = metric.lacks(settings, truth)
+    if reason and is_needed:
+        raise UsageFault(f"--metric {metric.name}: {reason}")
+    return bool(reason)
+
+
+def _refuse_unknown(settings: Settings, task: Task) -> None:
     """Refuse what the settings ask for and the edition does not have for the task."""
-    edition = settings.edition.name
+    edition = settings.edition
+    metrics = _offered(edition, task)
     names = {name for metric in metrics for name in (metric.name, *metric.outputs)}
-    names |= {name for name in DERIVED if task == "captions" and is_offered(name, settings.edition)}
+    names |= DERIVED.keys() & edition.columns(task).values()
     for name in settings.metrics:
         if name not in names:
             offer = ", ".join(sorted(names))
-            raise UsageFault(f"--metric {name}: {edition} offers for {task}: {offer}")
+            raise UsageFault(f"--metric {name}: {edition.name} offers for {task}: {offer}")
     for metric in METRICS.values():
         is_requested = metric.needs == task and metric.request and getattr(settings, metric.request)
         if is_requested and metric not in metrics:
             others = ", ".join(name for name, row in EDITIONS.items() if metric.is_offered(row))
             raise UsageFault(
-                f"{metric.request_option}: {edition} has no {metric.name}; editions with it: {others}"
+                f"{metric.request_option}: {edition.name} has no {metric.name}; editions with it: {others}"
             )
 
 
@@ -299,57 +364,15 @@ def _concept_errors(inputs: Inputs) -> ConceptErrors | None:
     return concept_errors(candidates, references, inputs.truth.names)
 
 
-def _derivable(settings: Settings, task: Task, samples: Iterable[str]) -> Iterator[str]:
-    """Yield the derived scores that the edition publishes and whose members are there, members first."""
-    names = set(samples)
-    for name, score in DERIVED.items():
-        is_wanted = not settings.metrics or name in settings.metrics or _is_part(name, settings.metrics)
-        is_there = task == "captions" and is_offered(name, settings.edition)
-        if is_wanted and is_there and names.issuperset(score.members):
-            names.add(name)
-            yield name
-
-
-def _is_part(name: str, names: Iterable[str]) -> bool:
-    """Tell whether a derived score is a member of one of those named."""
-    return any(name in DERIVED[other].members for other in names if other in DERIVED)
-
-
-def _in_order(edition: Edition, task: Task, outputs: Iterable[str]) -> list[str]:
-    """Return outputs as the edition publishes them, the score that ranks first, then the others."""
-    columns = edition.captions.columns.values() if task == "captions" else ()
-    names = list(outputs)
-    first = [name for name in columns if name in names]
-    return [*first, *(name for name in names if name not in first)]
-
-
-def _not_computed(settings: Settings, truth: Truth, samples: Container[str]) -> dict[str, str]:
-    """Return why scores of the edition are not computed, by the names under which it publishes them."""
-    if truth.task == "concepts":
-        metrics = [] if settings.metrics else _offered(settings.edition, truth.task)
-        lacking = {metric.name: metric.lacks(settings, truth) for metric in metrics}
-        return {name: reason for name, reason in lacking.items() if reason}
-    rules = settings.edition.captions
-    if settings.metrics:
-        return {}
-    published = {**rules.columns, **rules.extras}
-    reasons = {
-        name: _reason(output, settings, truth, samples)
-        for name, output in published.items()
-        if output not in samples
-    }
-    return reasons | dict(rules.excluded)
-
-
-def _reason(output: str, settings: Settings, truth: Truth, samples: Container[str]) -> str:
-    """Return why an output is not computed: what its metric lacks, or which members are missing."""
-    if output in DERIVED:
-        missing = [leaf for leaf in leaves(output) if leaf not in samples]
-        return f"needs {', '.join(missing)}"
-    try:
+def _reason(output: str, settings: Settings, truth: Truth, outputs: Collection[str]) -> str:
+    """Return why an output is not computed: what its metric lacks, or what the missing members lack."""
+    if output not in DERIVED:
         return metric_of(output).lacks(settings, truth) or "not computed"
-    except KeyError:
-        return "not implemented in this toolkit"
+    names = {column: name for name, column in settings.edition.columns("captions").items()}
+    missing = [part for part in parts(output) if part not in outputs and part not in DERIVED]
+    return "needs " + ", ".join(
+        f"{names[part]} ({_reason(part, settings, truth, outputs)})" for part in missing
+    )
 
 
 def _notes(findings: Sequence[Finding], steps: Sequence[Step]) -> Iterator[str]:

@@ -159,7 +159,7 @@ def _check_captions(
         crashing = [i for i in empty if not (run.cells[i] or "").strip()]
         yield from _at(run, "R301", crashing, lambda _: "empty caption: AlignScore ends the evaluation")
         empty = [i for i in empty if (run.cells[i] or "").strip()]
-    yield from _at(run, "R304", empty, lambda i: f"nothing is left of {_shown(run, i)}: it scores 0")
+    yield from _at(run, "R304", empty, lambda i: f"nothing is left of {_shown(run, i)}: no word can match")
 
 
 def _at(

@@ -43,7 +43,7 @@ def result(run: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "result.json")
         words = ["score", str(run), "--truth", str(TRUTH), "--encoder", "minilm", "--no-cache", "--quiet"]
-        _done([*words, "--format", "json", "--output", str(answer)])
+        _done([*words, "--format", "json", "--out", str(answer)])
         document: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     return document | {"environment": {}}
 

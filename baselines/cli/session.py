@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval import command as border
+from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.progress import silent
 
 if TYPE_CHECKING:
     from baselines.session import Session
@@ -68,7 +69,7 @@ def opened_session(  # noqa: PLR0917  what the options say
     device: str,
     precision: Precision,
     steps: str,
-    epoch: Callable[[Mapping[str, Any]], None] = border.silent,
+    epoch: Callable[[Mapping[str, Any]], None] = silent,
     *,
     speaks: bool,
 ) -> Iterator[Session]:
@@ -88,9 +89,9 @@ def opened_session(  # noqa: PLR0917  what the options say
 
     bars = speaks and sys.stderr.isatty()
     display = Display(
-        note=(lambda text: click.echo(text, err=True)) if speaks else border.silent,
-        pictures=border.progress_bar("pictures decoded", every=50) if bars else border.silent,
-        steps=border.progress_bar(steps) if bars else border.silent,
+        note=(lambda text: click.echo(text, err=True)) if speaks else silent,
+        pictures=progress_bar("pictures decoded", every=50) if bars else silent,
+        steps=progress_bar(steps) if bars else silent,
         epoch=epoch,
     )
     with opened(device, precision) as runtime:

@@ -22,7 +22,7 @@ from baselines.cli.session import (
     opened_session,
     require,
 )
-from rocov2_eval import command as border
+from rocov2_eval.shelf.progress import silent
 
 
 @click.command(epilog="Example: rocov2-baselines recipes")
@@ -71,7 +71,7 @@ def train(recipe: str, data: Path, **options: Any) -> None:  # noqa: ANN401  as 
     leads = os.environ.get("RANK", "0") == "0"
     speaks = leads and not options["quiet"]
     with ExitStack() as stack:
-        show = stack.enter_context(board(out)) if leads and options["tensorboard"] else border.silent
+        show = stack.enter_context(board(out)) if leads and options["tensorboard"] else silent
 
         def epoch(facts: Mapping[str, Any]) -> None:
             if speaks:

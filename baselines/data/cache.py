@@ -18,7 +18,7 @@ import json
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,12 +29,12 @@ import numpy as np
 
 from baselines.data.decoding import Fit, decode
 from baselines.data.picture_files import close_archives, read_picture, stamp
-from rocov2_eval.command import silent
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.files import write_bytes
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable
 from rocov2_eval.shelf.processes import run_tasks
+from rocov2_eval.shelf.progress import Progress, silent
 from rocov2_eval.shelf.words import counted, shorten
 
 PIXELS, LEDGER = "pixels.u8", "blocks.jsonl"
@@ -114,7 +114,7 @@ def open_cache(
     fit: Fit = "letterbox",
     allow_broken: bool = False,
     workers: int = 1,
-    progress: Callable[[int, int], None] = silent,
+    progress: Progress = silent,
 ) -> PictureCache:
     """Return the cache of some pictures; those that are not in it are decoded first.
 

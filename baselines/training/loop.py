@@ -29,6 +29,7 @@ from baselines.training import checkpoint
 from baselines.training.objective import Objective, ParameterGroup
 from baselines.training.runtime import Precision, Runtime, share_batch_norm
 from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.shelf.progress import Progress
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 _AHEAD = 2  # batches that are fetched before they are needed
@@ -131,7 +132,7 @@ def train(  # noqa: PLR0917  what, how, where
     report: Report,
     *,
     resume: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> State:
     """Train, and write `last` at every epoch and `best` whenever the validation score rises.
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval import command as border
+from rocov2_eval.cli.options import format_option
+from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.shelf.progress import silent
 
 if TYPE_CHECKING:
     from dataset_builder.running.config import Build
@@ -91,22 +93,23 @@ def run(file: Path, *, until: str | None, again: bool, refresh: bool, quiet: boo
     if again and not until:
         raise UsageFault("--again goes with --until: it says which stage is run again")
     build = read_build(file)
-    progress = border.silent if quiet else _progress()
+    progress = silent if quiet else _progress()
     with _pool(**where) as pool:
         run_build(build, pool, progress, until=until, again=again, refresh=refresh)
     if not quiet:
-        _print_status(build)
+        _print_status(build, "text")
     if not (quiet or until):
         click.echo(build.out)
 
 
 @click.command(epilog="Example: rocov2-build status build.toml")
 @_FILE
-def status(file: Path) -> None:
+@format_option
+def status(file: Path, style: str) -> None:
     """Tell how far a build is, and how many articles and figures each stage took and dropped."""
     from dataset_builder.running.config import read_build
 
-    _print_status(read_build(file))
+    _print_status(read_build(file), style)
 
 
 @click.command(
@@ -152,12 +155,12 @@ def drops(file: Path, key: str, stage: str | None, style: str) -> None:
     click.echo(render(document, style), nl=False)
 
 
-def _print_status(build: Build) -> None:
+def _print_status(build: Build, style: str) -> None:
     """Print how far a build is, and what its quality gates said."""
     from dataset_builder.running.status import status_document
-    from rocov2_eval.rendering.render import to_text
+    from rocov2_eval.rendering.render import render
 
-    click.echo(to_text(status_document(build)), nl=False)
+    click.echo(render(status_document(build), style), nl=False)
 
 
 def _pool(*, workers: int | None, ray: str | None) -> Pool | RayPool:
@@ -174,7 +177,7 @@ def _progress() -> StageProgress:
 
     def show(stage: Stage, done: int, total: int) -> None:
         if stage.name not in bars:
-            bars[stage.name] = border.progress_bar(stage.name) if sys.stderr.isatty() else border.silent
+            bars[stage.name] = progress_bar(stage.name) if sys.stderr.isatty() else silent
             if not sys.stderr.isatty():
                 click.echo(f"{stage.name}: {stage.title}", err=True)
         bars[stage.name](done, total)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval import command as border
 from rocov2_eval.cli.options import format_option, quiet_option, writing
+from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _of_captions(captions: Path, options: dict[str, Any]) -> Extracted:
             blacklist=options["without"],
         ),
         workers=options["workers"],
-        progress=border.progress_bar("captions", every=1) if is_shown else None,
+        progress=progress_bar("captions", every=1) if is_shown else None,
     )
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval import command as border
+from rocov2_eval.cli.options import format_option
+from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import ExitCode, UsageFault
+from rocov2_eval.shelf.progress import silent
 
 if TYPE_CHECKING:
     from dataset_builder.dataset_tables import Role
@@ -50,14 +52,7 @@ _DRAWN_EVERY = 50  # images; a bar for each costs more than to read it
 )
 @click.option("--no-images", is_flag=True, help="Do not read the images.")
 @click.option("--workers", type=click.IntRange(min=1), help="Images read at once; else one a processor.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
-    show_default=True,
-    help="How the answer is written; json has every leak.",
-)
+@format_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def leaks(dataset: Path, **options: Any) -> int:
     """Report what crosses the splits of a dataset.
@@ -82,7 +77,7 @@ def leaks(dataset: Path, **options: Any) -> int:
         read_dataset(dataset, columns, where, read_truth(truth) if truth else None),
         distance=DEFAULT_DISTANCE if options["distance"] is None else options["distance"],
         with_images=not options["no_images"],
-        jobs=options["workers"] or os.cpu_count() or 1,
+        workers=options["workers"] or os.cpu_count() or 1,
         progress=_progress(quiet=options["quiet"]),
     )
     click.echo(render(leaks_document(report), options["style"]), nl=False)
@@ -101,19 +96,20 @@ def leaks(dataset: Path, **options: Any) -> int:
     type=click.IntRange(0, 12),
     help="Most of the 64 bits in which near duplicates differ.  [default: as in the build]",
 )
+@format_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
-def verify(dataset: Path, truth: Path | None, distance: int | None, *, quiet: bool) -> int:
+def verify(dataset: Path, truth: Path | None, distance: int | None, *, style: str, quiet: bool) -> int:
     """Check a finished dataset: sums, tables, images, splits, and that nothing tells the held-out truth.
 
     The exit code is 1 if anything is not as it should be.
     """
     from dataset_builder.doctor import checks_document
     from dataset_builder.verification import verify as examine
-    from rocov2_eval.rendering.render import to_text
+    from rocov2_eval.rendering.render import render
 
     truth = truth or _truth_beside(dataset)
     checks = list(examine(dataset, truth, distance=distance, progress=_progress(quiet=quiet)))
-    click.echo(to_text(checks_document(checks)), nl=False)
+    click.echo(render(checks_document(checks), style), nl=False)
     return ExitCode.OK if all(check.is_fine for check in checks) else ExitCode.INPUT_REJECTED
 
 
@@ -124,11 +120,7 @@ def _truth_beside(dataset: Path) -> Path | None:
 
 
 def _progress(*, quiet: bool) -> Progress:
-    return (
-        border.silent
-        if quiet or not sys.stderr.isatty()
-        else border.progress_bar("images", every=_DRAWN_EVERY)
-    )
+    return silent if quiet or not sys.stderr.isatty() else progress_bar("images", every=_DRAWN_EVERY)
 
 
 def _columns(texts: Sequence[str]) -> dict[Role, str]:

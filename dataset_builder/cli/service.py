@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval import command as border
+from rocov2_eval.cli.options import format_option, writing
+from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import ExitCode, UsageFault
+from rocov2_eval.shelf.progress import silent
 
 if TYPE_CHECKING:
     from dataset_builder.pmc.client import PmcClient
@@ -61,13 +63,12 @@ def rehydrate(list_file: Path, target: Path, **options: Any) -> int:
     later; rehydrated.csv says what became of each row.
     """
     from dataset_builder import rehydrate as work
-    from rocov2_eval.cli.options import writing
 
     figures = work.read_list(list_file, options["pmcid"], options["file"])
     shown = sys.stderr.isatty() and not options["quiet"]
     with _client(options) as client, writing(target):
         target.mkdir(parents=True, exist_ok=True)  # before anything is asked for
-        progress = border.progress_bar("articles", every=_DRAWN_EVERY) if shown else border.silent
+        progress = progress_bar("articles", every=_DRAWN_EVERY) if shown else silent
         fetches = work.rehydrate(figures, target, client, progress, workers=options["workers"])
     counts = Counter(fetch.outcome.partition(":")[0] for fetch in fetches)
     for name, count in counts.most_common():
@@ -79,6 +80,7 @@ def rehydrate(list_file: Path, target: Path, **options: Any) -> int:
 @click.command(epilog="Example: rocov2-build doctor --article PMC10009416")
 @click.option("--article", metavar="PMCID", help="Article to look at; else one that PMC's own README names.")
 @_service_options
+@format_option
 def doctor(article: str | None, **options: Any) -> int:
     """Check that PMC's service still looks as this program expects.
 
@@ -86,7 +88,7 @@ def doctor(article: str | None, **options: Any) -> int:
     """
     from dataset_builder.doctor import KNOWN_ARTICLE, checks_document, examine
     from dataset_builder.pmc.layout import normal_pmcid
-    from rocov2_eval.rendering.render import to_text
+    from rocov2_eval.rendering.render import render
 
     try:
         pmcid = normal_pmcid(article or KNOWN_ARTICLE)
@@ -94,7 +96,7 @@ def doctor(article: str | None, **options: Any) -> int:
         raise UsageFault(f"--article: {error}") from None
     with _client(options) as client:
         checks = list(examine(client, pmcid))
-    click.echo(to_text(checks_document(checks)), nl=False)
+    click.echo(render(checks_document(checks), options["style"]), nl=False)
     return ExitCode.OK if all(check.is_fine for check in checks) else ExitCode.INPUT_REJECTED
 
 

@@ -7,7 +7,7 @@ own way with processes sends the whole model with each batch and gains nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from operator import add
@@ -25,6 +25,7 @@ from rocov2_eval.concept_extraction import MedcatExtractor
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import csv_text, read_rows
 from rocov2_eval.shelf.processes import run_tasks
+from rocov2_eval.shelf.progress import Progress
 from rocov2_eval.shelf.words import shorten
 
 SHARD = 1000  # captions
@@ -113,7 +114,7 @@ def extract_files(
     options: ExtractionOptions,
     *,
     workers: int | None = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Extracted:
     """Return the concepts of all captions of files; the same for any number of workers.
 

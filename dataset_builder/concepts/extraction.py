@@ -12,7 +12,14 @@ from dataset_builder.concepts.identifiers import cui_fault
 from dataset_builder.concepts.semantic_types import DEFAULT_TYPES, type_name
 from dataset_builder.records import Reason, Removal
 from rocov2_eval import __version__
-from rocov2_eval.concept_extraction import ConceptExtractor, MedcatExtractor, Mention, longest, open_pack
+from rocov2_eval.concept_extraction import (
+    ConceptExtractor,
+    MedcatExtractor,
+    Mention,
+    longest,
+    open_pack,
+    place_of,
+)
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.rendering.document import Column, Document, Note, Section, Table
 from rocov2_eval.shelf.words import counted, shorten
@@ -182,9 +189,9 @@ def sift(mentions: Iterable[Mention], options: ExtractionOptions) -> CaptionConc
     removed = [
         Removal(mention=one, reason=reason)
         for reason, ones in faulty.items()
-        for one in sorted(longest(ones), key=_place)
+        for one in sorted(longest(ones), key=place_of)
     ]
-    kept = sorted(longest(passed), key=_place)
+    kept = sorted(longest(passed), key=place_of)
     if len(kept) < len(passed):
         left = set(kept)
         removed += [Removal(mention=one, reason="nested") for one in passed if one not in left]
@@ -285,7 +292,3 @@ def _fault(mention: Mention, options: ExtractionOptions) -> Reason | None:
     if mention.cui in options.blacklist:
         return "blacklist"
     return "accuracy" if mention.accuracy < options.min_accuracy else None
-
-
-def _place(mention: Mention) -> tuple[int, int, str]:
-    return mention.start, mention.end, mention.cui

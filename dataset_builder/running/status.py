@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -106,13 +107,18 @@ def status_document(build: Build) -> Document:
         Column(title="dropped", kind="count"),
         Column(title="unit or reason"),
     )
-    rows = [row for state in state_of_build(build) for row in _status_rows(state)]
+    states, gates = list(state_of_build(build)), _gates_of_build(build)
     notes = [
         Note(label=gate.outcome, text=f"{gate.name}: {gate.message}")
-        for gate in _gates_of_build(build)
+        for gate in gates
         if gate.outcome != "pass"
     ]
-    return _document(Table(columns=columns, rows=rows), notes)
+    table = Table(columns=columns, rows=[row for state in states for row in _status_rows(state)])
+    return Document(
+        sections=[Section(tables=[table], notes=notes)],
+        data={"stages": [_state_data(state) for state in states], "gates": msgspec.to_builtins(gates)},
+        summary=f"{sum(len(state.done) == state.shards for state in states)} of {len(states)} stages done",
+    )
 
 
 def drops_document(drops: Sequence[Drop]) -> Document:
@@ -130,7 +136,7 @@ def reasons_document(drops: Sequence[Drop]) -> Document:
     rows = [(number, stage, reason) for (stage, reason), number in counts.items()]
     if not rows:
         return Document(title="nothing was left out")
-    return _document(Table(columns=columns, rows=rows))
+    return Document(sections=[Section(tables=[Table(columns=columns, rows=rows)])])
 
 
 def fate_document(key: str, drops: Sequence[Drop], figures: Sequence[tuple[str, Figure]]) -> Document:
@@ -146,11 +152,7 @@ def fate_document(key: str, drops: Sequence[Drop], figures: Sequence[tuple[str, 
         *(_figure_note(stage, figure) for stage, figure in figures),
     ]
     notes = notes or [Note(text=f"{key}: this build has not come across it")]
-    return Document(title="", sections=[Section(notes=notes)])
-
-
-def _document(table: Table, notes: Sequence[Note] = ()) -> Document:
-    return Document(title="", sections=[Section(tables=[table], notes=notes)])
+    return Document(sections=[Section(notes=notes)])
 
 
 def _lenient_digests(stage: Stage, build: Build) -> dict[str, str]:
@@ -175,6 +177,19 @@ def _status_rows(state: StageState) -> Iterator[tuple[str | int | None, ...]]:
         yield state.stage.name, shards, count.taken, count.kept, count.taken - count.kept, count.unit
         for reason, number in count.dropped:
             yield None, None, None, None, number, reason
+
+
+def _state_data(state: StageState) -> dict[str, Any]:
+    counts = [
+        {
+            "unit": count.unit,
+            "taken": count.taken,
+            "kept": count.kept,
+            "dropped": dict(count.dropped),
+        }
+        for count in state.counts
+    ]
+    return {"name": state.stage.name, "done": len(state.done), "shards": state.shards, "counts": counts}
 
 
 def _drop_note(drop: Drop) -> Note:

@@ -10,6 +10,9 @@ import click
 from rocov2_eval.cli.options import edition_option, note, writing
 from rocov2_eval.errors import UsageFault
 
+# Options that only an image makes use of, and the score that each brings.
+_SCORES_OF_MODELS = {"encoder": "BERTScore", "concept_model": "umls_f1", "image_vectors": "similarity"}
+
 
 @click.group(epilog="Example: rocov2-eval bundle codabench --truth data/ --out bundle.zip")
 def bundle() -> None:
@@ -48,7 +51,7 @@ def bundle() -> None:
 @click.option(
     "--image",
     metavar="NAME",
-    help="Docker image that holds rocov2-eval and, for BERTScore, the weights; else wheels travel along.",
+    help="Docker image that holds rocov2-eval and weights for scores with models; else wheels travel along.",
 )
 @click.option(
     "--wheels",
@@ -57,6 +60,15 @@ def bundle() -> None:
     help="Folder of wheels to send along; else they are fetched with pip.",
 )
 @click.option("--encoder", help="Text encoder of BERTScore in the image.  [default: deberta-xlarge-mnli]")
+@click.option(
+    "--concept-model", metavar="PATH", help="Path of a model pack of MedCAT in the image, for umls_f1."
+)
+@click.option(
+    "--image-vectors",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Vectors of the images of the truth, for similarity: a file of `embed-images`. It is sent along.",
+)
 def codabench(**options: Any) -> None:
     """Make a Codabench v2 competition with everything in it.
 
@@ -79,6 +91,8 @@ def codabench(**options: Any) -> None:
         image=options["image"],
         wheels=options["wheels"],
         encoder=options["encoder"] or BundleOptions.encoder,
+        concept_model=options["concept_model"],
+        image_vectors=options["image_vectors"],
     )
     archive = make_bundle(Place(path=options["truth"], origin="--truth"), chosen, note)
     with writing(out):
@@ -91,13 +105,13 @@ def _check(options: dict[str, Any]) -> None:
     """Refuse options that exclude each other, or that the platform would refuse after the upload."""
     if options["image"] and options["wheels"]:
         raise UsageFault("--image and --wheels exclude each other: one of them holds the program")
-    if options["encoder"] and not options["image"]:
-        raise UsageFault(
-            "--encoder needs --image: torch and weights cannot travel in wheels, "
-            "so that without an image there is no BERTScore"
-        )
-    for name in ("image", "encoder"):
-        if any(character.isspace() for character in options[name] or ""):
+    for name, score in _SCORES_OF_MODELS.items():
+        if options[name] and not options["image"]:
             raise UsageFault(
-                f"--{name} {options[name]!r} holds a blank, at which the platform splits commands"
+                f"--{name.replace('_', '-')} needs --image: torch and weights cannot travel in wheels, "
+                f"so that without an image there is no {score}"
             )
+    for name in ("image", "encoder", "concept_model"):
+        if any(character.isspace() for character in options[name] or ""):
+            option = f"--{name.replace('_', '-')} {options[name]!r}"
+            raise UsageFault(f"{option} holds a blank, at which the platform splits commands")

@@ -19,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from rocov2_eval.codabench import texts
-from rocov2_eval.codabench.tasks import BundleOptions, CompetitionTask, read_tasks
+from rocov2_eval.codabench.tasks import IMAGE_VECTORS, BundleOptions, CompetitionTask, read_tasks
 from rocov2_eval.codabench.wheels import IMAGE, own_wheel, wheel_files
 from rocov2_eval.formats import Source
 from rocov2_eval.metrics import METRICS
@@ -37,6 +37,7 @@ _BASE_SECONDS = 600  # installing, reading, intervals, pages: a fraction of it i
 _SECONDS_PER_IMAGE = 0.01  # 10,000 images take half a minute
 # Two captions of 30 tokens at 1.02 GFLOP a token are 61 GFLOP; two processor cores do some 40 a second.
 _SECONDS_PER_IMAGE_WITH_MODEL = 2.0
+_SECONDS_PER_FURTHER_MODEL = 0.5  # the others are a fifth of that encoder and smaller
 
 
 def make_bundle(place: Place, options: BundleOptions, notify: Notify) -> bytes:
@@ -80,11 +81,17 @@ def make_bundle(place: Place, options: BundleOptions, notify: Notify) -> bytes:
 def time_limit(tasks: Sequence[CompetitionTask]) -> int:
     """Return the seconds that a submission to the slowest task may take on two processor cores.
 
-    600 s, and for each image 0.01 s, or 2 s where BERTScore is computed; whole minutes.
+    600 s, and for each image 0.01 s, or 2 s for a score with a model and 0.5 s for each further one; whole
+    minutes.
     """
-    each = (_SECONDS_PER_IMAGE_WITH_MODEL if task.encoder else _SECONDS_PER_IMAGE for task in tasks)
-    slowest = max(task.images * seconds for task, seconds in zip(tasks, each, strict=True))
+    slowest = max(task.images * _seconds_per_image(task.models) for task in tasks)
     return -int(-(_BASE_SECONDS + slowest) // 60) * 60
+
+
+def _seconds_per_image(models: int) -> float:
+    if not models:
+        return _SECONDS_PER_IMAGE
+    return _SECONDS_PER_IMAGE_WITH_MODEL + (models - 1) * _SECONDS_PER_FURTHER_MODEL
 
 
 def _kit_scores(task: CompetitionTask) -> dict[str, float | None]:
@@ -93,7 +100,7 @@ def _kit_scores(task: CompetitionTask) -> dict[str, float | None]:
     Raises:
         RejectedInput: The run is not valid against this truth, so that no run could be.
     """
-    metrics = tuple(name for name in task.settings.metrics if METRICS[name].load is None)
+    metrics = tuple(name for name in task.settings.metrics if name in METRICS and METRICS[name].load is None)
     settings = replace(task.settings, metrics=metrics, bootstrap=None)
     source = Source(path=f"starting_kit/{task.name}/run.csv", sha256="", text=texts.example_run(task))
     run = read_run(source, settings.edition, task.name)
@@ -104,12 +111,15 @@ def _kit_scores(task: CompetitionTask) -> dict[str, float | None]:
 def _reference_data(task: CompetitionTask) -> dict[str, bytes]:
     """Return the truth files of a task as they are, under names that tell the split.
 
-    Beside the answers only the manual concepts are needed: for a score, and for breakdowns of captions too.
+    Beside the answers only the manual concepts are needed, for a score and for breakdowns of captions too,
+    and the vectors of the images where a score reads them.
     """
     prefix = f"{task.truth.split}_" if task.truth.split else ""
-    paths = {f"{prefix}{task.name}.csv": task.truth.inputs[0][0]}
+    paths: dict[str, str | Path] = {f"{prefix}{task.name}.csv": task.truth.inputs[0][0]}
     if task.truth.manual is not None:
         paths[f"{prefix}concepts_manual.csv"] = task.truth.inputs[-1][0]  # they are read last
+    if task.settings.image_vectors is not None:
+        paths[IMAGE_VECTORS] = task.settings.image_vectors
     return {name: Path(path).read_bytes() for name, path in paths.items()}
 
 

@@ -76,7 +76,7 @@ def score_submission(
     try:
         truth = _read_truth(input_folder / "ref", settings, task, split)
         report = _evaluate(input_folder / "res", truth, settings, open_resource)
-        scores = {name: _mean(report, name) for name in main_outputs(report.metrics)}
+        scores = _scores(report, settings)
     except RejectedInput as error:
         visible = public_findings(error.findings)
         message = _INVALID if is_rejected(visible) else _BROKEN
@@ -111,6 +111,13 @@ def _evaluate(folder: Path, truth: Truth, settings: Settings, open_resource: Ope
     table = read_run(source, settings.edition, truth.task)
     by = settings.by or facets_of(truth)
     return evaluate(table, truth, replace(settings, by=by), open_resource)
+
+
+def _scores(report: Report, settings: Settings) -> dict[str, float]:
+    """Return what scores.json holds, under the keys of the organisers where the edition has them."""
+    keys = settings.edition.keys
+    named = ((keys.get(name, name), name) for name in main_outputs(report.metrics))
+    return {key: _mean(report, name) for key, name in named if key is not None}
 
 
 def _mean(report: Report, name: str) -> float:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rocov2_eval.editions import EDITIONS, Dialect, Edition
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.formats import load
-from rocov2_eval.metrics import METRICS
+from rocov2_eval.metric import Metric
+from rocov2_eval.metrics import METRICS, main_output, metric_of
+from rocov2_eval.metrics.derived import DERIVED, parts
 from rocov2_eval.models import WEIGHTS
 from rocov2_eval.pages.tables import TASK_TITLES, title_of
 from rocov2_eval.reading import task_of
 from rocov2_eval.records import Task
-from rocov2_eval.scoring import available, plan
+from rocov2_eval.scoring import plan
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify
 from rocov2_eval.truth import SPLITS, Place, Truth, read_truth
 
+IMAGE_VECTORS = "image_vectors.npz"  # its name among the reference data
 _TASKS: tuple[Task, ...] = ("concepts", "captions")
 
 
@@ -34,6 +37,8 @@ class BundleOptions:
         image: Docker image that holds rocov2-eval and, for captions, the weights; None to send wheels along.
         wheels: Folder of wheels to send along; None to fetch them.
         encoder: Text encoder of BERTScore, which there is with an image only.
+        concept_model: Path of the model pack of `umls_f1` in the image, None to leave that score out.
+        image_vectors: File of image vectors to send along for Similarity, None to leave that score out.
     """
 
     edition: str
@@ -42,6 +47,8 @@ class BundleOptions:
     image: str | None = None
     wheels: Path | None = None
     encoder: str = OFFICIAL_ENCODER
+    concept_model: str | None = None
+    image_vectors: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,28 +85,40 @@ class CompetitionTask:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Keys of scores.json and of the leaderboard's columns, the one to rank by first."""
-        return tuple(METRICS[name].outputs[0] for name in self.settings.metrics)
+        """Scores of the leaderboard, the one to rank by first."""
+        return tuple(map(main_output, self.settings.metrics))
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Scores of the edition that have no column."""
-        names = (METRICS[name].outputs[0] for name in available(self.settings.edition, self.name))
-        return tuple(name for name in names if name not in self.columns)
+        """Published names of the scores of the edition that have no column."""
+        published = self.settings.edition.columns(self.name)
+        return tuple(name for name, output in published.items() if output not in self.columns)
+
+    @property
+    def primary(self) -> str:
+        """The score by which the edition ranks."""
+        return self.settings.edition.primary(self.name)
 
     @property
     def encoder(self) -> str | None:
         """The text encoder of BERTScore, None without it."""
-        has_model = any(METRICS[name].load is not None for name in self.settings.metrics)
-        return self.settings.encoder if has_model else None
+        return self.settings.encoder if "bertscore" in self.settings.metrics else None
+
+    @property
+    def models(self) -> int:
+        """Number of scores that need a model."""
+        return sum(name in METRICS and METRICS[name].load is not None for name in self.settings.metrics)
+
+    @property
+    def has_stand_in(self) -> bool:
+        """Tell whether BERTScore is computed with another encoder than the official one."""
+        row = WEIGHTS.get(self.settings.encoder)
+        return self.encoder is not None and (row is None or not row.official)
 
     @property
     def ranks_officially(self) -> bool:
-        """Tell whether the score that ranks is the edition's first one here, by the official encoder."""
-        if self.settings.metrics[0] != available(self.settings.edition, self.name)[0]:
-            return False
-        row = WEIGHTS.get(self.settings.encoder)
-        return self.encoder is None or (row is not None and row.official)
+        """Tell whether the score that ranks is that of the edition, by the official encoder."""
+        return self.columns[0] == self.primary and not self.has_stand_in
 
     @property
     def signatures(self) -> tuple[str, ...]:
@@ -113,6 +132,8 @@ class CompetitionTask:
         words += ["--split", self.truth.split] if self.truth.split else []
         words += [word for name in self.settings.metrics for word in ("--metric", name)]
         words += ["--encoder", self.encoder] if self.encoder else []
+        words += ["--concept-model", self.settings.concept_model] if self.settings.concept_model else []
+        words += ["--image-vectors", f"/app/input/ref/{IMAGE_VECTORS}"] if self.settings.image_vectors else []
         return shlex.join(words)
 
 
@@ -141,10 +162,9 @@ def read_tasks(place: Place, options: BundleOptions, notify: Notify) -> tuple[Co
                 raise
             notify(f"no task of {name}: {error}")
             continue
-        metrics = _metrics(edition, truth, with_model=options.image is not None)
-        if len(metrics) < len(available(edition, name)):
-            notify(_omission(edition, truth, metrics))
-        settings = Settings(edition=edition, metrics=metrics, encoder=options.encoder)
+        settings = _settings(edition, truth, options)
+        if note := _omission(settings, truth, options):
+            notify(note)
         tasks.append(CompetitionTask(truth=truth, settings=settings))
     if not tasks:
         raise MissingResource(f"{place.path} holds no truth of {' or '.join(names)}")
@@ -174,23 +194,60 @@ def _split(place: Place, names: Sequence[Task], notify: Notify) -> str | None:
     return splits[0] if splits else None
 
 
-def _metrics(edition: Edition, truth: Truth, *, with_model: bool) -> tuple[str, ...]:
-    """Return the metrics of the edition that truth and scoring program allow, the primary one first."""
-    return tuple(
-        name
-        for name in available(edition, truth.task)
-        if (with_model or METRICS[name].load is None)
-        and (name != "concept_f1_manual" or truth.manual is not None)
+def _settings(edition: Edition, truth: Truth, options: BundleOptions) -> Settings:
+    """Return the scores of the edition that truth and scoring program allow, in the order of the edition."""
+    is_caption = truth.task == "captions"
+    settings = Settings(
+        edition=edition,
+        encoder=options.encoder,
+        concept_model=options.concept_model if is_caption else None,
+        image_vectors=options.image_vectors if is_caption else None,
     )
+    outputs = [
+        output
+        for output in edition.columns(truth.task).values()
+        if output not in edition.captions.extras.values()
+    ]
+    metrics = {metric_of(output).name: metric_of(output) for output in outputs if output not in DERIVED}
+    columns = {name for name, metric in metrics.items() if _can_run(metric, settings, truth, options)}
+    there = {output for name in columns for output in METRICS[name].outputs}
+    for name, score in DERIVED.items():
+        if there.issuperset(score.members):
+            there.add(name)
+    names = (output if output in DERIVED else metric_of(output).name for output in outputs if output in there)
+    return replace(settings, metrics=tuple(names))
 
 
-def _omission(edition: Edition, truth: Truth, metrics: Sequence[str]) -> str:
-    """Return why a score of the edition is left out."""
+def _can_run(metric: Metric, settings: Settings, truth: Truth, options: BundleOptions) -> bool:
+    """Tell whether the scoring program can compute a metric: an image holds weights, nobody looks into it."""
+    if metric.load is None:
+        return metric.lacks(settings, truth) is None
+    request = "image_vectors" if metric.name == "similarity" else metric.request
+    return options.image is not None and (not request or getattr(settings, request) is not None)
+
+
+def _omission(settings: Settings, truth: Truth, options: BundleOptions) -> str | None:
+    """Return why a score of the edition is left out, None where none that matters is."""
+    edition, outputs = settings.edition, tuple(map(main_output, settings.metrics))
     if truth.task == "concepts":
-        return f"NOTE: no concept_f1_manual: no concepts_manual.csv beside {truth.table.path}"
-    ranks = title_of(METRICS[metrics[0]].outputs[0])
+        has_all = len(outputs) == len(edition.columns("concepts"))
+        return (
+            None
+            if has_all
+            else f"NOTE: no concept_f1_manual: no concepts_manual.csv beside {truth.table.path}"
+        )
+    primary = edition.primary("captions")
+    if outputs[0] == primary:
+        return None
+    missing = [title_of(part) for part in parts(primary) if part not in {*outputs, *DERIVED}]
+    remedy = (
+        "Name the model pack of the image with --concept-model and the vectors of the images with "
+        "--image-vectors."
+        if options.image
+        else "Models and gigabytes of weights fit in no bundle. Name an image that has them with --image; "
+        "docs/codabench.md shows how to make one."
+    )
     return (
-        f"NOTE: captions will be ranked by {ranks} alone, which is not the first score of {edition.name}: "
-        "BERTScore needs torch and 3 GB of weights, which no bundle can carry. Name an image that has them "
-        "with --image; docs/codabench.md shows how to make one."
+        f"NOTE: captions will be ranked by {title_of(outputs[0])}, which is not the first score of "
+        f"{edition.name}: {title_of(primary)} needs {', '.join(missing)}. {remedy}"
     )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rocov2_eval import __version__
 from rocov2_eval.codabench.tasks import CompetitionTask
+from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.pages.tables import title_of
 from rocov2_eval.records import Task
 from rocov2_eval.shelf.csv_files import csv_text
@@ -76,11 +78,36 @@ def competition_files(
             tasks,
             docker_image=docker_image,
             time_limit=time_limit,
-            columns=[key for task in tasks for key in task.columns],
+            columns=leaderboard_columns(tasks),
         ),
         **{f"pages/{name}.md": _text(f"{name}.md", tasks) for name in _PAGES},
         "starting_kit/README.md": _text("starting_kit.md", tasks, wheel=wheel),
     }
+
+
+def leaderboard_columns(tasks: Sequence[CompetitionTask]) -> list[dict[str, Any]]:
+    """Return title and key of each column, and of which others the platform makes the mean, if it does.
+
+    Tasks that write the same key share its column. A mean of columns would then be one of both tasks, and is
+    left out.
+    """
+    keys = tasks[0].settings.edition.keys
+    titles: dict[str, list[str]] = {}
+    for task in tasks:
+        for output in task.columns:
+            key = keys.get(output, output)
+            if key is not None or len(tasks) == 1:
+                titles.setdefault(key or output, []).append(title_of(output))
+    places = {key: index for index, key in enumerate(titles)}
+    means = {output: DERIVED[output].members for output, key in keys.items() if key is None}
+    return [
+        {
+            "key": key,
+            "title": " or ".join(names),
+            "mean_of": [places[str(keys[member])] for member in means.get(key, ())],
+        }
+        for key, names in titles.items()
+    ]
 
 
 def organisers_readme(

@@ -16,10 +16,10 @@ from rocov2_eval.formats import Source
 from rocov2_eval.leaderboard.store import Key, ScoreStore, truth_digest
 from rocov2_eval.leaderboard.submissions import METADATA, Submission, load_run
 from rocov2_eval.metric import Metric, Options
-from rocov2_eval.metrics import metric_of
+from rocov2_eval.metrics import task_of_score
 from rocov2_eval.ranking import Board, Entry, Rejection, rank
 from rocov2_eval.records import Finding, Task
-from rocov2_eval.scoring import Opener, Report, evaluate, plan
+from rocov2_eval.scoring import Opener, Report, evaluate, not_computed, outputs_of, plan
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.progress import Progress
 from rocov2_eval.significance import PairOptions, enough_trials
@@ -223,21 +223,13 @@ def _truth(task: Task, submissions: Sequence[Submission], place: Place, options:
 
 def _settings(options: BoardOptions, truth: Truth) -> Settings:
     """Return how the runs of a task are scored: with every breakdown that its truth allows."""
-    metrics = tuple(name for name in options.settings.metrics if _needs(name) in (truth.task, None))
+    metrics = tuple(name for name in options.settings.metrics if task_of_score(name) in (truth.task, None))
     return replace(options.settings, metrics=metrics, by=facets_of(truth))
-
-
-def _needs(name: str) -> Task | None:
-    """Return the task of a metric or of one of its outputs, None for an unknown name."""
-    try:
-        return metric_of(name).needs
-    except KeyError:
-        return None
 
 
 def _board(entries: Sequence[Entry], options: BoardOptions, task: Task) -> Board:
     """Rank the runs of a task: by the output asked for where the task has it, with trials enough."""
-    has_output = options.rank_by and _needs(options.rank_by) in (task, None)
+    has_output = options.rank_by and task_of_score(options.rank_by) in (task, None)
     return rank(entries, enough_trials(options.pairs, len(entries)), options.rank_by if has_output else None)
 
 
@@ -251,6 +243,7 @@ def _signature(settings: Settings, truth: Truth) -> str:
         raise MissingResource(
             f"{error}\nWithout it: --task concepts, or --metric rouge --rank-by rouge1 for captions."
         ) from None
+    lines += not_computed(settings, truth, outputs_of(steps, settings, truth)).values()
     lines.append(f"by:{'+'.join(settings.by)}")
     lines.append(f"intervals:{settings.bootstrap}")
     return "\n".join(lines)

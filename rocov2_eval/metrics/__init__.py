@@ -20,6 +20,7 @@ from rocov2_eval.metrics import (
     umls_f1,
 )
 from rocov2_eval.metrics.derived import DERIVED
+from rocov2_eval.records import Task
 
 METRICS: Mapping[str, Metric] = {
     "concept_f1": concept_f1.METRIC,
@@ -47,6 +48,21 @@ def metric_of(name: str) -> Metric:
         if name == metric.name or name in metric.outputs:
             return metric
     raise KeyError(name)
+
+
+def task_of_score(name: str) -> Task | None:
+    """Return the task of a metric or of a score, None for an unknown name."""
+    if name in DERIVED:
+        return "captions"
+    try:
+        return metric_of(name).needs
+    except KeyError:
+        return None
+
+
+def main_output(name: str) -> str:
+    """Return the main score of a metric, or a score as it is."""
+    return METRICS[name].outputs[0] if name in METRICS else name
 
 
 def main_outputs(computed: Iterable[str]) -> tuple[str, ...]:

@@ -81,12 +81,7 @@ def is_offered(edition: Edition) -> bool:
 
 
 def lacks(settings: Settings, _: Truth) -> str | None:
-    """Say what the encoder lacks, for editions that publish other scores first.
-
-    Where BERTScore ranks, its absence is no remark beside other scores: the missing encoder ends the command.
-    """
-    if settings.edition.captions.primary == OUTPUTS[0]:
-        return None
+    """Say what the encoder lacks, and the command that brings it."""
     return models.absence("encoder", settings.encoder)
 
 

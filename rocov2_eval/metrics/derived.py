@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from rocov2_eval import __version__
-from rocov2_eval.editions import Edition
 from rocov2_eval.records import SampleScores
 
 
@@ -23,58 +22,36 @@ class DerivedScore:
     """A score that is the mean of others.
 
     Attributes:
-        name: Name of the output.
         members: Outputs whose mean it is, which may be derived themselves.
-        bounds: Smallest and largest possible score.
         revision: Raised whenever a number changes.
-        source: Paper or upstream code that defines it.
+        source: Upstream code that defines it.
     """
 
-    name: str
     members: tuple[str, ...]
-    bounds: tuple[float, float]
     revision: int = 1
     source: str
 
 
-_ORGANISERS = "taubsity/clef-caption-evaluation-2026@9966c13; the platform makes Overall"
-_INFINITE = (-np.inf, np.inf)  # BLEURT has no bounds
+_SOURCE_2025 = "taubsity/clef-caption-evaluation@ce13086"
+_SOURCE_2026 = "taubsity/clef-caption-evaluation-2026@9966c13"
 
+# Members stand before what is made of them.
 DERIVED: Mapping[str, DerivedScore] = {
-    score.name: score
-    for score in (
-        DerivedScore(
-            name="relevance",
-            members=("bertscore_f1", "rouge1", "similarity", "bleurt"),
-            bounds=_INFINITE,
-            source=_ORGANISERS,
-        ),
-        DerivedScore(
-            name="relevance_as_code",  # the public code of 2025 leaves BLEURT out, its leaderboard does not
-            members=("bertscore_f1", "rouge1", "similarity"),
-            bounds=(-1.0, 1.5),
-            source="taubsity/clef-caption-evaluation@ce13086",
-        ),
-        DerivedScore(
-            name="factuality", members=("umls_f1", "alignscore"), bounds=(0.0, 1.0), source=_ORGANISERS
-        ),
-        DerivedScore(
-            name="overall", members=("relevance", "factuality"), bounds=_INFINITE, source=_ORGANISERS
-        ),
-    )
+    "relevance": DerivedScore(
+        members=("bertscore_f1", "rouge1", "similarity", "bleurt"), source=_SOURCE_2026
+    ),
+    "relevance_as_code": DerivedScore(members=("bertscore_f1", "rouge1", "similarity"), source=_SOURCE_2025),
+    "factuality": DerivedScore(members=("umls_f1", "alignscore"), source=_SOURCE_2026),
+    "overall": DerivedScore(
+        members=("relevance", "factuality"), source=f"{_SOURCE_2026}, whose platform makes the mean"
+    ),
 }
 
 
-def is_offered(name: str, edition: Edition) -> bool:
-    """Tell whether an edition publishes a derived score."""
-    return edition.captions.publishes(name)
-
-
-def leaves(name: str) -> tuple[str, ...]:
-    """Return the outputs of metrics that a score is made of in the end: itself where it is not derived."""
-    if name not in DERIVED:
-        return (name,)
-    return tuple(leaf for member in DERIVED[name].members for leaf in leaves(member))
+def parts(name: str) -> tuple[str, ...]:
+    """Return a score and all that it is made of, members of members included."""
+    members = DERIVED[name].members if name in DERIVED else ()
+    return (name, *(part for member in members for part in parts(member)))
 
 
 def derive(name: str, samples: Mapping[str, SampleScores]) -> SampleScores:

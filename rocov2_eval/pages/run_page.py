@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import numpy as np
 from markupsafe import Markup
 
-from rocov2_eval.metrics import main_outputs
+from rocov2_eval.editions import EDITIONS
+from rocov2_eval.metrics import main_outputs, metric_of
+from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.pages.disclosure import FEWEST_IN_PUBLIC_HISTOGRAM, PRIVATE_BINS, PUBLIC_BINS
 from rocov2_eval.pages.tables import (
     TASK_TITLES,
@@ -122,7 +124,8 @@ def _distributions(report: Report, *, private: bool) -> dict[str, Markup | None]
 
 def _histogram(values: FloatArray, output: str, bins: int) -> Markup:
     # Fixed ends: those of the scores themselves would be the scores of two images.
-    ends = (-1.0 if (values < 0).any() else 0.0, 1.0)
+    top = 1.0 if output in DERIVED else metric_of(output).bounds[1]
+    ends = (-1.0 if (values < 0).any() else 0.0, top if np.isfinite(top) else 1.0)
     counts, edges = np.histogram(np.clip(values, *ends), bins=bins, range=ends)
     bars = [
         Bin(label="", words=f"{low:.2f} to {high:.2f}", number=int(count))
@@ -132,14 +135,12 @@ def _histogram(values: FloatArray, output: str, bins: int) -> Markup:
 
 
 def _not_computed(report: Report, *, private: bool) -> dict[str, str]:
-    """Return the reasons why scores are missing, without the place of the truth on a public page."""
-    if private:
-        return dict(report.not_computed)
-    reasons = {}
-    for name, reason in report.not_computed.items():
-        tells_path = any(path in reason for path, _ in report.truth)
-        reasons[name] = "not computed by the organisers" if tells_path else reason
-    return reasons
+    """Return the reasons why scores are missing; what the organisers lack concerns nobody else."""
+    excluded = EDITIONS[report.edition].captions.excluded
+    return {
+        name: reason if private or name in excluded else "not computed by the organisers"
+        for name, reason in report.not_computed.items()
+    }
 
 
 def _about(metadata: Mapping[str, Any], *, private: bool) -> dict[str, Any]:

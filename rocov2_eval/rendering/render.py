@@ -71,12 +71,12 @@ def to_github(document: Document) -> str:
         + f",title={item.code} {_property(RULES[item.code].title)}::{_data(item.message)}\n"
         for item in document.findings
     )
-    if not document.title:
+    answer = document.summary or document.title
+    if not answer:
         return lines
     place = f"file={_property(document.path)}," if document.path else ""
-    answer = _data(document.summary or document.title)
-    title = document.title.removeprefix(f"{document.path}: ")
-    return f"{lines}::notice {place}title={_property(title)}::{answer}\n"
+    title = (document.title or answer).removeprefix(f"{document.path}: ")
+    return f"{lines}::notice {place}title={_property(title)}::{_data(answer)}\n"
 
 
 FORMATS: Mapping[str, Callable[[Document], str]] = {

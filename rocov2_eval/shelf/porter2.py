@@ -16,6 +16,7 @@ _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u201b", "'"))
 _LI_ENDINGS = "cdeghkmnrt"  # letters that may stand before a final "li"
 _SHORTEST = 3  # letters of a word that has a stem of its own
 _LONG_STARTS = ("gener", "commun", "arsen")  # the first region begins after these
+_UNCHANGED = ("inning", "outing", "canning", "herring", "earring")
 _EXCEPTIONS: Mapping[str, str] = {
     "skis": "ski",
     "skies": "sky",
@@ -29,11 +30,7 @@ _EXCEPTIONS: Mapping[str, str] = {
     "only": "onli",
     "singly": "singl",
     **{word: word for word in ("sky", "news", "howe", "atlas", "cosmos", "bias", "andes")},
-    **{
-        word + end: word
-        for word in ("inning", "outing", "canning", "herring", "earring")
-        for end in ("", "s")
-    },
+    **{word + end: word for word in _UNCHANGED for end in ("", "s")},
     **{word + end: word for word in ("proceed", "exceed", "succeed") for end in ("", "s", "ed", "ing")},
 }
 

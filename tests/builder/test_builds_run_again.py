@@ -206,6 +206,9 @@ def test_status_goes_without_the_inputs(folder: Path, capsys: pytest.CaptureFixt
     assert run(["status", str(folder / "build.toml")]) == 0
     rows = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines() if "/1" in line)
     assert (rows["captions"], rows["concepts"]) == ("1/1", "0/1")
+    assert run(["status", str(folder / "build.toml"), "--format", "json"]) == 0
+    stages = {stage["name"]: stage for stage in json.loads(capsys.readouterr().out)["stages"]}
+    assert (stages["captions"]["done"], stages["concepts"]["done"]) == (1, 0)
 
 
 def test_a_disk_that_fills_up_under_parquet_is_told(

@@ -95,6 +95,8 @@ def test_a_broken_list_is_told_how_to_be_mended(call: Call, tmp_path: Path) -> N
 
 def test_doctor_says_whether_the_service_is_as_expected(call: Call, bucket: Bucket) -> None:
     assert call("doctor", "--article", "PMC5")[0] == ExitCode.OK
+    annotation = call("doctor", "--article", "PMC5", "--format", "github")[1]
+    assert annotation.startswith("::notice title=0 of 4 checks failed::")
     del bucket.objects["PMC5.3/a.jpg"]
     code, out, _ = call("doctor", "--article", "PMC5")
     assert (code, "FAIL  picture" in out) == (ExitCode.INPUT_REJECTED, True)

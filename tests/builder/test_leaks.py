@@ -112,7 +112,7 @@ def test_near_duplicate_pictures_of_several_splits_are_found_in_a_folder(tmp_pat
 
 def test_processes_find_what_one_process_finds(tmp_path: Path) -> None:
     dataset = read_dataset(rocov2_folder(tmp_path / "data"))
-    assert find_leaks(dataset) == find_leaks(dataset, jobs=2)
+    assert find_leaks(dataset) == find_leaks(dataset, workers=2)
 
 
 def test_pictures_may_lie_in_the_folders_that_the_archives_unpack_to(tmp_path: Path) -> None:

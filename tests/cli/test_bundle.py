@@ -340,7 +340,6 @@ def test_the_organiser_is_reminded_of_the_secret(call: Call, sample: Path) -> No
         (("--encoder", "minilm"), "--encoder needs --image"),
         (("--image", "x", "--wheels", "."), "--image and --wheels exclude each other"),
         (("--image", "a b"), "holds a blank"),
-        (("--task", "captions", "--edition", "imageclef-2018", "--image", "x"), "BLEU"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )

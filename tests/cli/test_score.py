@@ -24,7 +24,7 @@ import concept_pack
 Call = Callable[..., Any]
 FORMATS = ("text", "json", "markdown", "github")
 UNSCORED = "sample_valid_000016"  # its manual row is empty: CT beside MRI
-BLEU_EDITIONS = [name for name, edition in EDITIONS.items() if edition.captions is None]
+BLEU_EDITIONS = [name for name, edition in EDITIONS.items() if edition.captions.primary == "bleu"]
 
 
 @pytest.fixture
@@ -352,7 +352,7 @@ def test_metric_rouge_needs_no_model(
 ) -> None:
     document = result(caption_run, "--metric", wanted)
     assert expected == list(document["metrics"])
-    assert document["official"] == {"comparable": True, "notes": []}
+    assert document["official"] == {"comparable": True, "notes": [], "extras": []}
 
 
 def test_metric_of_the_other_task_is_refused_with_what_is_offered(call: Call, concept_run: Path) -> None:
@@ -406,19 +406,32 @@ def test_lenient_does_not_score_a_run_without_any_image_of_the_truth(
 
 
 @pytest.mark.parametrize("edition", BLEU_EDITIONS)
-def test_an_edition_scored_by_bleu_refuses_captions_and_names_the_others(
-    edition: str, call: Call, caption_run: Path
-) -> None:
-    answer = call("score", caption_run, "--edition", edition)
-    assert (answer.code, answer.out) == (ExitCode.USAGE, "")
-    assert f"{edition} scores captions by BLEU, which this toolkit does not compute" in answer.err
-    assert "rocov2, imageclef-2023" in answer.err
+def test_bleu_needs_no_model(edition: str, result: Callable[..., dict[str, Any]]) -> None:
+    delimiter = "|" if edition == "imageclef-2022" else "\t"
+    Path("truth.csv").write_text(f"a{delimiter}Chest fractures\nb{delimiter}CT\n", encoding="utf-8")
+    Path("run.csv").write_text(f"a{delimiter}chest fracture\nb{delimiter}MRI\n", encoding="utf-8")
+
+    document = result("run.csv", "--truth", "truth.csv", "--task", "captions", "--edition", edition)
+
+    assert next(iter(document["metrics"])) == "bleu"
+    expected = 0.5 ** (1 / 4) / 2 if edition == "imageclef-2022" else 0.5
+    assert document["metrics"]["bleu"]["mean"] == pytest.approx(expected)
+    assert document["official"] == {"comparable": True, "notes": [], "extras": []}
+
+
+def test_scores_published_without_code_are_marked(call: Call, result: Callable[..., dict[str, Any]]) -> None:
+    Path("run.csv").write_text("a|CT of the chest\nb|MRI\n", encoding="utf-8")
+    line = ("run.csv", "--truth", "run.csv", "--task", "captions", "--edition", "imageclef-2023")
+    extras = ("--metric", "rouge1", "--metric", "bleu1", "--metric", "cider")
+
+    assert result(*line, *extras)["official"]["extras"] == ["bleu1", "bleu1_corpus", "cider"]
+    assert "\nNot official: bleu1, bleu1_corpus, cider (" in call("score", *line, *extras).out
 
 
 def test_metrics_that_an_edition_has_beyond_ours_are_named_as_not_computed(
     result: Callable[..., dict[str, Any]], caption_run: Path
 ) -> None:
-    document = result(caption_run, "--metric", "rouge1", "--edition", "imageclef-2026")
+    document = result(caption_run, "--edition", "imageclef-2026")
     assert {"AlignScore", "Relevance", "Factuality"} < set(document["not_computed"])
     assert list(document["metrics"]) == ["rouge1"]
 
@@ -667,7 +680,7 @@ def test_concept_types_restrict_umls_f1_and_stand_in_the_signature(
 def test_without_a_model_pack_medcat_f1_is_named_with_what_it_needs(
     edition: str, result: Callable[..., dict[str, Any]], caption_run: Path
 ) -> None:
-    document = result(caption_run, "--metric", "rouge1", "--edition", edition)
+    document = result(caption_run, "--edition", edition)
     assert document["not_computed"]["MedCAT F1"] == "needs a model pack of MedCAT: --concept-model PACK"
 
 

@@ -458,19 +458,23 @@ def test_the_platform_can_read_the_archive_of_each_edition(edition: str, truth: 
 
 @pytest.mark.parametrize("edition", EDITIONS)
 def test_the_columns_are_the_scores_of_the_edition_the_primary_first(edition: str, truth: Path) -> None:
-    tasks: list[Task] = ["concepts", *(["captions"] if EDITIONS[edition].captions else [])]
+    tasks: tuple[Task, ...] = ("concepts", "captions")
     names = [name for task in tasks for name in available(EDITIONS[edition], task)]
     assert columns(made(truth, edition=edition)) == [METRICS[name].outputs[0] for name in names]
 
 
-def test_an_edition_with_bleu_has_no_task_of_captions(truth: Path) -> None:
+@pytest.mark.parametrize(
+    ("edition", "keys"), [("imageclef-2018", ["bleu"]), ("imageclef-2022", ["bleu", "rouge1"])]
+)
+def test_a_competition_of_an_edition_with_bleu_ranks_by_it(
+    edition: str, keys: list[str], truth: Path
+) -> None:
     notes: list[str] = []
-    described = document(made(truth, notes, edition="imageclef-2022"))
-    assert [task["name"] for task in described["tasks"]] == ["Concept detection"]
-    assert notes == ["no task of captions: imageclef-2022 scores them by BLEU, which is not computed here"]
-    for options in ({"tasks": ("captions",)}, {"tasks": None}):
-        with pytest.raises(UsageFault, match="BLEU"):
-            made(truth / "test_captions.csv", edition="imageclef-2022", **options)
+    files = made(truth, notes, edition=edition, tasks=("captions",))
+    assert (columns(files), notes) == (keys, [])
+    page = files["pages/evaluation.md"].decode()
+    assert "may not stand beside official ones" not in page
+    assert ("cut to their stems" in page) == (edition == "imageclef-2018")
 
 
 def test_a_file_holds_one_task(truth: Path) -> None:

@@ -80,6 +80,10 @@ def test_compare_takes_more_trials_where_many_runs_need_them(sample: Path) -> No
     ("choices", "message"),
     [
         ({"edition": "imageclef-2052"}, "no edition 'imageclef-2052'; did you mean imageclef-20"),
+        ({"task": "caption"}, "no task 'caption'; did you mean captions?"),
+        ({"split": "validation"}, "no split 'validation'; did you mean valid?"),
+        ({"device": "tpu"}, "no device 'tpu'; did you mean cpu?"),
+        ({"precision": "fp8"}, "no precision 'fp8'; "),
         ({"by": ["modalty"]}, "--by modalty: did you mean modality?"),
         ({"metrics": ["rouge"]}, "--metric rouge: rocov2 offers for concepts: concept_f1, "),
         ({"concept_model": "pack.zip", "edition": "imageclef-2024", "task": "captions"}, "has no MedCAT F1"),

@@ -84,7 +84,7 @@ def test_a_submission_needs_every_key(key: str) -> None:
         ("run", ""),
         ("run", "x" * 65),
         ("task", "caption"),
-        ("edition", "imageclef-2017"),
+        ("edition", "imageclef-2016"),
         ("method", ""),
         ("external_data", "none"),
         ("contact", "nobody"),

@@ -16,7 +16,7 @@ from rocov2_eval.metric import Metric, Options
 from rocov2_eval.metrics import METRICS
 from rocov2_eval.records import SampleScores, Task
 from rocov2_eval.resampling import Bootstrap
-from rocov2_eval.scoring import Report, available, check, evaluate
+from rocov2_eval.scoring import Report, available, check, evaluate, not_computed, plan
 from rocov2_eval.settings import Settings
 from rocov2_eval.truth import Truth
 
@@ -106,26 +106,57 @@ def test_without_manual_concepts_the_secondary_score_is_named_as_not_computed(
     assert expected == list(report.not_computed)
 
 
-@pytest.mark.parametrize("edition", ["imageclef-2023", "imageclef-2024", "imageclef-2025", "imageclef-2026"])
-def test_the_other_caption_metrics_of_an_edition_are_named_as_not_computed(
+@pytest.mark.parametrize("edition", ["imageclef-2025", "imageclef-2026"])
+def test_what_an_edition_publishes_and_is_not_computed_is_named_in_its_order(
     scored: Score, dataset: Dataset, edition: str
 ) -> None:
-    rules = EDITIONS[edition].captions
-    assert rules is not None
-    text = CAPTION_RUN.replace(",", "|") if edition == "imageclef-2023" else CAPTION_RUN
+    report = scored(CAPTION_RUN, dataset(captions=CAPTIONS), "captions", edition, metrics=())
 
-    report = scored(text, dataset(captions=CAPTIONS), "captions", edition)
+    expected = [name for name in EDITIONS[edition].columns("captions") if name != "ROUGE"]
+    assert expected == list(report.not_computed)
 
-    assert list(rules.not_computed) == list(report.not_computed)
+
+def test_where_scores_are_chosen_nothing_else_is_missing(scored: Score, dataset: Dataset) -> None:
+    report = scored(CAPTION_RUN, dataset(captions=CAPTIONS), "captions", "imageclef-2026", metrics=("rouge",))
+
+    assert report.not_computed == {}
 
 
 @pytest.mark.parametrize("edition", ["imageclef-2025", "imageclef-2026"])
-def test_relevance_and_factuality_are_not_printed_without_their_parts(
+def test_without_its_weights_bertscore_is_not_computed_where_it_does_not_rank(
     scored: Score, dataset: Dataset, edition: str
 ) -> None:
-    report = scored(CAPTION_RUN, dataset(captions=CAPTIONS), "captions", edition)
+    report = scored(CAPTION_RUN, dataset(captions=CAPTIONS), "captions", edition, metrics=())
 
-    assert {"Relevance", "Factuality", "Overall"} <= report.not_computed.keys() - report.metrics.keys()
+    assert "rocov2-eval models fetch" in report.not_computed["BERTScore"]
+    assert report.not_computed["BERTScore"] in report.not_computed["Overall"]
+
+
+@pytest.mark.parametrize(
+    ("edition", "metrics"), [("rocov2", ()), ("imageclef-2024", ()), ("imageclef-2026", ("bertscore",))]
+)
+def test_bertscore_is_not_left_out_where_it_ranks_or_was_asked_for(
+    read: Read, dataset: Dataset, edition: str, metrics: tuple[str, ...]
+) -> None:
+    _, truth = read(CAPTION_RUN, dataset(captions=CAPTIONS), "captions", edition)
+
+    steps = plan(Settings(edition=EDITIONS[edition], metrics=metrics), truth)
+
+    assert steps[0].metric.name == "bertscore"
+
+
+def test_scores_that_an_edition_has_and_we_have_not_are_named_with_a_reason(
+    read: Read, dataset: Dataset
+) -> None:
+    _, truth = read(CAPTION_RUN, dataset(captions=CAPTIONS), "captions", "imageclef-2024")
+    settings = Settings(edition=EDITIONS["imageclef-2024"])
+    rules = settings.edition.captions
+
+    reasons = not_computed(settings, truth, ["bertscore_f1", "rouge1"])
+
+    assert rules is not None
+    assert rules.excluded.items() <= reasons.items()
+    assert "MedBERTScore" in reasons
 
 
 def test_rouge_normalises_captions(scored: Score, dataset: Dataset) -> None:
@@ -221,10 +252,11 @@ def test_without_a_choice_every_metric_of_the_task_is_computed(read: Read, datas
 
     report = evaluate(*everything, Settings(bootstrap=None), open_fake)
 
-    expected = [
+    expected = {
         output for name in available(EDITIONS["rocov2"], "captions") for output in METRICS[name].outputs
-    ]
-    assert expected == list(report.metrics)
+    }
+    assert expected == report.metrics.keys()
+    assert list(report.metrics)[:2] == ["bertscore_f1", "rouge1"]
 
 
 @pytest.mark.parametrize("name", ["rouge", "bertscore", "bleu", ""])
@@ -249,6 +281,9 @@ def test_the_secondary_score_without_manual_concepts_is_refused_where_asked_for(
         ("imageclef-2023", "concepts", ("concept_f1",)),
         ("imageclef-2024", "concepts", ("concept_f1", "concept_f1_manual")),
         ("rocov2", "captions", ("bertscore", "rouge")),
+        ("imageclef-2018", "captions", ("bleu",)),
+        ("imageclef-2022", "captions", ("bleu", "rouge")),
+        ("imageclef-2023", "captions", ("bertscore", "rouge")),
     ],
 )
 def test_an_edition_offers_the_metrics_that_it_has(
@@ -257,17 +292,13 @@ def test_an_edition_offers_the_metrics_that_it_has(
     assert expected == available(EDITIONS[edition], task)
 
 
-@pytest.mark.parametrize("edition", ["imageclef-2018", "imageclef-2022"])
-def test_captions_of_a_bleu_edition_are_refused(scored: Score, dataset: Dataset, edition: str) -> None:
-    with pytest.raises(UsageFault, match="BLEU"):
-        scored("a|x\n", dataset(captions=CAPTIONS), "captions", edition)
-
-
 @pytest.mark.parametrize(
     ("edition", "expected"),
     [
         ("rocov2", [0.0, 1.0]),
+        ("imageclef-2017", [0.0, 1.0]),
         ("imageclef-2018", [0.0, 1.0]),
+        ("imageclef-2021", [0.0, 1.0]),
         ("imageclef-2022", [0.0, 1.0]),
         ("imageclef-2023", [1.0]),
         ("imageclef-2024", [1.0]),
@@ -327,12 +358,15 @@ def test_rocov2_takes_any_header_or_none(scored: Score, dataset: Dataset, header
     assert expected == values(scored(f"{header}a,C1\n", dataset(concepts=[("a", "C1")])))
 
 
-@pytest.mark.parametrize("edition", [name for name, row in EDITIONS.items() if row.captions])
+@pytest.mark.parametrize(
+    "edition", [name for name, row in EDITIONS.items() if row.captions.publishes("bertscore_f1")]
+)
 def test_idf_is_used_since_2025(read: Read, dataset: Dataset, edition: str) -> None:
     text = CAPTION_RUN.replace(",", "|") if edition == "imageclef-2023" else CAPTION_RUN
     everything = read(text, dataset(captions=CAPTIONS), "captions", edition)
 
-    report = evaluate(*everything, Settings(edition=EDITIONS[edition], bootstrap=None), open_fake)
+    settings = Settings(edition=EDITIONS[edition], metrics=("bertscore",), bootstrap=None)
+    report = evaluate(*everything, settings, open_fake)
 
     expected = "idf:yes" if edition in ("imageclef-2025", "imageclef-2026") else "idf:no"
     assert expected in report.metrics["bertscore_f1"].signature.split("|")

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from rocov2_eval.editions import EDITIONS
-from rocov2_eval.errors import UsageFault
 from rocov2_eval.findings import is_rejected
 from rocov2_eval.formats import Source, Table
 from rocov2_eval.records import Finding, Task
@@ -39,7 +38,9 @@ def codes(found: list[Finding]) -> list[tuple[str, str, int | None]]:
     ("edition", "text"),
     [
         ("rocov2", "ID,CUIs\na,C1\nb,C3\n"),
+        ("imageclef-2017", "a\tC1\nb\tC3\n"),
         ("imageclef-2018", "a\tC1\nb\tC3\n"),
+        ("imageclef-2021", "a\tC1\nb\tC3\n"),
         ("imageclef-2022", "b|C1\na|C3\n"),
         ("imageclef-2023", "ID|CUIs\na|C1\nb|\n"),
         ("imageclef-2024", "a,C1; C2\nb,C3\n"),
@@ -53,12 +54,14 @@ def test_a_faultless_concept_run_has_no_finding(edition: str, text: str) -> None
     assert expected == check(text, edition)
 
 
-@pytest.mark.parametrize("edition", [name for name, row in EDITIONS.items() if row.captions])
+@pytest.mark.parametrize("edition", EDITIONS)
 def test_a_faultless_caption_run_has_no_finding(edition: str) -> None:
-    delimiter = "|" if edition == "imageclef-2023" else ","
+    dialect = EDITIONS[edition].captions.dialect
+    delimiter = dialect.delimiter.replace("auto", "|")
+    header = "" if dialect.header == "none" else f"ID{delimiter}Caption\n"
     expected: list[Finding] = []
 
-    assert expected == check(f"ID{delimiter}Caption\na{delimiter}x\nb{delimiter}y\n", edition, "captions")
+    assert expected == check(f"{header}a{delimiter}x\nb{delimiter}z\n", edition, "captions")
 
 
 @pytest.mark.parametrize(
@@ -277,10 +280,39 @@ def test_captions_of_2025_need_a_header() -> None:
     assert expected == codes(check("a,x\nb,y\n", "imageclef-2025", "captions"))
 
 
-@pytest.mark.parametrize("edition", ["imageclef-2018", "imageclef-2022"])
-def test_captions_of_a_bleu_edition_are_refused(edition: str) -> None:
-    with pytest.raises(UsageFault, match="BLEU"):
-        read_run(source_of("a\tx\n"), EDITIONS[edition], "captions")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\tx\ty\nb\tz\n", [("R302", "warning", 1)]),
+        ("a\nb\tx\n", [("R102", "error", 1), ("R105", "error", None)]),
+        ("a\tx\n\nb\tz\n", [("R101", "error", 2)]),
+        ("a\tx\na\tv\nb\tz\n", [("R103", "error", 2)]),
+        ("ID\tcaption\na\tx\nb\tz\n", [("R109", "error", 1)]),
+        ("a\tThe.\nb\tz\n", [("R304", "warning", 1)]),
+        ("a\t\nb\tz\n", [("R304", "warning", 1)]),
+    ],
+)
+@pytest.mark.parametrize("edition", ["imageclef-2017", "imageclef-2018", "imageclef-2021", "imageclef-2022"])
+def test_captions_scored_by_bleu_are_checked_as_their_evaluator_does(
+    edition: str, text: str, expected: list[tuple[str, str, int | None]]
+) -> None:
+    if edition == "imageclef-2022":
+        text = text.replace("\t", "|")
+
+    assert sorted(expected, key=str) == sorted(codes(check(text, edition, "captions")), key=str)
+
+
+def test_a_caption_without_words_on_both_sides_is_no_fault_where_it_scores_1() -> None:
+    rows = [("a", "the"), ("b", "y")]
+
+    assert check("a\t...\nb\tz\n", "imageclef-2018", "captions", rows) == []
+
+
+@pytest.mark.parametrize("edition", ["imageclef-2017", "imageclef-2021"])
+def test_an_edition_without_a_known_limit_takes_any_number_of_concepts(edition: str) -> None:
+    many = ";".join(f"C{i}" for i in range(2000))
+
+    assert codes(check(f"a\t{many}\nb\tC3\n", edition)) == []
 
 
 @pytest.mark.parametrize(

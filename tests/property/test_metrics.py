@@ -31,6 +31,7 @@ CELLS: Mapping[str, st.SearchStrategy[str | None]] = {
 # bert-score knows no bound.
 DRAWN = np.random.default_rng(5).random((1000, 8)).astype(np.float32)
 VECTORS = DRAWN / np.linalg.norm(DRAWN, axis=1, keepdims=True)
+OF_ALL = ("bleu1", "cider")  # count the words of all captions, or weigh by all references
 FEW = settings(max_examples=25, deadline=None)
 
 
@@ -130,7 +131,7 @@ def test_a_metric_is_found_by_its_name_and_by_each_output(metric: Metric) -> Non
 
 def test_an_unknown_name_is_no_metric() -> None:
     with pytest.raises(KeyError):
-        metric_of("bleu")
+        metric_of("meteor")
 
 
 def test_a_metric_that_loads_a_model_says_what_it_loaded(metric: Metric) -> None:
@@ -193,7 +194,7 @@ def test_scores_follow_a_permutation_of_the_images(name: str, data: st.DataObjec
 
 @FEW
 @given(data=st.data())
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in OF_ALL])
 def test_the_score_of_an_image_does_not_depend_on_the_others(name: str, data: st.DataObject) -> None:
     candidates, references = draw_pairs(data, METRICS[name], fewest=1)
     chosen = data.draw(st.integers(0, len(references) - 1))

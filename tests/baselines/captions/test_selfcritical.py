@@ -16,6 +16,7 @@ from baselines.selfcritical import (
     bertscore_reward,
     cider_reward,
 )
+from rocov2_eval.errors import UsageFault
 from rocov2_eval.models import locate
 from rocov2_eval.records import FloatArray
 
@@ -91,6 +92,11 @@ def wanted(ready: Any, objective: SelfCriticalObjective) -> float:
 
 def self_critical(captions: Any, reward: Any) -> SelfCriticalObjective:
     return SelfCriticalObjective(captions, reward, SelfCriticalOptions(most_tokens=24))
+
+
+def test_a_corpus_of_one_caption_is_refused() -> None:
+    with pytest.raises(UsageFault, match="a corpus of different captions"):
+        cider_reward(["A", "a."])
 
 
 def cider() -> Any:
