@@ -73,19 +73,19 @@ def doctor(style: str, output: Path | None) -> None:
 @precision_option
 @quiet_option
 def embed_images(folder: Path, output: Path, weights: str | None, **options: Any) -> None:
-    """Write the vectors of images that Similarity compares captions with, one array an image id.
+    """Write the image vectors of Similarity to one file.
 
-    DIR holds <ID>.jpg, or such files in train, valid and test. Vectors are kept in the cache as they are
-    made, so that the same command goes on where an earlier one was stopped.
+    DIR holds <ID>.jpg, or such files in train, valid and test; the file has one array an image id. Vectors
+    are kept in the cache as they are made, so that the same command goes on where an earlier one was stopped.
     """
     from rocov2_eval.front_door import model_opener
     from rocov2_eval.image_vectors import write_vectors
     from rocov2_eval.images import all_images
-    from rocov2_eval.metrics.similarity import METRIC, OFFICIAL, SimilarityOptions
+    from rocov2_eval.metrics.similarity import METRIC, SimilarityOptions
     from rocov2_eval.shelf.words import counted
 
     images = all_images(folder)
-    chosen = SimilarityOptions(weights=weights or OFFICIAL, precision=options["precision"])
+    chosen = SimilarityOptions(weights=weights, precision=options["precision"])
     with model_opener(**opener_choices({**options, "cache": True}))(METRIC, chosen) as encoder:
         vectors = encoder.image_vectors(list(images.values()))
     with writing(output):
