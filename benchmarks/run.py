@@ -13,6 +13,7 @@ BENCHMARKS = (
     "bench_bleu",
     "bench_bertscore",
     "bench_pairs",
+    "bench_row",
     "bench_command",
     "bench_significance",
     "bench_leaderboard",
