@@ -338,6 +338,8 @@ def test_the_organiser_is_reminded_of_the_secret(call: Call, sample: Path) -> No
     ("words", "message"),
     [
         (("--encoder", "minilm"), "--encoder needs --image"),
+        (("--concept-model", "/pack"), "--concept-model needs --image"),
+        (("--image", "x", "--concept-model", "/a pack"), "--concept-model '/a pack' holds a blank"),
         (("--image", "x", "--wheels", "."), "--image and --wheels exclude each other"),
         (("--image", "a b"), "holds a blank"),
     ],

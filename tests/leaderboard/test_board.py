@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from members import replace_members
 
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.leaderboard import board as board_module
@@ -53,6 +54,44 @@ def test_both_tasks_have_a_board_of_their_own(submit: Submit, board: Make) -> No
         ("concepts", "concept_f1"),
         ("captions", "rouge1"),
     ]
+
+
+def test_weights_that_come_later_score_every_run_anew_and_overall_ranks(
+    submit: Submit, board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run, text in (("bad", "nothing"), ("good", "good")):
+        submit("alpha", run, captions(text), task="captions", edition="imageclef-2026")
+    options: dict[str, Any] = {"edition": "imageclef-2026", "metrics": ()}
+    replace_members(monkeypatch, {"bleurt": "no weights"})
+    before, again = board(**options), board(**options)
+    replace_members(monkeypatch, {"bleurt": "no library"})
+    other_reason = board(**options)
+    replace_members(monkeypatch)
+    after = board(**options)
+
+    assert [item.scored for item in (before, again, other_reason, after)] == [2, 0, 2, 2]
+    assert [item.boards[0].primary for item in (before, after)] == ["factuality", "overall"]
+    assert before.boards[0].notes == (
+        "ranked by factuality, not by overall as the edition does: it needs bleurt, not computed here",
+    )
+    (first, _) = other_reason.boards[0].standings
+    assert first.entry.report.not_computed["BLEURT"] == "no library"
+    assert names(after) == [(1, "alpha/good"), (2, "alpha/bad")]
+
+
+@pytest.mark.parametrize("task", ["concepts", "captions"])
+def test_a_mean_that_ranks_captions_does_not_stop_the_board_of_concepts(
+    task: str, submit: Submit, board: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_members(monkeypatch)
+    edition = "imageclef-2026"
+    submit("alpha", "one", edition=edition)
+    submit("alpha", "two", captions("good"), task="captions", edition=edition)
+    made = board(edition=edition, metrics=("concept_f1", "overall"), rank_by="overall")
+    assert {item.task: item.primary for item in made.boards}[task] == {
+        "concepts": "concept_f1",
+        "captions": "overall",
+    }[task]
 
 
 def test_a_task_that_is_not_asked_for_is_left_out(submit: Submit, board: Make) -> None:
