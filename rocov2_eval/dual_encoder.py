@@ -68,7 +68,7 @@ class DualModel:
 Loader = Callable[[ModelFolder, Any], DualModel]
 
 
-class PairEncoder(Protocol):
+class ImageTextEncoder(Protocol):
     """What a metric needs of a dual encoder; a test passes a fake."""
 
     identity: str
@@ -260,7 +260,7 @@ class DualEncoder:
 
 
 def scaled_cosines(
-    texts: Sequence[str], images: Sequence[ImageFile | Float32Array], encoder: PairEncoder
+    texts: Sequence[str], images: Sequence[ImageFile | Float32Array], encoder: ImageTextEncoder
 ) -> FloatArray:
     """Return 2.5 times the cosine of each text and its image, shape (n,), 0 where it is negative.
 

@@ -165,14 +165,14 @@ class Edition:
     precheck: bool = False
     keys: Mapping[str, str | None] = field(default_factory=dict)
 
-    def columns(self, task: Task) -> Mapping[str, str]:
+    def columns(self, task: Literal["concepts", "captions"]) -> Mapping[str, str]:
         """Return the output that stands for each published score of a task; the score that ranks is first."""
         if task == "captions":
             return {**self.captions.columns, **self.captions.extras}
         names = ("concept_f1", "concept_f1_manual") if self.concepts.manual_cuis else ("concept_f1",)
         return dict(zip(names, names, strict=True))
 
-    def primary(self, task: Task) -> str:
+    def primary(self, task: Literal["concepts", "captions"]) -> str:
         """Return the output that ranks the runs of a task."""
         return next(iter(self.columns(task).values()))
 

@@ -81,11 +81,11 @@ def embed_images(folder: Path, output: Path, weights: str | None, **options: Any
     from rocov2_eval.front_door import model_opener
     from rocov2_eval.image_vectors import write_vectors
     from rocov2_eval.images import all_images
-    from rocov2_eval.metrics.similarity import METRIC, OFFICIAL, SimilarityOptions
+    from rocov2_eval.metrics.similarity import METRIC, SimilarityOptions
     from rocov2_eval.shelf.words import counted
 
     images = all_images(folder)
-    chosen = SimilarityOptions(weights=weights or OFFICIAL, precision=options["precision"])
+    chosen = SimilarityOptions(weights=weights, precision=options["precision"])
     with model_opener(**opener_choices({**options, "cache": True}))(METRIC, chosen) as encoder:
         vectors = encoder.image_vectors(list(images.values()))
     with writing(output):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rocov2_eval import clip, models
-from rocov2_eval.dual_encoder import DualEncoder, PairEncoder, cosines, open_dual_encoder, scaled_cosines
+from rocov2_eval.dual_encoder import DualEncoder, ImageTextEncoder, cosines, open_dual_encoder, scaled_cosines
 from rocov2_eval.editions import Edition
 from rocov2_eval.metric import CaptionedImage, Inputs, Metric, Options, image_folder
 from rocov2_eval.records import SampleScores
@@ -24,7 +24,6 @@ from rocov2_eval.shelf.progress import Notify, Progress, silent
 from rocov2_eval.truth import Truth
 
 OUTPUTS = ("clipscore", "refclipscore")
-WEIGHTS = "clip-vit-b32"
 PROMPT = "A photo depicts "
 
 
@@ -33,14 +32,15 @@ class ClipScoreOptions(Options):
     """Options of CLIPScore.
 
     Attributes:
-        weights: Key of `models.WEIGHTS` or a model's folder; `identified` puts `name@digest` in its place.
+        weights: Key of `models.WEIGHTS` or a model's folder, None for those of the paper; `identified` puts
+            `name@digest` in its place.
         images: Digest of the image files.
         precision: Arithmetic of the model.
         convert: Pictures of modes other than RGB and grey are converted without loss of levels.
         prompt: What stands before every caption.
     """
 
-    weights: str = WEIGHTS
+    weights: str | None = None
     images: str = "none"
     precision: str = "fp32"
     convert: bool = True
@@ -53,7 +53,7 @@ DEFAULT = ClipScoreOptions()
 def options_of(settings: Settings, truth: Truth) -> ClipScoreOptions:
     """Return the options that the user asks for."""
     return ClipScoreOptions(
-        weights=settings.weights_of("clip") or WEIGHTS,
+        weights=settings.weights_of("clip"),
         images=image_folder(settings, truth).identity(truth.table.image_ids),
         precision=settings.precision,
     )
@@ -113,7 +113,7 @@ def load(
     )
 
 
-def identified(options: ClipScoreOptions, encoder: PairEncoder) -> ClipScoreOptions:
+def identified(options: ClipScoreOptions, encoder: ImageTextEncoder) -> ClipScoreOptions:
     """Return the options as the signature shows them: with the identity of what was loaded."""
     return replace(options, weights=encoder.identity)
 
@@ -127,7 +127,7 @@ def score(
     candidates: Sequence[str],
     references: Sequence[CaptionedImage],
     options: ClipScoreOptions = DEFAULT,
-    resource: PairEncoder | None = None,
+    resource: ImageTextEncoder | None = None,
 ) -> Mapping[str, SampleScores]:
     """Return CLIPScore and RefCLIPScore of every candidate.
 

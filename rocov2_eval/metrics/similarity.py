@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from rocov2_eval import medimageinsight, models
-from rocov2_eval.dual_encoder import DualEncoder, PairEncoder, open_dual_encoder, scaled_cosines
+from rocov2_eval.dual_encoder import DualEncoder, ImageTextEncoder, open_dual_encoder, scaled_cosines
 from rocov2_eval.editions import Edition
 from rocov2_eval.image_vectors import read_vectors, vectors_identity
 from rocov2_eval.metric import CaptionedImage, Inputs, Metric, Options, image_folder
@@ -23,15 +23,14 @@ from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.progress import Notify, Progress, silent
 from rocov2_eval.truth import Truth
 
-OFFICIAL = "medimageinsight"
-
 
 @dataclass(frozen=True, kw_only=True)
 class SimilarityOptions(Options):
     """Options of Similarity.
 
     Attributes:
-        weights: Key of `models.WEIGHTS` or a model's folder; `identified` puts `name@digest` in its place.
+        weights: Key of `models.WEIGHTS` or a model's folder, None for those of the challenge; `identified`
+            puts `name@digest` in its place.
         images: Digest of the image files, or name and digest of the file of image vectors in their place.
         precision: Arithmetic of the model; the challenge computes in `fp32`.
         convert: Pictures of modes other than RGB and grey are converted; the official code refuses them.
@@ -39,7 +38,7 @@ class SimilarityOptions(Options):
         both_empty: Score where both captions are empty, None where they are compared like any others.
     """
 
-    weights: str = OFFICIAL
+    weights: str | None = None
     images: str = "none"
     precision: str = "fp32"
     convert: bool = True
@@ -56,7 +55,7 @@ def options_of(settings: Settings, truth: Truth) -> SimilarityOptions:
     files = image_folder(settings, truth)
     rules = settings.edition.captions
     return SimilarityOptions(
-        weights=settings.weights_of("similarity") or OFFICIAL,
+        weights=settings.weights_of("similarity"),
         images=vectors_identity(vectors) if vectors else files.identity(truth.table.image_ids),
         precision=settings.precision,
         empty=rules.empty_similarity,
@@ -80,8 +79,9 @@ def lacks(settings: Settings, truth: Truth) -> str | None:
 
 def notes(options: SimilarityOptions) -> Iterator[str]:
     """Say what differs from the official score; the options are those before `identified`."""
-    if options.weights != OFFICIAL:
-        yield f"similarity with weights {options.weights} is not comparable with official scores"
+    name = options.weights or models.default_name("similarity")
+    if name != models.default_name("similarity"):
+        yield f"similarity with the weights {name} is not comparable with official scores"
     if options.precision != "fp32":
         yield f"similarity in {options.precision}: the official precision is fp32"
     if options.images.startswith("files@"):
@@ -128,7 +128,7 @@ def load(
     )
 
 
-def identified(options: SimilarityOptions, encoder: PairEncoder) -> SimilarityOptions:
+def identified(options: SimilarityOptions, encoder: ImageTextEncoder) -> SimilarityOptions:
     """Return the options as the signature shows them: with the identity of what was loaded."""
     return replace(options, weights=encoder.identity)
 
@@ -142,7 +142,7 @@ def score(
     candidates: Sequence[str],
     references: Sequence[CaptionedImage],
     options: SimilarityOptions = DEFAULT,
-    resource: PairEncoder | None = None,
+    resource: ImageTextEncoder | None = None,
 ) -> Mapping[str, SampleScores]:
     """Return 2.5 times the cosine of every candidate and the image of its reference, 0 where it is negative.
 

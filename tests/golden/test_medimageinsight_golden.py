@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dual_models import filled, is_norm
+from dual_models import is_norm
+from tiny_weights import fill, golden
 
 from rocov2_eval.medimageinsight import Architecture, build, embed_images, embed_texts
 
-GOLDEN = json.loads((Path(__file__).parent / "medimageinsight_tiny.json").read_text(encoding="utf-8"))
+GOLDEN = golden("medimageinsight_tiny.json")
 TINY = Architecture(window=5, image_head=8, text_head=4, side=96)
 TOLERANCE = 5e-6
 
@@ -59,7 +59,7 @@ def modules(request: pytest.FixtureRequest) -> Any:
     tensors = {
         f"{prefix}.{name}": tensor
         for prefix, side, scale in sides
-        for name, tensor in filled(GOLDEN[side]["parameters"], scale, is_norm).items()
+        for name, tensor in fill(GOLDEN[side]["parameters"], scale, is_norm).items()
     }
     tensors["image_projection"] = torch.eye(64)
     narrow = (0.4 * np.sin(0.7 * np.arange(16 * 8))).astype(np.float32).reshape(16, 8)

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from tiny_weights import fill
 
 MARKS = ("<|startoftext|>", "<|endoftext|>")
 WIDTH, SPACE, POSITIONS = 64, 16, 77  # of the texts, of the common vectors, of a text at most
 STAGES = (32, 64)
-
-
-def filled(
-    shapes: Mapping[str, Sequence[int]], scale: float, is_around_1: Callable[[str, Sequence[int]], bool]
-) -> dict[str, Any]:
-    """Return tensors by the rule of the recorded models: a sine of place and rank of the name."""
-    import torch
-
-    tensors = {}
-    for rank, name in enumerate(sorted(shapes), 1):
-        k = np.arange(int(np.prod(shapes[name])), dtype=np.float64)
-        values = scale * np.sin(rank * 0.37 + k * k * 0.013 + k * 1.618033988749895)
-        values += is_around_1(name, shapes[name])
-        tensors[name] = torch.from_numpy(values.astype(np.float32).reshape(tuple(shapes[name])))
-    return tensors
 
 
 def is_norm(name: str, shape: Sequence[int]) -> bool:
@@ -74,7 +59,7 @@ def medimageinsight_tensors() -> dict[str, Any]:
         "image_projection": (STAGES[-1], SPACE),
         "lang_projection": (WIDTH, SPACE),
     }
-    tensors = filled(shapes, 0.15, is_norm)
+    tensors = fill(shapes, 0.15, is_norm)
     # By the rule alone every picture is opposite to every text, which would score 0.
     return tensors | {"image_projection": -tensors["image_projection"]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from rocov2_eval.align import concept_sets
 from rocov2_eval.concept_extraction import Mention
 from rocov2_eval.editions import SCORED_MANUAL_CUIS
 from rocov2_eval.encoders import Arena, Tokens
-from rocov2_eval.metric import Metric
+from rocov2_eval.metric import CaptionedImage, Metric
 from rocov2_eval.metrics import METRICS, metric_of
 from rocov2_eval.records import FloatArray, SampleScores
 from rocov2_eval.signature import parse, signature
@@ -61,6 +62,19 @@ class FakeExtractor:
         return [tuple(map(mention_of, text.split())) for text in texts]
 
 
+class FakeDualEncoder:
+    """Give each text and each file a vector chosen by its spelling, some of them opposite to each other."""
+
+    identity = "fake@123"
+
+    def text_vectors(self, texts: Sequence[str]) -> FloatArray:
+        signs = [[1.0 if token_of(text) % 2 else -1.0] for text in texts]
+        return VECTORS[[token_of(text) for text in texts]] * np.reshape(signs, (-1, 1))
+
+    def image_vectors(self, images: Sequence[Path]) -> FloatArray:
+        return self.text_vectors([image.name for image in images])
+
+
 def mention_of(word: str) -> Mention:
     return Mention(
         start=0, end=len(word), text=word, cui=f"C{token_of(word) % 7}", name=word[0], types=(), accuracy=1.0
@@ -72,7 +86,12 @@ def token_of(word: str) -> int:
 
 
 # What stands in the place of the model of a metric that has one.
-FAKES: Mapping[str, Any] = {"bertscore": FakeEncoder(), "umls_f1": FakeExtractor()}
+FAKES: Mapping[str, Any] = {
+    "bertscore": FakeEncoder(),
+    "umls_f1": FakeExtractor(),
+    "similarity": FakeDualEncoder(),
+    "clipscore": FakeDualEncoder(),
+}
 
 
 @pytest.fixture(params=METRICS)
@@ -83,6 +102,8 @@ def metric(request: pytest.FixtureRequest) -> Metric:
 def score(metric: Metric, candidates: Sequence[Any], references: Sequence[Any]) -> Mapping[str, SampleScores]:
     """Score cells as a metric takes them, with the fake of its model."""
     columns = concept_sets(candidates, references) if metric.needs == "concepts" else (candidates, references)
+    if isinstance(FAKES.get(metric.name), FakeDualEncoder):
+        columns = candidates, [CaptionedImage(caption=text, image=Path(f"{text}.jpg")) for text in references]
     return metric.score(*columns, metric.options(), FAKES[metric.name] if metric.load else None)
 
 
