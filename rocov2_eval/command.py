@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from typing import NoReturn
@@ -65,15 +66,31 @@ def progress_bar(name: str, *, every: int = 1) -> Progress:
         name: What is counted, such as `images`.
         every: Draw only when the number done is a multiple of this, and at the end.
     """
+    start = time.monotonic()
 
     def show(done: int, total: int) -> None:
+        nonlocal start
+        if done == 0:
+            start = time.monotonic()
         end = "\n" if done >= total else ""
         if end or done % every == 0:
             filled = 30 * done // max(total, 1)
             bar = f"[{'#' * filled}{'.' * (30 - filled)}]"
-            click.echo(f"\r{name} {bar} {done:,}/{total:,}{end}", err=True, nl=False)
+            pace = _pace(done, total - done, time.monotonic() - start)
+            click.echo(f"\r{name} {bar} {done:,}/{total:,}{pace}{end}", err=True, nl=False)
 
     return show
+
+
+def _pace(done: int, left: int, seconds: float) -> str:
+    """Return how many are done a second and how long the others take, nothing in the first second."""
+    if seconds < 1 or not done:
+        return ""
+    rest = round(left * seconds / done)
+    hours, minutes = rest // 3600, rest % 3600 // 60
+    remaining = f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest % 60:02} s"
+    text = f" {done / seconds:,.1f}/s" + (f", {remaining} left" if left else "")
+    return f"{text:<32}"  # as long as the text that it covers
 
 
 def _report_error(error: RocoError) -> None:

@@ -109,6 +109,69 @@ def concept_f1_reference(
     return scores
 
 
+def bleurt_reference(candidates: Sequence[str], references: Sequence[str], model_folder: Path) -> list[float]:
+    """Return the logits of bleurt-pytorch's own model, one pair at a time, on the CPU.
+
+    Args:
+        candidates: Captions of the run, normalised already.
+        references: Captions of the truth, normalised already, one for each candidate.
+        model_folder: Folder with weights and tokenizer.
+
+    Raises:
+        MissingResource: bleurt-pytorch is not installed, or the installed transformers is too new for it.
+    """
+    library, torch = _import_old("bleurt_pytorch"), _import("torch")
+    model = library.BleurtForSequenceClassification.from_pretrained(model_folder).eval()
+    tokenizer = library.BleurtTokenizer.from_pretrained(model_folder)
+    scores = []
+    for candidate, reference in zip(candidates, references, strict=True):
+        with torch.no_grad():
+            inputs = tokenizer([reference], [candidate], truncation=True, max_length=512, return_tensors="pt")
+            scores.append(float(model(**inputs).logits.item()))
+    return scores
+
+
+def alignscore_reference(
+    candidates: Sequence[str], references: Sequence[str], checkpoint: Path, vocabulary: Path
+) -> list[float]:
+    """Return the scores of AlignScore's own code in the mode nli_sp, one pair at a time, on the CPU.
+
+    Args:
+        candidates: Captions of the run as they stand.
+        references: Captions of the truth as they stand, one for each candidate.
+        checkpoint: The checkpoint of Lightning.
+        vocabulary: Folder with vocabulary and configuration of its RoBERTa.
+
+    Raises:
+        MissingResource: AlignScore is not installed, or cannot be imported beside the installed libraries.
+    """
+    library = _import_old("alignscore")
+    scorer = library.AlignScore(
+        model=str(vocabulary),
+        batch_size=32,
+        device="cpu",
+        ckpt_path=str(checkpoint),
+        evaluation_mode="nli_sp",
+        verbose=False,
+    )
+    pairs = zip(references, candidates, strict=True)
+    return [float(scorer.score(contexts=[context], claims=[claim])[0]) for context, claim in pairs]
+
+
+def _import_old(name: str) -> ModuleType:
+    """Import a library that was written for transformers 4, or say why that does not work here."""
+    advice = (
+        f"{name} runs with transformers 4 only: install it with transformers 4.49 and rocov2-eval in an "
+        "environment of its own"
+    )
+    try:
+        return _import(name)
+    except MissingResource:
+        raise MissingResource(f"{name} is not installed ({advice})") from None
+    except ImportError as error:
+        raise MissingResource(f"{advice} ({error})") from None
+
+
 def _import(name: str) -> ModuleType:
     try:
         with warnings.catch_warnings():

@@ -13,7 +13,7 @@ import click
 from rocov2_eval.command import progress_bar
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS
 from rocov2_eval.errors import UsageFault, is_disk_full
-from rocov2_eval.shelf.progress import silent
+from rocov2_eval.shelf.progress import Progress, silent
 
 FORMATS = ("text", "json", "markdown", "csv", "latex", "github")
 FACETS = ("modality", "region", "direction", "concepts")
@@ -197,7 +197,7 @@ def opener_choices(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "device": options["device"],
         "cache": options["cache"],
-        "progress": _show_progress if is_shown else silent,
+        "progress": _progress_bars() if is_shown else silent,
         "notify": silent if options["quiet"] else note,
     }
 
@@ -207,8 +207,14 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _show_progress(name: str, done: int, total: int) -> None:
-    progress_bar(name)(done, total)
+def _progress_bars() -> Callable[[str, int, int], None]:
+    """Return what draws a bar for each metric."""
+    bars: dict[str, Progress] = {}
+
+    def show(name: str, done: int, total: int) -> None:
+        bars.setdefault(name, progress_bar(name))(done, total)
+
+    return show
 
 
 def answer(text: str, output: Path | None) -> None:

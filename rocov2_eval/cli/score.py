@@ -118,7 +118,9 @@ def score(run: Path | None, **options: Any) -> None:
     if options["verify"]:
         images = choose(report, options["verify"], options["seed"])
         device = "cpu" if options["device"] == "auto" else options["device"]
-        differences = verify(report, images, run=table, truth=truth, settings=settings, device=device)
+        differences = verify(
+            report, images, run=table, truth=truth, settings=settings, device=device, notify=note
+        )
     _write_files(report, table, truth, options)
     answer(render(report_document(report, differences), options["style"]), options["output"])
 

@@ -75,6 +75,22 @@ class FakeDualEncoder:
         return self.text_vectors([image.name for image in images])
 
 
+class FakeRater:
+    """Rate a candidate by its number of tokens, beyond 1 and below 0."""
+
+    def rate(self, references: Sequence[str], candidates: Sequence[str]) -> FloatArray:
+        pairs = zip(references, candidates, strict=True)
+        return np.array([len(theirs) - len(ours) / 3 for ours, theirs in pairs], np.float64)
+
+
+class FakeAligner:
+    """Align a claim by its length, and none of blanks."""
+
+    def align(self, contexts: Sequence[str], claims: Sequence[str]) -> list[float | None]:
+        pairs = zip(contexts, claims, strict=True)
+        return [1 / (1 + len(context) + len(claim)) if claim.strip() else None for context, claim in pairs]
+
+
 def mention_of(word: str) -> Mention:
     return Mention(
         start=0, end=len(word), text=word, cui=f"C{token_of(word) % 7}", name=word[0], types=(), accuracy=1.0
@@ -91,6 +107,8 @@ FAKES: Mapping[str, Any] = {
     "umls_f1": FakeExtractor(),
     "similarity": FakeDualEncoder(),
     "clipscore": FakeDualEncoder(),
+    "bleurt": FakeRater(),
+    "alignscore": FakeAligner(),
 }
 
 
