@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # records imports numpy, and --help must not pay for it
+    from rocov2_eval.records import Task
 
 HeaderRule = Literal["none", "id_anywhere", "id_first", "optional"]
 ExtraCells = Literal["error", "ignored"]
@@ -165,18 +168,18 @@ class Edition:
     precheck: bool = False
     keys: Mapping[str, str | None] = field(default_factory=dict)
 
-    def columns(self, task: Literal["concepts", "captions"]) -> Mapping[str, str]:
+    def columns(self, task: Task) -> Mapping[str, str]:
         """Return the output that stands for each published score of a task; the score that ranks is first."""
         if task == "captions":
             return {**self.captions.columns, **self.captions.extras}
         names = ("concept_f1", "concept_f1_manual") if self.concepts.manual_cuis else ("concept_f1",)
         return dict(zip(names, names, strict=True))
 
-    def primary(self, task: Literal["concepts", "captions"]) -> str:
+    def primary(self, task: Task) -> str:
         """Return the output that ranks the runs of a task."""
         return next(iter(self.columns(task).values()))
 
-    def rules(self, task: Literal["concepts", "captions"]) -> ConceptRules | CaptionRules:
+    def rules(self, task: Task) -> ConceptRules | CaptionRules:
         """Return the rules of a task."""
         return self.concepts if task == "concepts" else self.captions
 

@@ -73,10 +73,10 @@ def doctor(style: str, output: Path | None) -> None:
 @precision_option
 @quiet_option
 def embed_images(folder: Path, output: Path, weights: str | None, **options: Any) -> None:
-    """Write the vectors of images that Similarity compares captions with, one array an image id.
+    """Write the image vectors of Similarity to one file.
 
-    DIR holds <ID>.jpg, or such files in train, valid and test. Vectors are kept in the cache as they are
-    made, so that the same command goes on where an earlier one was stopped.
+    DIR holds <ID>.jpg, or such files in train, valid and test; the file has one array an image id. Vectors
+    are kept in the cache as they are made, so that the same command goes on where an earlier one was stopped.
     """
     from rocov2_eval.front_door import model_opener
     from rocov2_eval.image_vectors import write_vectors

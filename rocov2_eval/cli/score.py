@@ -158,7 +158,7 @@ def validate(files: Sequence[Path], **options: Any) -> int:
 @click.command(epilog="Example: rocov2-eval explain R301")
 @click.argument("code", required=False)
 def explain(code: str | None) -> None:
-    """Say why a finding matters and how to fix it; alone, list all."""
+    """Say why a finding matters and what to do; alone, list all."""
     from rocov2_eval import findings
 
     if code is None:
