@@ -154,7 +154,7 @@ def test_doctor_says_in_json_what_each_edition_can_score(call: Call) -> None:
     ready = {(check["topic"], check["name"]): check["ready"] for check in checks}
     for name in EDITIONS:
         assert ready[f"edition {name}", "concepts"] is True
-        assert ready[f"edition {name}", "captions"] is (EDITIONS[name].captions.primary == "bleu")
+        assert ready[f"edition {name}", "captions"] is (EDITIONS[name].primary("captions") == "bleu")
 
 
 def test_doctor_tells_medcat_and_where_umls_f1_is_offered(call: Call) -> None:

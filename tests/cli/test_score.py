@@ -24,7 +24,7 @@ import concept_pack
 Call = Callable[..., Any]
 FORMATS = ("text", "json", "markdown", "github")
 UNSCORED = "sample_valid_000016"  # its manual row is empty: CT beside MRI
-BLEU_EDITIONS = [name for name, edition in EDITIONS.items() if edition.captions.primary == "bleu"]
+BLEU_EDITIONS = [name for name, edition in EDITIONS.items() if edition.primary("captions") == "bleu"]
 
 
 @pytest.fixture
