@@ -14,7 +14,6 @@ if TYPE_CHECKING:  # records imports numpy, and --help must not pay for it
 
 HeaderRule = Literal["none", "id_anywhere", "id_first", "optional"]
 ExtraCells = Literal["error", "ignored"]
-_Task = Literal["concepts", "captions"]  # `records.Task`, whose module loads numpy
 
 # The 14 manual CUIs that the organisers score since 2024: six modalities, then eight X-ray body regions.
 # Names as in ROCOv2's cui_mapping.csv.
@@ -169,14 +168,14 @@ class Edition:
     precheck: bool = False
     keys: Mapping[str, str | None] = field(default_factory=dict)
 
-    def columns(self, task: _Task) -> Mapping[str, str]:
+    def columns(self, task: Task) -> Mapping[str, str]:
         """Return the output that stands for each published score of a task; the score that ranks is first."""
         if task == "captions":
             return {**self.captions.columns, **self.captions.extras}
         names = ("concept_f1", "concept_f1_manual") if self.concepts.manual_cuis else ("concept_f1",)
         return dict(zip(names, names, strict=True))
 
-    def primary(self, task: _Task) -> str:
+    def primary(self, task: Task) -> str:
         """Return the output that ranks the runs of a task."""
         return next(iter(self.columns(task).values()))
 
