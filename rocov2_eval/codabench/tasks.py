@@ -208,6 +208,8 @@ def _settings(edition: Edition, truth: Truth, options: BundleOptions) -> Setting
         for output in edition.columns(truth.task).values()
         if output not in edition.captions.extras.values()
     ]
+    if settings.image_vectors and "similarity" not in outputs:
+        raise UsageFault(f"--image-vectors: {edition.name} has no similarity")
     metrics = {metric_of(output).name: metric_of(output) for output in outputs if output not in DERIVED}
     columns = {name for name, metric in metrics.items() if _can_run(metric, settings, truth, options)}
     there = {output for name in columns for output in METRICS[name].outputs}

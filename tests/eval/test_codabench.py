@@ -18,14 +18,14 @@ import yaml
 
 from rocov2_eval.codabench import BundleOptions, make_bundle, score_submission
 from rocov2_eval.codabench.submission import PAGE, SCORES
+from rocov2_eval.codabench.tasks import read_tasks
 from rocov2_eval.codabench.wheels import own_wheel, pins, wheel_files
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.formats import load
-from rocov2_eval.metrics import METRICS
 from rocov2_eval.records import Task
 from rocov2_eval.schemas import check_json_file
-from rocov2_eval.scoring import Report, available
+from rocov2_eval.scoring import Report
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.truth import Place
@@ -457,10 +457,97 @@ def test_the_platform_can_read_the_archive_of_each_edition(edition: str, truth: 
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
-def test_the_columns_are_the_scores_of_the_edition_the_primary_first(edition: str, truth: Path) -> None:
-    tasks: tuple[Task, ...] = ("concepts", "captions")
-    names = [name for task in tasks for name in available(EDITIONS[edition], task)]
-    assert columns(made(truth, edition=edition)) == [METRICS[name].outputs[0] for name in names]
+def test_the_columns_are_the_scores_of_the_edition_the_primary_first(
+    edition: str, truth: Path, tmp_path: Path
+) -> None:
+    rules = EDITIONS[edition]
+    extras = rules.captions.extras.values()
+    for task in ("concepts", "captions"):
+        options = whole(tmp_path) if "overall" in rules.columns("captions").values() else {}
+        options |= {"concept_model": "/pack"} if edition == "rocov2" else {}
+        keys = columns(made(truth, edition=edition, tasks=(task,), **options))
+        published = [name for name in rules.columns(task).values() if name not in extras]
+        assert keys == [rules.keys.get(name) or name for name in published]
+
+
+def test_a_competition_of_2026_has_the_keys_of_the_organisers_and_the_platform_makes_overall(
+    truth: Path, tmp_path: Path
+) -> None:
+    files = made(truth, edition="imageclef-2026", tasks=("captions",), **whole(tmp_path))
+    first, *others = document(files)["leaderboards"][0]["columns"]
+    assert (first["title"], first["computation"], first["computation_indexes"]) == ("Overall", "avg", [1, 2])
+    assert [(column["title"], column["key"]) for column in others[:2]] == [
+        ("Relevance", "score"),
+        ("Factuality", "score_secondary"),
+    ]
+    assert [column["key"] for column in others[2:]] == [
+        *("bert", "rouge", "similarity", "bleurt", "medcat", "align")
+    ]
+    assert not any("computation" in column for column in others)
+
+
+def test_two_tasks_that_write_the_same_keys_share_their_columns(truth: Path, tmp_path: Path) -> None:
+    (board,) = document(made(truth, edition="imageclef-2026", **whole(tmp_path)))["leaderboards"]
+    first, second, *_ = board["columns"]
+    assert (first["key"], first["title"]) == ("score", "F1 or Relevance")
+    assert (second["key"], second["title"]) == ("score_secondary", "F1 manual or Factuality")
+    assert not any("computation" in column for column in board["columns"])
+
+
+def test_without_an_image_captions_of_2026_are_ranked_by_rouge_and_the_bundle_says_why(
+    truth: Path,
+) -> None:
+    notes: list[str] = []
+    settings = read_tasks(
+        Place(path=truth, origin="--truth"),
+        BundleOptions(edition="imageclef-2026", tasks=("captions",)),
+        notes.append,
+    )[0].settings
+    assert settings.metrics == ("rouge",)
+    (note,) = notes
+    assert "ranked by ROUGE-1" in note
+    assert "Overall needs BERTScore F1, Similarity, BLEURT, UMLS F1, AlignScore" in note
+
+
+@pytest.mark.parametrize(
+    ("options", "ranks"),
+    [({}, "bert"), ({"concept_model": "/pack"}, "score_secondary"), ({"image_vectors": True}, "score")],
+)
+def test_what_the_image_lacks_is_no_column_and_the_next_score_ranks(
+    options: dict[str, Any], ranks: str, truth: Path, tmp_path: Path
+) -> None:
+    if "image_vectors" in options:
+        options = {"image_vectors": vectors(tmp_path / "vectors.npz")}
+    notes: list[str] = []
+    assert columns(made(truth, notes, edition="imageclef-2026", tasks=("captions",), **options))[0] == ranks
+    assert any("--concept-model" in note for note in notes)
+
+
+@pytest.mark.parametrize("option", ["concept_model", "image_vectors"])
+def test_what_no_score_of_the_edition_needs_is_refused(option: str, truth: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageFault, match=f"--{option.replace('_', '-')}: imageclef-2024 has no "):
+        made(truth, edition="imageclef-2024", **{option: whole(tmp_path)[option]})
+
+
+def whole(folder: Path) -> dict[str, Any]:
+    """Return what a competition with every score is made of."""
+    return {"concept_model": "/pack", "image_vectors": vectors(folder / "vectors.npz")}
+
+
+def vectors(path: Path) -> Path:
+    np.savez(path, **{name: np.ones(3, np.float32) for name in IDS})
+    return path
+
+
+def test_the_vectors_of_images_go_with_the_reference_data_of_captions_alone(
+    truth: Path, tmp_path: Path
+) -> None:
+    sent = vectors(tmp_path / "organisers.npz")
+    files = made(truth, edition="imageclef-2026", image_vectors=sent)
+    assert files["reference_data_captions/image_vectors.npz"] == sent.read_bytes()
+    assert [name for name in files if name.endswith(".npz")] == ["reference_data_captions/image_vectors.npz"]
+    command = yaml.safe_load(files["scoring_program_captions/metadata.yaml"])["command"]
+    assert command.endswith("--image-vectors /app/input/ref/image_vectors.npz")
 
 
 @pytest.mark.parametrize(
@@ -537,9 +624,10 @@ def test_the_command_says_all_that_the_scores_depend_on(truth: Path) -> None:
         for task in ("concepts", "captions")
     ]
     start = "rocov2-eval score --codabench /app/input /app/output --edition imageclef-2025 --task"
+    metrics = " ".join(f"--metric {name}" for name in ("bertscore", "rouge", "bleurt", "alignscore"))
     assert commands == [
         f"{start} concepts --split test --metric concept_f1 --metric concept_f1_manual",
-        f"{start} captions --split test --metric bertscore --metric rouge --encoder minilm",
+        f"{start} captions --split test {metrics} --encoder minilm",
     ]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from members import MEMBERS, VALUES, replace_members
 
@@ -13,9 +14,10 @@ from rocov2_eval.comparison import ComparisonOptions, compare
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.formats import Table
-from rocov2_eval.metrics.derived import DERIVED, parts
+from rocov2_eval.metrics.derived import DERIVED, derive, parts
 from rocov2_eval.pages import run_page
 from rocov2_eval.ranking import Entry, rank
+from rocov2_eval.records import SampleScores
 from rocov2_eval.rendering.render import render
 from rocov2_eval.report_document import reasons, report_document
 from rocov2_eval.resampling import Bootstrap
@@ -31,6 +33,18 @@ RUN = "ID,Caption\na,nothing\nb,good\nc,nothing\n"
 ROW_2026 = [
     *("overall", "relevance", "factuality", "bertscore_f1", "rouge1"),
     *("similarity", "bleurt", "umls_f1", "alignscore"),
+]
+# Rows of the boards of 2025 (the first) and 2026 as they were published.
+PUBLISHED = [
+    (0.3211, 0.5076, 0.1346, 0.5951, 0.2535, 0.8798, 0.3020, 0.1672, 0.1021),
+    (0.3755, 0.5786, 0.1724, 0.6250, 0.3234, 1.0104, 0.3555, 0.2160, 0.1287),
+    (0.3603, 0.5527, 0.1679, 0.6017, 0.2725, 0.9902, 0.3463, 0.1822, 0.1537),
+    (0.3571, 0.5365, 0.1777, 0.6042, 0.2809, 0.9381, 0.3229, 0.1943, 0.1610),
+    (0.3516, 0.5288, 0.1743, 0.6130, 0.2728, 0.9113, 0.3183, 0.1812, 0.1674),
+    (0.3458, 0.5377, 0.1539, 0.6075, 0.2725, 0.9408, 0.3299, 0.1751, 0.1327),
+    (0.3343, 0.5201, 0.1484, 0.6013, 0.2226, 0.9273, 0.3293, 0.1563, 0.1406),
+    (0.3193, 0.4999, 0.1388, 0.5977, 0.2243, 0.8496, 0.3278, 0.1397, 0.1379),
+    (0.3065, 0.4705, 0.1426, 0.5465, 0.2224, 0.7787, 0.3342, 0.1443, 0.1408),
 ]
 RELEVANCE = 0.375  # of VALUES
 FACTUALITY = 0.3125
@@ -267,6 +281,27 @@ def no_model(*_: object) -> Any:
 def entry(name: str, report: Report) -> Entry:
     team, _, run = name.partition("/")
     return Entry(team=team, run=run, metadata={}, report=report)
+
+
+def row_id(row: Sequence[float]) -> str:
+    return f"{row[0]}"
+
+
+@pytest.mark.parametrize("row", PUBLISHED, ids=row_id)
+def test_published_rows_are_means_of_their_members(row: Sequence[float]) -> None:
+    columns = dict(zip(ROW_2026, row, strict=True))
+    samples = {name: one(columns[name]) for name in MEMBERS.values()}
+
+    for name in ("relevance", "factuality", "overall"):
+        samples[name] = derive(name, samples)
+
+    assert {name: pytest.approx(columns[name], abs=1.01e-4) for name in ROW_2026} == {
+        name: scores.mean for name, scores in samples.items()
+    }
+
+
+def one(value: float) -> SampleScores:
+    return SampleScores(values=np.array([value]), scored=np.ones(1, np.bool_))
 
 
 def test_a_score_is_made_of_its_members_and_theirs() -> None:

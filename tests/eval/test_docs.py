@@ -5,16 +5,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import write_columns
 
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.findings import RULES
 from rocov2_eval.metrics import METRICS
+from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.schemas import schema
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), *(path for path in [ROOT / "README.md"] if path.is_file())]
-OUTPUTS = [output for metric in METRICS.values() for output in metric.outputs]
+OUTPUTS = [*(output for metric in METRICS.values() for output in metric.outputs), *DERIVED]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -50,6 +52,21 @@ def test_a_changed_table_of_findings_is_noticed(tmp_path: Path) -> None:
     answer = write_findings("--check", "--out", str(page))
     assert answer.returncode == 1
     assert answer.stderr.startswith(f"{page}: stale")
+
+
+def test_the_tables_of_what_is_computed_are_current() -> None:
+    assert write_columns.main(["--check"]) == 0
+
+
+def test_a_changed_table_of_what_is_computed_is_noticed_and_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before {write_columns.START} old {write_columns.END} after", encoding="utf-8")
+    monkeypatch.setattr(write_columns, "PAGES", (page,))
+    assert [write_columns.main(words) for words in (["--check"], [], ["--check"])] == [1, 0, 0]
+    assert page.read_text(encoding="utf-8").startswith("before ")
+    assert page.read_text(encoding="utf-8").endswith(" after")
 
 
 @pytest.mark.parametrize("name", EDITIONS)

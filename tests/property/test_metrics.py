@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from rocov2_eval.align import concept_sets
 from rocov2_eval.concept_extraction import Mention
-from rocov2_eval.editions import SCORED_MANUAL_CUIS
+from rocov2_eval.editions import EDITIONS, SCORED_MANUAL_CUIS
 from rocov2_eval.encoders import Arena, Tokens
 from rocov2_eval.metric import CaptionedImage, Metric
-from rocov2_eval.metrics import METRICS, metric_of
-from rocov2_eval.records import FloatArray, SampleScores
+from rocov2_eval.metrics import METRICS, main_output, metric_of
+from rocov2_eval.metrics.derived import DERIVED, derive
+from rocov2_eval.records import FloatArray, SampleScores, Task
 from rocov2_eval.signature import parse, signature
 
 CUIS = st.sampled_from([*SCORED_MANUAL_CUIS[:4], "C1", "c1", "C2", "", " C1 "])
@@ -135,8 +136,49 @@ def test_every_metric_stands_in_the_table_under_its_name() -> None:
     assert list(METRICS) == [metric.name for metric in METRICS.values()]
 
 
+@pytest.mark.parametrize("edition", EDITIONS)
+@pytest.mark.parametrize("task", ["concepts", "captions"])
+def test_whatever_an_edition_publishes_is_an_output_or_made_of_outputs(edition: str, task: Task) -> None:
+    published = set(EDITIONS[edition].columns(task).values())
+
+    assert {*DERIVED, *(output for metric in METRICS.values() for output in metric.outputs)} >= published
+
+
+@FEW
+@given(data=st.data())
+@pytest.mark.parametrize("name", DERIVED)
+def test_a_derived_score_lies_between_its_members_on_each_image(name: str, data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, 6))
+    column = st.lists(st.none() | st.floats(-3, 3), min_size=count, max_size=count)
+    members = {member: drawn_scores(data.draw(column)) for member in DERIVED[name].members}
+
+    scores = derive(name, members)
+
+    values = np.stack([member.values for member in members.values()])
+    scored = np.all([member.scored for member in members.values()], axis=0)
+    assert scored.tolist() == scores.scored.tolist()
+    assert not scores.values[~scored].any()
+    assert (values.min(axis=0) - 1e-12 <= scores.values)[scored].all()
+    assert (values.max(axis=0) + 1e-12 >= scores.values)[scored].all()
+
+
+def drawn_scores(cells: Sequence[float | None]) -> SampleScores:
+    return SampleScores(
+        values=np.array([cell or 0.0 for cell in cells], np.float64),
+        scored=np.array([cell is not None for cell in cells], np.bool_),
+    )
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_a_derived_score_is_made_of_outputs_in_the_end_and_stands_behind_its_members(name: str) -> None:
+    before = list(DERIVED)[: list(DERIVED).index(name)]
+
+    for member in DERIVED[name].members:
+        assert member in before or main_output(metric_of(member).name) == member
+
+
 def test_no_two_metrics_yield_an_output_of_the_same_name() -> None:
-    outputs = [output for metric in METRICS.values() for output in metric.outputs]
+    outputs = [*(output for metric in METRICS.values() for output in metric.outputs), *DERIVED]
 
     assert sorted(set(outputs)) == sorted(outputs)
 
