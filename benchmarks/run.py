@@ -11,6 +11,7 @@ BENCHMARKS = (
     "bench_concepts",
     "bench_rouge",
     "bench_bertscore",
+    "bench_official_encoder",
     "bench_command",
     "bench_significance",
     "bench_leaderboard",
