@@ -12,6 +12,7 @@ BENCHMARKS = (
     "bench_rouge",
     "bench_bleu",
     "bench_bertscore",
+    "bench_official_encoder",
     "bench_command",
     "bench_significance",
     "bench_leaderboard",
