@@ -129,8 +129,8 @@ def drops_document(key: str, drops: Sequence[Drop], figures: Sequence[tuple[str,
 
     Args:
         key: PMCID, or PMCID and file, as the user wrote it; empty for the whole build.
-        drops: What of it was left out.
-        figures: What of it is still in, with the last stage that it has passed.
+        drops: What was left out of it, in the order of the stages.
+        figures: Figures that are still in, with the last stage that each has passed.
     """
     names = ("stage", "key", "reason", "detail", "score")
     rows = [[getattr(drop, name) for name in names] for drop in drops]

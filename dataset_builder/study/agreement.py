@@ -72,7 +72,7 @@ def measure(
     """Return the agreement of raters on each facet.
 
     Args:
-        answers: In any order.
+        answers: Answers of all raters, in any order.
         source: What the report calls their table.
         floor: Least kappa, from -1 to 1.
         seed: Seed of the bootstrap.
