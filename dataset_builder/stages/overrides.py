@@ -72,8 +72,8 @@ def decide(
     """Return the figures that stay and a drop for each other one, in order.
 
     Args:
-        opinions: What the filter says of each figure. An override beats an opinion, and cannot undo a drop, as
-            of a damaged file.
+        opinions: What the filter says of each figure. An override beats an opinion, and cannot undo a drop,
+            as of a damaged file.
         overrides: Whether a figure is kept, by its key.
         stage: Name of the filter's stage.
         reason: Reason of the filter's drops, whoever decided them.
