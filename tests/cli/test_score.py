@@ -615,7 +615,9 @@ def test_the_cache_changes_no_score(call: Call, caption_run: Path, home: Path) -
 
 def test_an_unknown_encoder_is_a_wrong_command_line(call: Call, caption_run: Path) -> None:
     answer = call("score", caption_run, "--encoder", "gpt")
-    expected = "Error: no encoder 'gpt': expected deberta-xlarge-mnli, minilm, or a folder with a model\n"
+    expected = (
+        "Error: no text encoder of BERTScore 'gpt': expected deberta-xlarge-mnli, minilm, or a folder\n"
+    )
     assert (ExitCode.USAGE, expected) == (answer.code, answer.err)
 
 
