@@ -226,7 +226,8 @@ def _notes(reports: Sequence[Report], primary: str, omitted: BoolArray) -> list[
     official = EDITIONS[report.edition].primary(report.task)
     if primary != official:
         # Names alone: the reasons, which may name folders of the organisers, stand in each report.
-        missing = [part for part in parts(official) if part not in {*DERIVED, *report.metrics}]
+        members = parts(official) if official in DERIVED else ()
+        missing = [member for member in members if member not in {*DERIVED, *report.metrics}]
         why = f": it needs {', '.join(missing)}, not computed here" if missing else ""
         notes.append(f"ranked by {primary}, not by {official} as the edition does{why}")
     if omitted.any():
