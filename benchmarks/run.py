@@ -11,7 +11,6 @@ BENCHMARKS = (
     "bench_concepts",
     "bench_rouge",
     "bench_bertscore",
-    "bench_official_encoder",
     "bench_command",
     "bench_significance",
     "bench_leaderboard",
@@ -21,6 +20,7 @@ BENCHMARKS = (
     "bench_extraction",
     "bench_training",
     "bench_captioner",
+    "bench_official_encoder",
 )
 
 
