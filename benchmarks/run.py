@@ -12,7 +12,6 @@ BENCHMARKS = (
     "bench_rouge",
     "bench_bleu",
     "bench_bertscore",
-    "bench_official_encoder",
     "bench_pairs",
     "bench_command",
     "bench_significance",
@@ -23,6 +22,7 @@ BENCHMARKS = (
     "bench_extraction",
     "bench_training",
     "bench_captioner",
+    "bench_official_encoder",
 )
 
 
