@@ -158,7 +158,7 @@ def test_doctor_says_of_each_published_score_whether_it_can_be_computed(call: Ca
     assert [name for name, check in of_2026.items() if check["ready"]] == ["concepts", "ROUGE"]
     assert "rocov2-eval models fetch bleurt-20-d12" in of_2026["BLEURT"]["detail"]
     assert "--concept-model PACK" in of_2026["MedCAT F1"]["detail"]
-    assert "alignscore" in of_2026["Overall"]["detail"]
+    assert "AlignScore" in of_2026["Overall"]["detail"]
 
 
 def test_doctor_tells_the_version_of_medcat(call: Call) -> None:
