@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from rocov2_eval.records import Task
+if TYPE_CHECKING:
+    from rocov2_eval.records import Task
 
 HeaderRule = Literal["none", "id_anywhere", "id_first", "optional"]
 ExtraCells = Literal["error", "ignored"]
