@@ -13,6 +13,7 @@ BENCHMARKS = (
     "bench_bleu",
     "bench_bertscore",
     "bench_official_encoder",
+    "bench_pairs",
     "bench_command",
     "bench_significance",
     "bench_leaderboard",

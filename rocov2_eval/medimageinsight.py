@@ -85,7 +85,7 @@ def load(folder: ModelFolder, dtype: Any, architecture: Architecture = PUBLISHED
     """Load the weights and the tokenizer of a folder.
 
     Args:
-        folder: Where they lie.
+        folder: Folder of the weights.
         dtype: Type of torch for weights and arithmetic.
         architecture: What the weights do not tell.
 
@@ -125,9 +125,7 @@ def build(tensors: Mapping[str, Any], source: Path, architecture: Architecture =
     """
     import torch
 
-    renamed = {_renamed(name): tensor for name, tensor in tensors.items() if name not in _UNUSED}
-    for name in _PROJECTIONS & renamed.keys():
-        renamed[name] = renamed[name].T  # published as what a row of vectors is multiplied by
+    renamed = _by_module(tensors)
     try:
         with torch.device("meta"):
             modules = _modules(renamed, architecture)
@@ -222,6 +220,14 @@ def _squeeze(picture: Picture, side: int) -> Picture:
     from PIL import Image
 
     return picture.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def _by_module(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tensors that are used, by the names and in the shapes of the modules."""
+    renamed = {_renamed(name): tensor for name, tensor in tensors.items() if name not in _UNUSED}
+    for name in _PROJECTIONS & renamed.keys():
+        renamed[name] = renamed[name].T  # published as what a row of vectors is multiplied by
+    return renamed
 
 
 def _renamed(name: str) -> str:

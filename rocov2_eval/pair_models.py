@@ -203,11 +203,12 @@ def pooled_network(body: Any, width: int, outputs: int, activation: Callable[[An
             super().__init__()
             self.body = body
             self.head = torch.nn.Linear(width, outputs)
+            self.activation = activation
 
         def forward(self, ids: Any, types: Any) -> Any:  # noqa: ANN401
             mask = torch.ones_like(ids)
             types = types if body.config.type_vocab_size > 1 else torch.zeros_like(ids)
             states = body(input_ids=ids, attention_mask=mask, token_type_ids=types)
-            return activation(self.head(states.pooler_output))
+            return self.activation(self.head(states.pooler_output))
 
     return PooledNetwork()

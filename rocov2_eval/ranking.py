@@ -62,7 +62,7 @@ class Standing:
         entry: The run and its scores.
         rank: Rank by the primary score, 1 is best; equal scores share a rank.
         is_best_of_team: No run of the same team stands before it.
-        result: The primary score.
+        result: Primary score of the run, by which the board ranks.
         letters: Groups of the run; runs that share a letter do not differ significantly.
         low_rank: Best rank of the run in the interval over the resamples.
         high_rank: Worst rank of the run in the interval over the resamples.
@@ -226,7 +226,8 @@ def _notes(reports: Sequence[Report], primary: str, omitted: BoolArray) -> list[
     official = EDITIONS[report.edition].primary(report.task)
     if primary != official:
         # Names alone: the reasons, which may name folders of the organisers, stand in each report.
-        missing = [part for part in parts(official) if part not in {*DERIVED, *report.metrics}]
+        members = parts(official) if official in DERIVED else ()
+        missing = [member for member in members if member not in {*DERIVED, *report.metrics}]
         why = f": it needs {', '.join(missing)}, not computed here" if missing else ""
         notes.append(f"ranked by {primary}, not by {official} as the edition does{why}")
     if omitted.any():

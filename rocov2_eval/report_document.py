@@ -154,12 +154,11 @@ def _sections(report: Report, verification: Mapping[str, float] | None) -> Itera
 
 
 def _scores(report: Report) -> Table:
-    """Return the row that the organisers publish, in their order, then the other scores."""
-    published = {
-        output: name
-        for name, output in EDITIONS[report.edition].columns(report.task).items()
-        if output in report.metrics or name in report.not_computed
-    }
+    """Return for captions the row that the organisers publish, in their order; then the other scores."""
+    row = EDITIONS[report.edition].captions.columns if report.task == "captions" else {}
+    published = [
+        output for name, output in row.items() if output in report.metrics or name in report.not_computed
+    ]
     return Table(
         columns=[
             Column(title="", key="metric"),

@@ -88,7 +88,7 @@ class Step:
 
     Attributes:
         metric: The metric.
-        options: Its options, a model still by the name that was asked for.
+        options: Options of the metric, a model still by the name that was asked for.
         outputs: Names of the scores to keep.
     """
 
@@ -195,7 +195,7 @@ def plan(settings: Settings, truth: Truth) -> tuple[Step, ...]:
 
 
 def outputs_of(steps: Sequence[Step], settings: Settings, truth: Truth) -> tuple[str, ...]:
-    """Return all scores that come of steps, derived ones too, in the order in which the edition has them.
+    """Return all scores that come of steps, derived ones too, first those of the published row of captions.
 
     Raises:
         MissingResource: A derived score that the settings name lacks a member.
@@ -208,7 +208,8 @@ def outputs_of(steps: Sequence[Step], settings: Settings, truth: Truth) -> tuple
     for name in settings.metrics:
         if name in DERIVED and name not in outputs:
             raise MissingResource(f"--metric {name}: {_reason(name, settings, truth, outputs)}")
-    published = [name for name in settings.edition.columns(truth.task).values() if name in outputs]
+    row = settings.edition.captions.columns.values() if truth.task == "captions" else ()
+    published = [name for name in row if name in outputs]
     return (*published, *(name for name in outputs if name not in published))
 
 

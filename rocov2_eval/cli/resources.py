@@ -96,14 +96,14 @@ def embed_images(folder: Path, output: Path, weights: str | None, **options: Any
 
 @click.group(epilog="Example: rocov2-eval models list")
 def models() -> None:
-    """Show, fetch and file the weights that scores need."""
+    """Show, fetch and import weights."""
 
 
 @models.command("list", epilog="Example: rocov2-eval models list --format json")
 @format_option
 @output_option
 def models_list(style: str, output: Path | None) -> None:
-    """List the weights, the folders that hold them, and what each edition lacks."""
+    """List weights, their folders, what editions lack."""
     from rocov2_eval.rendering.render import render
     from rocov2_eval.supply import weights_document
 

@@ -63,7 +63,7 @@ class AlignScoreOptions(Options):
     Attributes:
         weights: Key of `models.WEIGHTS` or a model's folder; `identified` puts `name@digest` in its place.
             None for those of the challenge.
-        sentences: The same for the data of the sentence splitter.
+        sentences: Name or folder of the data of the sentence splitter.
         precision: Arithmetic of the model; the challenge computes in `fp32`.
         both_empty: Score where both captions are the empty text.
         no_sentence: Score where the candidate alone has no sentence. The official evaluation ends there with
@@ -97,7 +97,7 @@ class AlignModel:
 
     Attributes:
         identity: Name and the first 12 hexadecimal digits of the weights' digest.
-        sentences: The same of the sentence splitter's data.
+        sentences: Identity of the data of the sentence splitter, in the same form.
     """
 
     def __init__(
@@ -171,14 +171,11 @@ class RobertaPairs:
 
     def __init__(self, folder: ModelFolder, most: int) -> None:
         self._most = most
+        _refuse_damaged(folder)
         with quiet_transformers() as transformers:
-            try:
-                self._tokenizer = transformers.RobertaTokenizerFast.from_pretrained(
-                    folder.path, local_files_only=True
-                )
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                reason = str(error).partition("\n")[0]
-                raise MissingResource(f"{folder.path}: a damaged vocabulary: {reason}") from None
+            self._tokenizer = transformers.RobertaTokenizerFast.from_pretrained(
+                folder.path, local_files_only=True
+            )
         self.size = len(self._tokenizer)
 
     def pairs(
@@ -227,7 +224,7 @@ def chunks_of(text: str, sentences: Sequence[str]) -> list[str]:
 
     Args:
         text: The reference.
-        sentences: Its sentences; none count as one empty sentence.
+        sentences: Sentences of the reference; none count as one empty sentence.
     """
     sentences = sentences or ("",)
     wanted = len(text.strip().split()) // _WORDS_OF_A_CHUNK + 1
@@ -390,6 +387,17 @@ def _renamed(tensors: Mapping[str, Any]) -> dict[str, Any]:
             continue
         renamed[key.replace("base_model.", "body.", 1).replace("tri_layer.", "head.", 1)] = tensor
     return renamed
+
+
+def _refuse_damaged(folder: ModelFolder) -> None:
+    """Check vocabulary and merges first: the tokenizers library has no exception of its own for them."""
+    vocabulary = read_config(folder.file("vocab.json"), ("<s>", "</s>"))
+    path = folder.file("merges.txt")
+    for number, line in enumerate(_lines(path), 1):
+        parts = line.split(" ")
+        is_merge = len(parts) == 2 and "".join(parts) in vocabulary and set(parts) <= vocabulary.keys()  # noqa: PLR2004
+        if line and not line.startswith("#version") and not is_merge:
+            raise MissingResource(f"{path}, line {number}: {line!r} is no merge of this vocabulary")
 
 
 def _lines(path: Path) -> list[str]:

@@ -78,13 +78,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 # ---- models
 
 
-def test_models_list_says_what_each_encoder_is_and_where_it_lies(call: Call) -> None:
-    official, stand_in = call("models", "list").out.splitlines()[1:]
-    assert re.match(
-        r"  deberta-xlarge-mnli +microsoft/deberta-xlarge-mnli on the Hugging Face hub +40 ", official
+def test_models_list_says_what_each_is_and_where_it_lies(call: Call) -> None:
+    lines = {line.split()[0]: line for line in call("models", "list").out.splitlines() if line.strip()}
+    assert re.search(
+        r"microsoft/deberta-xlarge-mnli on the Hugging Face hub +3\.0 GB .* official +not here; "
+        r"rocov2-eval models fetch deberta-xlarge-mnli$",
+        lines["deberta-xlarge-mnli"],
     )
-    assert re.search(r" official +not here; rocov2-eval models fetch deberta-xlarge-mnli$", official)
-    assert " stand-in: scores are not comparable with official ones " in stand_in
+    assert " stand-in: scores are not comparable with official ones " in lines["minilm"]
+    assert "bleurt-20-d12, alignscore-base, punkt-english" in lines["imageclef-2026"]
 
 
 def test_models_list_needs_no_library_of_the_hub(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,19 +94,19 @@ def test_models_list_needs_no_library_of_the_hub(call: Call, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     answer = call("models", "list")
     assert answer.code == ExitCode.OK
-    assert 'not here; huggingface_hub is not installed: pip install "rocov2-eval[captions]"' in answer.out
+    assert "not here; rocov2-eval models fetch deberta-xlarge-mnli" in answer.out
 
 
 @pytest.mark.encoder
 def test_models_list_tells_scripts_the_folder_of_the_weights(call: Call) -> None:
-    encoders = {
-        row["name"]: row for row in json.loads(call("models", "list", "--format", "json").out)["encoders"]
-    }
-    assert encoders["deberta-xlarge-mnli"]["path"] is None
-    assert (Path(encoders["minilm"]["path"]) / "config.json").is_file()
+    answer = json.loads(call("models", "list", "--format", "json").out)
+    paths = {row["name"]: row["path"] for row in answer["weights"]}
+    assert paths["deberta-xlarge-mnli"] is None
+    assert (Path(paths["minilm"]) / "config.json").is_file()
+    assert answer["editions"]["imageclef-2024"][0] == "deberta-xlarge-mnli"
 
 
-def test_an_unknown_encoder_is_answered_with_the_known(call: Call) -> None:
+def test_unknown_weights_are_answered_with_the_known(call: Call) -> None:
     answer = call("models", "fetch", "gpt")
     assert answer.code == ExitCode.USAGE
     assert "deberta-xlarge-mnli, minilm" in answer.err
@@ -122,9 +124,9 @@ def test_models_fetch_of_a_package_names_its_extra(call: Call) -> None:
 def test_doctor_names_what_is_missing_and_the_command_that_brings_it(call: Call) -> None:
     answer = call("doctor")
     assert (answer.code, answer.err) == (ExitCode.OK, "")
-    (line,) = (line for line in answer.out.splitlines() if "deberta-xlarge-mnli (official)" in line)
+    (line,) = (line for line in answer.out.splitlines() if "text encoder of BERTScore (official)" in line)
     assert re.match(
-        r"  missing  deberta-xlarge-mnli \(official\) +not here .* models fetch deberta-xlarge-mnli$", line
+        r"  missing  deberta-xlarge-mnli: .* +not here .* models fetch deberta-xlarge-mnli$", line
     )
 
 
@@ -149,20 +151,19 @@ def test_doctor_lists_the_places_of_the_truth_in_their_order(
     ]
 
 
-def test_doctor_says_in_json_what_each_edition_can_score(call: Call) -> None:
+def test_doctor_says_of_each_published_score_whether_it_can_be_computed(call: Call) -> None:
     checks = json.loads(call("doctor", "--format", "json").out)["checks"]
-    ready = {(check["topic"], check["name"]): check["ready"] for check in checks}
-    for name in EDITIONS:
-        assert ready[f"edition {name}", "concepts"] is True
-        assert ready[f"edition {name}", "captions"] is (EDITIONS[name].primary("captions") == "bleu")
+    of_2026 = {check["name"]: check for check in checks if check["topic"] == "edition imageclef-2026"}
+    assert list(of_2026) == ["concepts", *EDITIONS["imageclef-2026"].captions.columns]
+    assert [name for name, check in of_2026.items() if check["ready"]] == ["concepts", "ROUGE"]
+    assert "rocov2-eval models fetch bleurt-20-d12" in of_2026["BLEURT"]["detail"]
+    assert "--concept-model PACK" in of_2026["MedCAT F1"]["detail"]
+    assert "alignscore" in of_2026["Overall"]["detail"]
 
 
-def test_doctor_tells_medcat_and_where_umls_f1_is_offered(call: Call) -> None:
+def test_doctor_tells_the_version_of_medcat(call: Call) -> None:
     checks = json.loads(call("doctor", "--format", "json").out)["checks"]
-    details = {(check["topic"], check["name"]): check["detail"] for check in checks}
-    assert version("medcat") in [detail for (_, name), detail in details.items() if name == "medcat"]
-    offered = [name for name in EDITIONS if "umls_f1" in details[f"edition {name}", "captions"]]
-    assert offered == ["rocov2", "imageclef-2025", "imageclef-2026"]
+    assert version("medcat") in [check["detail"] for check in checks if check["name"] == "medcat"]
 
 
 # ---- every command

@@ -13,7 +13,7 @@ from dual_models import clip_folder, medimageinsight_folder, medimageinsight_ten
 from PIL import Image
 
 from rocov2_eval import clip, medimageinsight
-from rocov2_eval.dual_encoder import DualEncoder, Loader, open_dual_encoder, scaled_cosines
+from rocov2_eval.dual_encoder import Loader, open_dual_encoder, scaled_cosines
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.models import require
 
@@ -204,13 +204,3 @@ def test_clip_without_a_tensor_or_cut_off_is_refused(tmp_path: Path) -> None:
     path.write_bytes(whole[:-50])
     with pytest.raises(MissingResource), opened("clip", tmp_path):
         pass
-
-
-def test_the_weights_of_training_alone_are_passed_over(tmp_path: Path) -> None:
-    import torch
-
-    medimageinsight_folder(tmp_path)
-    save(tmp_path, medimageinsight_tensors() | {"logit_scale": torch.ones([])})
-
-    with opened("similarity", tmp_path) as encoder:
-        assert isinstance(encoder, DualEncoder)

@@ -10,15 +10,19 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from rocov2_eval import models, supply
+from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.models import WEIGHTS, ModelFolder
+from rocov2_eval.models import KINDS, WEIGHTS, ModelFolder, Weights
+from rocov2_eval.shelf.progress import silent
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "microsoft/deberta-xlarge-mnli"
@@ -339,3 +343,122 @@ def test_the_installed_stand_in_is_found_without_importing_its_package() -> None
     folder = models.require("encoder", "minilm")
     assert {path.name for path in models.files_of(folder.path)} >= {"config.json", "model.safetensors"}
     assert "sentence_transformers" not in sys.modules
+
+
+# ---- every kind
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep this program's own weights and those of NLTK in an empty folder."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(models, "_nltk_folders", list)
+    monkeypatch.setattr(models, "_cached_path", lambda _: None)
+    return tmp_path / "data/rocov2-eval/weights"
+
+
+@pytest.mark.parametrize("row", WEIGHTS.values(), ids=lambda row: row.name)
+def test_every_row_is_of_a_kind_and_says_where_it_comes_from(row: Weights) -> None:
+    assert row.kind in KINDS
+    assert sum([bool(row.sources), bool(row.package), bool(row.url)]) == 1
+    assert row.licence
+    assert row.size > 0
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS.values() if kind.files], ids=lambda kind: kind.name)
+@pytest.mark.usefixtures("home")
+def test_what_a_kind_lacks_is_told_with_the_command_that_brings_it(kind: models.Kind) -> None:
+    name = models.default_name(kind.name)
+    assert f"rocov2-eval models fetch {name}" in str(models.absence(kind.name))
+
+
+def test_an_edition_needs_the_weights_of_the_scores_that_it_publishes() -> None:
+    names = {edition: [kind.name for kind in models.kinds_of(rules)] for edition, rules in EDITIONS.items()}
+    assert names["imageclef-2024"][0] == "encoder"
+    assert {"encoder", "bleurt", "align", "sentences", "similarity", "concepts"} == {*names["imageclef-2026"]}
+    assert names["imageclef-2018"] == []
+
+
+# ---- import
+
+
+def write_bleurt(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "spm.model").write_text("pieces")
+    with zipfile.ZipFile(folder / "pytorch_model.bin", "w") as archive:
+        archive.writestr("data.pkl", "tensors")
+    (folder / "README.md").write_text("not needed")
+    return folder
+
+
+def test_a_folder_is_filed_and_found(tmp_path: Path, home: Path) -> None:
+    carried = write_bleurt(tmp_path / "BLEURT-20-D12")
+    folder = supply.import_weights(carried, None, silent)
+    assert folder == models.locate("bleurt")
+    assert folder.path == home / "bleurt-20-d12"
+    assert sorted(path.name for path in folder.path.iterdir()) == [
+        "config.json",
+        "pytorch_model.bin",
+        "spm.model",
+    ]
+
+
+def test_files_of_one_model_may_come_one_by_one(tmp_path: Path, home: Path) -> None:
+    carried = write_bleurt(tmp_path / "mine")
+    told: list[str] = []
+    name = "bleurt-20-d12"
+    assert supply.import_weights(carried / "config.json", name, told.append) is None
+    assert "still missing: spm.model" in told[-1]
+    assert models.locate("bleurt") is None
+    supply.import_weights(carried / "spm.model", name, silent)
+    assert supply.import_weights(carried / "pytorch_model.bin", name, silent) is not None
+    assert [path.name for path in home.iterdir()] == [name]
+
+
+def test_a_damaged_file_leaves_what_was_filed_before(tmp_path: Path, home: Path) -> None:
+    carried = write_bleurt(tmp_path / "mine")
+    supply.import_weights(carried, "bleurt-20-d12", silent)
+    (carried / "pytorch_model.bin").write_bytes(b"cut")
+    with pytest.raises(MissingResource, match=r"pytorch_model\.bin: no weights, or cut short"):
+        supply.import_weights(carried, "bleurt-20-d12", silent)
+    assert zipfile.is_zipfile(home / "bleurt-20-d12/pytorch_model.bin")
+    assert len(list(home.iterdir())) == 1
+
+
+def test_a_file_with_another_checksum_is_refused(tmp_path: Path, home: Path) -> None:
+    (tmp_path / "medimageinsigt-v1.0.0.pt").write_bytes(b"other")
+    with pytest.raises(MissingResource, match="its SHA-256 is"):
+        supply.import_weights(tmp_path / "medimageinsigt-v1.0.0.pt", None, silent)
+    assert not home.exists()
+
+
+@pytest.mark.usefixtures("home")
+def test_weights_that_nobody_recognises_ask_for_their_name(tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"")
+    with pytest.raises(UsageFault, match="add --as NAME"):
+        supply.import_weights(tmp_path / "weights.bin", None, silent)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(UsageFault, match="nothing of bleurt-20-d12 in it"):
+        supply.import_weights(tmp_path, "bleurt-20-d12", silent)
+
+
+@pytest.mark.usefixtures("home")
+def test_the_archive_of_punkt_is_filed_where_its_files_are_the_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "punkt_tab.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for name in models.PUNKT_FILES:
+            file.writestr(f"punkt_tab/english/{name}", name)
+            file.writestr(f"punkt_tab/german/{name}", "other")
+    with pytest.raises(MissingResource, match="its SHA-256 is"):
+        supply.import_weights(archive, "punkt-english", silent)
+    sums = {name: hashlib.sha256(name.encode()).hexdigest() for name in models.PUNKT_FILES}
+    row = replace(WEIGHTS["punkt-english"], sha256=sums)
+    monkeypatch.setitem(WEIGHTS, "punkt-english", row)
+    assert supply.import_weights(archive, "punkt-english", silent) == models.locate("sentences")

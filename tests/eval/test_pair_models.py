@@ -235,9 +235,16 @@ def test_a_damaged_vocabulary_is_refused(folders: dict[str, Path], tmp_path: Pat
     folder = damaged(folders, tmp_path / "mine", "align")
     (folder / "vocab.json").write_text("{")
     with (
-        pytest.raises(MissingResource, match="a damaged vocabulary"),
+        pytest.raises(MissingResource, match=r"vocab\.json: no JSON"),
         open_align(folders | {"align": folder}),
     ):
+        pass
+
+
+def test_merges_of_another_vocabulary_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = damaged(folders, tmp_path / "mine", "align")
+    (folder / "merges.txt").write_text("#version: 0.2\nzz zz\n")
+    with pytest.raises(MissingResource, match="line 2"), open_align(folders | {"align": folder}):
         pass
 
 

@@ -35,6 +35,11 @@ def splitter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_weights.make_splitter(tmp_path_factory.mktemp("splitter") / "punkt")
 
 
+@pytest.fixture(scope="module")
+def punkt() -> SentenceSplitter:
+    return SentenceSplitter(models.require("sentences"))
+
+
 def test_recorded_sentences_give_the_recorded_scores(
     weights: Path, splitter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,11 +58,11 @@ def test_raw_texts_give_the_recorded_scores(weights: Path) -> None:
 
 @needs_punkt
 @pytest.mark.parametrize("row", SCORED)
-def test_texts_are_cut_into_the_recorded_chunks_and_sentences(row: Mapping[str, Any]) -> None:
-    cut = SentenceSplitter(models.require("sentences"))
-
-    assert alignscore.chunks_of(row["context"], cut.sentences(row["context"])) == row["chunks"]
-    assert list(cut.sentences(row["claim"])) == row["claim_sentences"]
+def test_texts_are_cut_into_the_recorded_chunks_and_sentences(
+    row: Mapping[str, Any], punkt: SentenceSplitter
+) -> None:
+    assert alignscore.chunks_of(row["context"], punkt.sentences(row["context"])) == row["chunks"]
+    assert list(punkt.sentences(row["claim"])) == row["claim_sentences"]
 
 
 def scores_of(weights: Path, splitter: str | None) -> list[float | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +11,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dual_models import is_norm
+from dual_models import is_norm, medimageinsight_shapes
 from tiny_weights import fill, golden
 
-from rocov2_eval.medimageinsight import Architecture, build, embed_images, embed_texts
+from rocov2_eval.medimageinsight import Architecture, _by_module, _modules, build, embed_images, embed_texts
+from rocov2_eval.models import WEIGHTS
 
 GOLDEN = golden("medimageinsight_tiny.json")
 TINY = Architecture(window=5, image_head=8, text_head=4, side=96)
 TOLERANCE = 5e-6
+PUBLISHED_SHAPE: dict[str, Any] = {
+    "stages": (256, 512, 1024, 2048),
+    "depths": (1, 1, 9, 1),
+    "words": 49_408,
+    "width": 1024,
+    "layers": 16,
+    "space": 1024,
+}
 
 pytestmark = pytest.mark.encoder
 
@@ -91,3 +102,28 @@ def test_text_vectors_equal_the_recorded_ones_without_their_padding(modules: Any
 
     unit = (vector / vector.norm()).tolist()[:8]
     assert unit == pytest.approx(text["embedding"][row], abs=TOLERANCE, rel=0)
+
+
+def test_the_published_file_has_the_size_that_these_names_and_shapes_make() -> None:
+    """A file of safetensors tells its names by its size: the header spells each of them."""
+    shapes = medimageinsight_shapes(**PUBLISHED_SHAPE)
+    place, header = 0, {}
+    for name in sorted(shapes):
+        end = place + 4 * math.prod(shapes[name])
+        header[name] = {"dtype": "F32", "shape": list(shapes[name]), "data_offsets": [place, end]}
+        place = end
+    length = len(json.dumps(header, separators=(",", ":")))
+
+    assert WEIGHTS["medimageinsight"].size == 8 + length + -length % 8 + place
+
+
+def test_the_published_names_and_shapes_are_those_of_the_full_model() -> None:
+    import torch
+
+    shapes = medimageinsight_shapes(**PUBLISHED_SHAPE)
+    with torch.device("meta"):  # in names and shapes alone: the values would take gigabytes
+        tensors = _by_module({name: torch.empty(shape) for name, shape in shapes.items()})
+        modules = _modules(tensors, Architecture())
+
+    expected = {name: tensor.shape for name, tensor in modules.state_dict().items()}
+    assert {name: tensor.shape for name, tensor in tensors.items()} == expected

@@ -10,8 +10,8 @@ from typing import Any
 from tiny_weights import fill
 
 MARKS = ("<|startoftext|>", "<|endoftext|>")
-WIDTH, SPACE, POSITIONS = 64, 16, 77  # of the texts, of the common vectors, of a text at most
-STAGES = (32, 64)
+SPACE = 16  # width of the vectors
+POSITIONS = 77  # tokens of a text at most
 
 
 def is_norm(name: str, shape: Sequence[int]) -> bool:
@@ -19,46 +19,72 @@ def is_norm(name: str, shape: Sequence[int]) -> bool:
     return len(shape) == 1 and name.endswith("weight")
 
 
-def medimageinsight_tensors() -> dict[str, Any]:
-    """Return the tensors of a tiny MedImageInsight by the names of the published file."""
-    vocabulary = len(_vocabulary())
+def medimageinsight_shapes(
+    *,
+    stages: Sequence[int],
+    depths: Sequence[int],
+    words: int,
+    width: int,
+    layers: int,
+    space: int,
+) -> dict[str, Sequence[int]]:
+    """Return the shape of each tensor of a MedImageInsight by the names of the published file.
+
+    Args:
+        stages: Widths of the image side.
+        depths: Number of pairs of blocks in each stage.
+        words: Number of tokens of the vocabulary.
+        width: Width of the text side.
+        layers: Number of layers of the text side.
+        space: Width of the vectors.
+    """
     text = {
-        "token_embedding.weight": (vocabulary, WIDTH),
-        "positional_embedding": (POSITIONS, WIDTH),
-        **_of("ln_final", _norm(WIDTH)),
-        **_of(
-            "resblocks.0",
-            _of("ln_1", _norm(WIDTH))
-            | _of("ln_2", _norm(WIDTH))
-            | {"attn.in_proj_weight": (3 * WIDTH, WIDTH), "attn.in_proj_bias": (3 * WIDTH,)}
-            | _of("attn.out_proj", _linear(WIDTH, WIDTH))
-            | _of("mlp.c_fc", _linear(4 * WIDTH, WIDTH))
-            | _of("mlp.c_proj", _linear(WIDTH, 4 * WIDTH)),
-        ),
+        "token_embedding.weight": (words, width),
+        "positional_embedding": (POSITIONS, width),
+        **_of("ln_final", _norm(width)),
     }
-    image: dict[str, Sequence[int]] = _of("norms", _norm(STAGES[-1]))
-    for i, width in enumerate(STAGES):
-        below, side = (3, 7) if i == 0 else (STAGES[i - 1], 3)
-        image |= _of(f"convs.{i}.proj", {"weight": (width, below, side, side), "bias": (width,)})
-        image |= _of(f"convs.{i}.norm", _norm(width if i == 0 else below))
-        for block, attention in (("spatial_block", "window_attn"), ("channel_block", "channel_attn")):
-            image |= _of(
-                f"blocks.{i}.0.{block}",
-                _of("conv1.fn.dw", {"weight": (width, 1, 3, 3), "bias": (width,)})
-                | _of("conv2.fn.dw", {"weight": (width, 1, 3, 3), "bias": (width,)})
-                | _of(f"{attention}.norm", _norm(width))
-                | _of(f"{attention}.fn.qkv", _linear(3 * width, width))
-                | _of(f"{attention}.fn.proj", _linear(width, width))
-                | _of("ffn.norm", _norm(width))
-                | _of("ffn.fn.net.fc1", _linear(4 * width, width))
-                | _of("ffn.fn.net.fc2", _linear(width, 4 * width)),
-            )
-    shapes = {
+    for i in range(layers):
+        text |= _of(
+            f"resblocks.{i}",
+            _of("ln_1", _norm(width))
+            | _of("ln_2", _norm(width))
+            | {"attn.in_proj_weight": (3 * width, width), "attn.in_proj_bias": (3 * width,)}
+            | _of("attn.out_proj", _linear(width, width))
+            | _of("mlp.c_fc", _linear(4 * width, width))
+            | _of("mlp.c_proj", _linear(width, 4 * width)),
+        )
+    image: dict[str, Sequence[int]] = _of("norms", _norm(stages[-1]))
+    for i, wide in enumerate(stages):
+        below, side = (3, 7) if i == 0 else (stages[i - 1], 3)
+        image |= _of(f"convs.{i}.proj", {"weight": (wide, below, side, side), "bias": (wide,)})
+        image |= _of(f"convs.{i}.norm", _norm(wide if i == 0 else below))
+        for depth in range(depths[i]):
+            for block, attention in (("spatial_block", "window_attn"), ("channel_block", "channel_attn")):
+                image |= _of(
+                    f"blocks.{i}.{depth}.{block}",
+                    _of("conv1.fn.dw", {"weight": (wide, 1, 3, 3), "bias": (wide,)})
+                    | _of("conv2.fn.dw", {"weight": (wide, 1, 3, 3), "bias": (wide,)})
+                    | _of(f"{attention}.norm", _norm(wide))
+                    | _of(f"{attention}.fn.qkv", _linear(3 * wide, wide))
+                    | _of(f"{attention}.fn.proj", _linear(wide, wide))
+                    | _of("ffn.norm", _norm(wide))
+                    | _of("ffn.fn.net.fc1", _linear(4 * wide, wide))
+                    | _of("ffn.fn.net.fc2", _linear(wide, 4 * wide)),
+                )
+    return {
         **_of("image_encoder", image),
         **_of("lang_encoder", text),
-        "image_projection": (STAGES[-1], SPACE),
-        "lang_projection": (WIDTH, SPACE),
+        "image_projection": (stages[-1], space),
+        "lang_projection": (width, space),
+        "logit_scale": (),
     }
+
+
+def medimageinsight_tensors() -> dict[str, Any]:
+    """Return the tensors of a tiny MedImageInsight by the names of the published file."""
+    shapes = medimageinsight_shapes(
+        stages=(32, 64), depths=(1, 1), words=len(_vocabulary()), width=64, layers=1, space=SPACE
+    )
     tensors = fill(shapes, 0.15, is_norm)
     # By the rule alone every picture is opposite to every text, which would score 0.
     return tensors | {"image_projection": -tensors["image_projection"]}
