@@ -213,9 +213,16 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
     from rocov2_eval.front_door import model_opener
     from rocov2_eval.metrics import main_outputs
 
-    for name in ("truth", "per_image", "page", "verify", "output"):
+    refused = {
+        "truth": "--truth",
+        "per_image": "--per-image",
+        "page": "--page",
+        "verify": "--verify",
+        "output": "--out",
+    }
+    for name, option in refused.items():
         if options[name] is not None:
-            raise UsageFault(f"--{name.replace('_', '-')} does not go with --codabench INPUT OUTPUT")
+            raise UsageFault(f"{option} does not go with --codabench INPUT OUTPUT")
     if options["style"] != "text":
         raise UsageFault("--format does not go with --codabench INPUT OUTPUT")
     source, target = options["codabench"]
