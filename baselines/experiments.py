@@ -134,7 +134,7 @@ class ArmResult:
         trained_on: Number of training images.
         f1: F1 over all images that are judged.
         difference: F1 minus that of the first arm, image by image; None for the first arm itself.
-        by_modality: F1 by modality.
+        by_modality: F1 within the images of each modality.
     """
 
     arm: Arm

@@ -72,7 +72,7 @@ class ImageFilter:
     """A trained filter.
 
     Attributes:
-        options: Options of its training.
+        options: Options of the filter's training.
         classifier: The network, in evaluation mode, with one class.
     """
 

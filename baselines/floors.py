@@ -101,7 +101,7 @@ def fit_floor(
     """Return a floor, its neighbours and its decision chosen by F1 on the validation split.
 
     Args:
-        options: Which floor.
+        options: Which floor to fit, and how.
         deciding: Which concepts are labels, and how many of them an image gets.
         train: Pictures to answer with; broken ones are left out.
         valid: Pictures to choose by.

@@ -34,7 +34,7 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
         no_repeat: No sequence of so many tokens stands twice in a caption; 0 for no such rule.
         length_penalty: Power of the length that the log-likelihood of a beam is divided by: the larger, the
             longer the captions.
-        batch: Pictures at a time.
+        batch: Number of pictures at a time.
     """
 
     beams: AtLeastOne = 4

@@ -36,7 +36,7 @@ class SelfCriticalOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How captions are drawn.
 
     Attributes:
-        most_tokens: Longest caption drawn.
+        most_tokens: Number of tokens of the longest caption that is drawn.
         temperature: What logits are divided by before a caption is drawn; 1 draws from the network itself,
             and only then the gradient has no bias.
         scale: Factor of the difference of two scores: CIDEr-D goes to 10, BERTScore to 1.

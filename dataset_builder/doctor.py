@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
+from dataset_builder.checks import Check
 from dataset_builder.pmc.client import FetchFailed, PmcClient
 from dataset_builder.pmc.layout import ArticleMetadata, LayoutChanged
-from rocov2_eval.rendering.document import Column, Document, Section, Table
-from rocov2_eval.shelf.words import counted
 
 KNOWN_ARTICLE = "PMC10009416"  # the example of the service's own README
 KNOWN_LICENCES = {
     *("CC BY", "CC BY-NC", "CC BY-SA", "CC BY-ND", "CC BY-NC-SA", "CC BY-NC-ND", "CC0", "TDM", "NO-CC CODE"),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: What was looked at, such as `licence code`.
-        is_fine: Whether it is as expected.
-        found: What was found, for people.
-    """
-
-    name: str
-    is_fine: bool
-    found: str
 
 
 def examine(client: PmcClient, pmcid: str = KNOWN_ARTICLE) -> Iterator[Check]:
@@ -49,18 +32,6 @@ def examine(client: PmcClient, pmcid: str = KNOWN_ARTICLE) -> Iterator[Check]:
     yield _licence(metadata)
     yield _text(metadata, client)
     yield _picture(metadata, client)
-
-
-def checks_document(checks: Sequence[Check]) -> Document:
-    """Return the checks, one a row."""
-    columns = (Column(title="", key="outcome"), Column(title="", key="check"), Column(title="", key="found"))
-    rows = [("ok" if check.is_fine else "FAIL", check.name, check.found) for check in checks]
-    failed = sum(not check.is_fine for check in checks)
-    return Document(
-        sections=[Section(tables=[Table(columns=columns, rows=rows)])],
-        data={"checks": [asdict(check) for check in checks]},
-        summary=f"{failed} of {counted(len(checks), 'check')} failed",
-    )
 
 
 def _licence(metadata: ArticleMetadata) -> Check:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from dataset_builder.checks import Check
 from dataset_builder.dataset_tables import truth_rows
-from dataset_builder.doctor import Check
 from dataset_builder.fingerprints import clusters, examine
 from dataset_builder.licence_codes import CODES
 from dataset_builder.packaging.parquet import SPLIT_NAMES

@@ -17,7 +17,7 @@ class ConceptCount:
     """A concept and how often it went wrong.
 
     Attributes:
-        cui: The concept.
+        cui: CUI of the concept.
         name: Canonical name, None where the dataset does not give one.
         images: Number of images where it was missed or invented.
         of: Number of images that have it in the truth (missed) or in the run (invented).

@@ -33,7 +33,7 @@ class Mention:
     """A concept where a text names it.
 
     Attributes:
-        start: First character.
+        start: Index of the first character of the mention.
         end: The character after the last one.
         text: What stands there, `text[start:end]`.
         cui: CUI of the concept.

@@ -220,7 +220,7 @@ class _SelfAttention(nn.Module):
 
         Args:
             parts: Shape (texts, length, heads, 3, width of a head): queries, keys and values.
-            columns: Of the projections, the distances of these texts; fewer if `length` exceeds the span.
+            columns: Columns of the projections for these texts; fewer if `length` exceeds the span.
         """
         texts, length, heads = parts.shape[:3]
         queries, keys, _ = parts.flatten(0, 1).permute(2, 1, 0, 3)

@@ -38,8 +38,8 @@ class Check:
 
     Attributes:
         topic: Heading under which the check is shown.
-        name: What was looked at.
-        ready: Whether it can be used.
+        name: Name of the extra, model or place that was looked at.
+        ready: Whether what was looked at can be used.
         detail: Version, folder, or what is missing.
         fix: The command that brings it, None where nothing is missing.
     """

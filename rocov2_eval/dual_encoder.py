@@ -45,7 +45,7 @@ class DualModel:
         modules: The modules of torch, in evaluation mode.
         embed_images: Takes pixels, shape (n, 3, side, side), and returns vectors, shape (n, width).
         embed_texts: Takes token ids, shape (n, length), and returns vectors, shape (n, width).
-        tokenizer: Of transformers.
+        tokenizer: Tokenizer of transformers that goes with the weights.
         most_tokens: Number of tokens that a text is cut off after, special ones included.
         resize: Brings an RGB picture to a square of `side` pixels.
         side: Width and height of a picture.
@@ -97,7 +97,7 @@ def open_dual_encoder(
 
     Args:
         folder: Where the weights lie.
-        load: Loads them.
+        load: Returns the modules and what feeds them, from the folder of the weights.
         precision: One of `devices.PRECISIONS`.
         device: One of `devices.DEVICES`.
         cache: Folder of the embedding cache, None for no cache.
@@ -265,7 +265,7 @@ def scaled_cosines(
     """Return 2.5 times the cosine of each text and its image, shape (n,), 0 where it is negative.
 
     Args:
-        texts: n texts.
+        texts: Texts to embed, n of them.
         images: The file of each image, or, for all of them, its vector of Euclidean length 1.
         encoder: Makes the vectors of the texts, and of the files.
 
@@ -296,7 +296,7 @@ def require_tokenizer_of(source: Path, tokenizer: Any, words: int) -> None:  # n
 
     Args:
         source: Where it comes from, for the message.
-        tokenizer: Of transformers.
+        tokenizer: Tokenizer of transformers that goes with the weights.
         words: Number of tokens that the model has vectors for.
 
     Raises:

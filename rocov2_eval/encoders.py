@@ -55,7 +55,7 @@ class Arena:
     """Token vectors of n texts.
 
     Attributes:
-        tokens: What the rows belong to.
+        tokens: Tokens that the rows of the arena belong to.
         vectors: Shape (t, width), row i is the vector of `tokens.ids[i]`, of Euclidean length 1.
     """
 

@@ -21,7 +21,7 @@ class Rule:
     Attributes:
         title: What is wrong, in a line.
         why: What the official evaluators do with such a file.
-        fix: What to do.
+        fix: What the user does to mend the file.
         severity: How a finding of this rule counts unless the check says otherwise.
     """
 

@@ -221,7 +221,8 @@ def is_layout(source: Source) -> bool:
 
 
 def _rejected(code: str, path: str, line: int | None, message: str) -> RejectedInput:
-    return RejectedInput(message, [finding(code, path, line, message)])
+    place = path if line is None else f"{path}:{line}"
+    return RejectedInput(f"{place}: {message}", [finding(code, path, line, message)])
 
 
 def _read(path: Path, name: str) -> bytes:

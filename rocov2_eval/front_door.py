@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rocov2_eval import comparison
+from rocov2_eval.breakdown import facets_of
 from rocov2_eval.comparison import Comparison, ComparisonOptions
 from rocov2_eval.devices import DEVICES, PRECISIONS, Device, Precision
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
@@ -31,6 +33,7 @@ from rocov2_eval.shelf.progress import Notify, silent
 from rocov2_eval.shelf.words import shorten, suggestion
 from rocov2_eval.significance import PairOptions, enough_trials
 from rocov2_eval.truth import Truth
+from rocov2_eval.verification import require_libraries
 
 File = str | PathLike[str]
 Split = Literal["train", "valid", "test"]
@@ -43,6 +46,23 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "precision": PRECISIONS,
 }
 _FEWEST_RUNS = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """A run that was scored, with what its scores were made of.
+
+    Attributes:
+        report: The scores of the run.
+        run: The rows of the run.
+        truth: The truth that the run was scored against.
+        settings: What was computed.
+    """
+
+    report: Report
+    run: Table
+    truth: Truth
+    settings: Settings
 
 
 def score(
@@ -107,24 +127,23 @@ def score(
         UsageFault: The options do not go together.
     """
     _refuse_unknown(task=task, split=split, device=device, precision=precision)
-    rules = edition_of(edition)
-    settings = Settings(
-        edition=rules,
-        metrics=tuple(metrics),
-        by=tuple(dict.fromkeys(by)),
-        bootstrap=Bootstrap(seed=seed) if intervals else None,
+    settings = settings_of(
+        edition,
+        metrics=metrics,
+        by=by,
         lenient=lenient,
+        intervals=intervals,
+        seed=seed,
         encoder=encoder,
-        weights=tuple(dict(weights).items()),
+        weights=weights,
         precision=precision,
-        images=None if images is None else Path(images),
-        image_vectors=None if image_vectors is None else Path(image_vectors),
-        concept_model=None if concept_model is None else str(concept_model),
-        concept_types=tuple(concept_types),
+        images=images,
+        image_vectors=image_vectors,
+        concept_model=concept_model,
+        concept_types=concept_types,
     )
-    table, answers = read_pair(run, truth, rules, task=task, split=split, facets=bool(settings.by))
     opener = model_opener(device, cache=cache, progress=progress, notify=notify)
-    return evaluate(table, answers, settings, opener)
+    return scored(run, truth, settings, opener, task=task, split=split).report
 
 
 def validate(
@@ -229,20 +248,21 @@ def compare(
     if len(runs) < _FEWEST_RUNS:
         raise UsageFault("compare needs two runs or more: rocov2-eval compare RUN_A RUN_B")
     _refuse_unknown(task=task, split=split, device=device, precision=precision)
-    rules, bootstrap = edition_of(edition), Bootstrap(seed=seed)
-    settings = Settings(
-        edition=rules,
-        metrics=tuple(metrics),
-        bootstrap=bootstrap,
+    if examples < 0:
+        raise UsageFault(f"examples is {examples}: expected 0 or more images to name for each pair")
+    settings = settings_of(
+        edition,
+        metrics=metrics,
+        seed=seed,
         encoder=encoder,
-        weights=tuple(dict(weights).items()),
+        weights=weights,
         precision=precision,
-        images=None if images is None else Path(images),
-        image_vectors=None if image_vectors is None else Path(image_vectors),
-        concept_model=None if concept_model is None else str(concept_model),
-        concept_types=tuple(concept_types),
+        images=images,
+        image_vectors=image_vectors,
+        concept_model=concept_model,
+        concept_types=concept_types,
     )
-    pairs = _read_all(runs, rules, truth, task=task, split=split)
+    pairs = _read_all(runs, settings.edition, truth, task=task, split=split)
     truths = [answers for _, answers in pairs]
     comparison.require_one_truth([str(run) for run in runs], truths)
     groups = comparison.groups_of(truths[0], tuple(by))
@@ -251,10 +271,87 @@ def compare(
         [_report(table, answers, settings, opener) for table, answers in pairs],
         groups,
         ComparisonOptions(
-            pairs=enough_trials(PairOptions(bootstrap=bootstrap), len(runs)),
+            pairs=enough_trials(PairOptions(bootstrap=Bootstrap(seed=seed)), len(runs)),
             metrics=settings.metrics,
             images=examples,
         ),
+    )
+
+
+def scored(
+    run: File,
+    truth: File | None,
+    settings: Settings,
+    opener: Opener,
+    *,
+    task: Task | None = None,
+    split: str | None = None,
+    every_facet: bool = False,
+    verifiable: bool = False,
+) -> Scored:
+    """Read a run and its truth, score the run, and return the report with all that it was made of.
+
+    Args:
+        run: A CSV file, or a zip archive with one in it.
+        truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
+        settings: What to compute.
+        opener: Opens the model of a metric; see `model_opener`.
+        task: Concepts or captions; None for what the header or the cells tell.
+        split: Split of the truth; None for what the ids tell.
+        every_facet: Break the scores down by every facet that the truth has, where the settings name none.
+        verifiable: Ask for the reference libraries first, because `verification.verify` comes next.
+
+    Raises:
+        RejectedInput: The run breaks a rule of the edition; its `findings` say where.
+        MissingResource: Truth, weights or a library are missing; the message names the command that helps.
+        UsageFault: The options do not go together.
+    """
+    facets = bool(settings.by) or every_facet
+    table, answers = read_pair(run, truth, settings.edition, task=task, split=split, facets=facets)
+    if every_facet and not settings.by:
+        settings = replace(settings, by=facets_of(answers))
+    if verifiable:
+        require_libraries(answers.task)
+    report = evaluate(table, answers, settings, opener)
+    return Scored(report=report, run=table, truth=answers, settings=settings)
+
+
+def settings_of(
+    edition: str = DEFAULT_EDITION,
+    *,
+    metrics: Iterable[str] = (),
+    by: Iterable[str] = (),
+    lenient: bool = False,
+    intervals: bool = True,
+    seed: int = DEFAULT_SEED,
+    encoder: str = OFFICIAL_ENCODER,
+    weights: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    precision: str = "fp32",
+    images: File | None = None,
+    image_vectors: File | None = None,
+    concept_model: File | None = None,
+    concept_types: Iterable[str] = (),
+) -> Settings:
+    """Return what to compute, from the arguments of `score`, which describes them.
+
+    Raises:
+        UsageFault: There is no edition of that name, or the seed is negative.
+    """
+    if seed < 0:
+        raise UsageFault(f"seed is {seed}: expected 0 or more")
+    return Settings(
+        edition=edition_of(edition),
+        metrics=tuple(metrics),
+        by=tuple(dict.fromkeys(by)),
+        bootstrap=Bootstrap(seed=seed) if intervals else None,
+        lenient=lenient,
+        encoder=encoder,
+        weights=tuple(dict(weights).items()),
+        precision=precision,
+        images=None if images is None else Path(images),
+        image_vectors=None if image_vectors is None else Path(image_vectors),
+        concept_model=None if concept_model is None else str(concept_model),
+        concept_types=tuple(concept_types),
     )
 
 

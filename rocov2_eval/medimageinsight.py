@@ -85,7 +85,7 @@ def load(folder: ModelFolder, dtype: Any, architecture: Architecture = PUBLISHED
     """Load the weights and the tokenizer of a folder.
 
     Args:
-        folder: Where they lie.
+        folder: Folder of the weights.
         dtype: Type of torch for weights and arithmetic.
         architecture: What the weights do not tell.
 

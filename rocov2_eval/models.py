@@ -51,11 +51,11 @@ class Kind:
 
     Attributes:
         name: Key of `KINDS`, and of `--weights KIND=NAME|FOLDER`.
-        title: What it is, in words.
-        outputs: Scores that need it.
+        title: What the model is, in words.
+        outputs: Scores that need a model of this kind.
         files: What a folder of this kind must hold, a choice of file names for each thing.
         optional: File names that are read as well where they are there.
-        libraries: Modules that run it.
+        libraries: Python modules that run the model.
         extra: Extra of this distribution that brings the libraries.
         option: Option of the command line that names weights of this kind.
     """

@@ -62,7 +62,7 @@ class Standing:
         entry: The run and its scores.
         rank: Rank by the primary score, 1 is best; equal scores share a rank.
         is_best_of_team: No run of the same team stands before it.
-        result: The primary score.
+        result: Primary score of the run, by which the board ranks.
         letters: Groups of the run; runs that share a letter do not differ significantly.
         low_rank: Best rank of the run in the interval over the resamples.
         high_rank: Worst rank of the run in the interval over the resamples.

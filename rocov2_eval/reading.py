@@ -62,7 +62,7 @@ def task_of(source: Source) -> Task:
         code, message = (
             ("R003", "the file is empty") if empty else ("R007", "neither header nor cells tell the task")
         )
-        raise RejectedInput(message, [finding(code, source.path, None, message)])
+        raise RejectedInput(f"{source.path}: {message}", [finding(code, source.path, None, message)])
     return task
 
 

@@ -101,8 +101,8 @@ class MetricResult:
     Attributes:
         mean: Not rounded; None where no image was scored.
         interval: Percentile bootstrap, None where not asked for or fewer than two images were scored.
-        n: Images in the mean.
-        unscored: Images left out of it.
+        n: Number of images in the mean.
+        unscored: Number of images that are left out of the mean.
         signature: Everything that can move the number; see `signature.py`.
     """
 

@@ -88,7 +88,7 @@ class Step:
 
     Attributes:
         metric: The metric.
-        options: Its options, a model still by the name that was asked for.
+        options: Options of the metric, a model still by the name that was asked for.
         outputs: Names of the scores to keep.
     """
 

@@ -76,10 +76,10 @@ def find_truth(
     """Return the truth at the first place that has it.
 
     Args:
-        run: Its image ids tell the split.
+        run: Run whose image ids tell the split.
         task: Concepts or captions.
-        edition: Its dialect is taken for a file that is not in the ROCOv2 layout.
-        places: Where to look, in order.
+        edition: Edition whose dialect cuts a file that is not in the ROCOv2 layout.
+        places: Places to look for the truth, in this order.
         split: Take this split instead of the one that the ids tell.
         facets: Also read the concepts and manual concepts that only breakdowns need.
 
@@ -108,7 +108,7 @@ def read_truth(
     Args:
         place: A dataset folder or a truth file.
         task: Concepts or captions.
-        edition: Its dialect is taken for a file that is not in the ROCOv2 layout.
+        edition: Edition whose dialect cuts a file that is not in the ROCOv2 layout.
         split: Take this split; needed where a folder has several.
         facets: Also read the concepts and manual concepts that only breakdowns need.
 

@@ -40,7 +40,7 @@ def made_figures(pictures: Sequence[Image.Image], n: int, seed: int) -> Iterator
     Args:
         pictures: Single ones, RGB, to choose from.
         n: How many figures.
-        seed: Of everything.
+        seed: Seed of everything that is drawn.
     """
     for number in range(n):
         random = Random(f"{seed}/{number}")  # noqa: S311  no secret
@@ -55,8 +55,8 @@ def compose(pictures: Sequence[Image.Image], random: Random) -> Image.Image:
     """Return a compound figure of 2 to 9 pictures.
 
     Args:
-        pictures: To choose from, RGB.
-        random: Draws everything.
+        pictures: Pictures to choose from, RGB.
+        random: Generator that every draw comes from.
     """
     boxes = layout(random.choices(range(FEWEST, MOST + 1), weights=(30, 14, 22, 5, 14, 3, 6, 6))[0], random)
     width, height = size = _figure_size(random, _proportions(boxes))
@@ -84,8 +84,8 @@ def disguise(pictures: Sequence[Image.Image], random: Random) -> Image.Image:
     """Return a figure of one picture, with some of what compound figures have too.
 
     Args:
-        pictures: To choose from, RGB.
-        random: Draws everything.
+        pictures: Pictures to choose from, RGB.
+        random: Generator that every draw comes from.
     """
     size = _figure_size(random, random.choice((0.6, 0.75, 1, 1, 1, 1.3, 1.5, 2)))
     if random.random() < _WITH_CHART:

@@ -25,8 +25,8 @@ def draw(random: Random, size: Size) -> Image.Image:
     """Return a chart, a scheme or a page, as chance has it.
 
     Args:
-        random: Draws everything.
-        size: Of the picture, in pixels.
+        random: Generator that every draw comes from.
+        size: Width and height of the picture, in pixels.
     """
     picture = Image.new("RGB", size, WHITE if random.random() < 0.9 else _pale(random))
     random.choice(KINDS)(random, ImageDraw.Draw(picture), size)

@@ -94,7 +94,7 @@ class Choice:
 
     Attributes:
         decision: The rule, fitted on the whole validation split.
-        gains: What each rule is worth.
+        gains: For each rule, what it is worth on the validation split.
         scores: F1 on the validation split: `f1` of the rule and `f1_at_half` of 0.5, each half decided by
             what the other half taught; `f1_gain`, their difference; `concept_f1`, what the scorer gives the
             decision, which has seen the split.

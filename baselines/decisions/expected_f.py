@@ -38,7 +38,7 @@ def exact_counts(ranked: FloatArray, rest: FloatArray) -> IntArray:
 
     Args:
         ranked: Probabilities of the most probable labels, falling, shape (n, most); at most `MOST_EXACT`.
-        rest: Those of all other labels, in any order, shape (n, others).
+        rest: Probabilities of all other labels, in any order, shape (n, others).
 
     Returns:
         Shape (n,).

@@ -25,7 +25,7 @@ class Rule:
     """A rule.
 
     Attributes:
-        parameters: Their names.
+        parameters: Names of the parameters that are fitted on the validation split.
         fit: Returns the best parameters for images and what they show.
         counts: Returns the number of labels of each image, shape (n,).
     """

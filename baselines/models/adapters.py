@@ -26,7 +26,7 @@ class Adapted(nn.Module):
 
     Attributes:
         base: The matrix itself, frozen.
-        scale: alpha / rank.
+        scale: Factor of the adapter, alpha / rank.
     """
 
     def __init__(self, base: Any, rank: int, alpha: float) -> None:  # noqa: ANN401  Conv1D of transformers

@@ -167,7 +167,7 @@ class Captioner(nn.Module):
             visual: Visual tokens, from `see`.
             tokens: Tokens to read, shape (b, t).
             past: What an earlier call remembered, for the tokens that come after its own.
-            keeps: Whether to remember.
+            keeps: Whether keys and values are remembered for the next token.
 
         Returns:
             Shape (b, t, width), and the memory or None.

@@ -86,7 +86,7 @@ def load_init(model: EfficientNet, init: str | None) -> Normalisation:
     left over or of another shape.
 
     Args:
-        model: Changed in place.
+        model: Model whose weights are set, in place.
         init: A key of `KNOWN`; the path of a safetensors file; None to keep the random weights.
 
     Returns:

@@ -140,12 +140,12 @@ def train(  # noqa: PLR0917  what, how, where
 
     Args:
         objective: What is trained.
-        options: How long and how fast.
+        options: How long and how fast the model is trained.
         runtime: Device, precision, and the processes that share a batch.
         folder: The run folder.
         seed: Seed of everything random.
         report: Called with the facts of every epoch.
-        resume: Go on from `last`.
+        resume: Go on from the checkpoint `last` of the run folder.
         progress: Called with the number of steps done and of all.
 
     Raises:

@@ -69,7 +69,7 @@ def agreement(context: click.Context, /, table: Path, output: Path | None, **opt
         floor=FLOOR if options["floor"] is None else options["floor"],
         seed=SEED if options["seed"] is None else options["seed"],
     )
-    answer(render(agreement_document(report, with_details=style != "csv"), style), output)
+    answer(render(agreement_document(report), style), output)
     if options["floor"] is not None and not report.meets_floor:
         context.exit(ExitCode.INPUT_REJECTED)
 

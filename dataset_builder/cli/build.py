@@ -119,24 +119,14 @@ def status(file: Path, style: str) -> None:
 @click.argument("file", metavar="BUILD.TOML", type=click.Path(path_type=Path))
 @click.argument("key", metavar="[PMCID[/FILE]]", default="")
 @click.option("--stage", type=click.Choice(_STAGES), help="Only what this stage left out.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "csv"]),
-    default="text",
-    show_default=True,
-    help="csv: one row for each thing left out, with the score that a filter gave it.",
-)
+@format_option
 def drops(file: Path, key: str, stage: str | None, style: str) -> None:
-    """Tell why a figure was left out; without PMCID, how many were for which reason."""
+    """Tell why a figure was left out; without PMCID, how many were for which reason.
+
+    As CSV and JSON: each thing that was left out, with the score that a filter gave it.
+    """
     from dataset_builder.running.config import read_build
-    from dataset_builder.running.status import (
-        drops_document,
-        drops_of_build,
-        fate_document,
-        figures_of_build,
-        reasons_document,
-    )
+    from dataset_builder.running.status import drops_document, drops_of_build, figures_of_build
     from rocov2_eval.rendering.render import render
 
     build = read_build(file)
@@ -145,14 +135,10 @@ def drops(file: Path, key: str, stage: str | None, style: str) -> None:
         for drop in drops_of_build(build)
         if (not key or drop.key == key or drop.key.startswith(f"{key}/")) and stage in (None, drop.stage)
     ]
-    if style == "csv":
-        document = drops_document(left_out)
-    elif not key:
-        document = reasons_document(left_out)
-    else:
-        kept = [place for place in figures_of_build(build) if key in (place[1].key, place[1].pmcid)]
-        document = fate_document(key, left_out, kept)
-    click.echo(render(document, style), nl=False)
+    kept = (
+        [place for place in figures_of_build(build) if key in (place[1].key, place[1].pmcid)] if key else []
+    )
+    click.echo(render(drops_document(key, left_out, kept), style), nl=False)
 
 
 def _print_status(build: Build, style: str) -> None:

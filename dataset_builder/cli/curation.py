@@ -13,7 +13,7 @@ from rocov2_eval.cli.options import format_option, seed_option, writing
 from rocov2_eval.errors import RejectedInput, UsageFault
 
 if TYPE_CHECKING:
-    from dataset_builder.study.annotations import Task
+    from dataset_builder.study.annotations import RatingTask
 
 _FORMATS = ("label-studio", "medcattrainer", "csv")
 _FACETS = ("modality", "region", "direction")
@@ -201,7 +201,7 @@ def _refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | 
         taken.add(path.resolve())
 
 
-def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> list[Task]:
+def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> list[RatingTask]:
     """Return the tasks of a build or folder."""
     from dataset_builder.study.tasks import tasks_of
     from rocov2_eval.shelf.csv_files import read_rows
@@ -219,12 +219,14 @@ def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> list[Task]:
     return tasks
 
 
-def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, captions: bool) -> list[Task]:
+def _tasks_of_build(
+    file: Path, pictures: Path, facets: tuple[str, ...], *, captions: bool
+) -> list[RatingTask]:
     """Return a task for each figure that is a radiology image, its picture written out."""
     from dataset_builder.running.config import read_build
     from dataset_builder.running.status import radiology_figures
     from dataset_builder.running.worker import source_of
-    from dataset_builder.study.annotations import Task
+    from dataset_builder.study.annotations import RatingTask
 
     build = read_build(file)
     articles = source_of(build, workers=1)
@@ -237,7 +239,7 @@ def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, capt
         picture = pictures / f"{number}{Path(figure.media.name).suffix}"
         picture.write_bytes(content)
         tasks.append(
-            Task(
+            RatingTask(
                 image=figure.key, picture=picture, facets=facets, text=figure.text.caption if captions else ""
             )
         )
@@ -248,7 +250,7 @@ def _tasks_of_build(file: Path, pictures: Path, facets: tuple[str, ...], *, capt
     return tasks
 
 
-def _export(tasks: list[Task], out: Path, place: str, tool: str) -> None:
+def _export(tasks: list[RatingTask], out: Path, place: str, tool: str) -> None:
     """Write the tasks of one rater; `place` is their folder below the document root of Label Studio."""
     from dataset_builder.facets import FACETS
     from dataset_builder.study import formats

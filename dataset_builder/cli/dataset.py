@@ -103,7 +103,7 @@ def verify(dataset: Path, truth: Path | None, distance: int | None, *, style: st
 
     The exit code is 1 if anything is not as it should be.
     """
-    from dataset_builder.doctor import checks_document
+    from dataset_builder.checks import checks_document
     from dataset_builder.verification import verify as examine
     from rocov2_eval.rendering.render import render
 

@@ -86,7 +86,8 @@ def doctor(article: str | None, **options: Any) -> int:
 
     The exit code is 1 if anything does not.
     """
-    from dataset_builder.doctor import KNOWN_ARTICLE, checks_document, examine
+    from dataset_builder.checks import checks_document
+    from dataset_builder.doctor import KNOWN_ARTICLE, examine
     from dataset_builder.pmc.layout import normal_pmcid
     from rocov2_eval.rendering.render import render
 

@@ -20,7 +20,7 @@ def croissant(facts: Facts, sums: Mapping[str, str]) -> str:
     """Return the description as JSON-LD.
 
     Args:
-        facts: What may be told.
+        facts: What may be told of the dataset.
         sums: SHA-256 by name of the files that are there; tables, archives and Parquet files are described.
     """
     options = facts.options

@@ -75,7 +75,7 @@ class Past:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class ShardTask:
     """One stage over one shard, as it is sent to a worker.
 
     Attributes:
@@ -101,7 +101,7 @@ class Task:
     provenance: Mapping[str, Any]
 
 
-def write_plan(pmcids: Sequence[str], build: Build, store: Store, source: Source) -> Past:
+def plan_shards(pmcids: Sequence[str], build: Build, store: Store, source: Source) -> Past:
     """Write the candidates of each shard, where they changed, and return the past of the first stage."""
     n = build.shards or _power_of_two(len(pmcids) / _ARTICLES_A_SHARD)
     names = [f"{i:05d}-of-{n:05d}" for i in range(n)]
@@ -127,7 +127,7 @@ def read_plan(store: Store, open_source: Callable[[], Source]) -> Past | None:
 
 def tasks_of(
     stage: Stage, past: Past, build: Build, options: Mapping[str, str], *, store: Store, workers: int = 1
-) -> tuple[Task, ...]:
+) -> tuple[ShardTask, ...]:
     """Return the tasks of the stage that comes next.
 
     Args:
@@ -143,7 +143,7 @@ def tasks_of(
     common = [stage.name, stage.revision, library_versions(stage), dict(options)]
     whole = _whole(past, build, store) if sees_all else []
     return tuple(
-        Task(
+        ShardTask(
             stage=stage.name,
             shard=shard,
             sources=sources,
@@ -165,7 +165,7 @@ def tasks_of(
     )
 
 
-def accounts_of(tasks: Iterable[Task], store: Store) -> dict[str, Account]:
+def accounts_of(tasks: Iterable[ShardTask], store: Store) -> dict[str, Account]:
     """Return the accounts of the tasks that are done, by shard."""
     accounts = {
         task.shard: current_account(store, task.stage, task.shard, task.fingerprint) for task in tasks

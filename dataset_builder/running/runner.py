@@ -17,12 +17,12 @@ from dataset_builder.running.account import Account
 from dataset_builder.running.config import Build
 from dataset_builder.running.plan import (
     Past,
-    Task,
+    ShardTask,
     accounts_of,
     option_digests,
+    plan_shards,
     remove_strangers,
     tasks_of,
-    write_plan,
 )
 from dataset_builder.running.ray_pool import RayPool
 from dataset_builder.running.worker import source_of, work
@@ -85,16 +85,16 @@ def run_build(
 
 def _plan(build: Build, store: Store, workers: int) -> Past:
     """Cut the articles into shards; make the secret of the build, where there is none."""
-    _require_salt(store)
+    _ensure_salt(store)
     source = source_of(build, workers)
     pmcids = source.candidates()
     if not pmcids:
         raise RejectedInput(f"{build.path} [source]: there is no article")
-    return write_plan(pmcids, build, store, source)
+    return plan_shards(pmcids, build, store, source)
 
 
 def _run(
-    stage: Stage, tasks: Sequence[Task], shards: int, pool: Pool | RayPool, progress: StageProgress
+    stage: Stage, tasks: Sequence[ShardTask], shards: int, pool: Pool | RayPool, progress: StageProgress
 ) -> dict[str, Account]:
     """Run tasks of a stage and return their accounts; if some fail, the others are done first."""
     progress(stage, shards - len(tasks), shards)
@@ -132,7 +132,7 @@ def _forget(store: Store, stage: Stage) -> None:
             store.remove(name)
 
 
-def _require_salt(store: Store) -> None:
+def _ensure_salt(store: Store) -> None:
     """Make the secret that the order of the held-out images comes from, readable for its owner alone."""
     salt = store.read(SALT)
     if salt is None:

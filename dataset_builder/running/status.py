@@ -27,6 +27,7 @@ from dataset_builder.stages.stage import Stage
 from dataset_builder.store import open_store
 from rocov2_eval.errors import RocoError
 from rocov2_eval.rendering.document import Column, Document, Note, Section, Table
+from rocov2_eval.shelf.words import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,38 +122,45 @@ def status_document(build: Build) -> Document:
     )
 
 
-def drops_document(drops: Sequence[Drop]) -> Document:
-    """Return each thing that was left out, with the score that a filter gave it."""
+def drops_document(key: str, drops: Sequence[Drop], figures: Sequence[tuple[str, Figure]] = ()) -> Document:
+    """Return what was left out: for a key what became of it, else how many things for which reason.
+
+    Rows and data have each thing that was left out, with the score that a filter gave it.
+
+    Args:
+        key: PMCID, or PMCID and file, as the user wrote it; empty for the whole build.
+        drops: What was left out of it, in the order of the stages.
+        figures: Figures that are still in, with the last stage that each has passed.
+    """
     names = ("stage", "key", "reason", "detail", "score")
     rows = [[getattr(drop, name) for name in names] for drop in drops]
-    table = Table(columns=[Column(title=name) for name in names], rows=rows)
-    return Document(title="what was left out", sections=[Section(tables=[table])])
+    return Document(
+        title="" if key or drops else "nothing was left out",
+        sections=[_fate(key, drops, figures) if key else _reasons(drops)],
+        data={
+            "drops": [dict(zip(names, row, strict=True)) for row in rows],
+            "kept": [{"key": figure.key, "stage": stage} for stage, figure in figures],
+        },
+        summary=f"{counted(len(drops), 'thing')} left out",
+        rows=Table(columns=[Column(title=name) for name in names], rows=rows),
+    )
 
 
-def reasons_document(drops: Sequence[Drop]) -> Document:
+def _reasons(drops: Sequence[Drop]) -> Section:
     """Return how many things were left out, by stage and reason, in the order of the stages."""
     counts = Counter((drop.stage, drop.reason) for drop in drops)
     columns = (Column(title="dropped", kind="count"), Column(title="stage"), Column(title="reason"))
     rows = [(number, stage, reason) for (stage, reason), number in counts.items()]
-    if not rows:
-        return Document(title="nothing was left out")
-    return Document(sections=[Section(tables=[Table(columns=columns, rows=rows)])])
+    return Section(tables=[Table(columns=columns, rows=rows)] if rows else [])
 
 
-def fate_document(key: str, drops: Sequence[Drop], figures: Sequence[tuple[str, Figure]]) -> Document:
-    """Return what became of an article or a figure.
-
-    Args:
-        key: PMCID, or PMCID and file, as the user wrote it.
-        drops: What of it was left out.
-        figures: What of it is still in, with the last stage that it has passed.
-    """
+def _fate(key: str, drops: Sequence[Drop], figures: Sequence[tuple[str, Figure]]) -> Section:
+    """Return what became of an article or a figure."""
     notes = [
         *(_drop_note(drop) for drop in drops),
         *(_figure_note(stage, figure) for stage, figure in figures),
     ]
-    notes = notes or [Note(text=f"{key}: this build has not come across it")]
-    return Document(sections=[Section(notes=notes)])
+    return Section(notes=notes or [Note(text=f"{key}: this build has not come across it")])
 
 
 def _lenient_digests(stage: Stage, build: Build) -> dict[str, str]:

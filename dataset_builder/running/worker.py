@@ -15,7 +15,7 @@ from dataset_builder.record_lines import from_lines
 from dataset_builder.records import Drop, Figure, StageCount
 from dataset_builder.running.account import Account, by_frequency, records_name, write_shard
 from dataset_builder.running.config import Build
-from dataset_builder.running.plan import Task
+from dataset_builder.running.plan import ShardTask
 from dataset_builder.sources import Source
 from dataset_builder.stages import STAGES
 from dataset_builder.stages.stage import Context, Result, Stage
@@ -24,13 +24,13 @@ from rocov2_eval.errors import MissingResource, RocoError, is_disk_full
 from rocov2_eval.shelf.progress import Progress, silent
 
 
-def work(task: Task, progress: Progress = silent) -> tuple[str, Account | RocoError]:
+def work(task: ShardTask, progress: Progress = silent) -> tuple[str, Account | RocoError]:
     """Run one stage over one shard, write what comes of it, and return the shard with its account.
 
     An error is returned, not raised, so that the other shards of the stage go on.
     """
     try:
-        return task.shard, _account(task, progress)
+        return task.shard, _run_stage(task, progress)
     except RocoError as error:
         return task.shard, error
     except OSError as error:
@@ -67,7 +67,7 @@ def counts_of(stage: Stage, records: Sequence[Any], result: Result) -> tuple[Sta
     return _count(stage, "articles", len(opened), whole), _count(stage, "figures", len(result.kept), parts)
 
 
-def _account(task: Task, progress: Progress) -> Account:
+def _run_stage(task: ShardTask, progress: Progress) -> Account:
     stage = next(stage for stage in STAGES if stage.name == task.stage)
     store = open_store(task.build.work)
     records = [record for shard in task.sources for record in _records(store, task.before, shard, stage)]
@@ -97,7 +97,7 @@ def _in_order(figure: Figure) -> tuple[int, int, int, str]:
     return int(figure.pmcid.removeprefix("PMC")), figure.number, figure.graphic.index, figure.graphic.name
 
 
-def _context(stage: Stage, task: Task, store: Store, progress: Progress) -> Context:
+def _context(stage: Stage, task: ShardTask, store: Store, progress: Progress) -> Context:
     build = task.build
     return Context(
         tables={name: build.tables[name] for name in stage.tables},

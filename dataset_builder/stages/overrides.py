@@ -72,10 +72,11 @@ def decide(
     """Return the figures that stay and a drop for each other one, in order.
 
     Args:
-        opinions: One a figure. An override beats an opinion, and cannot undo a drop, as of a damaged file.
+        opinions: What the filter says of each figure. An override beats an opinion, and cannot undo a drop,
+            as of a damaged file.
         overrides: Whether a figure is kept, by its key.
         stage: Name of the filter's stage.
-        reason: Reason of its drops, whoever decided them.
+        reason: Reason of the filter's drops, whoever decided them.
     """
     return kept_and_drops(_outcome(opinion, overrides, stage, reason) for opinion in opinions)
 

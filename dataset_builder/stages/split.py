@@ -43,7 +43,7 @@ class Member:
     """An image as the split sees it.
 
     Attributes:
-        image_id: Unique in the dataset.
+        image_id: Id of the image, unique in the dataset.
         article: Article of the image; empty where it is not known, and the image then stands for itself.
         labels: Manual concepts of the image, in any order.
     """

@@ -69,8 +69,8 @@ class Product:
     """A file that a stage wrote outside the store: if it is gone or another, the stage runs again.
 
     Attributes:
-        path: Where the file is.
-        size: Bytes of the file.
+        path: Path of the file that the stage wrote.
+        size: Size of the file in bytes.
         sha256: Digest of its content; empty where the size must do.
     """
 

@@ -72,7 +72,7 @@ def measure(
     """Return the agreement of raters on each facet.
 
     Args:
-        answers: In any order.
+        answers: Answers of all raters, in any order.
         source: What the report calls their table.
         floor: Least kappa, from -1 to 1.
         seed: Seed of the bootstrap.
@@ -87,14 +87,8 @@ def measure(
     return AgreementReport(source=source, floor=floor, seed=seed, facets=facets)
 
 
-def agreement_document(report: AgreementReport, *, with_details: bool = True) -> Document:
-    """Return what a report says.
-
-    Args:
-        report: The agreement on each facet.
-        with_details: Classes and confusions too. Without them there is one table, with a row a facet, which
-            the gate of a build reads as CSV.
-    """
+def agreement_document(report: AgreementReport) -> Document:
+    """Return what a report says; its rows are those that the gate of a build reads from CSV."""
     missed = [facet for facet in report.facets if not facet.meets_floor]
     listed = ", ".join(f"{shorten(each.ratings.facet)} ({_value(each.estimate)})" for each in missed)
     verdict = (
@@ -104,7 +98,7 @@ def agreement_document(report: AgreementReport, *, with_details: bool = True) ->
         title=f"{report.source}: kappa {verdict}",
         sections=(
             Section(tables=[facet_table(report)]),
-            *(_section(facet) for facet in report.facets if with_details),
+            *(_section(facet) for facet in report.facets),
         ),
         data={
             "schema_version": 1,
@@ -114,6 +108,7 @@ def agreement_document(report: AgreementReport, *, with_details: bool = True) ->
             "seed": report.seed,
             "facets": {facet.ratings.facet: _data(facet) for facet in report.facets},
         },
+        rows=facet_table(report),
     )
 
 

@@ -32,7 +32,7 @@ class Annotation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class RatingTask:
     """What a rater is shown.
 
     Attributes:

@@ -15,7 +15,7 @@ from dataset_builder.facets import MANUAL_HEADER, Facets, facet_named, value_of
 from dataset_builder.study.annotations import (
     Annotation,
     Export,
-    Task,
+    RatingTask,
     named_image,
     named_rater,
     refuse_formulas,
@@ -59,7 +59,7 @@ def read(file: ToolFile, facets: Facets, rater: str) -> Export:
     return Export(annotations=tuple(annotations), left_out=left_out)
 
 
-def write(tasks: Sequence[Task], facets: Facets, out: Path, pictures: Mapping[str, str]) -> None:
+def write(tasks: Sequence[RatingTask], facets: Facets, out: Path, pictures: Mapping[str, str]) -> None:
     """Write `tasks.csv` with an empty row for each image and facet.
 
     Raises:

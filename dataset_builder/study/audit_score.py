@@ -100,7 +100,7 @@ def score_document(key: Key, annotations: Sequence[Annotation]) -> Document:
     """Return what the answers of an audit say about types and raters, and how far the raters agree.
 
     Args:
-        key: What was drawn.
+        key: What the audit has drawn, with the place of the decoys.
         annotations: Answers of all raters to questions of the key.
 
     Raises:

@@ -24,7 +24,7 @@ import msgspec
 from dataset_builder.concepts.semantic_types import type_name
 from dataset_builder.facets import MANUAL_NAMES, UNSURE, Choice, Facet
 from dataset_builder.study import formats
-from dataset_builder.study.annotations import Task
+from dataset_builder.study.annotations import RatingTask
 from dataset_builder.study.audit_sample import AuditedImage, Item, Key, Kind
 from dataset_builder.study.tasks import deal
 from rocov2_eval.errors import RejectedInput, UsageFault
@@ -84,7 +84,7 @@ def write_audit(
 
     Args:
         out: Folder to make; it must not be there yet.
-        key: What was drawn.
+        key: What the audit has drawn, with the place of the decoys.
         images: Images of the dataset by id.
         names: Names of concepts by CUI.
         pictures: Readers of the pictures, JPEG files, by image id.
@@ -161,15 +161,15 @@ def _refuse_bare(key: Key, pictures: Collection[str]) -> None:
         )
 
 
-def _task(item: Item, key: Key, text: str, picture: bytes, folder: Path) -> Task:
+def _task(item: Item, key: Key, text: str, picture: bytes, folder: Path) -> RatingTask:
     """Return the task of an item, whose picture is written into a folder under the item's id."""
     path = folder / f"{item.item}.jpg"
     path.write_bytes(picture)
     part = next(part for part, kinds in PARTS.items() if item.kind in kinds)
-    return Task(image=item.item, picture=path, facets=tuple(facets_of(key, part)), text=text)
+    return RatingTask(image=item.item, picture=path, facets=tuple(facets_of(key, part)), text=text)
 
 
-def _write_part(folder: Path, part: str, key: Key, shares: Mapping[str, list[Task]], tool: str) -> None:
+def _write_part(folder: Path, part: str, key: Key, shares: Mapping[str, list[RatingTask]], tool: str) -> None:
     for rater, tasks in shares.items():
         if tasks:
             place = f"{rater}/{part}"

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from dataset_builder.facets import FACETS, Facets
 from dataset_builder.study import answer_tables, label_studio, medcattrainer
-from dataset_builder.study.annotations import Annotation, Export, Task
+from dataset_builder.study.annotations import Annotation, Export, RatingTask
 from dataset_builder.study.tool_files import Format, ToolFile, open_file
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import shorten
@@ -38,7 +38,7 @@ def read_export(path: Path, facets: Facets = FACETS, *, name: str = "", rater: s
 
     Args:
         path: The file.
-        facets: What was asked.
+        facets: Facets that the raters were asked about.
         name: Name of the format; empty if the content of the file is to tell it.
         rater: Name of the rater of files that name none.
 
@@ -56,7 +56,7 @@ def read_export(path: Path, facets: Facets = FACETS, *, name: str = "", rater: s
     return replace(export, left_out=left_out, format=name)
 
 
-def write(tasks: Sequence[Task], facets: Facets, out: Path, *, name: str, place: str = "") -> None:
+def write(tasks: Sequence[RatingTask], facets: Facets, out: Path, *, name: str, place: str = "") -> None:
     """Write tasks for a tool, and their pictures.
 
     Args:
@@ -88,7 +88,7 @@ def picture_name(image: str, picture: Path) -> str:
     return quoted + (suffix if _SUFFIX.fullmatch(suffix) else ".bin")
 
 
-def _write_pictures(tasks: Iterable[Task], out: Path) -> dict[str, str]:
+def _write_pictures(tasks: Iterable[RatingTask], out: Path) -> dict[str, str]:
     """Copy the pictures of tasks into `out/images`, and return their names by image.
 
     Raises:

@@ -21,7 +21,7 @@ from dataset_builder.facets import Facets, choice_named, value_of
 from dataset_builder.study.annotations import (
     Annotation,
     Export,
-    Task,
+    RatingTask,
     named_image,
     named_rater,
     utc_time,
@@ -70,7 +70,7 @@ def read(file: ToolFile, facets: Facets, rater: str) -> Export:
     return Export(annotations=tuple(annotations), left_out=left_out)
 
 
-def write(tasks: Sequence[Task], facets: Facets, out: Path, pictures: Mapping[str, str]) -> None:
+def write(tasks: Sequence[RatingTask], facets: Facets, out: Path, pictures: Mapping[str, str]) -> None:
     """Write the texts of tasks.
 
     Raises:

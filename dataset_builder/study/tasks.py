@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dataset_builder.dataset_tables import PICTURE_SUFFIXES, read_dataset
-from dataset_builder.study.annotations import Task, named_image
+from dataset_builder.study.annotations import RatingTask, named_image
 from rocov2_eval.errors import UsageFault
 
 _TABLES = ("_captions.csv", "_concepts.csv")  # a folder with such a table is a dataset
 
 
-def tasks_of(folder: Path, facets: Sequence[str], *, captions: bool = False) -> list[Task]:
+def tasks_of(folder: Path, facets: Sequence[str], *, captions: bool = False) -> list[RatingTask]:
     """Return a task for each picture of a dataset in the ROCOv2 layout, or of any other folder.
 
     Args:
@@ -27,7 +27,7 @@ def tasks_of(folder: Path, facets: Sequence[str], *, captions: bool = False) -> 
     """
     if any(next(folder.glob(f"*{ending}"), None) for ending in _TABLES):
         tasks = [
-            Task(
+            RatingTask(
                 image=row.image_id,
                 picture=row.image,
                 facets=tuple(facets),
@@ -40,7 +40,7 @@ def tasks_of(folder: Path, facets: Sequence[str], *, captions: bool = False) -> 
         raise UsageFault(f"{folder}: a folder of pictures has no captions; leave --captions out")
     else:
         tasks = [
-            Task(
+            RatingTask(
                 image=named_image(path.relative_to(folder).as_posix(), str(folder)),
                 picture=path,
                 facets=tuple(facets),
@@ -53,7 +53,7 @@ def tasks_of(folder: Path, facets: Sequence[str], *, captions: bool = False) -> 
     return tasks
 
 
-def sample(tasks: Sequence[Task], size: int, seed: int) -> list[Task]:
+def sample(tasks: Sequence[RatingTask], size: int, seed: int) -> list[RatingTask]:
     """Draw tasks, in the order in which they came.
 
     A task is drawn by its key and the seed alone, so that a larger sample holds the smaller.
@@ -67,7 +67,7 @@ def sample(tasks: Sequence[Task], size: int, seed: int) -> list[Task]:
     return [task for task in tasks if task.image in drawn]
 
 
-def deal(tasks: Sequence[Task], raters: int, overlap: float, seed: int) -> dict[str, list[Task]]:
+def deal(tasks: Sequence[RatingTask], raters: int, overlap: float, seed: int) -> dict[str, list[RatingTask]]:
     """Return the tasks of each rater: a share that all of them see, and the rest dealt out one by one.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.facets import Facets
-from dataset_builder.study.annotations import Export, Task
+from dataset_builder.study.annotations import Export, RatingTask
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_text
 from rocov2_eval.shelf.words import shorten
@@ -50,7 +50,7 @@ class Format:
     expected: str
     recognises: Callable[[ToolFile], bool]
     read: Callable[[ToolFile, Facets, str], Export]
-    write: Callable[[Sequence[Task], Facets, Path, Mapping[str, str]], None]
+    write: Callable[[Sequence[RatingTask], Facets, Path, Mapping[str, str]], None]
     shows_pictures: bool = True
 
 

@@ -67,14 +67,13 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     SUBMISSIONS holds <team>/<run>/ with submission.json and run.csv or run.zip. Only what is new or changed
     is scored; what is rejected is listed with its findings. The site needs no server: open index.html.
     """
-    from rocov2_eval.front_door import model_opener
+    from rocov2_eval.front_door import model_opener, settings_of
     from rocov2_eval.leaderboard.board import TASKS, BoardOptions, edition_of, make_leaderboard
     from rocov2_eval.leaderboard.site import require_site_folder, write_site
     from rocov2_eval.leaderboard.store import FILE_NAME, ScoreStore
     from rocov2_eval.leaderboard.submissions import find_submissions
     from rocov2_eval.places import truth_places
     from rocov2_eval.resampling import Bootstrap
-    from rocov2_eval.settings import Settings
     from rocov2_eval.significance import PairOptions
 
     site: Path = options["site"]
@@ -84,15 +83,14 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     if not found and not rejections:
         raise UsageFault(f"{submissions} holds no <team>/<run>/ folder")
     edition = EDITIONS[options["edition"]] if options["edition"] else edition_of(found)
-    bootstrap = Bootstrap(seed=options["seed"])
     board_options = BoardOptions(
-        settings=Settings(
-            edition=edition, metrics=options["metrics"], bootstrap=bootstrap, **model_choices(options)
+        settings=settings_of(
+            edition.name, metrics=options["metrics"], seed=options["seed"], **model_choices(options)
         ),
         split=options["split"],
         tasks=options["tasks"] or TASKS,
         rank_by=options["rank_by"],
-        pairs=PairOptions(bootstrap=bootstrap),
+        pairs=PairOptions(bootstrap=Bootstrap(seed=options["seed"])),
     )
     shown = sys.stderr.isatty() and not options["quiet"]
     with ScoreStore(options["store"] or submissions / FILE_NAME) as store:

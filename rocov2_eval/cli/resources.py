@@ -113,9 +113,10 @@ def models_list(style: str, output: Path | None) -> None:
 @models.command("fetch", epilog="Example: rocov2-eval models fetch imageclef-2026")
 @click.argument("name", metavar="NAME|EDITION")
 def models_fetch(name: str) -> None:
-    """Download weights and check them: one by name, or all that an edition needs.
+    """Download weights and check them.
 
-    Goes on where an earlier attempt stopped. Honours HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE.
+    One by name, or all that an edition needs. Goes on where an earlier attempt stopped. Honours HF_HOME,
+    HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE.
     """
     from rocov2_eval.supply import fetch_all
 
@@ -123,7 +124,7 @@ def models_fetch(name: str) -> None:
         click.echo(folder.path)
 
 
-@models.command("import", epilog="Example: rocov2-eval models import /media/usb/BLEURT-20-D12")
+@models.command("import", epilog="Example: rocov2-eval models import BLEURT-20-D12/")
 @click.argument("source", metavar="FOLDER|FILE", type=click.Path(path_type=Path, exists=True))
 @click.option("--as", "name", metavar="NAME", help="Which weights they are, a name of `models list`.")
 def models_import(source: Path, name: str | None) -> None:

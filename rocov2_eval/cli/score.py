@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +25,12 @@ from rocov2_eval.cli.options import (
     truth_option,
     writing,
 )
-from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
 
 if TYPE_CHECKING:
-    from rocov2_eval.formats import Table
+    from rocov2_eval.front_door import Scored
     from rocov2_eval.records import Finding
-    from rocov2_eval.scoring import Report
     from rocov2_eval.settings import Settings
-    from rocov2_eval.truth import Truth
 
 
 @click.command(epilog="Example: rocov2-eval score run.csv --truth data/ --by modality --per-image scores.csv")
@@ -84,45 +80,32 @@ def score(run: Path | None, **options: Any) -> None:
     if run is None:
         _score_for_codabench(options)
         return
-    from rocov2_eval.breakdown import facets_of
-    from rocov2_eval.front_door import model_opener, read_pair
+    from rocov2_eval.front_door import model_opener, scored
     from rocov2_eval.per_image import check_per_image
     from rocov2_eval.rendering.render import render
     from rocov2_eval.report_document import report_document
-    from rocov2_eval.scoring import evaluate
-    from rocov2_eval.verification import choose, require_libraries, verify
 
-    settings = _settings(options)
     if options["per_image"]:
         check_per_image(options["per_image"])
-    table, truth = read_pair(
-        run,
-        options["truth"],
-        settings.edition,
-        task=options["task"],
-        split=options["split"],
-        facets=bool(settings.by or options["page"]),
-    )
-    if options["page"]:
-        settings = replace(settings, by=settings.by or facets_of(truth))
-    if options["verify"]:
-        require_libraries(truth.task)
     try:
-        report = evaluate(table, truth, settings, model_opener(**opener_choices(options)))
+        result = scored(
+            run,
+            options["truth"],
+            _settings(options),
+            model_opener(**opener_choices(options)),
+            task=options["task"],
+            split=options["split"],
+            every_facet=options["page"] is not None,
+            verifiable=options["verify"] is not None,
+        )
     except RejectedInput as error:
         if options["style"] == "github":
             _show_findings(error.findings, options)
         raise
-    _show_findings(report.findings, options)
-    differences = None
-    if options["verify"]:
-        images = choose(report, options["verify"], options["seed"])
-        device = "cpu" if options["device"] == "auto" else options["device"]
-        differences = verify(
-            report, images, run=table, truth=truth, settings=settings, device=device, notify=note
-        )
-    _write_files(report, table, truth, options)
-    answer(render(report_document(report, differences), options["style"]), options["output"])
+    _show_findings(result.report.findings, options)
+    differences = _differences(result, options) if options["verify"] else None
+    _write_files(result, options)
+    answer(render(report_document(result.report, differences), options["style"]), options["output"])
 
 
 @click.command(epilog="Example: rocov2-eval validate run.csv --edition imageclef-2026 --strict")
@@ -182,7 +165,22 @@ def _show_findings(findings: Sequence[Finding], options: dict[str, Any]) -> None
         click.echo(findings_text(findings), err=True, nl=False)
 
 
-def _write_files(report: Report, run: Table, truth: Truth, options: dict[str, Any]) -> None:
+def _differences(result: Scored, options: dict[str, Any]) -> dict[str, float]:
+    """Score some images again with the reference libraries: the largest difference by score."""
+    from rocov2_eval.verification import choose, verify
+
+    return verify(
+        result.report,
+        choose(result.report, options["verify"], options["seed"]),
+        run=result.run,
+        truth=result.truth,
+        settings=result.settings,
+        device="cpu" if options["device"] == "auto" else options["device"],
+        notify=note,
+    )
+
+
+def _write_files(result: Scored, options: dict[str, Any]) -> None:
     """Write what the options name beside the answer: the score of each image, the page of the run."""
     from rocov2_eval.pages import report_page
     from rocov2_eval.per_image import write_per_image
@@ -190,23 +188,21 @@ def _write_files(report: Report, run: Table, truth: Truth, options: dict[str, An
 
     if options["per_image"]:
         with writing(options["per_image"]):
-            write_per_image(options["per_image"], report)
+            write_per_image(options["per_image"], result.report)
     if options["page"]:
-        page = report_page(report, run, truth, title=run.path, images=options["images"])
+        page = report_page(
+            result.report, result.run, result.truth, title=result.run.path, images=options["images"]
+        )
         with writing(options["page"]):
             write_text(options["page"], page)
 
 
 def _settings(options: dict[str, Any]) -> Settings:
-    from rocov2_eval.resampling import Bootstrap
-    from rocov2_eval.settings import Settings
+    from rocov2_eval.front_door import settings_of
 
-    return Settings(
-        edition=EDITIONS[options["edition"]],
-        metrics=options["metrics"],
-        by=tuple(dict.fromkeys(options["by"])),
-        bootstrap=Bootstrap(seed=options["seed"]) if options["ci"] else None,
-        lenient=options["lenient"],
+    return settings_of(
+        **{name: options[name] for name in ("edition", "metrics", "by", "lenient", "seed")},
+        intervals=options["ci"],
         **model_choices(options),
     )
 
@@ -217,9 +213,16 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
     from rocov2_eval.front_door import model_opener
     from rocov2_eval.metrics import main_outputs
 
-    for name in ("truth", "per_image", "page", "verify", "output"):
+    refused = {
+        "truth": "--truth",
+        "per_image": "--per-image",
+        "page": "--page",
+        "verify": "--verify",
+        "output": "--out",
+    }
+    for name, option in refused.items():
         if options[name] is not None:
-            raise UsageFault(f"--{name.replace('_', '-')} does not go with --codabench INPUT OUTPUT")
+            raise UsageFault(f"{option} does not go with --codabench INPUT OUTPUT")
     if options["style"] != "text":
         raise UsageFault("--format does not go with --codabench INPUT OUTPUT")
     source, target = options["codabench"]

@@ -56,7 +56,7 @@ class CompetitionTask:
     """One task of a competition.
 
     Attributes:
-        truth: Its truth, with what breakdowns need.
+        truth: Truth of the task, with what breakdowns need.
         settings: Edition, metrics by name, and encoder; the metric that ranks is the first.
     """
 

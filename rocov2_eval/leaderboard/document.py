@@ -54,10 +54,11 @@ def board_document(leaderboard: Leaderboard, *, title: str, private: bool) -> Do
             "boards": [_board_data(board, private=private) for board in leaderboard.boards],
             "rejected": [_rejection_data(item, private=private) for item in leaderboard.rejections],
         },
+        rows=_submission_table(leaderboard, private=private),
     )
 
 
-def submission_table(leaderboard: Leaderboard, *, private: bool) -> Document:
+def _submission_table(leaderboard: Leaderboard, *, private: bool) -> Table:
     """Return one row a submission, those of all tasks and the rejected ones in one table."""
     outputs = list(dict.fromkeys(name for board in leaderboard.boards for name in board.outputs))
     scores = [Column(title=name, kind=kind) for name in outputs for kind in ("score", "interval")]
@@ -74,7 +75,7 @@ def submission_table(leaderboard: Leaderboard, *, private: bool) -> Document:
     for item in leaderboard.rejections:
         team, run, codes = _rejected_cells(item, private=private)
         rows.append([None, "rejected", None, team, run, *[None] * (len(columns) - 6), codes])
-    return Document(title="Submissions", sections=[Section(tables=[Table(columns=columns, rows=rows)])])
+    return Table(columns=columns, rows=rows)
 
 
 def _section(board: Board, *, private: bool) -> Section:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.images import ImageFolder, read_image
 from rocov2_eval.leaderboard.board import Leaderboard
-from rocov2_eval.leaderboard.document import board_document, submission_table
+from rocov2_eval.leaderboard.document import board_document
 from rocov2_eval.leaderboard.submissions import load_run
 from rocov2_eval.pages import index_page, run_page
 from rocov2_eval.ranking import Board, Standing
@@ -52,7 +52,7 @@ def write_site(
     document = board_document(leaderboard, title=title, private=private)
     # First, so that a site of which half was written is known again by the next try.
     write_text(site / MARK, to_json(document))
-    write_text(site / "leaderboard.csv", to_csv(submission_table(leaderboard, private=private)))
+    write_text(site / "leaderboard.csv", to_csv(document))
     write_text(site / "leaderboard.md", to_markdown(document))
     write_text(site / "leaderboard.tex", to_latex(document))
     keep = set()

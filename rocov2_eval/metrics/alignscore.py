@@ -63,7 +63,7 @@ class AlignScoreOptions(Options):
     Attributes:
         weights: Key of `models.WEIGHTS` or a model's folder; `identified` puts `name@digest` in its place.
             None for those of the challenge.
-        sentences: The same for the data of the sentence splitter.
+        sentences: Name or folder of the data of the sentence splitter.
         precision: Arithmetic of the model; the challenge computes in `fp32`.
         both_empty: Score where both captions are the empty text.
         no_sentence: Score where the candidate alone has no sentence. The official evaluation ends there with
@@ -97,7 +97,7 @@ class AlignModel:
 
     Attributes:
         identity: Name and the first 12 hexadecimal digits of the weights' digest.
-        sentences: The same of the sentence splitter's data.
+        sentences: Identity of the data of the sentence splitter, in the same form.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ def chunks_of(text: str, sentences: Sequence[str]) -> list[str]:
 
     Args:
         text: The reference.
-        sentences: Its sentences; none count as one empty sentence.
+        sentences: Sentences of the reference; none count as one empty sentence.
     """
     sentences = sentences or ("",)
     wanted = len(text.strip().split()) // _WORDS_OF_A_CHUNK + 1

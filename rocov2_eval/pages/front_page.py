@@ -40,10 +40,10 @@ class Comparison:
     """How a run stands against the others, in words for those who do not see the picture.
 
     Attributes:
-        label: Team and run.
+        label: Team and run, as the table shows them.
         better: Number of runs that it is significantly better than.
         worse: Number of runs that it is significantly worse than.
-        gap: Its lead over the next run with interval and p-value; empty for the last.
+        gap: Lead of the run over the next one with interval and p-value; empty for the last run.
     """
 
     label: str
@@ -58,13 +58,13 @@ class Section:
 
     Attributes:
         board: The ranking.
-        key: Makes the ids unique within the page.
+        key: Part of the ids in the HTML that makes them unique within the page.
         title: Name of the task.
         outputs: Scores beside the one that ranks.
         marks: Picture of the interval of each standing.
         pictures: By name in the template; those that compare runs are absent from a board of one run.
-        comparisons: One a standing.
-        breakdowns: One a facet.
+        comparisons: For each standing, in order of rank, how it stands against the others, in words.
+        breakdowns: For each facet, a table of the scores within its groups.
         signatures: Everything that can move a score.
         trials_needed: Trials of the test without which no two runs can differ significantly.
     """

@@ -23,12 +23,12 @@ class Column:
     """One column of a table.
 
     Attributes:
-        title: Its heading.
+        title: Heading of the column.
         kind: What its cells hold: `text`; `code`, a name that nobody has checked; `score`, four decimals;
             `difference`, four decimals with a sign; `interval` and `difference_interval`, an `Interval` of
             such values; `p`, a p-value; `count`, a whole number; `percent`, a share in [0, 1]; `tiny`, a
             number of any size with two digits.
-        key: Its name in CSV, where the title will not do.
+        key: Name of the column in CSV, where the title will not do.
     """
 
     title: str
@@ -41,7 +41,7 @@ class Table:
     """Rows of values under headings.
 
     Attributes:
-        columns: At least one.
+        columns: The columns of the table, at least one.
         rows: Each with one value a column; None is an empty cell, or `-` where a score is missing.
         title: What the table shows; empty where the section says it.
         best: Mark the largest value of each score column in formats that can, such as LaTeX.
@@ -55,7 +55,13 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """One named value, such as `micro F1` and its number."""
+    """One named value, such as `micro F1` and its number.
+
+    Attributes:
+        name: What the value is of.
+        value: The value, not rounded.
+        kind: How the value is written, as in `Column`.
+    """
 
     name: str
     value: Value
@@ -83,8 +89,8 @@ class Section:
 
     Attributes:
         title: The heading; empty for a part without one.
-        facts: Named values.
-        tables: In order.
+        facts: Named values, in the order in which they are shown.
+        tables: Tables, in the order in which they are shown.
         notes: What a reader of the tables has to know.
     """
 
@@ -100,11 +106,12 @@ class Document:
 
     Attributes:
         title: The first line; empty where the findings are the whole answer.
-        sections: In order.
+        sections: Parts of the answer, in the order in which they are shown.
         data: What JSON has, under the keys of its schema.
         findings: Faults of files, each with its place.
         path: The file that the answer is about, for GitHub; empty where there is none.
         summary: The answer in one line, for GitHub; the title where it is empty.
+        rows: The one table that CSV has in place of all others, where the sections only sum it up; else None.
     """
 
     title: str = ""
@@ -113,3 +120,4 @@ class Document:
     findings: Sequence[Finding] = ()
     path: str = ""
     summary: str = ""
+    rows: Table | None = None

@@ -54,13 +54,23 @@ def to_json(document: Document) -> str:
 
 
 def to_csv(document: Document) -> str:
-    """Return the tables of a document as CSV, numbers not rounded; a blank line between tables."""
-    return "\n".join(_csv(table) for table in _tables(document))
+    """Return a document as CSV, numbers not rounded: its rows, else its tables and facts, without notes.
+
+    A blank line stands between tables. The facts of a section follow its tables, as names and values.
+    """
+    if document.rows is not None:
+        return _csv(document.rows)
+    tables = [table for section in document.sections for table in _with_facts(section)]
+    return "\n".join(map(_csv, [*_finding_tables(document), *tables]))
 
 
 def to_latex(document: Document) -> str:
-    """Return the tables of a document for LaTeX with the package booktabs."""
-    return "\n".join(_latex(table) for table in _tables(document))
+    """Return tables and facts of a document for LaTeX with the package booktabs, notes as comments."""
+    parts = [_latex(table) for table in _finding_tables(document)]
+    for section in document.sections:
+        parts += [_latex(table) for table in _with_facts(section, rounded=True)]
+        parts += ["".join(f"% {_line(note_text(note))}\n" for note in section.notes)] if section.notes else []
+    return "\n".join(parts)
 
 
 def to_github(document: Document) -> str:
@@ -193,11 +203,20 @@ def _line(text: str) -> str:
     return shorten(text, _LONGEST)
 
 
-def _tables(document: Document) -> Iterator[Table]:
-    if document.findings and not document.title:
-        yield _finding_table(document.findings)
-    for section in document.sections:
-        yield from section.tables
+def _finding_tables(document: Document) -> list[Table]:
+    """Return the table of findings where these are the whole answer."""
+    return [_finding_table(document.findings)] if document.findings and not document.title else []
+
+
+def _with_facts(section: Section, *, rounded: bool = False) -> list[Table]:
+    """Return the tables of a section, its facts as one more: each fact has a kind of its own."""
+    if not section.facts:
+        return list(section.tables)
+    rows = [
+        [fact.name, value_text(fact.value, fact.kind) if rounded else fact.value] for fact in section.facts
+    ]
+    columns = [Column(title="name"), Column(title="value")]
+    return [*section.tables, Table(columns=columns, rows=rows, title=section.title)]
 
 
 def _finding_lines(findings: Sequence[Finding]) -> list[str]:

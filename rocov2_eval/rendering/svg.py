@@ -44,9 +44,9 @@ class Bin:
     """A bar of a histogram.
 
     Attributes:
-        label: Its value, or the lower end of its values; stands below the bar.
-        words: All its values, such as `5 to 9`.
-        number: Images in the bin.
+        label: Value of the bin, or the lower end of its values; stands below the bar.
+        words: All values of the bin in words, such as `5 to 9`.
+        number: Number of images in the bin.
     """
 
     label: str
@@ -60,8 +60,8 @@ def svg(
     """Return a picture that names itself to those who do not see it.
 
     Args:
-        width: Of the picture, in pixels.
-        height: Of the picture, in pixels.
+        width: Width of the picture, in pixels.
+        height: Height of the picture, in pixels.
         parts: What is drawn, from back to front.
         title: What the picture shows.
         description: The numbers of the picture, in words.
@@ -78,8 +78,8 @@ def mark(width: int, height: int, parts: Iterable[Markup], *, stretches: bool = 
     """Return a small picture without words, for a table row that has the numbers.
 
     Args:
-        width: Of the picture, in pixels.
-        height: Of the picture, in pixels.
+        width: Width of the picture, in pixels.
+        height: Height of the picture, in pixels.
         parts: What is drawn, from back to front.
         stretches: The style may change the width alone, as that of a bar.
     """

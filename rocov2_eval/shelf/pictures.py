@@ -46,7 +46,7 @@ class Unreadable:
     """An image that cannot be decoded.
 
     Attributes:
-        detail: What is wrong with it.
+        detail: What is wrong with the picture, in words.
     """
 
     detail: str
@@ -58,7 +58,7 @@ def look(content: bytes, see: Callable[[Picture], _Seen], side: int | None = Non
     Truncated files, files that are no image and images of more than `MOST_PIXELS` are unreadable.
 
     Args:
-        content: The file.
+        content: Bytes of the picture file.
         see: Called while the file is open; what it raises on damaged pixels makes the image unreadable.
         side: A JPEG may be decoded at a half, a quarter or an eighth of its size, as long as no side falls
             below this many pixels; None for the full size. It saves most of the time.
@@ -98,8 +98,8 @@ def read_pixels(content: bytes, side: int | None = None) -> PixelArray | Unreada
     What is transparent counts as white, and levels of more than 8 bits are stretched to 0 to 255.
 
     Args:
-        content: The file.
-        side: As in `look`.
+        content: Bytes of the picture file.
+        side: Size in pixels below which no side of a JPEG falls, as in `look`.
     """
     return look(content, _as_rgb, side)
 

@@ -41,7 +41,7 @@ class _Change:
 
     Attributes:
         cut: Letters taken off the end.
-        added: Letters put there.
+        added: Letters put in the place of the suffix.
         rest: Letters left of a region that is shorter than what is cut.
     """
 
@@ -98,7 +98,7 @@ class _Word:
     """A word on its way to its stem; a `y` that is a consonant is a capital.
 
     Attributes:
-        text: What is left of it.
+        text: What is left of the word.
         first: Length of the region R1 at its end, after the first consonant that follows a vowel.
         second: Length of the region R2 at its end, the same within R1.
     """

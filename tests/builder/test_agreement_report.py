@@ -113,7 +113,7 @@ def test_without_kappa_or_its_interval_no_floor_is_met(annotations: list[Annotat
 def test_what_is_written_passes_through_the_gate_of_a_build(tmp_path: Path, style: str) -> None:
     report = measure([*MIXED, *of_table([[30]], ["C0817096"], "region")], "made")
     path = tmp_path / f"agreement.{style}"
-    path.write_text(render(agreement_document(report, with_details=style != "csv"), style), "utf-8")
+    path.write_text(render(agreement_document(report), style), "utf-8")
     assert read_kappas(path) == {each.ratings.facet: each.estimate.kappa for each in report.facets}
     found = judge([], [], GateOptions(agreement=path, on_failure="fail"))
     assert [each.outcome for each in found if each.unit == "kappa"] == ["pass", "not measured", "fail"]

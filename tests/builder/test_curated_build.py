@@ -71,7 +71,7 @@ def test_captions_and_raters_make_a_dataset_that_is_scored(
     steps = [
         ["curate", "import", *map(str, exports), "--out", annotations],
         ["curate", "adjudicate", annotations, "--policy", "majority", "--out", manual, "--open", waiting],
-        ["agreement", annotations, "--out", str(folder / "agreement.json")],
+        ["agreement", annotations, "--format", "json", "--out", str(folder / "agreement.json")],
         ["run", build, "--workers", "1", "--quiet"],
         ["verify", str(folder / "dataset")],
     ]

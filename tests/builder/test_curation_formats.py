@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_builder.facets import FACETS, Choice, Facet
-from dataset_builder.study.annotations import Annotation, Export, Task, utc_time
+from dataset_builder.study.annotations import Annotation, Export, RatingTask, utc_time
 from dataset_builder.study.answer_tables import write_annotations
 from dataset_builder.study.formats import FORMATS, picture_name, read, read_export, write
 from dataset_builder.study.tool_files import ToolFile
@@ -33,10 +33,10 @@ Read = Callable[..., Export]
 
 
 @pytest.fixture
-def tasks(tmp_path: Path) -> list[Task]:
+def tasks(tmp_path: Path) -> list[RatingTask]:
     picture = tmp_path / "picture.JPG"
     picture.write_bytes(b"pixels")
-    return [Task(image=key, picture=picture, facets=tuple(FACETS)) for key in KEYS]
+    return [RatingTask(image=key, picture=picture, facets=tuple(FACETS)) for key in KEYS]
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def medcat_annotation(**more: Any) -> dict[str, Any]:
 # Round trips: what is written, answered as the tool answers it, and read.
 
 
-def test_label_studio_round_trip(tasks: list[Task], tmp_path: Path) -> None:
+def test_label_studio_round_trip(tasks: list[RatingTask], tmp_path: Path) -> None:
     out = tmp_path / "out"
     write(tasks, FACETS, out, name="label-studio", place="tasks/out")
     documents = json.loads((out / "tasks.json").read_text(encoding="utf-8"))
@@ -113,7 +113,9 @@ def test_label_studio_round_trip(tasks: list[Task], tmp_path: Path) -> None:
 
 
 def test_medcattrainer_round_trip(tmp_path: Path) -> None:
-    tasks = [Task(image=key, picture=None, facets=tuple(FACETS), text=f"Caption, {key}") for key in KEYS]
+    tasks = [
+        RatingTask(image=key, picture=None, facets=tuple(FACETS), text=f"Caption, {key}") for key in KEYS
+    ]
     write(tasks, FACETS, tmp_path, name="medcattrainer")
     documents = [
         {
@@ -137,7 +139,7 @@ def test_medcattrainer_round_trip(tmp_path: Path) -> None:
     assert expected() == read(tmp_path / "export.json")
 
 
-def test_csv_round_trip_of_a_sheet_filled_in(tasks: list[Task], tmp_path: Path) -> None:
+def test_csv_round_trip_of_a_sheet_filled_in(tasks: list[RatingTask], tmp_path: Path) -> None:
     write(tasks, FACETS, tmp_path, name="csv")
     with (tmp_path / "tasks.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -401,7 +403,7 @@ def test_no_answer_is_written_that_a_spreadsheet_would_run(field: str, start: st
         write_annotations(tmp_path / "answers.csv", [Annotation(**fields)])
 
 
-def test_a_sheet_has_no_formula(tasks: list[Task], tmp_path: Path) -> None:
+def test_a_sheet_has_no_formula(tasks: list[RatingTask], tmp_path: Path) -> None:
     write([replace(tasks[0], text='=HYPERLINK("a")')], FACETS, tmp_path, name="csv")
     with (tmp_path / "tasks.csv").open(encoding="utf-8", newline="") as file:
         assert {row["text"] for row in csv.DictReader(file)} == {'\'=HYPERLINK("a")'}
@@ -425,7 +427,7 @@ def test_what_a_tool_cannot_show_is_refused(  # noqa: PLR0917  a case is four va
     first: dict[str, Any],
     error: type[Exception],
     message: str,
-    tasks: list[Task],
+    tasks: list[RatingTask],
     tmp_path: Path,
 ) -> None:
     with pytest.raises(error, match=message):

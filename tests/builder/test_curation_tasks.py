@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builder.study.annotations import Task
+from dataset_builder.study.annotations import RatingTask
 from dataset_builder.study.tasks import deal, sample, tasks_of
 from rocov2_eval.errors import UsageFault
 
-TASKS = [Task(image=f"{number:03}", picture=None, facets=("modality",)) for number in range(200)]
+TASKS = [RatingTask(image=f"{number:03}", picture=None, facets=("modality",)) for number in range(200)]
 
 
 def test_a_sample_depends_on_keys_and_seed_alone() -> None:

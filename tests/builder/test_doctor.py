@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from dataset_builder.doctor import Check, checks_document, examine
+from dataset_builder.checks import Check, checks_document
+from dataset_builder.doctor import examine
 from dataset_builder.pmc.client import ClientOptions, PmcClient
 from rocov2_eval.rendering.render import to_text
 

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 
-from dataset_builder.doctor import Check
+from dataset_builder.checks import Check
 from dataset_builder.packaging import PackageOptions, write_dataset
 from dataset_builder.packaging.sums import sums_of, sums_text
 from dataset_builder.verification import verify

@@ -284,7 +284,7 @@ def test_either_a_run_or_the_platforms_folders(words: tuple[str, ...], call: Cal
         ("--per-image", "scores.csv"),
         ("--page", "page.html"),
         ("--verify", "3"),
-        ("--output", "x"),
+        ("--out", "x"),
         ("--format", "json"),
     ],
     ids=lambda words: words[0],
@@ -313,11 +313,12 @@ def test_what_is_not_official_is_told_loudly(
     monkeypatch.setattr("rocov2_eval.codabench.bundle.wheel_files", lambda _: wheels)
     answer = call("bundle", "codabench", "--truth", sample, "--out", "b.zip", "--task", "captions")
     assert answer.code == ExitCode.OK
-    assert "NOTE: captions will be ranked by ROUGE-1 alone" in answer.err
+    assert "NOTE: captions will be ranked by ROUGE-1, which is not the first score" in answer.err
     assert "docs/codabench.md" in answer.err
     with zipfile.ZipFile("b.zip") as archive:
         for name in ("pages/evaluation.md", "README.md"):
-            assert "ROUGE-1 alone" in archive.read(name).decode()
+            words = " ".join(archive.read(name).decode().split())
+            assert "Captions are ranked by ROUGE-1" in words
         assert "`--image`" in archive.read("README.md").decode()
 
 

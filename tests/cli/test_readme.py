@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,18 @@ def reader(sample: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(runs, "submissions/example-team")
     shutil.copy(runs / "nearest-picture/run.csv", "run.csv")
     shutil.copy(runs / "nearest-picture/submission.json", "submission.json")
+    _write_weights(Path("BLEURT-20-D12"))
     monkeypatch.setenv("COLUMNS", "80")
     return Path.cwd()
+
+
+def _write_weights(folder: Path) -> None:
+    """Write files that have the names and outer form of a BLEURT."""
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "spm.model").write_text("pieces")
+    with zipfile.ZipFile(folder / "pytorch_model.bin", "w") as archive:
+        archive.writestr("data.pkl", "tensors")
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -215,11 +215,14 @@ def test_bf16_is_close_to_fp32(folders: dict[str, Path]) -> None:
     assert (cosines > 0.999).all()
 
 
-def test_a_checkpoint_that_lacks_tensors_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", ["bert", "deberta"])
+def test_a_checkpoint_that_lacks_tensors_is_refused(
+    folders: dict[str, Path], tmp_path: Path, family: str
+) -> None:
     from safetensors.torch import load_file, save_file
 
     broken = tmp_path / "broken"
-    shutil.copytree(folders["bert"], broken)
+    shutil.copytree(folders[family], broken)
     weights = load_file(broken / "model.safetensors")
     weights.pop("encoder.layer.1.output.dense.weight")
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
@@ -288,6 +291,33 @@ def test_another_layer_or_precision_does_not_meet_in_the_cache(
         encoder.encode(TEXTS)
     with opened(folders["bert"], cache=tmp_path, **change) as encoder:
         assert encoder.encode(TEXTS).vectors.tobytes() == expected
+
+
+@pytest.mark.parametrize("attention", [["c2p"], ["c2p", "p2c"]])
+def test_our_own_forward_pass_is_taken_for_the_official_kind_of_attention_only(
+    folders: dict[str, Path], tmp_path: Path, attention: list[str]
+) -> None:
+    from rocov2_eval.deberta import Deberta
+
+    folder = tmp_path / "model"
+    shutil.copytree(folders["deberta"], folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"pos_att_type": attention}))
+    with opened(folder) as encoder:
+        assert isinstance(encoder._model, Deberta) == (attention == ["c2p", "p2c"])
+        assert np.isfinite(encoder.encode(TEXTS).vectors).all()
+
+
+def test_vectors_of_our_own_forward_pass_do_not_meet_those_of_transformers_in_the_cache(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(folders["deberta"], cache=tmp_path) as encoder:
+        ours = encoder.encode(TEXTS).vectors
+    monkeypatch.setattr("rocov2_eval.encoders._fastest", lambda model: model)
+    seen: list[tuple[int, int]] = []
+    with opened(folders["deberta"], cache=tmp_path, progress=lambda *counts: seen.append(counts)) as encoder:
+        assert np.abs(encoder.encode(TEXTS).vectors - ours).max() < 1e-6
+    assert seen[0] != (0, 0)
 
 
 def test_an_interrupted_run_leaves_its_finished_batches_in_the_cache(

@@ -84,9 +84,10 @@ def test_compare_takes_more_trials_where_many_runs_need_them(sample: Path) -> No
         ({"split": "validation"}, "no split 'validation'; did you mean valid?"),
         ({"device": "tpu"}, "no device 'tpu'; did you mean cpu?"),
         ({"precision": "fp8"}, "no precision 'fp8'; "),
+        ({"seed": -1}, "seed is -1: expected 0 or more"),
         ({"by": ["modalty"]}, "--by modalty: did you mean modality?"),
         ({"metrics": ["rouge"]}, "--metric rouge: rocov2 offers for concepts: concept_f1, "),
-        ({"concept_model": "pack.zip", "edition": "imageclef-2024", "task": "captions"}, "has no MedCAT F1"),
+        ({"concept_model": "pack.zip", "edition": "imageclef-2024", "task": "captions"}, "has no umls_f1"),
     ],
 )
 def test_choices_that_do_not_fit_are_refused_with_what_would(
@@ -100,3 +101,18 @@ def test_choices_that_do_not_fit_are_refused_with_what_would(
 def test_a_truth_that_does_not_exist_is_a_missing_resource(tmp_path: Path) -> None:
     with pytest.raises(MissingResource, match="no truth found"):
         rocov2_eval.score(CONCEPTS, tmp_path / "nowhere")
+
+
+def test_a_negative_number_of_examples_is_refused(sample: Path) -> None:
+    with pytest.raises(UsageFault, match="examples is -1: expected 0 or more"):
+        rocov2_eval.compare([CONCEPTS, CONCEPTS], sample, examples=-1)
+
+
+def test_a_run_that_cannot_be_read_is_named_in_the_exception(sample: Path, tmp_path: Path) -> None:
+    not_utf8 = tmp_path / "run.csv"
+    not_utf8.write_bytes(b"a,C1\nb,\xff\n")
+
+    with pytest.raises(RejectedInput, match=r"nowhere\.csv: No such file"):
+        rocov2_eval.score(tmp_path / "nowhere.csv", sample)
+    with pytest.raises(RejectedInput, match=r"run\.csv:2: byte 0xff"):
+        rocov2_eval.score(not_utf8, sample)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -81,12 +82,24 @@ def test_csv_rounds_nothing_and_gives_intervals_two_columns() -> None:
     assert rows[2] == ["c_d", "0.9", "", "", "3"]
 
 
+def test_csv_has_facts_as_a_table_after_those_of_their_section() -> None:
+    assert render(DOCUMENT, "csv").endswith("\n\nname,value\nmicro F1,0.5\n")
+
+
+def test_csv_is_the_rows_of_a_document_that_has_them() -> None:
+    rows = Table(columns=[Column(title="key")], rows=[["a"]])
+
+    assert render(replace(DOCUMENT, rows=rows), "csv") == "key\na\n"
+
+
 def test_latex_escapes_text_and_marks_the_best() -> None:
     text = render(DOCUMENT, "latex")
 
     assert "\\begin{tabular}{lrrr}" in text
     assert "c\\_d & \\textbf{0.9000} &  & 3 \\\\" in text
     assert text.count("\\textbf") == 1
+    assert "micro F1 & 0.5000 \\\\" in text
+    assert text.endswith("\n% NOT OFFICIAL: not comparable\n% rouge|rev:1\n")
 
 
 def test_json_is_the_data() -> None:
