@@ -249,8 +249,7 @@ def _omission(settings: Settings, truth: Truth, options: BundleOptions) -> str |
         else "Models and gigabytes of weights fit in no bundle. Name an image that has them with --image; "
         "docs/codabench.md shows how to make one."
     )
-    alone = " alone" * (len(outputs) == 1)
     return (
-        f"NOTE: captions will be ranked by {title_of(outputs[0])}{alone}, which is not the first score of "
+        f"NOTE: captions will be ranked by {title_of(outputs[0])}, which is not the first score of "
         f"{edition.name}: {title_of(primary)} needs {', '.join(missing)}. {remedy}"
     )
