@@ -49,7 +49,7 @@ def test_a_wrong_command_line_ends_with_2_and_names_the_help(command: Callable[.
     answer = command("score", "run.csv", "--edition", "imageclef-1999")
     assert (answer.code, answer.out) == (ExitCode.USAGE, "")
     assert "Try 'rocov2-eval score " in answer.err
-    assert "'imageclef-1999' is not one of 'rocov2', 'imageclef-2018'" in answer.err
+    assert "'imageclef-1999' is not one of 'rocov2', 'imageclef-2017'" in answer.err
 
 
 def test_a_missing_model_ends_with_3_and_a_message_without_traceback(
