@@ -115,7 +115,8 @@ def models_list(style: str, output: Path | None) -> None:
 def models_fetch(name: str) -> None:
     """Download weights and check them.
 
-    One by name, or all that an edition needs. Goes on where an earlier attempt stopped. Honours HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE.
+    One by name, or all that an edition needs. Goes on where an earlier attempt stopped. Honours HF_HOME,
+    HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE.
     """
     from rocov2_eval.supply import fetch_all
 
