@@ -145,6 +145,7 @@ def test_answers_of_another_audit_are_rejected_with_their_file() -> None:
         refuse_strangers(KEY, [stranger], "other.json")
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     repeats = 60
     held = np.zeros(4)

@@ -77,6 +77,7 @@ def test_clipscore_is_scored_and_said_not_to_be_official(result: Callable[..., A
     assert any("not official" in note for note in found["official"]["notes"])
 
 
+@pytest.mark.slow
 def test_vectors_of_embed_images_score_as_the_pictures_do(
     result: Callable[..., Any],
     call: Callable[..., Any],

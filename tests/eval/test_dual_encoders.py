@@ -58,6 +58,7 @@ def test_vectors_have_length_1_whatever_the_text(model: tuple[str, Path], images
     assert not np.allclose(pictures[0], pictures[1], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_vectors_do_not_depend_on_the_others_of_their_batch(
     model: tuple[str, Path], images: list[Path]
 ) -> None:
@@ -115,6 +116,7 @@ def test_unreadable_pictures_are_named_after_the_others_are_kept(
     assert told == [0]
 
 
+@pytest.mark.slow
 def test_bf16_moves_a_cosine_by_little(model: tuple[str, Path], images: list[Path]) -> None:
     scores = []
     for precision in ("fp32", "bf16"):

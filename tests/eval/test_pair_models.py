@@ -100,6 +100,7 @@ def test_another_precision_does_not_meet_in_the_cache(folders: dict[str, Path], 
     assert ratings.tobytes() == expected.tobytes()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(folders: dict[str, Path], tmp_path: Path) -> None:
     code = f"""
 import os, signal

@@ -254,7 +254,7 @@ def rejection(tmp_path: Path) -> Callable[[bytes], tuple[list[str], str]]:
         path.write_bytes(content)
         with pytest.raises(RejectedInput) as caught:
             load(path)
-        return [item.code for item in caught.value.findings], str(caught.value)
+        return [item.code for item in caught.value.findings], str(caught.value).removeprefix(f"{path}: ")
 
     return load_rejected
 
