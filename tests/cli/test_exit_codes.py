@@ -78,8 +78,7 @@ def test_an_interrupted_command_ends_with_130_and_without_traceback(interruptibl
         [COMMAND, "score", "run.csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         writer = wait_for_reader("run.csv", process)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = interrupted(process)
         os.close(writer)
     assert (process.returncode, out, err.strip()) == (ExitCode.INTERRUPTED, "", "interrupted")
 
@@ -114,6 +113,18 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Interrupt a process until it ends: Python loses an interrupt that comes while it destroys an object."""
+    for _ in range(60):
+        process.send_signal(signal.SIGINT)
+        try:
+            return process.communicate(timeout=1)
+        except subprocess.TimeoutExpired:
+            continue
+    process.kill()
+    return process.communicate()
 
 
 def wait_for_reader(path: str, process: subprocess.Popen[str]) -> int:
