@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rocov2_eval.dual_encoder import DualModel, require_tokenizer_of
-from rocov2_eval.models import ModelFolder
-from rocov2_eval.tensor_files import load_strictly, read_tensors
+from rocov2_eval.models import CONFIG_FILE, ModelFolder
+from rocov2_eval.tensor_files import check_merges, load_strictly, read_tensors, refusing_other_shapes
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -23,12 +23,14 @@ def load(folder: ModelFolder, dtype: Any) -> DualModel:  # noqa: ANN401  of torc
     """
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-    config = CLIPConfig.from_pretrained(folder.path, local_files_only=True)
-    model = CLIPModel(config)
+    with refusing_other_shapes(folder.file(CONFIG_FILE)):
+        config = CLIPConfig.from_pretrained(folder.path, local_files_only=True)
+        model = CLIPModel(config)
     tensors = read_tensors(folder.tensor_files)
     # Files of old versions of transformers hold the numbers from 0 to 76 as well.
     kept = {name: tensor for name, tensor in tensors.items() if not name.endswith(".position_ids")}
     load_strictly(model, kept, folder.path)
+    check_merges(folder.file("vocab.json"), folder.file("merges.txt"), ())
     tokenizer = CLIPTokenizer.from_pretrained(folder.path, local_files_only=True)
     require_tokenizer_of(folder.path, tokenizer, config.text_config.vocab_size)
     side = config.vision_config.image_size

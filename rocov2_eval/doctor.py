@@ -140,6 +140,8 @@ def _edition(edition: Edition) -> Iterator[Check]:
     reasons = absences(Settings(edition=edition), _sample_captions())
     for name in (*edition.captions.columns, *edition.captions.extras):
         detail = reasons.get(name, "can be computed" if name in edition.captions.columns else "not official")
+        for member, reason in reasons.items():  # which has a line of its own
+            detail = detail.replace(f"{member} ({reason})", member)
         yield Check(topic=topic, name=name, ready=name not in reasons, detail=detail)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rocov2_eval.dual_encoder import DualModel, require_tokenizer_of
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.models import ModelFolder
-from rocov2_eval.tensor_files import load_strictly, read_tensors
+from rocov2_eval.tensor_files import check_merges, load_strictly, read_tensors
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -96,6 +96,7 @@ def load(folder: ModelFolder, dtype: Any, architecture: Architecture = PUBLISHED
 
     modules = build(read_tensors(folder.tensor_files), folder.path, architecture).to(dtype).eval()
     vocabulary = folder.file("vocab.json")
+    check_merges(vocabulary, folder.file("merges.txt"), ())
     tokenizer = CLIPTokenizer.from_pretrained(vocabulary.parent, local_files_only=True)
     require_tokenizer_of(vocabulary, tokenizer, modules["tokens"].num_embeddings)
     side = architecture.side

@@ -10,7 +10,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -444,6 +444,18 @@ def select_files(files: Mapping[str, T], kind: str = "encoder") -> dict[str, T]:
     return {name: files[name] for name in sorted(names)}
 
 
+def superseded_files(there: Collection[str], new: Mapping[str, Any], kind: str) -> list[str]:
+    """Return the files of a folder in whose place new ones come under another name, such as a conversion."""
+    superseded = set()
+    for choice in KINDS[kind].files:
+        kept = set(_fitting(new, choice))
+        for group in choice if kept else ():
+            names = {name for name in there if any(fnmatch(name, pattern) for pattern in group)}
+            if not kept & names:
+                superseded |= names - kept
+    return sorted(superseded)
+
+
 def store_folder(name: str) -> Path:
     """Return the folder of this program that holds weights which do not lie in the hub's own cache."""
     base = os.environ.get("XDG_DATA_HOME")
@@ -558,8 +570,11 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
     path = None if memo is None else memo / "digests.json"
     if path is None or not path.is_file():
         return {}
-    known: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    return known
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}  # damaged: the digests are computed again
+    return known if isinstance(known, dict) else {}
 
 
 def _write_json(path: Path, value: Mapping[str, str]) -> None:

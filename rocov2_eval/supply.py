@@ -39,6 +39,7 @@ from rocov2_eval.models import (
     require,
     select_files,
     store_folder,
+    superseded_files,
 )
 from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
 from rocov2_eval.shelf.files import file_digest
@@ -132,7 +133,8 @@ def fetch(name: str, notify: Notify) -> ModelFolder:
 def import_weights(source: Path, name: str | None, notify: Notify) -> ModelFolder | None:
     """Check weights that were carried here by hand, and file a copy in this program's own folder.
 
-    What was filed before stays: files of one model may come one by one.
+    What was filed before stays, as files of one model may come one by one, but for what a new file takes the
+    place of under another name.
 
     Args:
         source: A folder, one file of a model, or the archive of `punkt-english`.
@@ -158,6 +160,9 @@ def import_weights(source: Path, name: str | None, notify: Notify) -> ModelFolde
         for file, content in chosen.items():
             notify(f"{file}: {_length(content):,} bytes")
             _copy(content, folder / file)
+        for file in superseded_files([entry.name for entry in folder.iterdir()], chosen, row.kind):
+            notify(f"{file}: no longer used, removed")
+            (folder / file).unlink()
         absent = missing_files({entry.name: entry for entry in folder.iterdir()}, row.kind)
     if absent:
         notify(f"{row.name}: still missing: {', '.join(absent)}; import them too, with --as {row.name}")

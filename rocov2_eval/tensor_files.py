@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from rocov2_eval.errors import MissingResource
 
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100 * 2**20  # the limit of the safetensors library
+_MOST_SPECIAL_TOKENS = 16  # which no merge makes; RoBERTa has nine, CLIP two
 _PICKLES = {".bin", ".pt", ".ckpt"}
 
 
@@ -57,6 +60,54 @@ def read_config(path: Path, names: Iterable[str]) -> dict[str, Any]:
     if lacking:
         raise MissingResource(f"{path}: no {lacking[0]}: the configuration of another model")
     return dict(config)
+
+
+def check_merges(vocabulary: Path, merges: Path, marks: Iterable[str]) -> None:
+    """Check that vocabulary and merges of a byte-level tokenizer are whole and go together.
+
+    With merges that are cut short, a tokenizer works, but cuts texts into other tokens.
+
+    Args:
+        vocabulary: The file of tokens, JSON.
+        merges: The file of merges, a line each.
+        marks: Tokens that the vocabulary must have.
+
+    Raises:
+        MissingResource: A file is damaged, or the two are not of one model.
+    """
+    tokens = read_config(vocabulary, marks)
+    made = set()
+    try:
+        lines = merges.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise MissingResource(f"{merges}: no text in UTF-8 ({error}): bring the file again") from None
+    for number, line in enumerate(lines, 1):
+        parts = line.split(" ")
+        is_merge = len(parts) == 2 and "".join(parts) in tokens and set(parts) <= tokens.keys()  # noqa: PLR2004
+        if line and not line.startswith("#version") and not is_merge:
+            raise MissingResource(f"{merges}, line {number}: {line!r} is no merge of this vocabulary")
+        made.add("".join(parts))
+    # A byte at the end of a word is a token by itself in CLIP.
+    unmade = sum(len(token.removesuffix("</w>")) > 1 and token not in made for token in tokens)
+    if unmade > _MOST_SPECIAL_TOKENS:
+        raise MissingResource(
+            f"{merges}: no merge makes {unmade:,} tokens of the vocabulary: cut short, or of another model; "
+            "bring the file again"
+        )
+
+
+@contextmanager
+def refusing_other_shapes(path: Path) -> Iterator[None]:
+    """Turn what transformers and torch raise on a configuration that makes no model into a message.
+
+    Raises:
+        MissingResource: A value of the configuration is of another kind, or does not go with the others.
+    """
+    try:
+        yield
+    except _configuration_errors() as error:
+        reason = " ".join(str(error).split())
+        raise MissingResource(f"{path}: makes no model ({reason}): bring the file again") from None
 
 
 def load_strictly(module: Any, tensors: Mapping[str, Any], source: Path) -> None:  # noqa: ANN401
@@ -108,6 +159,13 @@ def check_tensor_file(path: Path) -> None:
     elif path.suffix == ".safetensors" or not zipfile.is_zipfile(path):
         # torch writes archives since 1.6; such a file has its table of contents at the end.
         raise MissingResource(f"{path}: no weights, or cut short: bring the file again")
+
+
+def _configuration_errors() -> tuple[type[Exception], ...]:
+    usual = (OSError, ValueError, KeyError, TypeError, AssertionError, ArithmeticError)
+    # What transformers 5 raises, once it is imported, is of none of these kinds.
+    strict = getattr(sys.modules.get("huggingface_hub.errors"), "StrictDataclassError", None)
+    return usual if strict is None else (*usual, strict)
 
 
 def _check_safetensors(path: Path) -> None:

@@ -132,9 +132,10 @@ def models_import(source: Path, name: str | None) -> None:
 
     A folder with one model, one file of it (the others may follow), or the archive of punkt-english.
     """
+    from rocov2_eval.models import store_folder
     from rocov2_eval.supply import import_weights
 
-    with writing(source):
+    with writing(store_folder(name or source.name).parent):
         folder = import_weights(source, name, note)
     if folder is not None:
         click.echo(folder.path)

@@ -32,7 +32,13 @@ from rocov2_eval.pair_models import (
 from rocov2_eval.records import FloatArray, SampleScores
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.progress import Notify, Progress, silent
-from rocov2_eval.tensor_files import load_strictly, read_config, read_tensors
+from rocov2_eval.tensor_files import (
+    check_merges,
+    load_strictly,
+    read_config,
+    read_tensors,
+    refusing_other_shapes,
+)
 from rocov2_eval.truth import Truth
 
 OUTPUTS = ("alignscore",)
@@ -149,7 +155,9 @@ class SentenceSplitter:
             contexts = (_two(line) for line in lines["ortho_context.tab"])
             parameters.ortho_context = defaultdict(int, {word: int(flags) for word, flags in contexts})
         except (ValueError, UnicodeDecodeError) as error:
-            raise MissingResource(f"{folder.path}: Punkt's data are damaged: {error}") from None
+            raise MissingResource(
+                f"{folder.path}: Punkt's data are damaged ({error}): bring them again"
+            ) from None
         self._tokenizer = punkt.PunktSentenceTokenizer()
         self._tokenizer._params = parameters  # noqa: SLF001 - as PunktTokenizer sets them
 
@@ -171,7 +179,8 @@ class RobertaPairs:
 
     def __init__(self, folder: ModelFolder, most: int) -> None:
         self._most = most
-        _refuse_damaged(folder)
+        # Checked first: the tokenizers library has no exception of its own for what is damaged.
+        check_merges(folder.file("vocab.json"), folder.file("merges.txt"), ("<s>", "</s>"))
         with quiet_transformers() as transformers:
             self._tokenizer = transformers.RobertaTokenizerFast.from_pretrained(
                 folder.path, local_files_only=True
@@ -331,8 +340,9 @@ def build_network(folder: ModelFolder) -> Any:  # noqa: ANN401
     Raises:
         MissingResource: Configuration or weights are damaged, or not those of an AlignScore.
     """
-    config = read_config(folder.file(models.CONFIG_FILE), _FIELDS)
-    with quiet_transformers() as transformers:
+    path = folder.file(models.CONFIG_FILE)
+    config = read_config(path, _FIELDS)
+    with quiet_transformers() as transformers, refusing_other_shapes(path):
         shape = {name: config[name] for name in _FIELDS}
         body = transformers.RobertaModel(transformers.RobertaConfig(**shape), add_pooling_layer=True)
     network = pooled_network(
@@ -349,14 +359,17 @@ def _opened(
     folder = models.require("align", options.weights)
     data = models.require("sentences", options.sentences)
     splitter = SentenceSplitter(data)
-    config = read_config(folder.file(models.CONFIG_FILE), _FIELDS)
-    # RoBERTa counts positions from the index after the padding token's.
-    most = min(_MOST_TOKENS, config["max_position_embeddings"] - config["pad_token_id"] - 1)
+    path = folder.file(models.CONFIG_FILE)
+    config = read_config(path, _FIELDS)
+    with refusing_other_shapes(path):
+        # RoBERTa counts positions from the index after the padding token's.
+        most = min(_MOST_TOKENS, config["max_position_embeddings"] - config["pad_token_id"] - 1)
+        tokens = int(config["vocab_size"])
     tokenizer = RobertaPairs(folder, most)
-    if tokenizer.size > config["vocab_size"]:
+    if tokenizer.size > tokens:
         raise MissingResource(
             f"{folder.path}: the vocabulary has {tokenizer.size} tokens and the model "
-            f"{config['vocab_size']}: they are not of one model"
+            f"{tokens}: they are not of one model"
         )
     with open_pair_model(
         folder,
@@ -387,17 +400,6 @@ def _renamed(tensors: Mapping[str, Any]) -> dict[str, Any]:
             continue
         renamed[key.replace("base_model.", "body.", 1).replace("tri_layer.", "head.", 1)] = tensor
     return renamed
-
-
-def _refuse_damaged(folder: ModelFolder) -> None:
-    """Check vocabulary and merges first: the tokenizers library has no exception of its own for them."""
-    vocabulary = read_config(folder.file("vocab.json"), ("<s>", "</s>"))
-    path = folder.file("merges.txt")
-    for number, line in enumerate(_lines(path), 1):
-        parts = line.split(" ")
-        is_merge = len(parts) == 2 and "".join(parts) in vocabulary and set(parts) <= vocabulary.keys()  # noqa: PLR2004
-        if line and not line.startswith("#version") and not is_merge:
-            raise MissingResource(f"{path}, line {number}: {line!r} is no merge of this vocabulary")
 
 
 def _lines(path: Path) -> list[str]:

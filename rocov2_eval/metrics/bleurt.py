@@ -32,7 +32,7 @@ from rocov2_eval.pair_models import (
 from rocov2_eval.records import FloatArray, SampleScores
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.progress import Notify, Progress, silent
-from rocov2_eval.tensor_files import load_strictly, read_config, read_tensors
+from rocov2_eval.tensor_files import load_strictly, read_config, read_tensors, refusing_other_shapes
 from rocov2_eval.textnorm import NORMALISERS, normalise
 from rocov2_eval.truth import Truth
 
@@ -235,8 +235,9 @@ def build_network(folder: ModelFolder) -> Any:  # noqa: ANN401
     Raises:
         MissingResource: Configuration or weights are damaged, or not those of a BLEURT.
     """
-    config = read_config(folder.file(models.CONFIG_FILE), (*_FIELDS, "embedding_size"))
-    with quiet_transformers() as transformers:
+    path = folder.file(models.CONFIG_FILE)
+    config = read_config(path, (*_FIELDS, "embedding_size"))
+    with quiet_transformers() as transformers, refusing_other_shapes(path):
         shape = {name: config[name] for name in _FIELDS} | {"input_embedding_size": config["embedding_size"]}
         # transformers' RemBERT has an output embedding too, which is not built here.
         body = transformers.RemBertModel(transformers.RemBertConfig(**shape))
@@ -251,12 +252,14 @@ def _opened(
     options: BleurtOptions, device: str, cache: Path | None, progress: Progress, notify: Notify
 ) -> Iterator[Bleurt]:
     folder = models.require("bleurt", options.weights)
-    config = read_config(folder.file(models.CONFIG_FILE), ("max_position_embeddings", "vocab_size"))
-    most = min(MOST_TOKENS, config["max_position_embeddings"])
+    path = folder.file(models.CONFIG_FILE)
+    config = read_config(path, ("max_position_embeddings", "vocab_size"))
+    with refusing_other_shapes(path):
+        most, tokens = min(MOST_TOKENS, config["max_position_embeddings"]), int(config["vocab_size"])
     tokenizer = BleurtTokenizer(folder.file("spm.model", "spiece.model"), most)
-    if tokenizer.size > config["vocab_size"]:
+    if tokenizer.size > tokens:
         raise MissingResource(
-            f"{folder.path}: the tokenizer has {tokenizer.size} pieces and the model {config['vocab_size']}: "
+            f"{folder.path}: the tokenizer has {tokenizer.size} pieces and the model {tokens}: "
             "they are not of one model"
         )
     with open_pair_model(

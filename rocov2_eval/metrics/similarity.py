@@ -16,6 +16,7 @@ import numpy as np
 from rocov2_eval import medimageinsight, models
 from rocov2_eval.dual_encoder import DualEncoder, ImageTextEncoder, open_dual_encoder, scaled_cosines
 from rocov2_eval.editions import Edition
+from rocov2_eval.errors import MissingResource
 from rocov2_eval.image_vectors import read_vectors, vectors_identity
 from rocov2_eval.metric import CaptionedImage, Inputs, Metric, Options, image_folder
 from rocov2_eval.records import SampleScores
@@ -52,6 +53,8 @@ DEFAULT = SimilarityOptions()
 def options_of(settings: Settings, truth: Truth) -> SimilarityOptions:
     """Return the options that edition and user prescribe."""
     vectors = settings.image_vectors
+    if vectors is None and (reason := _missing_images(settings, truth)):
+        raise MissingResource(reason)
     files = image_folder(settings, truth)
     rules = settings.edition.captions
     return SimilarityOptions(
@@ -72,8 +75,7 @@ def lacks(settings: Settings, truth: Truth) -> str | None:
     """Say which weights, libraries and images are missing, and how they are brought."""
     reasons = [models.absence("similarity", settings.weights_of("similarity"))]
     if settings.image_vectors is None:
-        reason = image_folder(settings, truth).missing(truth.table.image_ids)
-        reasons.append(reason and f"{reason}, or their vectors with --image-vectors FILE.npz")
+        reasons.append(_missing_images(settings, truth))
     return "; ".join(reason for reason in reasons if reason) or None
 
 
@@ -169,6 +171,11 @@ def score(
     if options.both_empty is not None:
         values[is_both_empty] = options.both_empty
     return {"similarity": SampleScores(values=values, scored=np.ones(len(values), np.bool_))}
+
+
+def _missing_images(settings: Settings, truth: Truth) -> str | None:
+    reason = image_folder(settings, truth).missing(truth.table.image_ids)
+    return reason and f"{reason}, or their vectors with --image-vectors FILE.npz"
 
 
 METRIC = Metric(

@@ -125,7 +125,9 @@ def test_missing_pictures_leave_similarity_not_computed_with_the_way_out(
     assert answer.code == ExitCode.OK
     assert "1 of 13 have no file in" in answer.out
     assert "--images DIR, or their vectors with --image-vectors FILE.npz" in answer.out
-    assert call(*words, *chosen, "--metric", "similarity").code == ExitCode.MISSING_RESOURCE
+    alone = call(*words, *chosen, "--metric", "similarity")
+    assert alone.code == ExitCode.MISSING_RESOURCE
+    assert "--image-vectors FILE.npz" in alone.err
 
 
 def test_a_damaged_picture_is_named_and_nothing_is_scored(

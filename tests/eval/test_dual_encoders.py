@@ -167,6 +167,10 @@ def no_weights(folder: Path) -> None:
     (folder / WEIGHTS_FILE).write_bytes(b"<html>")
 
 
+def half_a_vocabulary(folder: Path) -> None:
+    (folder / "vocab.json").write_bytes((folder / "vocab.json").read_bytes()[:60])
+
+
 def another_tokenizer(folder: Path) -> None:
     path = folder / "vocab.json"
     vocabulary = json.loads(path.read_text(encoding="utf-8"))
@@ -182,6 +186,7 @@ def another_tokenizer(folder: Path) -> None:
         (of_another_model, "not the weights of MedImageInsight"),
         (cut_off, "bytes, expected"),
         (no_weights, "no weights|cannot be read"),
+        (half_a_vocabulary, r"vocab\.json: no JSON"),
         (another_tokenizer, "tokenizer of another model: it has 515 tokens, the weights are for 514"),
     ],
 )

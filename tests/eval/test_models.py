@@ -328,6 +328,13 @@ def test_a_remembered_digest_is_not_computed_again(tmp_path: Path, monkeypatch: 
     assert models.weights_digest(folder, memo=tmp_path) == expected
 
 
+@pytest.mark.parametrize("content", ['{"cut', "[]"])
+def test_damaged_memory_of_digests_is_not_used(tmp_path: Path, content: str) -> None:
+    folder = write_model(tmp_path / "mine")
+    (tmp_path / "digests.json").write_text(content)
+    assert models.weights_digest(folder, memo=tmp_path) == models.weights_digest(folder)
+
+
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "mine")
     before = models.weights_digest(folder, memo=tmp_path)
@@ -414,6 +421,13 @@ def test_files_of_one_model_may_come_one_by_one(tmp_path: Path, home: Path) -> N
     supply.import_weights(carried / "spm.model", name, silent)
     assert supply.import_weights(carried / "pytorch_model.bin", name, silent) is not None
     assert [path.name for path in home.iterdir()] == [name]
+
+
+def test_weights_of_another_format_take_the_place_of_those_filed_before() -> None:
+    checkpoint, converted = ["AlignScore-base.ckpt", "config.json"], ["model.safetensors"]
+    told = models.superseded_files([*checkpoint, *converted], dict.fromkeys(converted), "align")
+    assert told == ["AlignScore-base.ckpt"]
+    assert models.superseded_files(checkpoint, {"config.json": None}, "align") == []
 
 
 def test_a_damaged_file_leaves_what_was_filed_before(tmp_path: Path, home: Path) -> None:

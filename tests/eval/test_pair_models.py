@@ -249,6 +249,33 @@ def test_merges_of_another_vocabulary_are_refused(folders: dict[str, Path], tmp_
         pass
 
 
+def test_merges_that_are_cut_short_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = damaged(folders, tmp_path / "mine", "align")
+    lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "merges.txt").write_text("".join(lines[:100]), encoding="utf-8")
+    with pytest.raises(MissingResource, match="cut short"), open_align(folders | {"align": folder}):
+        pass
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"num_attention_heads": 7}, {"hidden_act": "nope"}, {"vocab_size": "x"}, {"pad_token_id": 10**9}],
+)
+@pytest.mark.parametrize("kind", ["bleurt", "align"])
+def test_a_configuration_that_makes_no_model_is_refused(
+    folders: dict[str, Path], tmp_path: Path, kind: str, change: dict[str, object]
+) -> None:
+    folder = damaged(folders, tmp_path / "mine", kind)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | change), encoding="utf-8")
+    opened = {"bleurt": open_bleurt, "align": open_align}[kind]
+    with (
+        pytest.raises(MissingResource, match=r"mine.*bring the file again"),
+        opened(folders | {kind: folder}),
+    ):
+        pass
+
+
 def test_damaged_data_of_the_splitter_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = damaged(folders, tmp_path / "mine", "sentences")
     (folder / "ortho_context.tab").write_text("the\tmany\n")
