@@ -115,6 +115,8 @@ class Metric:
         is_offered: Tells whether an edition has the metric.
         request: Field of `Settings` that asks for the metric, such as `concept_model`; empty for a metric
             that is computed unasked.
+        takes: Field of `Settings` that no other metric reads, such as `image_vectors`; empty where there is
+            none.
         lacks: `lacks(settings, truth)` says why the metric cannot be computed here, and what brings what is
             missing; None where nothing is missing.
         notes: `notes(options)` says, one sentence a note, why scores are not comparable with official ones.
@@ -137,16 +139,12 @@ class Metric:
     source: str
     is_offered: Callable[[Edition], bool] = _in_every_edition
     request: str = ""
+    takes: str = ""
     lacks: Callable[[Settings, Truth], str | None] = _lacks_nothing
     notes: Callable[[Any], Iterable[str]] = _no_notes
     load: Callable[..., AbstractContextManager[Any]] | None = None
     identify: Callable[..., Options] | None = None
     digest: Callable[[Any], str] | None = None
-
-    @property
-    def request_option(self) -> str:
-        """The option of the command line that asks for the metric."""
-        return f"--{self.request.replace('_', '-')}"
 
     def is_named(self, names: Iterable[str]) -> bool:
         """Tell whether names hold that of the metric or of one of its outputs."""

@@ -296,12 +296,11 @@ def _refuse_unknown(settings: Settings, task: Task) -> None:
             offer = ", ".join(sorted(names))
             raise UsageFault(f"--metric {name}: {edition.name} offers for {task}: {offer}")
     for metric in METRICS.values():
-        is_requested = metric.needs == task and metric.request and getattr(settings, metric.request)
-        if is_requested and metric not in metrics:
+        name = metric.request or metric.takes
+        if metric.needs == task and name and getattr(settings, name) and metric not in metrics:
             others = ", ".join(name for name, row in EDITIONS.items() if metric.is_offered(row))
-            raise UsageFault(
-                f"{metric.request_option}: {edition.name} has no {metric.name}; editions with it: {others}"
-            )
+            option = f"--{name.replace('_', '-')}"
+            raise UsageFault(f"{option}: {edition.name} has no {metric.name}; editions with it: {others}")
 
 
 def _score(step: Step, inputs: Inputs, opener: Opener) -> tuple[Mapping[str, SampleScores], Options]:

@@ -190,6 +190,7 @@ METRIC = Metric(
     bounds=(0.0, 2.5),
     identity=None,  # depends on the image
     is_offered=is_offered,
+    takes="image_vectors",
     lacks=lacks,
     notes=notes,
     load=load,

@@ -507,3 +507,13 @@ def _fake_scores(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, metric in METRICS.items()
     }
     monkeypatch.setattr("rocov2_eval.scoring.METRICS", faked)
+
+
+@pytest.mark.parametrize("edition", ["rocov2", "imageclef-2024"])
+def test_image_vectors_are_refused_where_no_score_takes_them(
+    scored: Score, dataset: Dataset, edition: str
+) -> None:
+    truth = dataset(captions=CAPTIONS)
+
+    with pytest.raises(UsageFault, match=r"--image-vectors: \S+ has no similarity; editions with it"):
+        scored(CAPTION_RUN, truth, "captions", edition, metrics=("rouge",), image_vectors=Path("v.npz"))
