@@ -28,7 +28,8 @@ import numpy as np
 from bench_bertscore import BATCH, Run, five_runs, flops, gemm_roof, references_of
 
 from rocov2_eval import encoders
-from rocov2_eval.encoders import PRECISIONS, open_encoder
+from rocov2_eval.devices import PRECISIONS
+from rocov2_eval.encoders import open_encoder
 from rocov2_eval.metrics.bertscore import OUTPUTS, BertScoreOptions, score
 from rocov2_eval.models import ModelFolder
 from rocov2_eval.reference import bert_scorer, bertscore_reference
