@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,6 +80,16 @@ class Inputs:
 def image_folder(settings: Settings, truth: Truth) -> ImageFolder:
     """Return where the images of a truth lie: the folder that the user names, else that of the truth."""
     return ImageFolder(path=settings.images or Path(truth.table.path).parent, split=truth.split)
+
+
+def require_pairs(candidates: Sized, references: Sized) -> None:
+    """Refuse candidates and references of different number: pairs must never be cut short.
+
+    Raises:
+        ValueError: They differ in number.
+    """
+    if len(candidates) != len(references):
+        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
 
 
 def _in_every_edition(_: Edition) -> bool:

@@ -23,6 +23,19 @@ from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.progress import Notify, Progress, silent
 
 _PAIRS_AT_ONCE = 4096  # whose keys are in memory
+# What a configuration says of the shape of a BERT and its kin.
+SHAPE_FIELDS = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_act",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "layer_norm_eps",
+    "pad_token_id",
+)
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

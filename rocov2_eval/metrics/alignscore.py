@@ -19,9 +19,10 @@ from rocov2_eval import models
 from rocov2_eval.devices import PRECISIONS, import_library, quiet_transformers
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.metric import Metric, Options
+from rocov2_eval.metric import Metric, Options, require_pairs
 from rocov2_eval.models import ModelFolder
 from rocov2_eval.pair_models import (
+    SHAPE_FIELDS,
     PairModel,
     TokenPair,
     cut_longest_first,
@@ -48,18 +49,6 @@ _WORDS_OF_A_CHUNK = 350
 _PAIRS_OF_A_BATCH = 32  # of the original, which truncates all pairs of a batch in one way
 _ALIGNED, _CLASSES = 0, 3
 _OTHER_HEADS = ("bin_layer.", "reg_layer.", "mlm_head.")
-_FIELDS = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "hidden_act",
-    "max_position_embeddings",
-    "type_vocab_size",
-    "layer_norm_eps",
-    "pad_token_id",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,8 +306,7 @@ def score(
     Raises:
         ValueError: Candidates and references differ in number, or there is no model.
     """
-    if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+    require_pairs(candidates, references)
     if resource is None:
         raise ValueError("alignscore needs a model: pass what load() opens as resource")
     aligned = resource.align(references, candidates)
@@ -341,9 +329,9 @@ def build_network(folder: ModelFolder) -> Any:  # noqa: ANN401
         MissingResource: Configuration or weights are damaged, or not those of an AlignScore.
     """
     path = folder.file(models.CONFIG_FILE)
-    config = read_config(path, _FIELDS)
+    config = read_config(path, SHAPE_FIELDS)
     with quiet_transformers() as transformers, refusing_other_shapes(path):
-        shape = {name: config[name] for name in _FIELDS}
+        shape = {name: config[name] for name in SHAPE_FIELDS}
         body = transformers.RobertaModel(transformers.RobertaConfig(**shape), add_pooling_layer=True)
     network = pooled_network(
         body, config["hidden_size"], _CLASSES, lambda logits: logits.float().softmax(-1)[:, _ALIGNED]
@@ -360,7 +348,7 @@ def _opened(
     data = models.require("sentences", options.sentences)
     splitter = SentenceSplitter(data)
     path = folder.file(models.CONFIG_FILE)
-    config = read_config(path, _FIELDS)
+    config = read_config(path, SHAPE_FIELDS)
     with refusing_other_shapes(path):
         # RoBERTa counts positions from the index after the padding token's.
         most = min(_MOST_TOKENS, config["max_position_embeddings"] - config["pad_token_id"] - 1)

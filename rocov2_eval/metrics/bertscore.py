@@ -16,7 +16,7 @@ from rocov2_eval.devices import PRECISIONS
 from rocov2_eval.editions import Edition
 from rocov2_eval.encoders import Arena, Encoder, TextEncoder, Tokens, open_encoder
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.metric import Metric, Options
+from rocov2_eval.metric import Metric, Options, require_pairs
 from rocov2_eval.records import BoolArray, FloatArray, IntArray, SampleScores
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify, Progress, silent
@@ -143,8 +143,7 @@ def score(
     Raises:
         ValueError: Candidates and references differ in number, or there is no encoder.
     """
-    if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+    require_pairs(candidates, references)
     if resource is None:
         raise ValueError("bertscore needs an encoder: pass what load() opens as resource")
     ours, theirs = normalise(candidates, options.norm), normalise(references, options.norm)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rocov2_eval.editions import Edition
-from rocov2_eval.metric import Metric, Options
+from rocov2_eval.metric import Metric, Options, require_pairs
 from rocov2_eval.records import SampleScores
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.porter2 import stem
@@ -76,8 +76,7 @@ def score(
     Raises:
         ValueError: The two differ in length.
     """
-    if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+    require_pairs(candidates, references)
     pairs = zip(_words(candidates, options), _words(references, options), strict=True)
     values = [_bleu(ours, theirs) if ours or theirs else options.both_empty for ours, theirs in pairs]
     return {"bleu": SampleScores(values=np.array(values, np.float64), scored=np.ones(len(values), np.bool_))}

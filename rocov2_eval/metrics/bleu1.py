@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rocov2_eval.editions import Edition
-from rocov2_eval.metric import Metric, Options
+from rocov2_eval.metric import Metric, Options, require_pairs
 from rocov2_eval.records import FloatArray, SampleScores
 from rocov2_eval.settings import Settings
 from rocov2_eval.textnorm import NORMALISERS, normalise
@@ -70,8 +70,7 @@ def score(
     Raises:
         ValueError: The two differ in length.
     """
-    if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+    require_pairs(candidates, references)
     n = len(references)
     words = [Counter(text.split()) for text in normalise([*candidates, *references], options.norm)]
     ours, theirs = (np.array([item.total() for item in side], np.float64) for side in (words[:n], words[n:]))

@@ -19,9 +19,10 @@ from rocov2_eval import models
 from rocov2_eval.devices import PRECISIONS, import_library, quiet_transformers
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.metric import Metric, Options
+from rocov2_eval.metric import Metric, Options, require_pairs
 from rocov2_eval.models import ModelFolder
 from rocov2_eval.pair_models import (
+    SHAPE_FIELDS,
     PairModel,
     TokenPair,
     cut_longest_first,
@@ -40,18 +41,6 @@ OUTPUTS = ("bleurt",)
 MOST_TOKENS = 512
 # What the original and transformers call the same layers.
 _RENAMES = (("bleurt.", ""), ("encoder.embedding_projection.", "encoder.embedding_hidden_mapping_in."))
-_FIELDS = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "hidden_act",
-    "max_position_embeddings",
-    "type_vocab_size",
-    "layer_norm_eps",
-    "pad_token_id",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,8 +210,7 @@ def score(
     Raises:
         ValueError: Candidates and references differ in number, or there is no model.
     """
-    if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+    require_pairs(candidates, references)
     if resource is None:
         raise ValueError("bleurt needs a model: pass what load() opens as resource")
     ratings = resource.rate(normalise(references, options.norm), normalise(candidates, options.norm))
@@ -236,9 +224,11 @@ def build_network(folder: ModelFolder) -> Any:  # noqa: ANN401
         MissingResource: Configuration or weights are damaged, or not those of a BLEURT.
     """
     path = folder.file(models.CONFIG_FILE)
-    config = read_config(path, (*_FIELDS, "embedding_size"))
+    config = read_config(path, (*SHAPE_FIELDS, "embedding_size"))
     with quiet_transformers() as transformers, refusing_other_shapes(path):
-        shape = {name: config[name] for name in _FIELDS} | {"input_embedding_size": config["embedding_size"]}
+        shape = {name: config[name] for name in SHAPE_FIELDS} | {
+            "input_embedding_size": config["embedding_size"]
+        }
         # transformers' RemBERT has an output embedding too, which is not built here.
         body = transformers.RemBertModel(transformers.RemBertConfig(**shape))
     network = pooled_network(body, config["hidden_size"], 1, lambda logits: logits[:, 0])

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rocov2_eval.editions import Edition
-from rocov2_eval.metric import Metric, Options
+from rocov2_eval.metric import Metric, Options, require_pairs
 from rocov2_eval.records import FloatArray, SampleScores
 from rocov2_eval.settings import Settings
 from rocov2_eval.textnorm import NORMALISERS, normalise
@@ -101,8 +101,7 @@ def score(
     Raises:
         ValueError: The two differ in length.
     """
-    if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+    require_pairs(candidates, references)
     ours, theirs = normalise(candidates, options.norm), normalise(references, options.norm)
     values = cider_d(ours, theirs, frequencies(theirs))
     return {"cider": SampleScores(values=values, scored=np.ones(len(values), np.bool_))}

@@ -17,7 +17,7 @@ import numpy as np
 from rocov2_eval import clip, models
 from rocov2_eval.dual_encoder import DualEncoder, ImageTextEncoder, cosines, open_dual_encoder, scaled_cosines
 from rocov2_eval.editions import Edition
-from rocov2_eval.metric import CaptionedImage, Inputs, Metric, Options, image_folder
+from rocov2_eval.metric import CaptionedImage, Inputs, Metric, Options, image_folder, require_pairs
 from rocov2_eval.records import SampleScores
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.progress import Notify, Progress, silent
@@ -144,8 +144,7 @@ def score(
         ValueError: Candidates and references differ in number, or there is no encoder.
         MissingResource: An image cannot be read.
     """
-    if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+    require_pairs(candidates, references)
     if resource is None:
         raise ValueError("clipscore needs an encoder: pass what load() opens as resource")
     ours = [options.prompt + caption for caption in candidates]

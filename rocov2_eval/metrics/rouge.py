@@ -16,7 +16,7 @@ from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cpdist
 
 from rocov2_eval.editions import Edition
-from rocov2_eval.metric import Metric, Options
+from rocov2_eval.metric import Metric, Options, require_pairs
 from rocov2_eval.records import FloatArray, IntArray, SampleScores
 from rocov2_eval.settings import Settings
 from rocov2_eval.textnorm import NORMALISERS, normalise
@@ -85,8 +85,7 @@ def score(
     Raises:
         ValueError: The two differ in length.
     """
-    if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+    require_pairs(candidates, references)
     n = len(references)
     left, right = normalise(candidates, options.norm), normalise(references, options.norm)
     codes, lengths = _words([*left, *right])

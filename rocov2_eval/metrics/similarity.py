@@ -18,7 +18,7 @@ from rocov2_eval.dual_encoder import DualEncoder, ImageTextEncoder, open_dual_en
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.image_vectors import read_vectors, vectors_identity
-from rocov2_eval.metric import CaptionedImage, Inputs, Metric, Options, image_folder
+from rocov2_eval.metric import CaptionedImage, Inputs, Metric, Options, image_folder, require_pairs
 from rocov2_eval.records import SampleScores
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.progress import Notify, Progress, silent
@@ -159,8 +159,7 @@ def score(
         UsageFault: The vectors of images are not of the model of the captions.
         MissingResource: An image cannot be read.
     """
-    if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+    require_pairs(candidates, references)
     if resource is None:
         raise ValueError("similarity needs an encoder: pass what load() opens as resource")
     values = scaled_cosines(candidates, [reference.image for reference in references], resource)

@@ -24,7 +24,7 @@ from rocov2_eval.concept_extraction import (
 )
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.metric import Metric, Options
+from rocov2_eval.metric import Metric, Options, require_pairs
 from rocov2_eval.records import FloatArray, SampleScores
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.progress import Progress, silent
@@ -142,8 +142,7 @@ def score(
     Raises:
         ValueError: Candidates and references differ in number, or there is no extractor.
     """
-    if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+    require_pairs(candidates, references)
     if resource is None:
         raise ValueError("umls_f1 needs an extractor: pass what load() opens as resource")
     distinct = list(dict.fromkeys([*references, *candidates]))
