@@ -144,12 +144,13 @@ def ready(rows: Iterable[ConceptName]) -> tuple[ConceptName, ...]:
         if key := _sound_key(row.name):
             best[row.cui, key] = min(best.get((row.cui, key), row), row, key=_rank)
     _give_types(best)
-    _give_preferred(best)
     owners: dict[str, str] = {}
     for cui, key in sorted(best, key=lambda place: _turn(best[place])):
         owners.setdefault(key, cui)
     owned = {(cui, key): row for (cui, key), row in best.items() if owners[key] == cui}
-    _give_preferred(owned)  # to those that lost the name that they preferred
+    _give_preferred(
+        owned
+    )  # after the names have owners: whoever prefers none must not win by the order of rows
     return tuple(owned.values())
 
 
