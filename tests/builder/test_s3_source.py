@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dataset_builder.opening import SourceOptions, open_source
 from dataset_builder.pmc.client import ClientOptions, FetchFailed, PmcClient
 from dataset_builder.pmc.eligibility import (
     HISTORICAL,
@@ -17,7 +18,6 @@ from dataset_builder.pmc.eligibility import (
 )
 from dataset_builder.pmc.folder_source import FolderSource
 from dataset_builder.pmc.layout import LayoutChanged
-from dataset_builder.pmc.opening import SourceOptions, open_source
 from dataset_builder.pmc.s3_source import S3Source
 from dataset_builder.records import Drop, Entry, Media
 from dataset_builder.store import FolderStore
