@@ -100,8 +100,9 @@ def build_text(source: Recognised | None, folder: Path) -> str:
 
 
 _EXPECTED = (
-    "a folder of articles (JATS XML with pictures, PMC*.tar.gz, or the layout of PMC's service), a list of "
-    f"PMCIDs, a table of images with the columns {', '.join(REQUIRED)}, or a folder of pictures or DICOM files"
+    "a folder of articles (JATS XML with pictures, PMC*.tar.gz, or the layout of PMC's service), a "
+    f"list of PMCIDs, a table of images with the columns {', '.join(REQUIRED)}, or a folder of pictures or "
+    "DICOM files"
 )
 
 

@@ -10,6 +10,7 @@ import importlib.metadata
 import io
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,13 +77,14 @@ def read_facts(path: Path) -> DicomFacts:
         MissingResource: pydicom is not installed.
         RejectedInput: It is no DICOM file, or has no picture.
     """
-    dataset = _read(path.read_bytes())
-    return DicomFacts(
-        frames=_frames(dataset),
-        warnings=tuple(_warnings(dataset)),
-        modality=str(dataset.get("Modality") or ""),
-        patient=str(dataset.get("PatientID") or dataset.get("StudyInstanceUID") or ""),
-    )
+    with _quiet():
+        dataset = _read(path.read_bytes())
+        return DicomFacts(
+            frames=_frames(dataset),
+            warnings=tuple(_warnings(dataset)),
+            modality=str(dataset.get("Modality") or ""),
+            patient=str(dataset.get("PatientID") or dataset.get("StudyInstanceUID") or ""),
+        )
 
 
 def frame_as_png(content: bytes, frame: int = 1) -> bytes:
@@ -99,14 +101,20 @@ def frame_as_png(content: bytes, frame: int = 1) -> bytes:
     """
     from PIL import Image
 
-    dataset = _read(content)
-    frames = _frames(dataset)
-    if not 1 <= frame <= frames:
-        raise RejectedInput(f"frame {frame}, the file has {frames}")
+    with _quiet():
+        dataset = _read(content)
+        if not 1 <= frame <= _frames(dataset):
+            raise RejectedInput(f"frame {frame}, the file has {_frames(dataset)}")
+        pixels = _decoded(dataset, frame)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _decoded(dataset: Dataset, frame: int) -> PixelArray:
+    """Return one frame as it is shown, whatever is wrong with it as a message."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pydicom, about values that keep to no standard
-            pixels = _shown(dataset, frame)
+        return _shown(dataset, frame)
     except (
         ValueError,
         AttributeError,
@@ -118,10 +126,8 @@ def frame_as_png(content: bytes, frame: int = 1) -> bytes:
     ) as error:
         raise RejectedInput(f"the picture is damaged: {shorten(str(error), 100)}") from None
     except RuntimeError as error:
-        raise RejectedInput(f"the picture cannot be decoded: {shorten(str(error), 100)}") from None
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+        reason = shorten(" ".join(str(error).split()), 160)
+        raise RejectedInput(f"the picture cannot be decoded: {reason}; {_advice(dataset)}") from None
 
 
 def decoders() -> str:
@@ -147,20 +153,16 @@ def _read(content: bytes) -> Dataset:
     faults = (InvalidDicomError, ValueError, EOFError, OSError, KeyError, AttributeError, TypeError,
               NotImplementedError, RecursionError)  # fmt: skip
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pydicom, about values that keep to no standard
-            dataset = pydicom.dcmread(io.BytesIO(content), force=True)
-            has_pixels = "PixelData" in dataset and "Rows" in dataset and "Columns" in dataset
-            if has_pixels:
-                _frames(dataset)
-                int(dataset.Rows), int(dataset.Columns)
+        dataset = pydicom.dcmread(io.BytesIO(content), force=True)
+        has_pixels = "PixelData" in dataset and "Rows" in dataset and "Columns" in dataset
+        size = (int(dataset.Columns), int(dataset.Rows), _frames(dataset)) if has_pixels else (0, 0, 0)
     except faults as error:
         raise RejectedInput(f"no DICOM file: {shorten(str(error), 100)}") from None
     if not has_pixels:
         kind = getattr(dataset.get("SOPClassUID", None), "name", "") or "no DICOM file"
         raise RejectedInput(f"no picture in it ({kind}), expected pixel data")
-    if int(dataset.Rows) * int(dataset.Columns) > MOST_PIXELS:
-        raise RejectedInput(f"{dataset.Columns}x{dataset.Rows} is more than {MOST_PIXELS:,} pixels")
+    if size[0] * size[1] > MOST_PIXELS:
+        raise RejectedInput(f"{size[0]}x{size[1]} is more than {MOST_PIXELS:,} pixels")
     return dataset
 
 
@@ -210,10 +212,22 @@ def _require_decoder(dataset: Dataset) -> None:
     except (NotImplementedError, ValueError):
         raise RejectedInput(f"compressed as {syntax.name}, which pydicom does not decode") from None
     if decoder is not None and not decoder.is_available:
-        advice = next(
-            (text for name, text in _DECODERS.items() if name in syntax.name), "see pydicom's guide"
-        )
-        raise RejectedInput(f"compressed as {syntax.name}, and its decoder is not installed: {advice}")
+        message = f"compressed as {syntax.name}, and its decoder is not installed: {_advice(dataset)}"
+        raise RejectedInput(message)
+
+
+def _advice(dataset: Dataset) -> str:
+    """Return which command brings a decoder that can read a file; the more special names come first."""
+    name = dataset.file_meta.TransferSyntaxUID.name
+    return next((command for kind, command in _DECODERS.items() if kind in name), "see the guide of pydicom")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Say nothing of values that keep to no standard, of which pydicom warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _of_frame(dataset: Dataset, frame: int) -> Dataset:

@@ -48,6 +48,7 @@ class Contents:
         figures: Figures with split, licence, concepts, and what was seen when their file was decoded.
         read: Returns the original file of a figure.
         concept_names: Canonical name by CUI.
+        is_own: Whether the images are of the makers' own, not from articles.
         concepts_origin: Where the concepts come from, in words for people; empty where nobody says it.
         counts: What the stages took and dropped, in their order.
         gates: Quality gates with what they came to.
@@ -59,6 +60,7 @@ class Contents:
     figures: Sequence[Figure]
     read: Callable[[Figure], bytes]
     concept_names: Mapping[str, str]
+    is_own: bool = False
     concepts_origin: str = ""
     counts: tuple[StageCount, ...] = ()
     gates: tuple[Gate, ...] = ()
@@ -268,6 +270,7 @@ def _write_descriptions(
         images={split: len(figures) for split, figures in dataset.by_split.items()},
         licences=dict(Counter(figure.licence.code for figure in dataset.shown).most_common()),
         concepts=len(concepts),
+        is_own=dataset.contents.is_own,
         concepts_origin=dataset.contents.concepts_origin,
         nameless=[cui for cui in concepts if not dataset.contents.concept_names.get(cui)],
         counts=dataset.contents.counts,

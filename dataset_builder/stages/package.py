@@ -38,6 +38,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
             figures=figures,
             read=context.read,
             concept_names=_concept_names(figures, context.tables["concepts"]),
+            is_own=_has_own_images(context),
             concepts_origin=_origin(context),
             counts=tuple(context.counts),
             gates=gates,
@@ -90,7 +91,7 @@ def _earlier_ids(figures: Sequence[Figure], earlier: Earlier) -> dict[str, str]:
 
 STAGE = Stage(
     name=NAME,
-    revision=1,
+    revision=2,
     title="in the dataset",
     tables=("source", "concepts", "duplicates", "gates", "package"),
     takes=Figure,
