@@ -73,8 +73,8 @@ class Entry(Record, frozen=True, kw_only=True):
     """
 
     pmcid: str
-    xml: Media | None = None
-    media: tuple[Media, ...] = ()
+    xml: Media | None
+    media: tuple[Media, ...]
     version: int | None = None
     licence: str | None = None
     figures: tuple[Figure, ...] = ()

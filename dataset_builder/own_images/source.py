@@ -75,7 +75,7 @@ class TableSource:
             return dropped(pmcid, reason, f"{rows[0].place}: {detail}")
         seen: dict[str, str] = {}
         figures, drops = kept_and_drops(self._figure(pmcid, row, seen) for row in rows)
-        return Entry(pmcid=pmcid, figures=tuple(figures), drops=tuple(drops))
+        return Entry(pmcid=pmcid, xml=None, media=(), figures=tuple(figures), drops=tuple(drops))
 
     def read(self, media: Media) -> bytes | None:
         """Return a picture file, None if it is not there; of DICOM, and of later frames, a PNG.

@@ -51,12 +51,13 @@ class ArticleFiles:
             return dropped(pmcid, NO_FULL_TEXT, str(error))
         if content is None:
             return dropped(pmcid, NO_FULL_TEXT, f"no file {xml.key}")
-        named = {_stem(_name(href)) for href in _HREF.findall(content)}
+        names = {_name(href) for href in _HREF.findall(content)}
+        named = names | set(map(_stem, names))
         media = (
             Media(key=(folder / name).as_posix(), name=name)
             for folder in self._around(path)
             for name in self._names[folder]
-            if _stem(name) in named and not name.lower().endswith(SUFFIXES)
+            if not named.isdisjoint((name.casefold(), _stem(name))) and not name.lower().endswith(SUFFIXES)
         )
         return Entry(pmcid=pmcid, xml=xml, media=tuple(media))
 
@@ -147,13 +148,12 @@ def _key(path: PurePosixPath) -> str:
 
 
 def _name(href: bytes) -> str:
-    return html.unescape(href.decode("utf-8", "replace")).replace("\\", "/").rpartition("/")[2]
+    return html.unescape(href.decode("utf-8", "replace")).replace("\\", "/").rpartition("/")[2].casefold()
 
 
 def _stem(name: str) -> str:
-    """Return what two spellings of a file have in common; old articles leave the suffix away."""
-    stem, dot, suffix = name.rpartition(".")
-    return (stem if dot and suffix.isalnum() and len(suffix) <= 4 else name).casefold()  # noqa: PLR2004  as .tiff
+    """Return a name without what may be its suffix, in small letters; old articles leave suffixes away."""
+    return name.casefold().rpartition(".")[0] or name.casefold()
 
 
 def _is_seen(name: str) -> bool:
