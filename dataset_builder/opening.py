@@ -114,7 +114,7 @@ class ChosenSource:
         self._articles = articles
         self._gives_up = gives_up
 
-    def candidates(self) -> tuple[str, ...]:
+    def candidates(self) -> Iterable[str]:
         """Return the articles of the list, whether or not the source has them; without a list, all."""
         return self._source.candidates() if self._articles is None else self._articles.pmcids()
 

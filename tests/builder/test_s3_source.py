@@ -234,7 +234,7 @@ class TestOpening:
         path.write_text("PMC100\n12\nPMC12\n", encoding="utf-8")
         options = SourceOptions(kind="s3", base_url=bucket.url + "/", list=path, per_second=1e6)
         source = open_source(options, store)
-        assert source.candidates() == ("PMC12", "PMC100")
+        assert tuple(source.candidates()) == ("PMC12", "PMC100")
         assert [reason(source.entry(pmcid)) for pmcid in source.candidates()] == ["kept", NOT_THERE]
 
     @pytest.mark.parametrize(("code", "expected"), [("CC BY", "CC BY"), (None, "CC BY-NC")])
