@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.shelf.files import file_digest, write_text
+from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILES = (
@@ -571,8 +572,8 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
     if path is None or not path.is_file():
         return {}
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        known = json_of(read_plain(path))
+    except Malformed:
         return {}  # damaged: the digests are computed again
     return known if isinstance(known, dict) else {}
 
