@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.csv_files import read_text
+from rocov2_eval.shelf.parsing import Malformed, json_of
 from rocov2_eval.shelf.words import shorten
 
 REQUIRED = ("image", "caption", "group", "licence")
@@ -121,8 +121,8 @@ def _json_rows(path: Path) -> Iterator[ImageRow]:
         if not text.strip():
             continue
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            document = json_of(text)
+        except Malformed as error:
             yield _row(path, line, {}, {}, f"no JSON ({shorten(str(error))})")
             continue
         if not isinstance(document, dict):
