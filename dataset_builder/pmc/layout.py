@@ -33,7 +33,7 @@ LISTING_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 _INVENTORIES = "inventory-reports/pmc-oa-opendata/metadata"  # beside it `hive/` holds the same again
 _METADATA_KEY = re.compile(r"metadata/(PMC[0-9]{1,12})\.([0-9]{1,9})\.json")
 _PMCID = re.compile(r"(?:PMC)?([0-9]{1,12})", re.IGNORECASE)
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 12
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 _Shape = TypeVar("_Shape")
@@ -201,7 +201,7 @@ def find_media(media: Iterable[Media], name: str) -> Media | None:
         return exact[0]
     # Old names have no suffix and may hold dots: what follows the last dot goes only if it is a suffix.
     for stem in (name, _stem(name)):
-        alike = [item for item in media if _rank(item.name) < len(_PICTURES) and _stem(item.name) == stem]
+        alike = [item for item in media if _rank(item.name) < len(PICTURES) and _stem(item.name) == stem]
         if alike:
             return min(alike, key=lambda item: (_rank(item.name), item.name))
     return None
@@ -212,7 +212,7 @@ def object_path(key: str) -> str:
     return "/" + quote(key, safe="/")
 
 
-_PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "gif")
+PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "gif")
 
 
 class _MetadataDocument(msgspec.Struct):
@@ -262,12 +262,12 @@ def _part(item: _PartDocument, key: str) -> Media:
 def _stem(name: str) -> str:
     """Return a name without the suffix of a picture."""
     stem, _, suffix = name.rpartition(".")
-    return stem if suffix.lower() in (*_PICTURES, "eps") else name
+    return stem if suffix.lower() in (*PICTURES, "eps") else name
 
 
 def _rank(name: str) -> int:
     suffix = name.rpartition(".")[2].lower()
-    return _PICTURES.index(suffix) if suffix in _PICTURES else len(_PICTURES)
+    return PICTURES.index(suffix) if suffix in PICTURES else len(PICTURES)
 
 
 def _text(text: str | None) -> str | None:
