@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 from dataset_builder.concepts.identifiers import cuis_of_cell
+from dataset_builder.dataset_tables import PICTURE_SUFFIXES
 from dataset_builder.facets import FACETS, MANUAL_NAMES, value_of
 from dataset_builder.own_images.dicom import (
-    SUFFIXES,
     DicomFacts,
     decoders,
     frame_as_png,
@@ -114,7 +114,7 @@ class TableSource:
                 facts.update(f"{status.st_size}\0{status.st_mtime_ns}\n".encode())
             except (OSError, ValueError, RejectedInput):  # a drop of its own, told when the row is read
                 facts.update(b"-\n")
-            if row.cells["image"].lower().endswith(SUFFIXES):
+            if not row.cells["image"].lower().endswith(PICTURE_SUFFIXES):  # DICOM needs no suffix
                 facts.update(decoders().encode())
         return facts.hexdigest()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +25,7 @@ REQUIRED = ("image", "caption", "group", "licence")
 OPTIONAL = ("modality", "region", "direction", "concepts", "attribution", "frame")
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _SPELLINGS = {"license": "licence"}
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: JSON may hold one, no file can
 _DELIMITERS = ",;\t"
 
 
@@ -151,9 +153,9 @@ def _typed_row(path: Path, line: int, columns: Mapping[str, str], document: Mapp
     cells, faults = {}, []
     for name in columns.values():
         text = _text(document[name])
-        if text is None:
+        if text is None or _HALF.search(text):
             faults.append(f"{name} is {shorten(repr(document[name]), 40)}, expected text")
-        cells[name] = text or ""
+        cells[name] = "" if text is None else _HALF.sub("?", text)
     faults += [f"no {name}" for name in REQUIRED if name not in columns]
     return _row(path, line, columns, cells, "; ".join(faults))
 

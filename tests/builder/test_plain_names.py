@@ -35,5 +35,5 @@ def test_names_are_found_as_whole_words_and_acronyms_in_capitals(caption: str, e
 
 def test_a_mention_says_where_it_stands() -> None:
     (mention,) = named_concepts("An axial CT scan of the head")
-    assert ("CT scan", "X-Ray Computed Tomography") == (mention.text, mention.name)
+    assert (mention.text, mention.name) == ("CT scan", "X-Ray Computed Tomography")
     assert (mention.start, mention.end) == (9, 16)
