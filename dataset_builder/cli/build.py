@@ -127,7 +127,7 @@ def run(file: Path, *, until: str | None, again: bool, refresh: bool, quiet: boo
     if again and not until:
         raise UsageFault("--again goes with --until: it says which stage is run again")
     build = read_build(file)
-    progress = silent if quiet else _progress()
+    progress = silent if quiet else _progress(build)
     with _pool(**where) as pool:
         run_build(build, pool, progress, until=until, again=again, refresh=refresh)
     if not quiet:
@@ -193,7 +193,7 @@ def _pool(*, workers: int | None, ray: str | None) -> Pool | RayPool:
     return Pool(workers) if ray is None else RayPool(workers, ray)
 
 
-def _progress() -> StageProgress:
+def _progress(build: Build) -> StageProgress:
     """Return what shows how far each stage is: a bar on a terminal, else a line when a stage begins."""
     bars: dict[str, Progress] = {}
 
@@ -201,7 +201,7 @@ def _progress() -> StageProgress:
         if stage.name not in bars:
             bars[stage.name] = progress_bar(stage.name) if sys.stderr.isatty() else silent
             if not sys.stderr.isatty():
-                click.echo(f"{stage.name}: {stage.title}", err=True)
+                click.echo(f"{stage.name}: {stage.title_of(is_own=build.is_own)}", err=True)
         bars[stage.name](done, total)
 
     return show

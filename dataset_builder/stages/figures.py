@@ -95,6 +95,7 @@ STAGE = Stage(
     name=NAME,
     revision=1,
     title="figures of the articles, with their files",
+    own_title="images of the table, with their files",
     tables=("source", "figures"),
     takes=Entry,
     gives=Figure,
