@@ -6,7 +6,6 @@ A recipe has a table for each part; every key has a default, unknown ones are re
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -26,6 +25,7 @@ from baselines.models.captioner import CaptionerOptions
 from baselines.selfcritical import SelfCriticalOptions
 from baselines.training.loop import TrainingOptions
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.shelf.documents import read_toml
 from rocov2_eval.shelf.options import read_options
 from rocov2_eval.shelf.words import shorten
 
@@ -183,8 +183,8 @@ def read_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
             known = ", ".join(recipe_names())
             raise MissingResource(f"{name}: {error}; expected a TOML file, or one of {known}") from None
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = read_toml(text)
+    except ValueError as error:
         raise RejectedInput(f"{name}: no TOML ({error})") from None
     for override in overrides:
         _overrule(document, override)
@@ -225,8 +225,8 @@ def _overrule(document: dict[str, Any], override: str) -> None:
     if not (equals and dot and table and key):
         raise UsageFault(f"--set {shorten(override)}: expected TABLE.KEY=VALUE, such as training.epochs=3")
     try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = read_toml(f"value = {text.strip()}")["value"]
+    except ValueError:
         value = text.strip()
     document.setdefault(table, {})
     if not isinstance(document[table], dict):

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.shelf.documents import read_json
 from rocov2_eval.shelf.files import file_digest, write_text
 
 CONFIG_FILE = "config.json"
@@ -571,8 +572,8 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
     if path is None or not path.is_file():
         return {}
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        known = read_json(path.read_bytes())
+    except (OSError, ValueError):
         return {}  # damaged: the digests are computed again
     return known if isinstance(known, dict) else {}
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding, findings
 from rocov2_eval.records import Finding, Task
+from rocov2_eval.shelf.documents import TOO_DEEP, read_json
 from rocov2_eval.shelf.words import shorten
 
 SchemaName = Literal["concept_row", "caption_row", "submission", "result", "comparison", "leaderboard"]
@@ -61,13 +62,12 @@ def parse_json(path: str, text: str) -> object:
     if len(text) > _MOST_JSON_BYTES:
         raise _rejected(path, None, f"more than {_MOST_JSON_BYTES:,} characters")
     try:
-        document: object = json.loads(text)
+        document = read_json(text)
     except json.JSONDecodeError as error:
         raise _rejected(path, error.lineno, f"not JSON: {error.msg} (column {error.colno})") from None
-    except ValueError:  # Python converts no integer of more than 4,300 digits
-        raise _rejected(path, None, "a number of too many digits") from None
-    except RecursionError:
-        raise _rejected(path, None, "nested too deeply") from None
+    except ValueError as error:  # Python converts no integer of more than 4,300 digits
+        is_deep = str(error) == TOO_DEEP
+        raise _rejected(path, None, TOO_DEEP if is_deep else "a number of too many digits") from None
     if not _is_shallow(document):  # else the validator runs out of stack on it
         raise _rejected(path, None, f"nested more than {_MOST_LEVELS} levels deep")
     return document

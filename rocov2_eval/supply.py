@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import shutil
 import sys
@@ -42,8 +41,11 @@ from rocov2_eval.models import (
     superseded_files,
 )
 from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
+from rocov2_eval.shelf.archives import UNREADABLE
+from rocov2_eval.shelf.documents import read_json
 from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.progress import Notify
+from rocov2_eval.shelf.words import shorten
 from rocov2_eval.tensor_files import check_tensor_file
 
 _ARCHIVE_LIMIT = 64 * 2**20
@@ -367,8 +369,8 @@ def _members(archive: Any, name: str) -> dict[str, bytes]:  # noqa: ANN401  a pa
             if any(info.file_size > _MEMBER_LIMIT for info in chosen):
                 raise UsageFault(f"{name}: a file in it is too large for Punkt's data")
             return {PurePosixPath(info.filename).name: opened.read(info) for info in chosen}
-    except zipfile.BadZipFile as error:
-        raise MissingResource(f"{name}: a damaged archive ({error})") from None
+    except UNREADABLE as error:
+        raise MissingResource(f"{name}: a damaged archive ({shorten(str(error), 100)})") from None
 
 
 def _recognised(source: Path, files: Mapping[str, Any], name: str | None) -> Weights:
@@ -398,7 +400,7 @@ def _refuse_foreign(row: Weights, name: str, content: Path | bytes) -> None:
         return
     if content.suffix == ".json":
         try:
-            json.loads(content.read_bytes())
+            read_json(content.read_bytes())
         except ValueError as error:
             raise MissingResource(f"{content}: no JSON: {error}") from None
     check_tensor_file(content)

@@ -13,6 +13,7 @@ from dataset_builder.facets import Facets
 from dataset_builder.study.annotations import Export, RatingTask
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_text
+from rocov2_eval.shelf.documents import read_json
 from rocov2_eval.shelf.words import shorten
 
 
@@ -96,12 +97,12 @@ def as_list(value: object, place: str) -> Sequence[Any]:
 
 def _document(text: str, path: Path) -> object:
     try:
-        return json.loads(text)
+        return read_json(text)
     except json.JSONDecodeError as error:
         is_cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
         hint = "; it ends in the middle, as a file that was cut off does" if is_cut else ""
         raise RejectedInput(f"{path}:{error.lineno}: no well-formed JSON: {error.msg}{hint}") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits; nested without end
+    except ValueError as error:  # a number of thousands of digits; nested without end
         raise RejectedInput(f"{path}: no JSON that can be read: {shorten(str(error), 80)}") from None
 
 
