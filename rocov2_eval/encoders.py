@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rocov2_eval.batching import Float32Array, run_batches
-from rocov2_eval.cache import EmbeddingCache, entry_key, require_writable
+from rocov2_eval.cache import EmbeddingCache, entry_key
 from rocov2_eval.devices import TOKEN_BUDGETS, choose_device, dtype_of, quiet_transformers
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.models import ModelFolder, weights_digest
@@ -97,8 +97,6 @@ def open_encoder(
         MissingResource: A library, the device or part of the weights is missing.
         UsageFault: The model has no such layer or is of a kind that cannot be used.
     """
-    if cache is not None:
-        require_writable(cache)
     digest = weights_digest(folder, memo=cache)
     target = choose_device(device)
     with ExitStack() as stack:
