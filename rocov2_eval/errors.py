@@ -73,5 +73,5 @@ class MissingResource(RocoError):
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Tell whether the file system refused for want of room, which no option of ours can mend."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    """Tell whether there is no room for a file, on the disk or for the user: no option of ours can mend that."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -73,7 +73,7 @@ def changed_bytes(source: Random, content: bytes) -> bytes:
     return content
 
 
-def changed_rows(source: Random, rows: Sequence[Row]) -> list[Row]:
+def changed_rows(source: Random, rows: Sequence[Row]) -> list[Row]:  # noqa: C901  a case a kind of damage
     """Return rows after one to three of them, or cells of them, were changed, moved, copied or left out."""
     result = [list(row) for row in rows]
     for _ in range(source.choice((1, 1, 2, 3))):
