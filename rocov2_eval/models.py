@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, UsageFault
-from rocov2_eval.shelf.documents import read_json
 from rocov2_eval.shelf.files import file_digest, write_text
+from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILES = (
@@ -574,8 +574,8 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
     if path is None or not path.is_file():
         return {}
     try:
-        known = read_json(path.read_bytes())
-    except (OSError, ValueError):
+        known = json_of(read_plain(path))
+    except Malformed:
         return {}  # damaged: the digests are computed again
     return (
         {key: value for key, value in known.items() if isinstance(value, str)}

@@ -15,7 +15,7 @@ from typing import Any
 
 from rocov2_eval.devices import import_library
 from rocov2_eval.errors import MissingResource
-from rocov2_eval.shelf.documents import read_json
+from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
 from rocov2_eval.shelf.words import shorten
 
 _LENGTH_BYTES = 8
@@ -54,8 +54,8 @@ def read_config(path: Path, names: Iterable[str]) -> dict[str, Any]:
         MissingResource: It is no JSON object or lacks one of the names.
     """
     try:
-        config = read_json(path.read_bytes())
-    except ValueError as error:
+        config = json_of(read_plain(path))
+    except Malformed as error:
         raise MissingResource(f"{path}: no JSON: {error}") from None
     lacking = [name for name in names if not isinstance(config, dict) or name not in config]
     if lacking:
@@ -176,7 +176,7 @@ def _check_safetensors(path: Path) -> None:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         header = file.read(length)
     try:
-        expected = _LENGTH_BYTES + length + _end_of_tensors(read_json(header))
+        expected = _LENGTH_BYTES + length + _end_of_tensors(json_of(header))
     except ValueError as error:
         raise MissingResource(f"{path}: a damaged header ({error}): bring the file again") from None
     if size != expected:

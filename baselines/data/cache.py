@@ -32,6 +32,7 @@ from baselines.data.picture_files import close_archives, read_picture, stamp
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.files import write_bytes
+from rocov2_eval.shelf.parsing import Malformed, json_as
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable
 from rocov2_eval.shelf.processes import run_tasks
 from rocov2_eval.shelf.progress import Progress, silent
@@ -210,8 +211,8 @@ def _valid_records(ledger: Path, blocks: Sequence[_Block], images: PixelArray) -
     records = {}
     for line in ledger.read_bytes().splitlines() if ledger.is_file() else []:
         try:
-            record = msgspec.json.decode(line, type=_Record)
-        except msgspec.DecodeError:  # torn by an interruption
+            record = json_as(line, _Record)
+        except Malformed:  # torn by an interruption
             break
         if record.number < len(blocks) and record.key == blocks[record.number].key:
             records[record.number] = record

@@ -23,6 +23,7 @@ from msgspec import Meta
 
 from dataset_builder.records import Media
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.parsing import Malformed, json_as
 from rocov2_eval.shelf.words import shorten
 
 BASE_URL = "https://pmc-oa-opendata.s3.amazonaws.com"
@@ -239,8 +240,8 @@ class _ManifestDocument(msgspec.Struct):
 
 def _decoded(content: bytes, kind: type[_Shape], key: str) -> _Shape:
     try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return json_as(content, kind)
+    except Malformed as error:
         raise LayoutChanged(f"{key}: {error}") from None
 
 

@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from dataset_builder.stages import TABLES
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.shelf.documents import read_toml
 from rocov2_eval.shelf.options import read_options
+from rocov2_eval.shelf.parsing import Malformed, read_plain, toml_of
 from rocov2_eval.shelf.words import shorten
 
 
@@ -71,13 +71,13 @@ def read_build(path: Path) -> Build:
         UsageFault: A table or key is unknown or missing, or a value is out of bounds.
     """
     try:
-        document = read_toml(path.read_text(encoding="utf-8"))
+        document = toml_of(read_plain(path))
     except OSError as error:
         raise MissingResource(
             f"{path}: {error.strerror}; `rocov2-build init` writes one to begin with"
         ) from None
-    except ValueError as error:  # no UTF-8 either
-        raise RejectedInput(f"{path}: no TOML ({shorten(str(error), 100)})") from None
+    except Malformed as error:
+        raise RejectedInput(f"{path}: no TOML ({error})") from None
     folder = path.resolve().parent
     unknown = [name for name in document if name not in (*TABLES, "build")]
     if unknown:
