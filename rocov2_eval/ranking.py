@@ -14,7 +14,14 @@ from rocov2_eval.metrics.derived import DERIVED, parts
 from rocov2_eval.records import BoolArray, Finding, FloatArray, IntArray, MetricResult, Task
 from rocov2_eval.scoring import Report
 from rocov2_eval.signature import comparable
-from rocov2_eval.significance import PairedTests, PairOptions, competition_ranks, letters, paired_tests
+from rocov2_eval.significance import (
+    PairedTests,
+    PairOptions,
+    competition_ranks,
+    letters,
+    paired_tests,
+    too_few_images,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,7 +73,7 @@ class Standing:
         letters: Groups of the run; runs that share a letter do not differ significantly.
         low_rank: Best rank of the run in the interval over the resamples.
         high_rank: Worst rank of the run in the interval over the resamples.
-        shares: Shape (k,), share of the resamples in which the run has rank 1, 2, …, k.
+        shares: Shape (k,), share of the resamples in which the run has rank 1, 2, …, k; 0 without resamples.
     """
 
     entry: Entry
@@ -138,7 +145,10 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
         images=len(first.image_ids),
         primary=primary,
         outputs=(primary, *(name for name in first.metrics if name != primary)),
-        notes=tuple(_notes([entry.report for entry in ordered], primary, omitted)),
+        notes=(
+            *_notes([entry.report for entry in ordered], primary, omitted),
+            *too_few_images(primary, scores.shape, options.alpha),
+        ),
         standings=tuple(_standings(ordered, ranks[order], primary, tests, options)),
         tests=tests,
         options=options,
@@ -202,8 +212,11 @@ def _standings(
     names = letters(tests.p_holm < options.alpha)
     drawn = competition_ranks(tests.resampled)
     tail = (1 - options.bootstrap.level) / 2
-    ends = np.quantile(drawn, [tail, 1 - tail], axis=0, method="inverted_cdf")
     k = len(entries)
+    if len(drawn):
+        ends = np.quantile(drawn, [tail, 1 - tail], axis=0, method="inverted_cdf")
+    else:  # of one image: another might turn the order around
+        ends = np.array([[1] * k, [k] * k])
     first = {entry.team: i for i, entry in reversed(list(enumerate(entries)))}
     return [
         Standing(
@@ -214,7 +227,7 @@ def _standings(
             letters=names[i],
             low_rank=int(ends[0, i]),
             high_rank=int(ends[1, i]),
-            shares=np.bincount(drawn[:, i] - 1, minlength=k) / len(drawn),
+            shares=np.bincount(drawn[:, i] - 1, minlength=k) / max(len(drawn), 1),
         )
         for i, entry in enumerate(entries)
     ]

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rocov2_eval.records import BoolArray, FloatArray, IntArray
-from rocov2_eval.resampling import Bootstrap, resampled_columns
+from rocov2_eval.resampling import FEWEST_IMAGES, Bootstrap, resampled_columns
 
 _CHUNK = 1 << 20  # signs held at a time: 8 MB
 _EXACT_BITS = 51  # of a sum of scores; a float64 has 53, and one is for twice the sum
@@ -55,11 +55,12 @@ class PairedTests:
 
     Attributes:
         difference: Shape (k, k).
-        low, high: Shape (k, k), ends of the paired bootstrap interval of the difference.
+        low, high: Shape (k, k), ends of the paired bootstrap interval of the difference; NaN for one image,
+            of which nobody knows how far another would be from it.
         p_value: Shape (k, k), two-sided, of the paired randomisation test; 1 on the diagonal.
         p_bootstrap: Shape (k, k), two-sided, of the paired bootstrap, its differences centred on 0.
         p_holm: Shape (k, k), `p_value` after Holm's correction over the k (k - 1) / 2 pairs.
-        resampled: Shape (resamples, k), means of the runs in each resample.
+        resampled: Shape (resamples, k), means of the runs in each resample; no resample of one image.
     """
 
     difference: FloatArray
@@ -106,6 +107,10 @@ def paired_tests(scores: FloatArray, options: PairOptions) -> PairedTests:
     upper = np.triu_indices(k, 1)
     p_holm = np.ones((k, k))
     p_holm[upper] = holm(p_value[upper])
+    if n < FEWEST_IMAGES:
+        low, high = np.full((2, k, k), np.nan)
+        p_bootstrap = np.ones((k, k))
+        resampled = resampled[:0]
     for table in (p_value, p_bootstrap, p_holm):
         table.T[upper] = table[upper]
     return PairedTests(
@@ -159,6 +164,21 @@ def trials_needed(runs: int, alpha: float) -> int:
     """Return how many trials the smallest possible p-value needs to survive Holm's correction."""
     pairs = runs * (runs - 1) // 2
     return math.floor(pairs / alpha)  # (0 + 1) / (trials + 1) * pairs < alpha
+
+
+def too_few_images(metric: str, shape: tuple[int, ...], alpha: float) -> list[str]:
+    """Return a note where no pair can be significant, because each p-value is one of 2 ** n signs.
+
+    Args:
+        metric: Name of the score.
+        shape: Numbers of images and of runs.
+        alpha: Bound below which a corrected p-value counts as significant.
+    """
+    n, k = shape
+    smallest = k * (k - 1) // 2 * 2.0 ** (1 - n)  # both signs of every image count as that large
+    if k == 1 or smallest < alpha:
+        return []
+    return [f"{metric}: too few images: with {n:,} no corrected p-value falls below {min(smallest, 1):.2g}"]
 
 
 def enough_trials(options: PairOptions, runs: int) -> PairOptions:

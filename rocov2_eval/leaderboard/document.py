@@ -6,6 +6,7 @@ them depends on the time or the machine: the same submissions give the same byte
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -166,10 +167,14 @@ def _pairs(board: Board, *, private: bool) -> Iterator[dict[str, Any]]:
             yield {
                 "a": names[a],
                 "b": names[b],
-                **{key: public_value(float(table[a, b]), private=private) for key, table in values.items()},
+                **{key: _known(float(table[a, b]), private=private) for key, table in values.items()},
                 "p_value": float(f"{tests.p_value[a, b]:.2g}"),
                 "p_holm": float(f"{tests.p_holm[a, b]:.2g}"),
             }
+
+
+def _known(value: float, *, private: bool) -> float | None:
+    return None if math.isnan(value) else public_value(value, private=private)
 
 
 def _standing_data(standing: Standing, outputs: Sequence[str], *, private: bool) -> dict[str, Any]:

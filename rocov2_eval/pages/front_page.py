@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -151,7 +152,8 @@ def _comparisons(board: Board) -> list[Comparison]:
         gap = ""
         if i + 1 < len(board.standings):
             lead, low, high = (float(table[i + 1, i]) for table in (tests.difference, tests.low, tests.high))
-            gap = f"{lead:+.4f} [{low:+.4f}, {high:+.4f}], {p_text(float(tests.p_holm[i, i + 1]))}"
+            ends = "" if math.isnan(low) else f" [{low:+.4f}, {high:+.4f}]"
+            gap = f"{lead:+.4f}{ends}, {p_text(float(tests.p_holm[i, i + 1]))}"
         better = int((is_significant[i] & (tests.difference[i] < 0)).sum())
         worse = int((is_significant[i] & (tests.difference[i] > 0)).sum())
         rows.append(Comparison(label=standing.entry.name, better=better, worse=worse, gap=gap))

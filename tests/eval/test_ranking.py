@@ -220,3 +220,12 @@ def test_a_run_that_lacks_a_score_of_the_other_is_refused(
     other = replace(report, metrics=few)
     with pytest.raises(UsageFault, match="concept_recall was computed differently"):
         require_same_truth(*((other, report) if is_first else (report, other)))
+
+
+def test_one_image_leaves_every_rank_possible(entry: Callable[..., Entry]) -> None:
+    alone = [unscored(entry(name, right), range(1, 40)) for name, right in (("a/1", 20), ("b/1", 0))]
+    board = rank(alone, OPTIONS)
+
+    assert [(standing.low_rank, standing.high_rank) for standing in board.standings] == [(1, 2), (1, 2)]
+    assert [standing.letters for standing in board.standings] == ["a", "a"]
+    assert "concept_f1: too few images: with 1 no corrected p-value falls below 1" in board.notes

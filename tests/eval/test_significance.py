@@ -22,6 +22,7 @@ from rocov2_eval.significance import (
     on_grid,
     paired_tests,
     signed_means,
+    too_few_images,
     trials_needed,
 )
 
@@ -127,7 +128,7 @@ def test_the_smallest_p_value_is_one_of_the_trials_and_the_data() -> None:
     assert paired_tests(scores, OPTIONS).p_value[0, 1] == 1 / 2001
 
 
-@pytest.mark.parametrize("n", [1, 7, 300, 12_345])
+@pytest.mark.parametrize("n", [2, 7, 300, 12_345])
 def test_a_run_does_not_differ_from_its_copy(n: int) -> None:
     column = f1_like(n, 1)
     tests = paired_tests(np.hstack([column, column, column]), OPTIONS)
@@ -385,3 +386,38 @@ def test_trials_needed_let_the_smallest_p_value_survive_the_correction(runs: int
 
     # One trial fewer gives alpha itself, which is below alpha or not by rounding.
     assert [survives(trials - 2), survives(trials)] == [False, True]
+
+
+def test_one_image_has_no_interval_and_tells_no_two_runs_apart() -> None:
+    tests = paired_tests(np.array([[0.0, 1.0, 1.0]]), OPTIONS)
+
+    assert tests.difference[0].tolist() == [0, 1, 1]
+    assert np.isnan(tests.low).all()
+    assert np.isnan(tests.high).all()
+    assert {*tests.p_value.flat, *tests.p_bootstrap.flat, *tests.p_holm.flat} == {1.0}
+    assert tests.resampled.shape == (0, 3)
+
+
+def test_scores_that_are_all_equal_have_an_interval_of_nothing() -> None:
+    tests = paired_tests(np.full((5, 2), 0.7), OPTIONS)
+
+    assert (tests.low[0, 1], tests.high[0, 1], tests.p_value[0, 1], tests.p_bootstrap[0, 1]) == (0, 0, 1, 1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_the_p_value_of_few_images_is_that_over_all_signs(n: int) -> None:
+    scores = np.column_stack([np.zeros(n), np.ones(n)])
+    trials = 20_000
+    p_value = paired_tests(scores, PairOptions(trials=trials, bootstrap=OPTIONS.bootstrap)).p_value[0, 1]
+
+    assert exact_p([1.0] * n) == 2 / 2**n
+    assert p_value == pytest.approx(2 / 2**n, abs=4 / math.sqrt(trials))
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_told"), [((5, 2), True), ((6, 2), False), ((6, 3), True), ((1, 1), False)]
+)
+def test_too_few_images_for_any_pair_to_be_significant_are_told(
+    shape: tuple[int, int], *, is_told: bool
+) -> None:
+    assert bool(too_few_images("rouge1", shape, 0.05)) == is_told
