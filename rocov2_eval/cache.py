@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import sys
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -19,6 +21,9 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from rocov2_eval.shelf.progress import Notify
+
+if sys.platform != "win32":
+    import fcntl
 
 T = TypeVar("T")
 
@@ -150,6 +155,7 @@ class EmbeddingCache:
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        _require_locks(self._path.parent)
         self._connection, self._generation = _connect(self._path)
         self._size = self._stored_size()
 
@@ -215,6 +221,13 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, int]:
         connection.close()
         raise
     return connection, int(last) + 1
+
+
+def _require_locks(folder: Path) -> None:
+    """Lock a file of a moment: SQLite takes a file system that refuses locks for one that is busy, and waits."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if sys.platform != "win32":
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_sound(path: Path) -> bool:
