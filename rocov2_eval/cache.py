@@ -224,7 +224,7 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, int]:
 
 
 def _require_locks(folder: Path) -> None:
-    """Lock a file of a moment: SQLite takes a file system that refuses locks for one that is busy, and waits."""
+    """Lock a file of a moment: SQLite takes a file system without locks for one that is busy, and waits."""
     with tempfile.TemporaryFile(dir=folder) as file:
         if sys.platform != "win32":
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
