@@ -21,6 +21,7 @@ from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.shelf.files import file_digest, write_text
 from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
+from rocov2_eval.shelf.surroundings import home, named_path, variable, variable_path
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILES = (
@@ -461,8 +462,7 @@ def superseded_files(there: Collection[str], new: Mapping[str, Any], kind: str) 
 
 def store_folder(name: str) -> Path:
     """Return the folder of this program that holds weights which do not lie in the hub's own cache."""
-    base = os.environ.get("XDG_DATA_HOME")
-    data = Path(base) if base else Path.home() / ".local" / "share"
+    data = variable_path("XDG_DATA_HOME") or home() / ".local" / "share"
     return data / "rocov2-eval" / "weights" / name
 
 
@@ -478,6 +478,8 @@ def import_hub() -> Any:  # noqa: ANN401 - an untyped library at the border
         raise MissingResource(
             'huggingface_hub is not installed: pip install "rocov2-eval[captions]"'
         ) from error
+    except ValueError as error:  # it reads numbers from its variables when it is imported
+        raise UsageFault(f"huggingface_hub cannot use one of the variables HF_…: {error}") from None
     import huggingface_hub.constants
     import huggingface_hub.errors
     import huggingface_hub.utils
@@ -494,7 +496,7 @@ def _fitting(files: Mapping[str, Any], choice: Choice) -> list[str]:
 
 
 def _local_folder(kind: str, name_or_path: str) -> ModelFolder:
-    path = Path(name_or_path).expanduser()
+    path = named_path(name_or_path, KINDS[kind].title)
     if not path.is_dir():
         known = ", ".join(row.name for row in WEIGHTS.values() if row.kind == kind)
         raise UsageFault(f"no {KINDS[kind].title} {name_or_path!r}: expected {known}, or a folder")
@@ -521,10 +523,10 @@ def _places(row: Weights) -> Iterator[Path]:
 
 def _nltk_folders() -> list[Path]:
     """Return where NLTK looks for its data; the import of NLTK takes a second."""
-    named = [Path(name) for name in os.environ.get("NLTK_DATA", "").split(os.pathsep) if name]
+    named = [Path(name) for name in variable("NLTK_DATA").split(os.pathsep) if name]
     prefix = Path(sys.prefix)
     usual = [
-        Path.home(),
+        home(),
         prefix,
         prefix / "share",
         prefix / "lib",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rocov2_eval.front_door import Scored
     from rocov2_eval.records import Finding
     from rocov2_eval.settings import Settings
+    from rocov2_eval.shelf.progress import Notify
 
 
 @click.command(epilog="Example: rocov2-eval score run.csv --truth data/ --by modality --per-image scores.csv")
@@ -129,7 +130,7 @@ def validate(files: Sequence[Path], **options: Any) -> int:
 
     names = ("truth", "edition", "split", "task", "strict")
     choices = {name: options[name] for name in names}
-    findings = {path: front_door.validate(path, **choices) for path in files}
+    findings = {path: front_door.validate(path, **choices, notify=_noted(path)) for path in files}
     together = [item for items in findings.values() for item in items]
     answer(findings_document(together), options["style"], options["output"])
     for path, items in findings.items():
@@ -151,6 +152,10 @@ def explain(code: str | None) -> None:
         click.echo(findings.explain(code), nl=False)
     except KeyError:
         raise UsageFault(f"no rule {code!r}; `rocov2-eval explain` lists them") from None
+
+
+def _noted(path: Path) -> Notify:
+    return lambda text: note(f"{path}: {text}")
 
 
 def _show_findings(findings: Sequence[Finding], options: dict[str, Any]) -> None:
@@ -236,5 +241,6 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
         )
     for name in main_outputs(report.metrics):
         click.echo(f"{name} {report.metrics[name].mean:.4f}")
+    note(f"truth: {Path(report.truth[0][0]).name}")
     for text in report.notes:
         note(text)
