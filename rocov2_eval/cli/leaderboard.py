@@ -125,12 +125,14 @@ def _summary(made: Leaderboard, site: Path) -> str:
 
 
 def _note_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
-    """Note beside the answer which submissions were rejected, and what to keep secret."""
+    """Note beside the answer which submissions were rejected, what to look at, and what to keep secret."""
     from rocov2_eval.shelf.words import shorten
 
     for item in made.rejections:
         first = next(found for found in item.findings if found.severity == "error")
         where = f"{shorten(item.team)}/{shorten(item.run)}"
         note(f"{where}: {first.code} {shorten(first.message, 200)}")
+    for text in made.notes:
+        note(text)
     if private:
         note(f"{site} holds the truth: do not publish it")
