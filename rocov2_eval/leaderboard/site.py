@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rocov2_eval.errors import UsageFault
@@ -10,6 +11,7 @@ from rocov2_eval.leaderboard.board import Leaderboard
 from rocov2_eval.leaderboard.document import board_document
 from rocov2_eval.leaderboard.submissions import load_run
 from rocov2_eval.pages import index_page, run_page
+from rocov2_eval.pages.disclosure import public_board
 from rocov2_eval.ranking import Board, Standing
 from rocov2_eval.rendering.render import to_csv, to_json, to_latex, to_markdown
 from rocov2_eval.shelf.files import write_bytes, write_text
@@ -37,7 +39,13 @@ def require_site_folder(site: Path, submissions: Path) -> None:
 
 
 def write_site(
-    leaderboard: Leaderboard, site: Path, *, title: str, private: bool, images: Path | None = None
+    leaderboard: Leaderboard,
+    site: Path,
+    *,
+    title: str,
+    private: bool,
+    truth_retired: bool = False,
+    images: Path | None = None,
 ) -> None:
     """Write every file of a site, and remove the pages of runs that are no more.
 
@@ -45,11 +53,15 @@ def write_site(
         leaderboard: What to show.
         site: Folder; see `require_site_folder`.
         title: Heading of the front page.
-        private: With the truth, the worst images and the findings about the truth.
+        private: For the organisers: with everything that is known.
+        truth_retired: The truth is no longer in use, and everybody may read what it tells.
         images: Folder of the images, for a private site.
     """
     site.mkdir(parents=True, exist_ok=True)
-    document = board_document(leaderboard, title=title, private=private)
+    is_whole = private or truth_retired
+    if not is_whole:
+        leaderboard = replace(leaderboard, boards=tuple(map(public_board, leaderboard.boards)))
+    document = board_document(leaderboard, title=title, private=private, truth_retired=truth_retired)
     # First, so that a site of which half was written is known again by the next try.
     write_text(site / MARK, to_json(document))
     write_text(site / "leaderboard.csv", to_csv(document))
@@ -58,12 +70,13 @@ def write_site(
     keep = set()
     for board in leaderboard.boards:
         for standing in board.standings:
-            worst = _worst(leaderboard, board, standing) if private else ()
+            worst = _worst(leaderboard, board, standing) if is_whole else ()
             pictures = _copied_pictures(worst, board.split, images, site / _IMAGES) if images else {}
             page = run_page(
                 standing.entry.report,
                 title=standing.entry.name,
                 private=private,
+                truth_retired=truth_retired,
                 board=board,
                 standing=standing,
                 worst=worst,
@@ -75,7 +88,13 @@ def write_site(
             keep |= {path, *pictures.values()}
     _remove_others(site / "runs", keep)
     _remove_others(site / _IMAGES, keep)  # an earlier site may have been private
-    front = index_page(leaderboard.boards, leaderboard.rejections, title=title, private=private)
+    front = index_page(
+        leaderboard.boards,
+        leaderboard.rejections,
+        title=title,
+        private=private,
+        truth_retired=truth_retired,
+    )
     write_text(site / "index.html", front)
 
 
