@@ -142,12 +142,17 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
         images=len(first.image_ids),
         primary=primary,
         outputs=(primary, *(name for name in first.metrics if name != primary)),
-        notes=tuple(_notes([entry.report for entry in ordered], primary)),
+        notes=tuple(_notes([entry.report for entry in ordered], primary, int(omitted.sum()))),
         standings=tuple(_standings(ordered, ranks[order], primary, tests, options)),
         tests=tests,
         options=options,
         omitted=int(omitted.sum()),
     )
+
+
+def omitted_note(images: int) -> str:
+    """Return what a board says of images that tests leave out."""
+    return f"tests leave out {images:,} images that not every run is scored on"
 
 
 def first_of_teams(entries: Sequence[Entry]) -> frozenset[int]:
@@ -230,7 +235,7 @@ def _standings(
     ]
 
 
-def _notes(reports: Sequence[Report], primary: str) -> list[str]:
+def _notes(reports: Sequence[Report], primary: str, omitted: int) -> list[str]:
     notes = list(dict.fromkeys(note for report in reports for note in report.notes))
     report = reports[0]
     official = EDITIONS[report.edition].primary(report.task)
@@ -240,4 +245,4 @@ def _notes(reports: Sequence[Report], primary: str) -> list[str]:
         missing = [member for member in members if member not in {*DERIVED, *report.metrics}]
         why = f": it needs {', '.join(missing)}, not computed here" if missing else ""
         notes.append(f"ranked by {primary}, not by {official} as the edition does{why}")
-    return notes
+    return [*notes, omitted_note(omitted)] if omitted else notes

@@ -94,8 +94,6 @@ def _section(board: Board, *, truth_retired: bool) -> Section:
     notes = [Note(text=note, label="NOT OFFICIAL") for note in board.notes]
     if truth_retired:
         notes.append(Note(text="The truth is no longer in use."))
-    if board.omitted:
-        notes.append(Note(text=f"Tests leave out {counted(board.omitted, 'image')} that not every run has."))
     if board.tests and len(board.standings) > 1:
         test = (
             f"paired randomisation test, {board.options.trials:,} trials, Holm, alpha {board.options.alpha:g}"
@@ -167,7 +165,7 @@ def _board_data(board: Board) -> dict[str, Any]:
         "options": made | ({"trials": options.trials, "alpha": options.alpha} if tests else {}),
         "standings": [_standing_data(item, board) for item in board.standings],
     }
-    return data | ({"omitted": board.omitted, "pairs": list(_pairs(board, tests))} if tests else {})
+    return data | ({"pairs": list(_pairs(board, tests))} if tests else {})
 
 
 def _pairs(board: Board, tests: PairedTests) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,9 @@ from dataclasses import replace
 import numpy as np
 
 from rocov2_eval.editions import EDITIONS
-from rocov2_eval.ranking import Board, first_of_teams
+from rocov2_eval.metrics import metric_of
+from rocov2_eval.metrics.derived import DERIVED
+from rocov2_eval.ranking import Board, first_of_teams, omitted_note
 from rocov2_eval.records import Finding, Interval, MetricResult
 from rocov2_eval.scoring import Report
 from rocov2_eval.shelf.words import counted, file_name
@@ -27,6 +29,9 @@ MOST_DECIMALS = 4
 FEWEST_IMAGES = 21
 # In one bootstrap resample of 270 an image is drawn five times or more: it moves an end by 4/n at most.
 _MOST_DRAWS = 4
+# Scores without a bound: those of a learned model stay within two in practice, and one long caption among
+# short ones makes up a large part of a score over the words of all captions.
+_LEARNED, _PART_OF_CORPUS = 2.0, 100.0
 _MOST_SUBMISSIONS, _FEWEST_SUBMISSIONS = 100, 5  # 100 is what the platform allows by itself
 _IMAGES_PER_SUBMISSION = 100
 _MOST_SUBMISSIONS_PER_DAY = 5
@@ -34,13 +39,13 @@ _MOST_SUBMISSIONS_PER_DAY = 5
 _OF_EMPTY_TRUTH = ("R303", "R304")
 
 
-def public_decimals(images: int) -> int:
+def public_decimals(images: int, width: float = 1.0) -> int:
     """Return the decimals of a public mean over so many images, 0 to `MOST_DECIMALS`.
 
-    One image moves the mean by 1/n at most. A step of d decimals hides that if half of it is more:
-    10^-d / 2 > 1/n, that is n > 2 · 10^d.
+    One image moves the mean by w/n at most, w being the width of the range of the score. A step of d decimals
+    hides that if half of it is more: 10^-d / 2 > w/n, that is n > 2 · w · 10^d.
     """
-    return _hiding_decimals(images, 1)
+    return max((d for d in range(MOST_DECIMALS + 1) if images > 2 * width * 10**d), default=0)
 
 
 def most_submissions(images: int) -> int:
@@ -83,13 +88,14 @@ def public_findings(findings: Sequence[Finding], truth: Sequence[tuple[str, str]
     return [item for item in findings if not _is_of_truth(item) and item.path not in secret]
 
 
-def public_result(result: MetricResult) -> MetricResult:
-    """Return a result over a whole run with its mean and interval rounded as its number of images asks for."""
-    decimals = public_decimals(result.n)
+def public_result(output: str, result: MetricResult) -> MetricResult:
+    """Return a result over a whole run with mean and interval rounded as its number of images asks for."""
+    width = _width(output)
+    decimals = public_decimals(result.n, width)
     return replace(
         result,
         mean=None if result.mean is None else _rounded(result.mean, decimals),
-        interval=_public_interval(result.interval, result.n),
+        interval=_public_interval(result.interval, public_decimals(result.n, _MOST_DRAWS * width)),
         decimals=decimals,
     )
 
@@ -101,7 +107,7 @@ def public_report(report: Report) -> Report:
         report,
         run=(file_name(report.run[0]), report.run[1]),
         truth=(),
-        metrics={name: public_result(result) for name, result in report.metrics.items()},
+        metrics={name: public_result(name, result) for name, result in report.metrics.items()},
         samples={},
         # What the organisers lack concerns nobody else.
         not_computed={
@@ -141,17 +147,24 @@ def public_board(board: Board) -> Board:
         )
         for place, i in enumerate(order)
     )
-    return replace(board, standings=standings, tests=None, omitted=0)
+    # Of how many images a score is a mean may tell for which of them the truth is empty.
+    notes = tuple(note for note in board.notes if note != omitted_note(board.omitted))
+    return replace(board, notes=notes, standings=standings, tests=None, omitted=0)
 
 
-def _hiding_decimals(images: int, draws: int) -> int:
-    """Return the most decimals whose step hides an image that a mean counts so many times."""
-    return max((d for d in range(MOST_DECIMALS + 1) if images > 2 * draws * 10**d), default=0)
+def _width(output: str) -> float:
+    """Return the width of the range that the score of one image may have."""
+    if output in DERIVED:
+        members = DERIVED[output].members
+        return sum(map(_width, members)) / len(members)
+    low, high = metric_of(output).bounds
+    if np.isfinite(high - low):
+        return high - low
+    return _PART_OF_CORPUS if np.isfinite(low) else _LEARNED
 
 
-def _public_interval(interval: Interval | None, images: int) -> Interval | None:
+def _public_interval(interval: Interval | None, decimals: int) -> Interval | None:
     """Return an interval with rounded ends, None where only ends without a decimal would tell no image."""
-    decimals = _hiding_decimals(images, _MOST_DRAWS)
     if interval is None or not decimals:
         return None
     low, high = (_rounded(end, decimals) for end in (interval.low, interval.high))
