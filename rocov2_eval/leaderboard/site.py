@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from rocov2_eval.errors import UsageFault
@@ -11,6 +12,7 @@ from rocov2_eval.leaderboard.board import Leaderboard
 from rocov2_eval.leaderboard.document import board_document
 from rocov2_eval.leaderboard.submissions import load_run
 from rocov2_eval.pages import index_page, run_page
+from rocov2_eval.pages.disclosure import public_board
 from rocov2_eval.ranking import Board, Standing
 from rocov2_eval.rendering.render import to_csv, to_json, to_latex, to_markdown
 from rocov2_eval.shelf.files import write_bytes, write_text
@@ -43,7 +45,13 @@ def require_site_folder(site: Path, submissions: Path) -> None:
 
 
 def write_site(
-    leaderboard: Leaderboard, site: Path, *, title: str, private: bool, images: Path | None = None
+    leaderboard: Leaderboard,
+    site: Path,
+    *,
+    title: str,
+    private: bool,
+    truth_retired: bool = False,
+    images: Path | None = None,
 ) -> None:
     """Write every file of a site; it takes the place of an earlier one when all of it is there.
 
@@ -51,32 +59,45 @@ def write_site(
         leaderboard: What to show.
         site: Folder; see `require_site_folder`. What is not of a site stays in it.
         title: Heading of the front page.
-        private: With the truth, the worst images and the findings about the truth.
+        private: For the organisers: with everything that is known.
+        truth_retired: The truth is no longer in use, and everybody may read what it tells.
         images: Folder of the images, for a private site.
 
     Raises:
         UsageFault: Another process is writing the site.
     """
+    if not (private or truth_retired):
+        leaderboard = replace(leaderboard, boards=tuple(map(public_board, leaderboard.boards)))
     with publishing(site, lambda name: _OURS.fullmatch(name) is not None) as folder:
-        _write_pages(leaderboard, folder, title=title, private=private, images=images)
+        _write_pages(
+            leaderboard, folder, title=title, private=private, truth_retired=truth_retired, images=images
+        )
 
 
 def _write_pages(
-    leaderboard: Leaderboard, site: Path, *, title: str, private: bool, images: Path | None
+    leaderboard: Leaderboard,
+    site: Path,
+    *,
+    title: str,
+    private: bool,
+    truth_retired: bool,
+    images: Path | None,
 ) -> None:
-    document = board_document(leaderboard, title=title, private=private)
+    is_whole = private or truth_retired
+    document = board_document(leaderboard, title=title, private=private, truth_retired=truth_retired)
     write_text(site / MARK, to_json(document))
     write_text(site / "leaderboard.csv", to_csv(document))
     write_text(site / "leaderboard.md", to_markdown(document))
     write_text(site / "leaderboard.tex", to_latex(document))
     for board in leaderboard.boards:
         for standing in board.standings:
-            worst = _worst(leaderboard, board, standing) if private else ()
+            worst = _worst(leaderboard, board, standing) if is_whole else ()
             pictures = _copied_pictures(worst, board.split, images, site / _IMAGES) if images else {}
             page = run_page(
                 standing.entry.report,
                 title=standing.entry.name,
                 private=private,
+                truth_retired=truth_retired,
                 board=board,
                 standing=standing,
                 worst=worst,
@@ -84,7 +105,13 @@ def _write_pages(
                 home=f"{_UP}/index.html",
             )
             write_text(site / "runs" / standing.entry.team / f"{standing.entry.run}.html", page)
-    front = index_page(leaderboard.boards, leaderboard.rejections, title=title, private=private)
+    front = index_page(
+        leaderboard.boards,
+        leaderboard.rejections,
+        title=title,
+        private=private,
+        truth_retired=truth_retired,
+    )
     write_text(site / "index.html", front)
 
 

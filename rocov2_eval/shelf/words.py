@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -28,6 +29,11 @@ def look(name: str) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun, `1 image` or `2,000 images`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path of any system."""
+    return re.split(r"[/\\]", path)[-1]
 
 
 def n_words(text: str) -> int:
