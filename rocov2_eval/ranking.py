@@ -70,7 +70,8 @@ class Standing:
         rank: Rank by the primary score, 1 is best; equal scores share a rank.
         is_best_of_team: No run of the same team stands before it.
         result: Primary score of the run, by which the board ranks.
-        letters: Groups of the run; runs that share a letter do not differ significantly.
+        letters: Groups of the run; runs that share a letter do not differ significantly. Empty, as `shares`
+            is, where a board tells nothing of pairs of runs.
         low_rank: Best rank of the run in the interval over the resamples.
         high_rank: Worst rank of the run in the interval over the resamples.
         shares: Shape (k,), share of the resamples in which the run has rank 1, 2, …, k; 0 without resamples.
@@ -99,8 +100,10 @@ class Board:
         outputs: All outputs of the runs, the primary one first.
         notes: What a reader must know of the ranking as a whole.
         standings: The places of the runs, ordered by rank; at least one.
-        tests: Tests of all pairs, rows and columns in the order of `standings`.
+        tests: Tests of all pairs, rows and columns in the order of `standings`; None where nothing may be
+            told of pairs of runs.
         options: How the pairs were tested.
+        omitted: Number of images that tests leave out, because not every run is scored on them.
     """
 
     edition: str
@@ -111,8 +114,9 @@ class Board:
     outputs: tuple[str, ...]
     notes: tuple[str, ...]
     standings: tuple[Standing, ...]
-    tests: PairedTests
+    tests: PairedTests | None
     options: PairOptions
+    omitted: int
 
 
 def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = None) -> Board:
@@ -146,13 +150,24 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
         primary=primary,
         outputs=(primary, *(name for name in first.metrics if name != primary)),
         notes=(
-            *_notes([entry.report for entry in ordered], primary, omitted),
+            *_notes([entry.report for entry in ordered], primary, int(omitted.sum())),
             *too_few_images(primary, scores.shape, options.alpha),
         ),
         standings=tuple(_standings(ordered, ranks[order], primary, tests, options)),
         tests=tests,
         options=options,
+        omitted=int(omitted.sum()),
     )
+
+
+def omitted_note(images: int) -> str:
+    """Return what a board says of images that tests leave out."""
+    return f"tests leave out {images:,} images that not every run is scored on"
+
+
+def first_of_teams(entries: Sequence[Entry]) -> frozenset[int]:
+    """Return the places, counted from 0, of the first run of each team."""
+    return frozenset({entry.team: i for i, entry in reversed(list(enumerate(entries)))}.values())
 
 
 def common_scores(reports: Sequence[Report], output: str) -> tuple[FloatArray, BoolArray]:
@@ -217,12 +232,12 @@ def _standings(
         ends = np.quantile(drawn, [tail, 1 - tail], axis=0, method="inverted_cdf")
     else:  # of one image: another might turn the order around
         ends = np.array([[1] * k, [k] * k])
-    first = {entry.team: i for i, entry in reversed(list(enumerate(entries)))}
+    first = first_of_teams(entries)
     return [
         Standing(
             entry=entry,
             rank=int(ranks[i]),
-            is_best_of_team=first[entry.team] == i,
+            is_best_of_team=i in first,
             result=entry.report.metrics[primary],
             letters=names[i],
             low_rank=int(ends[0, i]),
@@ -233,7 +248,7 @@ def _standings(
     ]
 
 
-def _notes(reports: Sequence[Report], primary: str, omitted: BoolArray) -> list[str]:
+def _notes(reports: Sequence[Report], primary: str, omitted: int) -> list[str]:
     notes = list(dict.fromkeys(note for report in reports for note in report.notes))
     report = reports[0]
     official = EDITIONS[report.edition].primary(report.task)
@@ -243,6 +258,4 @@ def _notes(reports: Sequence[Report], primary: str, omitted: BoolArray) -> list[
         missing = [member for member in members if member not in {*DERIVED, *report.metrics}]
         why = f": it needs {', '.join(missing)}, not computed here" if missing else ""
         notes.append(f"ranked by {primary}, not by {official} as the edition does{why}")
-    if omitted.any():
-        notes.append(f"tests leave out {int(omitted.sum()):,} images that not every run is scored on")
-    return notes
+    return [*notes, omitted_note(omitted)] if omitted else notes

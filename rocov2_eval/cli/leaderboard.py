@@ -50,7 +50,12 @@ if TYPE_CHECKING:
     "--public/--private",
     default=True,
     show_default=True,
-    help="Public: no truth, no score of a single image, no picture. Private is for the organisers.",
+    help="Public: rounded means with intervals, nothing finer. Private is for the organisers.",
+)
+@click.option(
+    "--truth-retired",
+    is_flag=True,
+    help="The truth is no longer in use: the public may read everything that it tells.",
 )
 @click.option("--title", default="Leaderboard", show_default=True, help="Heading of the front page.")
 @click.option(
@@ -77,6 +82,9 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     from rocov2_eval.significance import PairOptions
 
     site: Path = options["site"]
+    is_private, is_retired = not options["public"], options["truth_retired"]
+    if is_private and is_retired:
+        raise UsageFault("--private and --truth-retired exclude each other: a private board shows everything")
     with writing(site):
         require_site_folder(site, submissions)
     found, rejections = find_submissions(submissions)
@@ -105,11 +113,20 @@ def leaderboard(submissions: Path, **options: Any) -> None:
         )
     with writing(site):
         # A public page shows no picture.
-        images = None if options["public"] else options["images"]
-        write_site(made, site, title=options["title"], private=not options["public"], images=images)
+        images = options["images"] if is_private else None
+        write_site(
+            made,
+            site,
+            title=options["title"],
+            private=is_private,
+            truth_retired=is_retired,
+            images=images,
+        )
     click.echo(_summary(made, site), nl=False)
     if not options["quiet"]:
-        _note_rest(made, site, private=not options["public"])
+        _note_rest(made, site, private=is_private)
+        if not (is_private or is_retired):
+            _note_few_images(made)
 
 
 def _summary(made: Leaderboard, site: Path) -> str:
@@ -128,12 +145,27 @@ def _summary(made: Leaderboard, site: Path) -> str:
 
 
 def _note_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
-    """Note beside the answer which submissions were rejected, and what to keep secret."""
+    """Note beside the answer which submissions were rejected, what to look at, and what to keep secret."""
+    from rocov2_eval.findings import RULES
+    from rocov2_eval.pages.disclosure import public_findings
     from rocov2_eval.shelf.words import shorten
 
     for item in made.rejections:
         first = next(found for found in item.findings if found.severity == "error")
         where = f"{shorten(item.team)}/{shorten(item.run)}"
-        note(f"{where}: {first.code} {shorten(first.message, 200)}")
+        # The log of a job that makes a public board is mostly public too.
+        is_told = private or public_findings([first])
+        note(f"{where}: {first.code} {shorten(first.message, 200) if is_told else RULES[first.code].title}")
+    for text in made.notes:
+        note(text)
     if private:
         note(f"{site} holds the truth: do not publish it")
+
+
+def _note_few_images(made: Leaderboard) -> None:
+    """Note which truth is too small for a public board while it is in use."""
+    from rocov2_eval.pages.disclosure import FEWEST_IMAGES, advice
+
+    for board in made.boards:
+        if board.images < FEWEST_IMAGES:
+            note(f"{board.task}: {advice(board.images)}")

@@ -216,6 +216,7 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
     from rocov2_eval.codabench import score_submission
     from rocov2_eval.front_door import model_opener
     from rocov2_eval.metrics import main_outputs
+    from rocov2_eval.rendering.values import value_text
 
     refused = {
         "truth": "--truth",
@@ -223,9 +224,11 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
         "page": "--page",
         "verify": "--verify",
         "output": "--out",
+        "by": "--by",
+        "lenient": "--lenient",
     }
     for name, option in refused.items():
-        if options[name] is not None:
+        if options[name]:
             raise UsageFault(f"{option} does not go with --codabench INPUT OUTPUT")
     if options["style"] != "text":
         raise UsageFault("--format does not go with --codabench INPUT OUTPUT")
@@ -240,7 +243,8 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
             split=options["split"],
         )
     for name in main_outputs(report.metrics):
-        click.echo(f"{name} {report.metrics[name].mean:.4f}")
+        result = report.metrics[name]
+        click.echo(f"{name} {value_text(result.mean, 'score', result.decimals)}")
     note(f"truth: {Path(report.truth[0][0]).name}")
     for text in report.notes:
         note(text)

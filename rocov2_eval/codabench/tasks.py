@@ -56,7 +56,7 @@ class CompetitionTask:
     """One task of a competition.
 
     Attributes:
-        truth: Truth of the task, with what breakdowns need.
+        truth: Truth of the task.
         settings: Edition, metrics by name, and encoder; the metric that ranks is the first.
     """
 
@@ -156,7 +156,7 @@ def read_tasks(place: Place, options: BundleOptions, notify: Notify) -> tuple[Co
     tasks = []
     for name in names:
         try:
-            truth = read_truth(place, name, edition, split=split, facets=True)
+            truth = read_truth(place, name, edition, split=split)
         except MissingResource as error:
             if options.tasks:
                 raise

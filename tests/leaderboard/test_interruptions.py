@@ -68,8 +68,8 @@ def test_a_board_that_is_killed_again_and_again_comes_to_its_end(
     assert "known already" in out
 
 
-# Loaded by the interpreter before the command: it ends the process without warning at one of the steps by which
-# the site is written, or counts them.
+# Loaded by the interpreter before the command: it kills the process at one of the steps by which the site is
+# written, or counts them.
 KILLER = """
 import atexit, os, signal, sys
 from pathlib import Path
@@ -79,7 +79,8 @@ at, steps = int(os.environ["KILL_AT"]), 0
 
 def hook(event, arguments):
     global steps
-    if event in EVENTS and any("published" in os.fsdecode(a) for a in arguments if isinstance(a, (str, bytes, Path))):
+    paths = (os.fsdecode(item) for item in arguments if isinstance(item, (str, bytes, Path)))
+    if event in EVENTS and any("published" in path for path in paths):
         steps += 1
         if steps == at:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -140,7 +141,7 @@ def test_a_full_disk_is_said_and_the_old_site_stays(many: Path, truth: Path, tmp
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", "size=150k", "tmpfs", str(disk)], capture_output=True, text=True
     )
     if mounted.returncode:
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
