@@ -13,7 +13,7 @@ from dataset_builder.facets import FACETS, Facets
 from dataset_builder.study import answer_tables, label_studio, medcattrainer
 from dataset_builder.study.annotations import Annotation, Export, RatingTask
 from dataset_builder.study.tool_files import Format, ToolFile, open_file
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput, UsageFault, is_disk_full
 from rocov2_eval.shelf.folders import publishing
 from rocov2_eval.shelf.words import shorten
 
@@ -129,6 +129,8 @@ def _copy(source: Path, target: Path) -> None:
     try:
         shutil.copyfile(source, target)
     except OSError as error:
+        if is_disk_full(error):
+            raise
         raise UsageFault(f"{source} cannot be written to {target}: {error.strerror or error}") from None
 
 

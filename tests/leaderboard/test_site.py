@@ -40,7 +40,7 @@ def test_a_site_has_a_front_page_a_page_a_run_and_four_files(submit: Submit, pub
         "runs/alpha/one.html",
         "runs/beta/two.html",
     ]
-    assert out.splitlines() == [
+    assert [line for line in out.splitlines() if not line.startswith("truth")] == [
         "concepts: 2 ranked by concept_f1, first alpha/one",
         "scored 2, known already 0",
         str(site / "index.html"),
@@ -167,7 +167,8 @@ def test_a_folder_without_submissions_says_what_is_expected(publish: Publish) ->
 def test_rejected_submissions_alone_make_a_board_too(root: Path, submit: Submit, publish: Publish) -> None:
     submit("beta", "bad", "ID,CUIs\nx,y\n")
     code, out, err, site = publish()
-    assert (code, out.splitlines()[0]) == (ExitCode.OK, "rejected: 1")
+    assert code == ExitCode.OK
+    assert "rejected: 1" in out.splitlines()
     assert "beta/bad: R104" in err
     assert "No run has been scored" in (site / "index.html").read_text(encoding="utf-8")
     assert root.exists()
