@@ -26,7 +26,7 @@ from baselines.selfcritical import SelfCriticalOptions
 from baselines.training.loop import TrainingOptions
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.options import read_options
-from rocov2_eval.shelf.parsing import Malformed, read_plain, toml_of
+from rocov2_eval.shelf.parsing import Malformed, json_bytes, json_of, read_plain, toml_of
 from rocov2_eval.shelf.words import shorten
 
 RecipeTask = Literal["concepts", "floor", "captions", "self-critical", "filter"]
@@ -146,7 +146,7 @@ class Recipe:
 
     def document(self) -> dict[str, Any]:
         """Return the recipe as JSON holds it, every default spelt out; what is not set is left away."""
-        tables = msgspec.json.decode(msgspec.json.encode(self.tables, enc_hook=str))  # a path as its text
+        tables = json_of(json_bytes(self.tables))  # a path as its text
         return {
             name: {key: value for key, value in table.items() if value is not None}
             for name, table in tables.items()

@@ -471,18 +471,19 @@ def import_hub() -> Any:  # noqa: ANN401 - an untyped library at the border
 
     Raises:
         MissingResource: It is not installed.
+        UsageFault: A variable of the environment holds what it cannot use.
     """
     try:
         import huggingface_hub
+        import huggingface_hub.constants
+        import huggingface_hub.errors
+        import huggingface_hub.utils
     except ModuleNotFoundError as error:
         raise MissingResource(
             'huggingface_hub is not installed: pip install "rocov2-eval[captions]"'
         ) from error
-    except ValueError as error:  # it reads numbers from its variables when it is imported
+    except ValueError as error:  # it reads numbers from the environment when it is imported
         raise UsageFault(f"huggingface_hub cannot use one of the variables HF_…: {error}") from None
-    import huggingface_hub.constants
-    import huggingface_hub.errors
-    import huggingface_hub.utils
 
     return huggingface_hub
 

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from baselines.models.efficientnet import EfficientNet
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.shelf.parsing import Malformed, json_as
+from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes
 from rocov2_eval.shelf.words import shorten
 
 PREFIX = "timm/"
@@ -117,7 +117,7 @@ def load_init(model: EfficientNet, init: str | None) -> Normalisation:
 
 def header_of(normalisation: Normalisation) -> dict[str, str]:
     """Return the metadata of a safetensors file that `load_init` can start from again."""
-    return {_HEADER_KEY: msgspec.json.encode(normalisation).decode()}
+    return {_HEADER_KEY: json_bytes(normalisation).decode()}
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:

@@ -21,14 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 
 from baselines.documents import read_document, write_document
 from rocov2_eval import __version__
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.files import write_text
-from rocov2_eval.shelf.parsing import Malformed, json_as
+from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes
 
 RUN, METRICS = "run.json", "metrics.jsonl"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "safetensors", "numpy", "pillow")
@@ -86,7 +85,7 @@ def begin_metrics(folder: Path, *, keep_to: int) -> None:
 def add_metrics(folder: Path, facts: Mapping[str, Any]) -> None:
     """Add the facts of an epoch."""
     with (folder / METRICS).open("a", encoding="utf-8") as file:
-        file.write(msgspec.json.encode(facts).decode() + "\n")
+        file.write(json_bytes(facts).decode() + "\n")
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

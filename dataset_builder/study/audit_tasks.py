@@ -29,7 +29,7 @@ from dataset_builder.study.tasks import deal
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.files import write_bytes
 from rocov2_eval.shelf.folders import all_is_ours, publishing
-from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
+from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes, read_plain
 from rocov2_eval.shelf.words import shorten
 
 YES, NO = "yes", "no"
@@ -176,5 +176,5 @@ def _write_key(folder: Path, key: Key) -> None:
     """Write the key into a folder that only its owner may open."""
     folder.mkdir(mode=0o700)
     path = folder / "key.json"
-    write_bytes(path, msgspec.json.format(msgspec.json.encode(key), indent=1) + b"\n")
+    write_bytes(path, msgspec.json.format(json_bytes(key), indent=1) + b"\n")
     path.chmod(0o600)

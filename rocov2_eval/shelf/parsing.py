@@ -1,4 +1,4 @@
-"""TOML and JSON from outside, whatever is in them: as values that the rest of a program can walk over.
+"""TOML and JSON from outside, whatever is in them: as values that a program can walk over; and back.
 
 The parsers themselves stop at a bad comma in one way and at deep nesting, long numbers and bytes that are no
 text in others; here all of it is one error. What they let pass and others break at later is refused too.
@@ -7,6 +7,7 @@ text in others; here all of it is one error. What they let pass and others break
 from __future__ import annotations
 
 import json
+import re
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ Content = TypeVar("Content")
 
 MOST_BYTES = 1 << 28
 MOST_LEVELS = 64  # of tables and lists; the deepest file of ours has eight
+_HALF = re.compile("[\ud800-\udfff]")
 _MOST_BITS = 64  # of a whole number: msgspec takes no longer one either
 
 
@@ -85,6 +87,23 @@ def json_as(content: bytes | str, kind: type[Content]) -> Content:
     """
     with _told():
         return msgspec.json.decode(content, type=kind)
+
+
+def json_dumped(value: object, indent: int | None = None) -> str:
+    """Return plain values as JSON; NaN and infinities are refused.
+
+    Half a surrogate pair, as a file name may bring in, becomes its escape as text: strict readers take none.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return _HALF.sub(lambda half: f"\\\\u{ord(half[0]):x}", text)
+
+
+def json_bytes(content: object) -> bytes:
+    """Return JSON of whatever msgspec knows, and of paths."""
+    try:
+        return msgspec.json.encode(content, enc_hook=str)
+    except UnicodeEncodeError:
+        return json_dumped(msgspec.to_builtins(content, enc_hook=str)).encode()
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def lost_answer() -> OSError | None:
 def speak_utf8() -> None:
     """Write what follows to stdout in UTF-8, as programs that read it expect, whatever the terminal says."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")
+        sys.stdout.reconfigure(encoding="utf-8", errors=READABLE)
 
 
 class _Patient(io.FileIO):
