@@ -21,7 +21,7 @@ from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.ranking import Board, first_of_teams, omitted_note
 from rocov2_eval.records import Finding, Interval, MetricResult
 from rocov2_eval.scoring import Report
-from rocov2_eval.shelf.words import counted, file_name
+from rocov2_eval.shelf.words import counted
 from rocov2_eval.significance import competition_ranks
 
 MOST_DECIMALS = 4
@@ -105,7 +105,6 @@ def public_report(report: Report) -> Report:
     excluded = EDITIONS[report.edition].captions.excluded
     return replace(
         report,
-        run=(file_name(report.run[0]), report.run[1]),
         truth=(),
         metrics={name: public_result(name, result) for name, result in report.metrics.items()},
         samples={},
