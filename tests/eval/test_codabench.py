@@ -38,9 +38,9 @@ CONCEPTS = [f"C13{i:05d};C0024485" if i % 3 else f"C13{i:05d}" for i in range(30
 MANUAL = ["C0024485" if i % 3 else "" for i in range(30)]
 CAPTIONS = [f"Nodule number {chr(97 + i % 26)}{i} of the lung, with a rim" for i in range(30)]
 IMAGE = "example.org/rocov2-eval:1"
-# What the platform's reader of archives takes, by its source (competitions/unpackers/v2.py of codalab/codabench
-# at 8239d01, models and serializers) and its page "YAML structure": by level the fields that it must have and those
-# that it may have. It drops anything else without a word.
+# What the platform's reader of archives takes, by its source (competitions/unpackers/v2.py at 8239d01 of
+# codalab/codabench, models, serializers) and its page "YAML structure": by level the fields that it must have
+# and those that it may have. It drops anything else without a word.
 FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "competition": (
         {"version", "title", "image", "terms", "pages", "tasks", "phases", "leaderboards"},
@@ -820,6 +820,20 @@ def test_a_limit_that_the_platforms_workers_do_not_grant_is_told(tmp_path: Path)
     (phase,) = document(made(tmp_path, notes, tasks=("captions",)))["phases"]
     assert phase["execution_time_limit"] == 1440
     assert any("1,440 s" in note and "`queue` in competition.yaml" in note for note in notes)
+
+
+def test_decimals_that_the_organiser_names_are_those_of_scores_and_columns(truth: Path) -> None:
+    notes: list[str] = []
+    files = made(truth, notes, tasks=("concepts",), decimals=4)
+    assert any(
+        "with 4 decimals one submission may tell the score of an image, with 1 it does" in n for n in notes
+    )
+    assert yaml.safe_load(files["scoring_program_concepts/metadata.yaml"])["command"].endswith(
+        " --decimals 4"
+    )
+    (board,) = document(files)["leaderboards"]
+    assert {column["precision"] for column in board["columns"]} == {4}
+    assert "   - F1: 0.0000\n   - F1 manual: 0.0000\n" in files["README.md"].decode()
 
 
 def test_one_task_shows_the_best_submission_and_two_let_participants_choose(truth: Path) -> None:
