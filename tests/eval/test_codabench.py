@@ -826,7 +826,8 @@ def test_decimals_that_the_organiser_names_are_those_of_scores_and_columns(truth
     notes: list[str] = []
     files = made(truth, notes, tasks=("concepts",), decimals=4)
     assert any(
-        "with 4 decimals one submission may tell the score of an image, with 1 decimal it does not" in n for n in notes
+        "with 4 decimals one submission may tell the score of an image, with 1 decimal it does not" in n
+        for n in notes
     )
     assert yaml.safe_load(files["scoring_program_concepts/metadata.yaml"])["command"].endswith(
         " --decimals 4"
