@@ -99,6 +99,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
         tasks=options["tasks"] or TASKS,
         rank_by=options["rank_by"],
         pairs=PairOptions(bootstrap=Bootstrap(seed=options["seed"])),
+        is_compared=is_private or is_retired,
     )
     shown = sys.stderr.isatty() and not options["quiet"]
     with ScoreStore(options["store"] or submissions / FILE_NAME) as store:
