@@ -230,9 +230,17 @@ def test_two_hundred_runs_of_one_team_make_a_board(submit: Submit, publish: Publ
     for i in range(200):
         submit("alpha", f"run-{i:03}", right=i % 30)
     code, _, _, site = publish()
+    assert code == ExitCode.OK
+    assert (site / "leaderboard.json").stat().st_size < 300_000
+    site = publish("--private")[3]
     text = (site / "index.html").read_text(encoding="utf-8")
-    assert (code, "The two pictures below show the first 60 runs" in text) == (ExitCode.OK, True)
+    assert "The pictures below show the first 60 runs" in text
+    assert "No trials were drawn: of 200 runs no two can differ significantly" in text
+    assert "Which run beats which" not in text
     assert len(text) < 3_000_000
+    document = json.loads((site / "leaderboard.json").read_text(encoding="utf-8"))
+    assert check_document("leaderboard.json", document, "leaderboard") == []
+    assert (document["boards"][0]["pairs"], document["boards"][0]["options"]["trials"]) == ([], 0)
 
 
 class TestSecrecy:
