@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 import zipfile
@@ -43,6 +42,7 @@ from rocov2_eval.models import (
 )
 from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
 from rocov2_eval.shelf.files import file_digest
+from rocov2_eval.shelf.folders import all_is_ours, publishing
 from rocov2_eval.shelf.progress import Notify
 from rocov2_eval.tensor_files import check_tensor_file
 
@@ -408,21 +408,11 @@ def _refuse_foreign(row: Weights, name: str, content: Path | bytes) -> None:
 def _filing(row: Weights) -> Iterator[Path]:
     """Give a folder to fill, which then takes the place of the one that there is, with what that held."""
     target = store_folder(row.name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{row.name}.", dir=target.parent))
-    try:
+    with publishing(target, all_is_ours) as folder:
         if target.is_dir():
             for entry in target.iterdir():
-                _link(entry, scratch / entry.name)
-        yield scratch
-        if target.is_dir():
-            before = target.rename(scratch.with_name(f"{scratch.name}.before"))
-            scratch.rename(target)
-            shutil.rmtree(before)
-        else:
-            scratch.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+                _link(entry, folder / entry.name)
+        yield folder
 
 
 def _link(source: Path, target: Path) -> None:

@@ -105,6 +105,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
         tasks=options["tasks"] or TASKS,
         rank_by=options["rank_by"],
         pairs=PairOptions(bootstrap=Bootstrap(seed=options["seed"])),
+        is_compared=is_private or is_retired,
     )
     shown = sys.stderr.isatty() and not options["quiet"]
     with ScoreStore(options["store"] or submissions / FILE_NAME) as store:
@@ -151,7 +152,7 @@ def _summary(made: Leaderboard, site: Path) -> str:
 
 
 def _note_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
-    """Note beside the answer which submissions were rejected, and what to keep secret."""
+    """Note beside the answer which submissions were rejected, what to look at, and what to keep secret."""
     from rocov2_eval.findings import RULES
     from rocov2_eval.pages.disclosure import public_findings
     from rocov2_eval.shelf.words import shorten
@@ -162,6 +163,8 @@ def _note_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
         # The log of a job that makes a public board is mostly public too.
         is_told = private or public_findings([first])
         note(f"{where}: {first.code} {shorten(first.message, 200) if is_told else RULES[first.code].title}")
+    for text in made.notes:
+        note(text)
     if private:
         note(f"{site} holds the truth: do not publish it")
 

@@ -150,8 +150,6 @@ def public_board(board: Board, decimals: int | None = None) -> Board:
         board: The ranking; what participants may know already is returned as it is.
         decimals: As many decimals of every score; None for those that hide single images.
     """
-    if board.tests is None:
-        return board
     by_name = sorted(board.standings, key=lambda item: (item.entry.name.casefold(), item.entry.name))
     reports = [public_report(standing.entry.report, decimals) for standing in by_name]
     means = [report.metrics[board.primary].mean for report in reports]

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
+
+# Small letters that look like Latin ones, and Latin ones and digits that look like each other in many fonts.
+_CYRILLIC = str.maketrans("авеёзіјкмнорсԁѕтухһԛԝү", "abee3ijkmhopcdstyxhqwy")
+_GREEK = str.maketrans("αβγεηικνορτυχω", "abyenikvoptuxw")
+_LATIN = str.maketrans("i\u01311|0", "llllo")
 
 
 def shorten(text: str, width: int = 60) -> str:
     """Return text fit for a message: control characters escaped, cut at `width` characters."""
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: width + 1])
     return safe if len(safe) <= width else safe[: width - 1] + "…"
+
+
+def look(name: str) -> str:
+    """Return what a reader sees of a name: equal for names that differ by case, form or alike letters."""
+    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter) and letter.isprintable())
+    return bare.translate(_CYRILLIC | _GREEK).translate(_LATIN).replace("rn", "m").replace("vv", "w")
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

@@ -67,6 +67,37 @@ def test_the_page_of_a_run_that_is_no_more_goes_and_other_files_stay(
     assert (site / "CNAME").exists()
 
 
+def test_an_interrupted_board_leaves_the_old_site_as_it_was(
+    submit: Submit, publish: Publish, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    submit("alpha", "one")
+    before = hashes(publish()[3])
+    submit("beta", "two", right=10)
+
+    def stopped(*_: object, **__: object) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rocov2_eval.leaderboard.site.index_page", stopped)  # the last file
+        code, _, _, site = publish()
+    assert (code, hashes(site)) == (ExitCode.INTERRUPTED, before)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+    assert publish()[0] == ExitCode.OK
+    assert (site / "runs/beta/two.html").exists()
+
+
+def test_the_remains_of_a_killed_process_are_no_foreign_files(
+    submit: Submit, publish: Publish, tmp_path: Path
+) -> None:
+    submit("alpha", "one")
+    (tmp_path / "site").mkdir()
+    (tmp_path / ".site.building-abc/content").mkdir(parents=True)
+    (tmp_path / "site/.leaderboard.json.ab12_xyz").touch()
+    code, _, _, site = publish()
+    assert (code, [name for name in hashes(site) if "/." in f"/{name}"]) == (ExitCode.OK, [])
+    assert not (tmp_path / ".site.building-abc").exists()
+
+
 def test_json_follows_its_schema_and_tells_what_the_command_tells(submit: Submit, publish: Publish) -> None:
     submit("alpha", "one", right=20)
     submit("beta", "two", right=10)
@@ -230,10 +261,18 @@ def test_an_option_that_fits_no_submission_leaves_the_site_as_it_was(
 def test_two_hundred_runs_of_one_team_make_a_board(submit: Submit, publish: Publish) -> None:
     for i in range(200):
         submit("alpha", f"run-{i:03}", right=i % 30)
-    code, _, _, site = publish("--private")
+    code, _, _, site = publish()
+    assert code == ExitCode.OK
+    assert (site / "leaderboard.json").stat().st_size < 300_000
+    site = publish("--private")[3]
     text = (site / "index.html").read_text(encoding="utf-8")
-    assert (code, "The two pictures below show the first 60 runs" in text) == (ExitCode.OK, True)
+    assert "The pictures below show the first 60 runs" in text
+    assert "No trials were drawn: of 200 runs no two can differ significantly" in text
+    assert "Which run beats which" not in text
     assert len(text) < 3_000_000
+    document = json.loads((site / "leaderboard.json").read_text(encoding="utf-8"))
+    assert check_document("leaderboard.json", document, "leaderboard") == []
+    assert (document["boards"][0]["pairs"], document["boards"][0]["options"]["trials"]) == ([], 0)
 
 
 class TestSecrecy:
