@@ -16,11 +16,13 @@ from rocov2_eval.scoring import Report
 from rocov2_eval.signature import comparable
 from rocov2_eval.significance import (
     PairedTests,
+    PairMemory,
     PairOptions,
     competition_ranks,
     letters,
     paired_tests,
     too_few_images,
+    trials_needed,
 )
 
 
@@ -70,8 +72,8 @@ class Standing:
         rank: Rank by the primary score, 1 is best; equal scores share a rank.
         is_best_of_team: No run of the same team stands before it.
         result: Primary score of the run, by which the board ranks.
-        letters: Groups of the run; runs that share a letter do not differ significantly. Empty, as `shares`
-            is, where a board tells nothing of pairs of runs.
+        letters: Groups of the run; runs that share a letter do not differ significantly. Empty where no
+            trials were drawn, and, as `shares` is, where a board tells nothing of pairs of runs.
         low_rank: Best rank of the run in the interval over the resamples.
         high_rank: Worst rank of the run in the interval over the resamples.
         shares: Shape (k,), share of the resamples in which the run has rank 1, 2, …, k; 0 without resamples.
@@ -119,13 +121,24 @@ class Board:
     omitted: int
 
 
-def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = None) -> Board:
+def rank(
+    entries: Sequence[Entry],
+    options: PairOptions,
+    rank_by: str | None = None,
+    memory: PairMemory | None = None,
+    *,
+    is_compared: bool = True,
+) -> Board:
     """Rank the runs of one task, scored against the same truth.
+
+    Trials are drawn only if there are enough of them to show any difference after the correction.
 
     Args:
         entries: The runs, at least one.
         options: How intervals and tests are made.
         rank_by: Output to rank by; None for the primary one of the edition.
+        memory: Trials that are known already.
+        is_compared: Whether the board tells of pairs of runs.
 
     Raises:
         UsageFault: The runs were scored differently, or not by that output.
@@ -140,8 +153,12 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
     ranks = competition_ranks(np.array([[_mean(entry, primary) for entry in entries]]))[0]
     order = sorted(range(len(entries)), key=lambda i: (ranks[i], entries[i].name.casefold(), entries[i].name))
     ordered = [entries[i] for i in order]
-    scores, omitted = common_scores([entry.report for entry in ordered], primary)
-    tests = paired_tests(scores, options)
+    tests, omitted = None, 0
+    if is_compared:
+        scores, is_omitted = common_scores([entry.report for entry in ordered], primary)
+        omitted = int(is_omitted.sum())
+        has_trials = options.trials >= trials_needed(len(entries), options.alpha)
+        tests = paired_tests(scores, options, memory, has_trials=has_trials)
     return Board(
         edition=first.edition,
         task=first.task,
@@ -150,19 +167,30 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
         primary=primary,
         outputs=(primary, *(name for name in first.metrics if name != primary)),
         notes=(
-            *_notes([entry.report for entry in ordered], primary, int(omitted.sum())),
+            *_notes([entry.report for entry in ordered], primary, omitted),
             *too_few_images(primary, scores.shape, options.alpha),
         ),
         standings=tuple(_standings(ordered, ranks[order], primary, tests, options)),
         tests=tests,
         options=options,
-        omitted=int(omitted.sum()),
+        omitted=omitted,
     )
 
 
 def omitted_note(images: int) -> str:
     """Return what a board says of images that tests leave out."""
     return f"tests leave out {images:,} images that not every run is scored on"
+
+
+def untested_note(board: Board) -> str | None:
+    """Return why runs are not tested against each other; None where they are, or nothing is told of pairs."""
+    if board.tests is None or board.tests.trials:
+        return None
+    runs, needed = len(board.standings), trials_needed(len(board.standings), board.options.alpha)
+    return (
+        f"No trials were drawn: of {runs:,} runs no two can differ significantly after Holm's correction "
+        f"with {board.options.trials:,} trials; {needed:,} are needed"
+    )
 
 
 def first_of_teams(entries: Sequence[Entry]) -> frozenset[int]:
@@ -221,17 +249,19 @@ def _mean(entry: Entry, output: str) -> float:
 
 
 def _standings(
-    entries: Sequence[Entry], ranks: IntArray, primary: str, tests: PairedTests, options: PairOptions
+    entries: Sequence[Entry], ranks: IntArray, primary: str, tests: PairedTests | None, options: PairOptions
 ) -> list[Standing]:
     """Return the standings of entries in rank order."""
-    names = letters(tests.p_holm < options.alpha)
-    drawn = competition_ranks(tests.resampled)
-    tail = (1 - options.bootstrap.level) / 2
     k = len(entries)
-    if len(drawn):
-        ends = np.quantile(drawn, [tail, 1 - tail], axis=0, method="inverted_cdf")
-    else:  # of one image: another might turn the order around
-        ends = np.array([[1] * k, [k] * k])
+    names, ends, drawn = [""] * k, np.array([ranks, ranks]), None
+    if tests is not None:
+        names = letters(tests.p_holm < options.alpha) if tests.trials else names
+        drawn = competition_ranks(tests.resampled)
+        tail = (1 - options.bootstrap.level) / 2
+        if len(drawn):
+            ends = np.quantile(drawn, [tail, 1 - tail], axis=0, method="inverted_cdf")
+        else:  # of one image: another might turn the order around
+            ends = np.array([[1] * k, [k] * k])
     first = first_of_teams(entries)
     return [
         Standing(
@@ -242,7 +272,9 @@ def _standings(
             letters=names[i],
             low_rank=int(ends[0, i]),
             high_rank=int(ends[1, i]),
-            shares=np.bincount(drawn[:, i] - 1, minlength=k) / max(len(drawn), 1),
+            shares=np.zeros(0)
+            if drawn is None
+            else np.bincount(drawn[:, i] - 1, minlength=k) / max(len(drawn), 1),
         )
         for i, entry in enumerate(entries)
     ]

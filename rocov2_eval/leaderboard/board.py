@@ -40,6 +40,7 @@ class BoardOptions:
         tasks: Tasks to rank.
         rank_by: Output to rank by; None for the primary score of the edition.
         pairs: How runs are tested against each other.
+        is_compared: Whether they are: a board for everybody tells nothing of it.
     """
 
     settings: Settings
@@ -47,6 +48,7 @@ class BoardOptions:
     tasks: tuple[Task, ...] = TASKS
     rank_by: str | None = None
     pairs: PairOptions = field(default_factory=PairOptions)
+    is_compared: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -148,7 +150,7 @@ def make_leaderboard(
             lambda entry, truth=truth: _read(by_name[entry.name], options, truth),  # type: ignore[misc]
         )
         some = [entry for entry in ranked if entry.report.task == task]
-        boards += [_board(some, options, task)] if some else []
+        boards += [_board(some, options, task, store)] if some else []
     store.keep_ranked(options.settings.edition.name, [(entry.team, entry.run) for entry in ranked])
     notes += [
         f"{place}: what the store had of it was damaged or edited, scored again" for place in store.damaged
@@ -250,10 +252,16 @@ def _settings(options: BoardOptions, truth: Truth) -> Settings:
     return replace(options.settings, metrics=metrics, by=facets_of(truth))
 
 
-def _board(entries: Sequence[Entry], options: BoardOptions, task: Task) -> Board:
+def _board(entries: Sequence[Entry], options: BoardOptions, task: Task, store: ScoreStore) -> Board:
     """Rank the runs of a task: by the output asked for where the task has it, with trials enough."""
     has_output = options.rank_by and task_of_score(options.rank_by) in (task, None)
-    return rank(entries, enough_trials(options.pairs, len(entries)), options.rank_by if has_output else None)
+    return rank(
+        entries,
+        enough_trials(options.pairs, len(entries)),
+        options.rank_by if has_output else None,
+        store,
+        is_compared=options.is_compared,
+    )
 
 
 def _signature(settings: Settings, truth: Truth) -> str:

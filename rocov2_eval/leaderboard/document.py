@@ -14,7 +14,7 @@ from typing import Any
 from rocov2_eval import __version__
 from rocov2_eval.leaderboard.board import Leaderboard
 from rocov2_eval.pages.disclosure import public_board, public_findings
-from rocov2_eval.ranking import Board, Rejection, Standing
+from rocov2_eval.ranking import Board, Rejection, Standing, untested_note
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.rendering.document import Column, Document, Note, Section, Table, Value
 from rocov2_eval.scoring import Group
@@ -95,10 +95,12 @@ def _section(board: Board, *, truth_retired: bool) -> Section:
     notes = [Note(text=note, label="NOT OFFICIAL") for note in board.notes]
     if truth_retired:
         notes.append(Note(text="The truth is no longer in use."))
-    if board.tests and len(board.standings) > 1:
-        test = (
-            f"paired randomisation test, {board.options.trials:,} trials, Holm, alpha {board.options.alpha:g}"
-        )
+    untested = untested_note(board)
+    if untested:
+        notes.append(Note(text=f"{untested}."))
+    elif board.tests and len(board.standings) > 1:
+        trials, alpha = board.tests.trials, board.options.alpha
+        test = f"paired randomisation test, {trials:,} trials, Holm, alpha {alpha:g}"
         notes.append(Note(text=f"Runs that share a letter do not differ significantly ({test})."))
     metrics = board.standings[0].entry.report.metrics
     decimals = {name: result.decimals for name, result in metrics.items()}
@@ -163,10 +165,11 @@ def _board_data(board: Board) -> dict[str, Any]:
         "primary": board.primary,
         "notes": list(board.notes),
         "signatures": list(dict.fromkeys(result.signature for result in report.metrics.values())),
-        "options": made | ({"trials": options.trials, "alpha": options.alpha} if tests else {}),
+        "options": made | ({"trials": tests.trials, "alpha": options.alpha} if tests else {}),
         "standings": [_standing_data(item, board) for item in board.standings],
     }
-    return data | ({"pairs": list(_pairs(board, tests))} if tests else {})
+    # Without tests a pair tells no more than the means, and there are many.
+    return data | ({"pairs": list(_pairs(board, tests)) if tests.trials else []} if tests else {})
 
 
 def _pairs(board: Board, tests: PairedTests) -> Iterator[dict[str, Any]]:

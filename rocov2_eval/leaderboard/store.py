@@ -17,6 +17,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +27,7 @@ import numpy as np
 
 from rocov2_eval.concept_errors import ConceptErrors
 from rocov2_eval.errors import MissingResource
-from rocov2_eval.records import Finding, MetricResult, SampleScores, Task
+from rocov2_eval.records import Finding, IntArray, MetricResult, SampleScores, Task
 from rocov2_eval.scoring import Group, Report
 from rocov2_eval.truth import Truth
 
@@ -53,6 +54,16 @@ CREATE TABLE IF NOT EXISTS ranked (
     team TEXT NOT NULL,
     run TEXT NOT NULL,
     PRIMARY KEY (edition, team, run)
+) WITHOUT ROWID
+""",
+    """
+CREATE TABLE IF NOT EXISTS pairs (
+    a TEXT NOT NULL,
+    b TEXT NOT NULL,
+    trials INTEGER NOT NULL,
+    extreme INTEGER NOT NULL,
+    checksum TEXT NOT NULL,
+    PRIMARY KEY (a, b)
 ) WITHOUT ROWID
 """,
 )
@@ -207,6 +218,42 @@ class ScoreStore:
         """
         self._execute("INSERT OR IGNORE INTO ranked VALUES (?, ?, ?)", [(edition, *name) for name in names])
 
+    def known_pairs(self, names: Sequence[str]) -> tuple[IntArray, IntArray]:
+        """Return the trials of each pair of runs, and how many were extreme; see `significance.PairMemory`.
+
+        Raises:
+            MissingResource: The file is damaged.
+        """
+        k = len(names)
+        trials, extremes = np.zeros((k, k), np.int64), np.zeros((k, k), np.int64)
+        statement = "SELECT b, trials, extreme, checksum FROM pairs WHERE a = ?"
+        try:
+            rows = {
+                (a, b): values
+                for a in dict.fromkeys(names)
+                for b, *values in self._connection.execute(statement, (a,))
+            }
+        except sqlite3.DatabaseError as error:
+            raise self._unusable(error) from None
+        for i, j in combinations(range(k), 2):
+            pair = (min(names[i], names[j]), max(names[i], names[j]))
+            drawn, extreme, checksum = rows.get(pair, (0, 0, ""))
+            if checksum == _pair_checksum(*pair, drawn, extreme):
+                trials[i, j], extremes[i, j] = drawn, extreme
+        return trials, extremes
+
+    def keep_pairs(self, names: Sequence[str], trials: IntArray, extremes: IntArray) -> None:
+        """Keep the trials of pairs of runs; 0 trials are none.
+
+        Raises:
+            MissingResource: The file cannot be written.
+        """
+        rows = []
+        for i, j in np.argwhere(np.triu(trials, 1) > 0):
+            row = (*sorted((names[i], names[j])), int(trials[i, j]), int(extremes[i, j]))
+            rows.append((*row, _pair_checksum(*row)))
+        self._execute("INSERT OR REPLACE INTO pairs VALUES (?, ?, ?, ?, ?)", rows)
+
     def _execute(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Change several rows in one transaction."""
         try:
@@ -237,6 +284,10 @@ def _checksum(key: Key, document: bytes, samples: bytes | None) -> bytes:
     for part in (*map(str.encode, astuple(key)), document, b"" if samples is None else samples):
         digest.update(len(part).to_bytes(8) + part)
     return digest.hexdigest().encode()
+
+
+def _pair_checksum(*row: object) -> str:
+    return hashlib.sha256(repr(row).encode()).hexdigest()
 
 
 def _outcome(

@@ -29,9 +29,9 @@ from rocov2_eval.pages.tables import (
     signatures_of,
     title_of,
 )
-from rocov2_eval.ranking import Board, Rejection
+from rocov2_eval.ranking import Board, Rejection, untested_note
 from rocov2_eval.rendering import html
-from rocov2_eval.significance import PairedTests, trials_needed
+from rocov2_eval.significance import PairedTests
 
 RUNS_IN_MATRIX = 60  # rows and columns that can be told apart, and no page of megabytes
 _RUNS_IN_BREAKDOWN = 10  # columns that stand beside each other; the others are on the pages of the runs
@@ -67,10 +67,10 @@ class Section:
         pictures: By name in the template; those that compare runs are absent from a board of one run, and
             from one that tells nothing of pairs.
         comparisons: For each standing, in order of rank, how it stands against the others, in words; none
-            where the board tells nothing of pairs.
+            where the board tells nothing of pairs, or no trials were drawn.
         breakdowns: For each facet, a table of the scores within its groups.
         signatures: Everything that can move a score.
-        trials_needed: Trials of the test without which no two runs can differ significantly.
+        untested: Why runs are not tested against each other; None where they are.
     """
 
     board: Board
@@ -82,7 +82,7 @@ class Section:
     comparisons: tuple[Comparison, ...]
     breakdowns: tuple[Breakdown, ...]
     signatures: tuple[str, ...]
-    trials_needed: int
+    untested: str | None
 
 
 def index_page(
@@ -126,10 +126,10 @@ def _section(board: Board, key: str) -> Section:
         outputs=tuple(name for name in main_outputs(report.metrics) if name != board.primary),
         marks=tuple(interval_mark(standing.result, ends) for standing in board.standings),
         pictures=_pictures(board, key),
-        comparisons=tuple(_comparisons(board, board.tests) if board.tests else ()),
+        comparisons=tuple(_comparisons(board, board.tests) if board.tests and board.tests.trials else ()),
         breakdowns=tuple(_breakdown(board, facet) for facet in report.breakdowns),
         signatures=signatures_of(report),
-        trials_needed=trials_needed(len(board.standings), board.options.alpha),
+        untested=untested_note(board),
     )
 
 
@@ -154,14 +154,15 @@ def _pictures(board: Board, key: str) -> dict[str, Markup]:
             title=f"Share of the resamples in which a run takes a rank by {score}",
             key=f"{key}-stability",
         )
-        pictures["significance"] = significance_matrix(
-            labels,
-            tests.difference[:k, :k],
-            tests.p_holm[:k, :k],
-            board.options.alpha,
-            title=f"Which run is significantly better than which by {score}",
-            key=f"{key}-significance",
-        )
+        if tests.trials:
+            pictures["significance"] = significance_matrix(
+                labels,
+                tests.difference[:k, :k],
+                tests.p_holm[:k, :k],
+                board.options.alpha,
+                title=f"Which run is significantly better than which by {score}",
+                key=f"{key}-significance",
+            )
     return pictures
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rocov2_eval import significance
-from rocov2_eval.records import BoolArray, FloatArray
+from rocov2_eval.records import BoolArray, FloatArray, IntArray
 from rocov2_eval.resampling import Bootstrap
 from rocov2_eval.significance import (
     PairOptions,
@@ -421,3 +421,60 @@ def test_too_few_images_for_any_pair_to_be_significant_are_told(
     shape: tuple[int, int], *, is_told: bool
 ) -> None:
     assert bool(too_few_images("rouge1", shape, 0.05)) == is_told
+
+
+class Memory:
+    """Keeps trials of pairs, and counts those that it was asked for and had."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], tuple[int, int]] = {}
+        self.kept = 0
+
+    def known_pairs(self, names: Sequence[str]) -> tuple[IntArray, IntArray]:
+        k = len(names)
+        rows = [self.rows.get((min(a, b), max(a, b)), (0, 0)) for a in names for b in names]
+        trials, extremes = np.array(rows, np.int64).reshape(k, k, 2).transpose(2, 0, 1)
+        return trials.copy(), extremes.copy()
+
+    def keep_pairs(self, names: Sequence[str], trials: IntArray, extremes: IntArray) -> None:
+        for i, j in np.argwhere(np.triu(trials, 1) > 0):
+            a, b = sorted((names[i], names[j]))
+            self.rows[a, b] = (int(trials[i, j]), int(extremes[i, j]))
+            self.kept += 1
+
+
+def test_pairs_that_are_known_have_the_same_p_values_and_only_new_ones_are_drawn() -> None:
+    scores = np.random.default_rng(5).integers(0, 4, (3001, 6)) / 3
+    fewer, more = (PairOptions(trials=trials, bootstrap=Bootstrap(resamples=20)) for trials in (700, 2_500))
+    memory = Memory()
+    for k, options, drawn in ((4, fewer, 6), (4, fewer, 0), (5, fewer, 4), (6, more, 15), (6, fewer, 15)):
+        memory.kept = 0
+        order = np.random.default_rng(k).permutation(k)
+        expected = paired_tests(scores[:, order], options)
+        found = paired_tests(scores[:, order], options, memory)
+        assert np.array_equal(found.p_value, expected.p_value)
+        assert np.array_equal(found.p_holm, expected.p_holm)
+        assert memory.kept == drawn
+
+
+def test_another_seed_or_grid_has_trials_of_its_own() -> None:
+    scores = np.random.default_rng(6).integers(0, 4, (50, 3)) / 3
+    memory = Memory()
+    for seed, scale in ((1, 1.0), (2, 1.0), (1, 8.0)):
+        memory.kept = 0
+        options = PairOptions(trials=50, bootstrap=Bootstrap(resamples=20, seed=seed))
+        paired_tests(scores * scale, options, memory)
+        assert memory.kept == 3
+
+
+def test_without_trials_no_p_value_is_made_up() -> None:
+    scores = np.random.default_rng(7).random((50, 3))
+    options = PairOptions(bootstrap=Bootstrap(resamples=20))
+    tests = paired_tests(scores, options, has_trials=False)
+    with_trials = paired_tests(scores, options)
+    upper = np.triu_indices(3, 1)
+    assert (tests.trials, with_trials.trials) == (0, options.trials)
+    assert np.isnan(tests.p_value[upper]).all()
+    assert np.isnan(tests.p_holm[upper]).all()
+    assert np.array_equal(tests.low, with_trials.low)
+    assert np.array_equal(tests.difference, with_trials.difference)
