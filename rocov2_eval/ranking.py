@@ -153,12 +153,13 @@ def rank(
     ranks = competition_ranks(np.array([[_mean(entry, primary) for entry in entries]]))[0]
     order = sorted(range(len(entries)), key=lambda i: (ranks[i], entries[i].name.casefold(), entries[i].name))
     ordered = [entries[i] for i in order]
-    tests, omitted = None, 0
+    tests, omitted, too_few = None, 0, list[str]()
     if is_compared:
         scores, is_omitted = common_scores([entry.report for entry in ordered], primary)
         omitted = int(is_omitted.sum())
         has_trials = options.trials >= trials_needed(len(entries), options.alpha)
         tests = paired_tests(scores, options, memory, has_trials=has_trials)
+        too_few = too_few_images(primary, scores.shape, options.alpha)
     return Board(
         edition=first.edition,
         task=first.task,
@@ -166,10 +167,7 @@ def rank(
         images=len(first.image_ids),
         primary=primary,
         outputs=(primary, *(name for name in first.metrics if name != primary)),
-        notes=(
-            *_notes([entry.report for entry in ordered], primary, omitted),
-            *too_few_images(primary, scores.shape, options.alpha),
-        ),
+        notes=(*_notes([entry.report for entry in ordered], primary, omitted), *too_few),
         standings=tuple(_standings(ordered, ranks[order], primary, tests, options)),
         tests=tests,
         options=options,
@@ -272,12 +270,16 @@ def _standings(
             letters=names[i],
             low_rank=int(ends[0, i]),
             high_rank=int(ends[1, i]),
-            shares=np.zeros(0)
-            if drawn is None
-            else np.bincount(drawn[:, i] - 1, minlength=k) / max(len(drawn), 1),
+            shares=np.zeros(0) if drawn is None else _shares(drawn[:, i], k),
         )
         for i, entry in enumerate(entries)
     ]
+
+
+def _shares(ranks: IntArray, k: int) -> FloatArray:
+    """Return the share of the resamples in which a run has each rank, 0 where there is none."""
+    shares: FloatArray = np.bincount(ranks - 1, minlength=k) / max(len(ranks), 1)
+    return shares
 
 
 def _notes(reports: Sequence[Report], primary: str, omitted: int) -> list[str]:
