@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -86,26 +86,42 @@ class EmbeddingCache:
     ) -> None:
         self._close()
 
-    def read(self, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-        """Yield position in `keys` and content of every entry that is there and intact."""
+    def read(
+        self, keys: Sequence[bytes], fits: Callable[[int, bytes], bool] = lambda _position, _content: True
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield position in `keys` and content of every entry that is there and intact.
+
+        Args:
+            keys: Keys of entries.
+            fits: Tells of position and content whether the content is of the shape that is expected there;
+                an entry that is not is dropped like a damaged one.
+        """
         nothing: Sequence[tuple[bytes, bytes]] = ()
         for start in range(0, len(keys), _KEYS_AT_ONCE):
             chunk = keys[start : start + _KEYS_AT_ONCE]
             positions = {key: position for position, key in enumerate(chunk, start)}
-            for key, content in self._survive(partial(self._read_chunk, tuple(positions)), nothing):
+            for key, content in self._survive(partial(self._read_chunk, positions, fits), nothing):
                 yield positions[key], content
 
     def write(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
         """Store pairs of key and content, in one transaction."""
         self._survive(partial(self._write_chunk, entries), None)
 
-    def _read_chunk(self, keys: tuple[bytes, ...]) -> Sequence[tuple[bytes, bytes]]:
-        marks = ",".join("?" * len(keys))
+    def _read_chunk(
+        self, positions: Mapping[bytes, int], fits: Callable[[int, bytes], bool]
+    ) -> Sequence[tuple[bytes, bytes]]:
+        marks = ",".join("?" * len(positions))
         rows = self._opened.execute(
             f"SELECT key, checksum, content FROM entries WHERE key IN ({marks})",  # noqa: S608 - only marks
-            keys,
+            tuple(positions),
         ).fetchall()
-        intact = [(key, content) for key, checksum, content in rows if _checksum(key, content) == checksum]
+        intact = [
+            (key, content)
+            for key, checksum, content in rows
+            if isinstance(content, bytes)
+            and _checksum(key, content) == checksum
+            and fits(positions[key], content)
+        ]
         damaged = {key for key, _, _ in rows} - {key for key, _ in intact}
         with self._opened:
             self._opened.executemany(
