@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rocov2_eval.cli.options import (
+    decimals_option,
     model_choices,
     model_options,
     note,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="The truth is no longer in use: the public may read everything that it tells.",
 )
+@decimals_option
 @click.option("--title", default="Leaderboard", show_default=True, help="Heading of the front page.")
 @click.option(
     "--store",
@@ -77,6 +80,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     from rocov2_eval.leaderboard.site import require_site_folder, write_site
     from rocov2_eval.leaderboard.store import FILE_NAME, ScoreStore
     from rocov2_eval.leaderboard.submissions import find_submissions
+    from rocov2_eval.pages.disclosure import public_board
     from rocov2_eval.places import truth_places
     from rocov2_eval.resampling import Bootstrap
     from rocov2_eval.significance import PairOptions
@@ -85,6 +89,8 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     is_private, is_retired = not options["public"], options["truth_retired"]
     if is_private and is_retired:
         raise UsageFault("--private and --truth-retired exclude each other: a private board shows everything")
+    if options["decimals"] is not None and (is_private or is_retired):
+        raise UsageFault("--decimals is for a public board while the truth is in use: others are not rounded")
     with writing(site):
         require_site_folder(site, submissions)
     found, rejections = find_submissions(submissions)
@@ -113,6 +119,9 @@ def leaderboard(submissions: Path, **options: Any) -> None:
             progress=progress_bar("runs") if shown else silent,
         )
     with writing(site):
+        if not (is_private or is_retired):
+            shown = tuple(public_board(board, options["decimals"]) for board in made.boards)
+            made = replace(made, boards=shown)
         # A public page shows no picture.
         images = options["images"] if is_private else None
         write_site(
@@ -127,7 +136,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     if not options["quiet"]:
         _note_rest(made, site, private=is_private)
         if not (is_private or is_retired):
-            _note_few_images(made)
+            _note_told(made, options["decimals"])
 
 
 def _summary(made: Leaderboard, site: Path) -> str:
@@ -160,10 +169,10 @@ def _note_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
         note(f"{site} holds the truth: do not publish it")
 
 
-def _note_few_images(made: Leaderboard) -> None:
-    """Note which truth is too small for a public board while it is in use."""
-    from rocov2_eval.pages.disclosure import FEWEST_IMAGES, advice
+def _note_told(made: Leaderboard, decimals: int | None) -> None:
+    """Note which public scores tell single images while the truth is in use."""
+    from rocov2_eval.pages.disclosure import FEWEST_IMAGES, advice, public_decimals
 
     for board in made.boards:
-        if board.images < FEWEST_IMAGES:
-            note(f"{board.task}: {advice(board.images)}")
+        if board.images < FEWEST_IMAGES or (decimals or 0) > public_decimals(board.images):
+            note(f"{board.task}: {advice(board.images, decimals)}")

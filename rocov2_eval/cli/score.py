@@ -11,6 +11,7 @@ import click
 from rocov2_eval.cli.options import (
     FACETS,
     answer,
+    decimals_option,
     edition_option,
     format_option,
     model_choices,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     help="Score INPUT/res against INPUT/ref, write scores.json and detailed_results.html to OUTPUT: what "
     "the scoring programs of `bundle codabench` call.",
 )
+@decimals_option
 @quiet_option
 def score(run: Path | None, **options: Any) -> None:
     """Score a run: a CSV file, or a zip archive with one in it.
@@ -80,6 +82,8 @@ def score(run: Path | None, **options: Any) -> None:
     if run is None:
         _score_for_codabench(options)
         return
+    if options["decimals"] is not None:
+        raise UsageFault("--decimals goes with --codabench alone: other answers have their numbers in full")
     from rocov2_eval.front_door import model_opener, scored
     from rocov2_eval.per_image import check_per_image
     from rocov2_eval.rendering.render import render
@@ -237,6 +241,7 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
             model_opener(**opener_choices(options)),
             task=options["task"],
             split=options["split"],
+            decimals=options["decimals"],
         )
     for name in main_outputs(report.metrics):
         result = report.metrics[name]

@@ -105,7 +105,8 @@ def _kit_scores(task: CompetitionTask) -> Mapping[str, MetricResult]:
     settings = replace(task.settings, metrics=metrics, bootstrap=None)
     source = Source(path=f"starting_kit/{task.name}/run.csv", sha256="", text=texts.example_run(task))
     run = read_run(source, settings.edition, task.name)
-    return public_report(evaluate(run, task.truth, settings, lambda *_: nullcontext())).metrics
+    report = evaluate(run, task.truth, settings, lambda *_: nullcontext())
+    return public_report(report, task.decimals).metrics
 
 
 def _reference_data(task: CompetitionTask) -> dict[str, bytes]:
@@ -126,7 +127,8 @@ def _reference_data(task: CompetitionTask) -> dict[str, bytes]:
 def _program(task: CompetitionTask, image: str | None, wheels: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return the scoring program of a task. The platform splits its command at blanks; there is no shell."""
     start = "rocov2-eval score --codabench" if image else "python3 /app/program/score.py"
-    command = json.dumps(f"{start} /app/input /app/output {task.arguments}")  # JSON is YAML too
+    decimals = "" if task.decimals is None else f" --decimals {task.decimals}"
+    command = json.dumps(f"{start} /app/input /app/output {task.arguments}{decimals}")  # JSON is YAML too
     program = {"metadata.yaml": f"command: {command}\n".encode()}
     if image:
         return program
@@ -136,7 +138,7 @@ def _program(task: CompetitionTask, image: str | None, wheels: Mapping[str, byte
 
 def _surprises(tasks: Sequence[CompetitionTask]) -> list[str]:
     """Return what an organiser may not expect of the scores and of the platform."""
-    notes = [f"NOTE: {task.name}: {advice(task.images)}" for task in tasks]
+    notes = [f"NOTE: {task.name}: {advice(task.images, task.decimals)}" for task in tasks]
     if time_limit(tasks) > _DEFAULT_QUEUE_SECONDS:
         notes.append(
             f"NOTE: a submission may take {time_limit(tasks):,} s, and the platform's own workers stop at "

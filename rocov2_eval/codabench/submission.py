@@ -51,6 +51,7 @@ def score_submission(
     *,
     task: Task | None = None,
     split: str | None = None,
+    decimals: int | None = None,
 ) -> Report:
     """Score a submission, write what the platform reads, and return what participants may know of it.
 
@@ -63,6 +64,7 @@ def score_submission(
         open_resource: Opens the model of a metric that has one.
         task: Concepts or captions; None for the one that the truth is of.
         split: Split of the truth; None for the one that the truth is of.
+        decimals: Decimals of every score; None for those that hide single images.
 
     Raises:
         RejectedInput: The run is not valid, or the truth is not; its findings do not tell the truth.
@@ -75,7 +77,7 @@ def score_submission(
     write_text(page, findings_page(_TITLE, [], message=_UNFINISHED))  # until there is another
     try:
         truth = _read_truth(input_folder / "ref", settings, task, split)
-        report = public_report(_evaluate(input_folder / "res", truth, settings, open_resource))
+        report = public_report(_evaluate(input_folder / "res", truth, settings, open_resource), decimals)
         scores = _scores(report, settings)
     except RejectedInput as error:
         visible = public_findings(error.findings)

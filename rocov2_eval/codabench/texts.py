@@ -102,7 +102,8 @@ def leaderboard_columns(tasks: Sequence[CompetitionTask]) -> list[dict[str, Any]
             key = keys.get(output, output)
             if key is not None or len(tasks) == 1:
                 titles.setdefault(key or output, []).append(title_of(output))
-    decimals = max(public_decimals(task.images) for task in tasks)
+    named = tasks[0].decimals
+    decimals = max(public_decimals(task.images) for task in tasks) if named is None else named
     places = {key: index for index, key in enumerate(titles)}
     means = {output: DERIVED[output].members for output, key in keys.items() if key is None}
     return [

@@ -21,7 +21,7 @@ from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.ranking import Board, first_of_teams, omitted_note
 from rocov2_eval.records import Finding, Interval, MetricResult
 from rocov2_eval.scoring import Report
-from rocov2_eval.shelf.words import counted, file_name
+from rocov2_eval.shelf.words import counted
 from rocov2_eval.significance import competition_ranks
 
 MOST_DECIMALS = 4
@@ -62,18 +62,26 @@ def most_submissions_per_day(images: int) -> int:
     return min(most_submissions(images), _MOST_SUBMISSIONS_PER_DAY)
 
 
-def advice(images: int) -> str:
-    """Return what organisers should know of a test set of so many images, as sentences."""
+def advice(images: int, decimals: int | None = None) -> str:
+    """Return what organisers should know of a test set of so many images, as sentences.
+
+    Args:
+        images: Number of images.
+        decimals: The decimals that an organiser named; None where they follow the images.
+    """
     if images < FEWEST_IMAGES:
-        return (
-            f"{counted(images, 'image')}: so few that public scores have no decimal, for one would tell "
-            "single images. Publish no score of this truth while it is in use."
-        )
+        told = "so few that a public score with a decimal tells single images"
+        return f"{counted(images, 'image')}: {told}. Publish no score of this truth while it is in use."
+    safe = public_decimals(images)
+    if decimals is None or decimals <= safe:
+        told = f"public scores have {counted(safe if decimals is None else decimals, 'decimal')}"
+        told += ", so that one submission does not tell the score of an image"
+    else:
+        told = f"with {counted(decimals, 'decimal')} one submission may tell the score of an image"
+        told += f", with {counted(safe, 'decimal')} it does not"
     return (
-        f"{counted(images, 'image')}: public scores have {counted(public_decimals(images), 'decimal')}, so "
-        f"that one submission does not tell the score of an image. Allow a participant "
-        f"{most_submissions(images)} submissions, {most_submissions_per_day(images)} a day. What still leaks "
-        "is in docs/statistics.md."
+        f"{counted(images, 'image')}: {told}. Allow a participant {most_submissions(images)} submissions, "
+        f"{most_submissions_per_day(images)} a day. What still leaks is in docs/statistics.md."
     )
 
 
@@ -88,26 +96,39 @@ def public_findings(findings: Sequence[Finding], truth: Sequence[tuple[str, str]
     return [item for item in findings if not _is_of_truth(item) and item.path not in secret]
 
 
-def public_result(output: str, result: MetricResult) -> MetricResult:
-    """Return a result over a whole run with mean and interval rounded as its number of images asks for."""
+def public_result(output: str, result: MetricResult, decimals: int | None = None) -> MetricResult:
+    """Return a result over a whole run with its mean and interval rounded.
+
+    Args:
+        output: Name of the score.
+        result: The result.
+        decimals: As many decimals for both; None for those that hide single images.
+    """
     width = _width(output)
-    decimals = public_decimals(result.n, width)
+    of_ends = public_decimals(result.n, _MOST_DRAWS * width) if decimals is None else decimals
+    decimals = public_decimals(result.n, width) if decimals is None else decimals
     return replace(
         result,
         mean=None if result.mean is None else _rounded(result.mean, decimals),
-        interval=_public_interval(result.interval, public_decimals(result.n, _MOST_DRAWS * width)),
+        interval=_public_interval(result.interval, of_ends),
         decimals=decimals,
     )
 
 
-def public_report(report: Report) -> Report:
-    """Return what participants may know of a report."""
+def public_report(report: Report, decimals: int | None = None) -> Report:
+    """Return what participants may know of a report; of what they may know already, the same.
+
+    Args:
+        report: The scores of a run.
+        decimals: As many decimals of every score; None for those that hide single images.
+    """
+    if not report.samples:
+        return report
     excluded = EDITIONS[report.edition].captions.excluded
     return replace(
         report,
-        run=(file_name(report.run[0]), report.run[1]),
         truth=(),
-        metrics={name: public_result(name, result) for name, result in report.metrics.items()},
+        metrics={name: public_result(name, result, decimals) for name, result in report.metrics.items()},
         samples={},
         # What the organisers lack concerns nobody else.
         not_computed={
@@ -120,13 +141,17 @@ def public_report(report: Report) -> Report:
     )
 
 
-def public_board(board: Board) -> Board:
+def public_board(board: Board, decimals: int | None = None) -> Board:
     """Return what participants may know of a ranking: rounded scores, and ranks by them.
 
     Runs of equal rounded score share a rank and stand in the order of their names.
+
+    Args:
+        board: The ranking; what participants may know already is returned as it is.
+        decimals: As many decimals of every score; None for those that hide single images.
     """
     by_name = sorted(board.standings, key=lambda item: (item.entry.name.casefold(), item.entry.name))
-    reports = [public_report(standing.entry.report) for standing in by_name]
+    reports = [public_report(standing.entry.report, decimals) for standing in by_name]
     means = [report.metrics[board.primary].mean for report in reports]
     ranks = competition_ranks(np.array([means], np.float64))[0]
     order = [int(i) for i in np.argsort(ranks, kind="stable")]

@@ -126,6 +126,38 @@ def test_csv_has_a_row_a_submission_rounded_for_the_public_alone(submit: Submit,
     assert rows[1]["findings"] == "R104 R204 R105"
 
 
+def test_the_organiser_may_name_the_decimals_and_is_told_what_they_tell(
+    submit: Submit, publish: Publish
+) -> None:
+    submit("alpha", "one", right=20)
+    code, _, err, site = publish("--decimals", "4")
+    row = next(csv.DictReader(io.StringIO((site / "leaderboard.csv").read_text(encoding="utf-8"))))
+    assert (code, row["concept_f1"]) == (ExitCode.OK, "0.6667")
+    assert "with 4 decimals one submission may tell the score of an image, with 1 decimal it does not" in err
+    assert publish("--decimals", "4", "--private")[0] == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("words", [("--private", "--truth-retired"), ("--truth-retired", "--decimals", "2")])
+def test_boards_that_show_everything_take_no_option_of_public_ones(
+    words: tuple[str, ...], submit: Submit, publish: Publish
+) -> None:
+    submit("alpha", "one")
+    assert publish(*words)[0] == ExitCode.USAGE
+
+
+def test_a_retired_truth_is_public_but_for_contacts_and_the_organisers_files(
+    submit: Submit, publish: Publish, tmp_path: Path
+) -> None:
+    submit("alpha", "one", right=20)
+    submit("beta", "two", right=10)
+    site = publish("--truth-retired")[3]
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted(site.rglob("*")) if path.is_file())
+    for words in ("The truth is no longer in use", "rank_shares", "By modality", "Worst images", "p_holm"):
+        assert words in text
+    for words in ("team@example.org", str(tmp_path), "Holds the truth"):
+        assert words not in text
+
+
 def test_no_name_becomes_a_formula_or_a_mention(root: Path, submit: Submit, publish: Publish) -> None:
     submit("alpha", "one")
     for name in ("=HYPERLINK(1)", "@everyone", "a|b", "`tick`", "\uff1d1"):
