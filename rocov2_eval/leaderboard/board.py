@@ -18,7 +18,7 @@ from rocov2_eval.leaderboard.store import Key, ScoreStore, truth_digest
 from rocov2_eval.leaderboard.submissions import METADATA, Submission, load_run
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.metrics import task_of_score
-from rocov2_eval.ranking import Board, Entry, Rejection, rank
+from rocov2_eval.ranking import Board, Entry, Rejection, rank, untested_note
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.scoring import Opener, Report, evaluate, not_computed, outputs_of, plan
 from rocov2_eval.settings import Settings
@@ -152,6 +152,7 @@ def make_leaderboard(
         some = [entry for entry in ranked if entry.report.task == task]
         boards += [_board(some, options, task, store)] if some else []
     store.keep_ranked(options.settings.edition.name, [(entry.team, entry.run) for entry in ranked])
+    notes += [f"{board.task}: {note}" for board in boards if (note := untested_note(board))]
     notes += [
         f"{place}: what the store had of it was damaged or edited, scored again" for place in store.damaged
     ]

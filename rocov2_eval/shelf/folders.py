@@ -37,7 +37,8 @@ _CONTENT = "content"
 _STALE = "stale"
 _OLD = "old"
 _ABSENT = ".absent"  # ending of an empty file: the one beside the folder is to go
-_LEFTOVER = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # what a killed `write_bytes` leaves of a file
+# What a killed `write_bytes` leaves of a file: letters and others drawn at random, no word and no date.
+_LEFTOVER = re.compile(r"\.(.+)\.(?=[a-z]*[0-9_])(?=[0-9_]*[a-z])[a-z0-9_]{8}")
 _MOUNTS = Path("/proc/self/mountinfo")
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
@@ -93,7 +94,11 @@ def publishing(
             raise
         with _held(place.holder):
             building.rename(place.ready)
-            _install(place, beside)
+            try:
+                _install(place, beside)
+            except KeyboardInterrupt:  # what is complete is not left half in its place
+                _install(place, beside)
+                raise
 
 
 def settle(target: Path, beside: Collection[Path] = ()) -> None:

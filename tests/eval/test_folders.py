@@ -179,9 +179,29 @@ def test_a_file_that_would_be_lost_is_named_and_nothing_changes(
 
 
 def test_what_a_killed_writer_of_one_file_left_goes(target: Path) -> None:
-    put(target, {".index.ab_12xyz": "half", "pages/.a.abcdefgh": "half", ".notes.abcdefgh": "mine"})
+    mine = {".notes.ab3defgh": "mine", ".index.original": "mine", "pages/.a.20261128": "mine"}
+    put(target, {".index.ab_12xyz": "half", "pages/.a.3bcdefgh": "half"} | mine)
     write(target, NEW)
-    assert content(target) == NEW | MINE | {".notes.abcdefgh": "mine"}
+    assert content(target) == NEW | MINE | mine
+
+
+def test_an_interrupt_between_two_names_finishes_the_change(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, left = Path.rename, [2]
+
+    def interrupted(path: Path, other: Path) -> object:
+        left[0] -= 1
+        done = rename(path, other)
+        if left[0] == 0:  # the old folder has gone from its place
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(target, NEW)
+    assert content(target) == NEW | MINE
+    assert [path.name for path in target.parent.iterdir()] == ["site"]
 
 
 def test_of_two_writers_at_once_the_second_is_told_and_the_first_loses_nothing(target: Path) -> None:
