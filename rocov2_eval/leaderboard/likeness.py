@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -30,37 +29,35 @@ def too_like(
         entries: Runs of all tasks, all of them scored: nothing else takes a name.
         known: Team and run of everything that was ranked before.
     """
-    rejections: list[Rejection] = []
-    notes: list[str] = []
-
-    def judge(some: Sequence[Entry], name: Callable[[Entry], str], known_names: set[str]) -> list[Entry]:
-        """Return the entries that stay."""
-        stay = []
-        alike = {one: group for group in _groups(sorted({*map(name, some)}), look) for one in group}
-        for entry in some:
-            group = alike[name(entry)]
-            if len(group) == 1 or name(entry) in known_names:
-                stay.append(entry)
-                continue
-            others = " and ".join(repr(one) for one in group if one != name(entry))
-            why = "was on the board before" if known_names & {*group} else "came with it: one must be renamed"
-            message = f"{name(entry)!r} looks like {others}, which {why}"
-            fault = finding("R607", f"{entry.name}/{METADATA}", None, message)
-            rejections.append(Rejection(team=entry.team, run=entry.run, findings=(fault,)))
-        kept = (sorted(known_names & {*group}) for group in {*map(tuple, alike.values())})
-        notes.extend(
-            f"{' and '.join(group)} look alike; all were on the board before"
-            for group in sorted(kept)
-            if len(group) > 1
-        )
-        return stay
-
-    of_teams = defaultdict(list)
-    for entry in judge(entries, lambda entry: entry.team, {team for team, _ in known}):
-        of_teams[entry.team].append(entry)
-    for team, own in of_teams.items():
-        judge(own, lambda entry: entry.run, {run for other, run in known if other == team})
+    stay, rejections, notes = _judged(entries, lambda entry: entry.team, {team for team, _ in known})
+    by_team = _groups(stay, lambda entry: entry.team)
+    for own in by_team:
+        before = {run for team, run in known if team == own[0].team}
+        _, more, further = _judged(own, lambda entry: entry.run, before)
+        rejections += more
+        notes += further
     return rejections, notes
+
+
+def _judged(
+    entries: Sequence[Entry], name: Callable[[Entry], str], known: Collection[str]
+) -> tuple[list[Entry], list[Rejection], list[str]]:
+    """Return the entries that stay, a rejection of each other, and notes of known names that look alike."""
+    groups = _groups(sorted({*map(name, entries)}), look)
+    alike = {one: group for group in groups for one in group}
+    goes = [entry for entry in entries if len(alike[name(entry)]) > 1 and name(entry) not in known]
+    rejections = []
+    for entry in goes:
+        others = [one for one in alike[name(entry)] if one != name(entry)]
+        why = "was on the board before" if {*others} & {*known} else "came with it: one must be renamed"
+        message = f"{name(entry)!r} looks like {' and '.join(map(repr, others))}, which {why}"
+        fault = finding("R607", f"{entry.name}/{METADATA}", None, message)
+        rejections.append(Rejection(team=entry.team, run=entry.run, findings=(fault,)))
+    kept = ([one for one in group if one in known] for group in groups)
+    notes = [
+        f"{' and '.join(names)} look alike; all were on the board before" for names in kept if len(names) > 1
+    ]
+    return [entry for entry in entries if entry not in goes], rejections, notes
 
 
 def twins(entries: Iterable[Entry], read: Callable[[Entry], Table]) -> Iterator[str]:

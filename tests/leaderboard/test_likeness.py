@@ -66,6 +66,21 @@ def test_of_two_new_names_neither_is_ranked_and_both_are_named(submit: Submit, p
     assert "'Alice' looks like 'alice', which came with it" in err
 
 
+def test_where_both_names_were_on_the_board_both_stay_and_a_note_names_them(
+    root: Path, submit: Submit, publish: Publish
+) -> None:
+    for name in ("run1", "runl"):
+        submit("alice", name, right=20)
+        publish()
+        (root / "alice").rename(root / f".{name}")
+    for name in ("run1", "runl"):
+        submit("alice", name, right=20)
+    submit("alice", "runI", right=20)
+    _, _, err, site = publish()
+    assert (ranked(site), rejected(site)) == (["alice/run1", "alice/runl"], {"alice/runI": "R607"})
+    assert "run1 and runl look alike; all were on the board before" in err
+
+
 def test_a_name_is_free_when_its_owner_has_gone(root: Path, submit: Submit, publish: Publish) -> None:
     submit("alice", "run1")
     publish()
