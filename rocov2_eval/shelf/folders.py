@@ -5,7 +5,8 @@ parent/
   .NAME.building-…/         what a process is writing; removed when it fails, or by the next one
   .NAME.ready/              complete; what is still in it takes its place, now or by the next process
     content/                the new folder
-    stale                   what of the old folder was ours and is no more, a path a line
+    stale                   the inode of the new folder, by which it is known in its place; the paths of what in
+                            the old folder was ours and is no more
     old/                    the old folder, once the new one has its place
 
 A folder that cannot be renamed (a mount point, one in a read-only place, the working directory) keeps its
@@ -17,6 +18,7 @@ Files that are not ours are never deleted: they move into the new folder.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
@@ -83,7 +85,8 @@ def publishing(
             content.mkdir()
             yield content
             stale = _stale(place.target, content, ours)
-            (building / _STALE).write_bytes(b"\0".join(os.fsencode(name) for name in stale))
+            names = [str(content.stat().st_ino), *stale]
+            (building / _STALE).write_bytes(b"\0".join(map(os.fsencode, names)))
             for path in beside:
                 if not (building / path.name).exists():
                     (building / f"{path.name}{_ABSENT}").touch()
@@ -198,18 +201,37 @@ def _install(place: _Place, beside: Collection[Path]) -> None:
         elif (ready / path.name).exists():
             _move(ready / path.name, path)
     if (ready / _STALE).exists():  # else a process was killed that had removed nearly all of what was ready
-        stale = frozenset(map(os.fsdecode, filter(None, (ready / _STALE).read_bytes().split(b"\0"))))
+        number, *names = map(os.fsdecode, (ready / _STALE).read_bytes().split(b"\0"))
+        stale = frozenset(names)
         if place.is_inside:
             _move_files(content, place.target)
             _remove_files(place.target, stale)
         else:
-            if content.exists():
-                if place.target.exists():
-                    place.target.rename(old)
-                content.rename(place.target)
+            _swap(content, place.target, old, int(number))
             if old.is_dir():
                 _carry(old, place.target, {old / name for name in stale})
     shutil.rmtree(ready)
+
+
+def _swap(content: Path, target: Path, old: Path, number: int) -> None:
+    """Put a new folder in its place and the one that was there aside; a kill in between can be repeated."""
+    is_placed = target.exists() and target.stat().st_ino == number
+    if content.exists() and not is_placed:
+        if target.exists() and not _exchange(content, target):
+            target.rename(old)
+        if not target.exists():
+            content.rename(target)
+    if content.exists():  # the old folder, after an exchange
+        content.rename(old)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Let two folders change places in one step; False where the system has none that does it."""
+    if sys.platform != "linux":
+        return False
+    call = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+    return call is not None and call(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0
 
 
 def _stale(target: Path, content: Path, ours: Callable[[str], bool] | None) -> list[str]:

@@ -69,24 +69,23 @@ def test_a_board_that_is_killed_again_and_again_comes_to_its_end(
 
 
 # Loaded by the interpreter before the command: it kills the process at one of the steps by which the site is
-# written, or counts them.
+# written, or lists them.
 KILLER = """
 import atexit, os, signal, sys
 from pathlib import Path
 
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "os.chmod"}
-at, steps = int(os.environ["KILL_AT"]), 0
+at, steps = int(os.environ["KILL_AT"]), []
 
 def hook(event, arguments):
-    global steps
     paths = (os.fsdecode(item) for item in arguments if isinstance(item, (str, bytes, Path)))
     if event in EVENTS and any("published" in path for path in paths):
-        steps += 1
-        if steps == at:
+        steps.append(event)
+        if len(steps) == at:
             os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(hook)
-atexit.register(lambda: Path(os.environ["STEPS"]).write_text(str(steps)))
+atexit.register(lambda: Path(os.environ["STEPS"]).write_text(" ".join(steps)))
 """
 
 
@@ -113,14 +112,18 @@ def test_a_board_that_is_killed_while_it_writes_leaves_the_old_site_or_the_new_o
     shutil.rmtree(root / "alpha/run-1")
     submit("alpha", "run-2", right=9)
     write()
-    new, last = contents(site), int(steps.read_text(encoding="utf-8"))
-    for kill_at in sorted({1 + i * last // KILLS for i in range(KILLS)}):
+    new, events = contents(site), steps.read_text(encoding="utf-8").split()
+    # Around each step by which a file or folder takes its place: the last ones are those of the whole site.
+    renames = [step for step, event in enumerate(events, 1) if event == "os.rename"]
+    kills = sorted({step + more for step in renames for more in (-1, 0, 1)})[-KILLS:]
+    assert len(kills) == KILLS
+    for kill_at in kills:
         shutil.rmtree(site)
         shutil.copytree(tmp_path / "before", site)
         assert write(kill_at) == -signal.SIGKILL
-        assert contents(site) in (old, new), f"killed at step {kill_at} of {last}"
+        assert contents(site) in (old, new), f"killed at step {kill_at} of {len(events)}"
         assert write() == ExitCode.OK
-        assert contents(site) == new, f"after a kill at step {kill_at} of {last}"
+        assert contents(site) == new, f"after a kill at step {kill_at} of {len(events)}"
         assert [path.name for path in tmp_path.iterdir() if "published" in path.name] == ["published"]
 
 
