@@ -5,8 +5,8 @@ parent/
   .NAME.building-…/         what a process is writing; removed when it fails, or by the next one
   .NAME.ready/              complete; what is still in it takes its place, now or by the next process
     content/                the new folder
-    stale                   the inode of the new folder, by which it is known in its place; the paths of what in
-                            the old folder was ours and is no more
+    stale                   the inode of the new folder, by which it is known in its place; the paths of what
+                            in the old folder was ours and is no more
     old/                    the old folder, once the new one has its place
 
 A folder that cannot be renamed (a mount point, one in a read-only place, the working directory) keeps its
