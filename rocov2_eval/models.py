@@ -388,6 +388,7 @@ def absence(kind: str, name_or_path: str | None = None) -> str | None:
 
     Raises:
         UsageFault: Neither a known name nor a folder with the files of this kind.
+        MissingResource: Weights that somebody names cannot be used here.
     """
     row = KINDS[kind]
     names = [name for name in row.libraries if importlib.util.find_spec(name) is None]
@@ -401,6 +402,8 @@ def absence(kind: str, name_or_path: str | None = None) -> str | None:
     if not is_there:
         weights = WEIGHTS[str(name_or_path or default_name(kind))]
         reasons.append(f"needs the weights of {weights.name} ({weights.amount}): {weights.get_command}")
+    if reasons and name_or_path is not None:  # to leave the score out would be to overhear the user
+        raise MissingResource(f"{row.title} {name_or_path}: {'; '.join(reasons)}")
     return "; ".join(reasons) or None
 
 
