@@ -537,6 +537,7 @@ def main() -> int:
         with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
             for part in pool.imap_unordered(_worker, parts):
                 tally.add(part)
+                print(*part.faults, sep="\n", end="\n" * bool(part.faults), file=sys.stderr)
                 done, seconds = sum(tally.trials.values()), time.monotonic() - start
                 print(
                     f"{done:,} inputs, {done / seconds:,.0f}/s, {len(tally.faults)} faults", file=sys.stderr
