@@ -9,6 +9,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -124,7 +125,7 @@ def changed_document(source: Random, document: Any) -> Any:
     for _ in range(source.choice((1, 1, 2, 3))):
         places = list(_places(document))
         if not places:
-            return source.choice(VALUES)
+            return deepcopy(source.choice(VALUES))
         node, key = source.choice(places)
         match source.randrange(6):
             case 0:
@@ -132,13 +133,13 @@ def changed_document(source: Random, document: Any) -> Any:
             case 1:
                 node[key] = [node[key]]
             case 2 if isinstance(node, dict):
-                node[source.choice(("", "x", "team", "id", f"{key} ", f"{key}\n"))] = node[key]
+                node[source.choice(("", "x", "team", "id", f"{key} ", f"{key}\n"))] = deepcopy(node[key])
             case 3:
                 node[key] = _nested(source.choice((2, 31, 33, 200)))
             case 4 if isinstance(node[key], str):
                 node[key] += source.choice(("\n", "\0", " ", "\u202e", "x" * 300, "\ud800"))
             case _:
-                node[key] = source.choice(VALUES)
+                node[key] = deepcopy(source.choice(VALUES))
     return document
 
 
