@@ -80,9 +80,9 @@ def run_page(
     """
     about = metadata if metadata is not None else standing.entry.metadata if standing else {}
     is_whole = private or truth_retired
-    if not is_whole:
+    if not is_whole and report.samples:  # else it is what participants may know already
         report = public_report(report)
-        if board and standing and board.tests is not None:
+        if board and standing:
             name, board = standing.entry.name, public_board(board)
             standing = next(item for item in board.standings if item.entry.name == name)
     outputs = main_outputs(report.metrics)
