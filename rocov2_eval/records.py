@@ -88,11 +88,10 @@ class SampleScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """Ends of a confidence interval, and with how many decimals they are written."""
+    """Ends of a confidence interval."""
 
     low: float
     high: float
-    decimals: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +105,7 @@ class MetricResult:
         unscored: Number of images that are left out of the mean.
         signature: Everything that can move the number; see `signature.py`.
         decimals: With how many the mean is written.
+        interval_decimals: With how many the ends of the interval are written.
     """
 
     mean: float | None
@@ -114,3 +114,4 @@ class MetricResult:
     unscored: int
     signature: str
     decimals: int = 4
+    interval_decimals: int = 4

@@ -250,6 +250,5 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
     for name in main_outputs(report.metrics):
         result = report.metrics[name]
         click.echo(f"{name} {value_text(result.mean, 'score', result.decimals)}")
-    note(f"truth: {Path(report.truth[0][0]).name}")
     for text in report.notes:
         note(text)

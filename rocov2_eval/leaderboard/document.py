@@ -114,7 +114,12 @@ def _section(board: Board, *, truth_retired: bool) -> Section:
                     Column(title="team"),
                     Column(title="run"),
                     Column(title=board.primary, kind="score", decimals=decimals[board.primary]),
-                    Column(title=interval, kind="interval", key=board.primary),
+                    Column(
+                        title=interval,
+                        kind="interval",
+                        key=board.primary,
+                        decimals=metrics[board.primary].interval_decimals,
+                    ),
                     *(
                         Column(title=name, kind="score", decimals=decimals[name])
                         for name in board.outputs[1:]

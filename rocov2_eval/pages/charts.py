@@ -248,5 +248,5 @@ def _in_words(results: Mapping[str, MetricResult]) -> str:
 
 
 def _interval_words(result: MetricResult) -> list[str]:
-    ends = [score_text(end, result.interval.decimals) for end in _ends(result)] if result.interval else []
+    ends = [score_text(end, result.interval_decimals) for end in _ends(result)] if result.interval else []
     return [" to ".join(ends)] if ends else []

@@ -112,6 +112,7 @@ def public_result(output: str, result: MetricResult, decimals: int | None = None
         mean=None if result.mean is None else _rounded(result.mean, decimals),
         interval=_public_interval(result.interval, of_ends),
         decimals=decimals,
+        interval_decimals=of_ends,
     )
 
 
@@ -191,7 +192,7 @@ def _public_interval(interval: Interval | None, decimals: int) -> Interval | Non
     if interval is None or not decimals:
         return None
     low, high = (_rounded(end, decimals) for end in (interval.low, interval.high))
-    return Interval(low=low, high=high, decimals=decimals)
+    return Interval(low=low, high=high)
 
 
 def _rounded(value: float, decimals: int) -> float:

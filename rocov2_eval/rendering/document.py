@@ -30,7 +30,7 @@ class Column:
             such values; `p`, a p-value; `count`, a whole number; `percent`, a share in [0, 1]; `tiny`, a
             number of any size with two digits.
         key: Name of the column in CSV, where the title will not do.
-        decimals: Decimals of a `score`.
+        decimals: Decimals of a `score` or an `interval`.
     """
 
     title: str

@@ -21,13 +21,13 @@ def value_text(value: Value, kind: Kind, decimals: int = 4) -> str:
     Args:
         value: Any value.
         kind: What its column holds.
-        decimals: Decimals of a score; an interval has its own.
+        decimals: Decimals of a score or of the ends of an interval.
     """
     if value is None:
         return "-" if kind == "score" else ""
     if isinstance(value, Interval):
         end: Kind = "difference" if kind == "difference_interval" else "score"
-        low, high = (value_text(number, end, value.decimals).strip() for number in (value.low, value.high))
+        low, high = (value_text(number, end, decimals).strip() for number in (value.low, value.high))
         return f"[{low}, {high}]"
     if isinstance(value, bool):
         return "yes" if value else "no"
