@@ -33,6 +33,8 @@ _LIMITS = {
         r"\balle\s+rechte\s+vorbehalten | \btutti\s+i\s+diritti\s+(?:sono\s+)?riservati",
         rf"\bno\s+(?:part|portion)\s+of\b | \bno\s+{_USE}\b(?!\s+restrict)",
         rf"\b(?:may|must|can|should|shall)\s*not\s+be\s+(?:\w+,?\s+){{0,3}}?{_USED}\b(?![^.;]{{0,80}}\b(?:commerc|way|suggest))",
+        r"""\b(?:may|must|can|should|shall)\s*not\s+(?:re-?)?(?:use|produce|distribute|copy|publish|post)\b
+        (?![^.;]{0,80}\b(?:commerc|way|suggest))""",
         r"\b(?:not?|prohibited|forbidden|strictly)\b[^.;]{0,80}\bwithout\b[^.;]{0,40}\b(?:permission|consent|authori[sz]ation)",
         rf"\b{_USE}\b[^.;]{{0,30}}\b(?:is|are)\s+(?:strictly\s+)?(?:prohibited|forbidden|not\s+(?:permitted|allowed))",
         rf"\bpermission\b[^.;]{{0,40}}\b(?:required|obtained|requested)\s+(?:\w+\s+){{0,3}}?(?:for|to)\s+(?:any\s+)?{_USE}",
@@ -41,6 +43,7 @@ _LIMITS = {
         r"\buser\s?licen[sc]e | \bexclusive\s+licen[sc]e | \bonlineopen\s+terms | \blicen[sc]e\s*agreement",
         r"\bverbatim\s+copying | \bauthor'?s?\s?choice\s+(?:terms|usage|licen[sc]e) | \biopenaccess",
         r"\bopen\s+(?:government|database|data\s+commons)\s+licen[sc]e | \bcrown\s+copyright | \bgnu\b",
+        r"\bgfdl\b | \bmining\s+only\b",
         r"\bsampling\s+(?:plus|licen[sc]e) | \bdeveloping\s+nations | \bre-?use\s+licen[sc]e",
         r"\bfree\s+access\s+article,?\s+distributed\s+under\s+terms",
     ),

@@ -98,7 +98,7 @@ _RESTRICTIONS = {
     "NC": (
         _NAMES["NC"],
         r"\bnon?[\W_]{0,3}(?:commerc|commerz|kommerz|comerc|for[\W_]{0,3}profit|profit|lucrati)",
-        r"\bnot[\W_]{0,3}for[\W_]{0,3}(?:commerc|profit)",
+        r"\bnot[\W_]{0,3}for[\W_]{0,3}(?:commerc|profit|sale) | \bnot\s+(?:be\s+)?(?:sell|sold)\b",
         rf"""{_NO}(?![\W_]{{0,2}}(?:\w+[\W_]{{1,2}})?(?:limit|restrict))
         [^.;:]{{0,60}}? \b(?:comm?erc|kommerz|lucr)""",
         r"""(?<!even\ )\bcommercial(?:ly)?\b [^.;:]{0,60}?
@@ -116,7 +116,7 @@ _RESTRICTIONS = {
         \b(?:alter|altered|modify|modified|changed|transform|transformed|adapted|derivative)\b""",
         r"""\bno\s+(?:modifications?|alterations?|adaptations?|changes)\b
         [^.;:]{0,40}? \b(?:made|allowed|permitted)\b""",
-        r"\bverbatim\s+(?:cop|repro|use)",
+        r"\bverbatim\s+(?:cop|repro|use) | (?<!or\s)\bwithout\s+(?:any\s+)?(?:modif|alter|adapt|chang)\w+",
     ),
     "SA": (
         _NAMES["SA"],
