@@ -10,7 +10,7 @@ import hashlib
 import sqlite3
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -98,12 +98,20 @@ class EmbeddingCache:
     ) -> None:
         self._connection.close()
 
-    def read(self, keys: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-        """Yield position in `keys` and content of every entry that is there and intact."""
+    def read(
+        self, keys: Sequence[bytes], fits: Callable[[int, bytes], bool] = lambda _position, _content: True
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield position in `keys` and content of every entry that is there and intact.
+
+        Args:
+            keys: Keys of entries.
+            fits: Tells of position and content whether the content is of the shape that is expected there;
+                an entry that is not is dropped like a damaged one.
+        """
         for start in range(0, len(keys), _KEYS_AT_ONCE):
             chunk = keys[start : start + _KEYS_AT_ONCE]
             positions = {key: position for position, key in enumerate(chunk, start)}
-            for key, content in self._survive(partial(self._read_chunk, tuple(positions))):
+            for key, content in self._survive(partial(self._read_chunk, positions, fits)):
                 yield positions[key], content
 
     def write(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
@@ -113,13 +121,21 @@ class EmbeddingCache:
         if self._size > self._limit:
             self._survive(self._prune)
 
-    def _read_chunk(self, keys: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:
-        marks = ",".join("?" * len(keys))
+    def _read_chunk(
+        self, positions: Mapping[bytes, int], fits: Callable[[int, bytes], bool]
+    ) -> list[tuple[bytes, bytes]]:
+        marks = ",".join("?" * len(positions))
         rows = self._connection.execute(
             f"SELECT key, checksum, content FROM entries WHERE key IN ({marks})",  # noqa: S608 - only marks
-            keys,
+            tuple(positions),
         ).fetchall()
-        intact = [(key, content) for key, checksum, content in rows if _checksum(key, content) == checksum]
+        intact = [
+            (key, content)
+            for key, checksum, content in rows
+            if isinstance(content, bytes)
+            and _checksum(key, content) == checksum
+            and fits(positions[key], content)
+        ]
         damaged = {key for key, _, _ in rows} - {key for key, _ in intact}
         with self._connection:
             self._connection.executemany(

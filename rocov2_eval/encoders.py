@@ -178,7 +178,9 @@ class TextEncoder:
             return sequences
         is_missing = np.ones(len(sequences), np.bool_)
         keys = [self._key(tokens, sequence) for sequence in sequences]
-        for position, content in self._cache.read(keys):
+        token_bytes = len(_pack(np.zeros(vectors.shape[1], np.float32), self.precision))
+        sizes = np.diff(tokens.offsets)[sequences] * token_bytes
+        for position, content in self._cache.read(keys, lambda i, content: len(content) == sizes[i]):
             sequence = sequences[position]
             rows = vectors[tokens.offsets[sequence] : tokens.offsets[sequence + 1]]
             rows[:] = _unpack(content, self.precision).reshape(rows.shape)

@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     MISSING_RESOURCE = 3
     BUG = 70
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class RocoError(Exception):

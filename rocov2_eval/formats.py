@@ -31,7 +31,7 @@ from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding, findings
 from rocov2_eval.records import BoolArray, Finding, IntArray, Severity, Task
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import path_text, shorten
 
 # What a hostile file may cost at most: some 3 GB and 15 seconds. A run of a million images has 70 MB.
 MOST_BYTES = 1 << 28
@@ -40,7 +40,7 @@ MOST_SEPARATORS = 32_000_000
 MOST_MEMBERS = 1000  # of an archive, whatever a Mac adds included
 SECOND_CELL: dict[str, Task] = {"cuis": "concepts", "caption": "captions"}
 LAYOUT = Dialect(delimiter=",", quoted=True, header="optional")  # of the ROCOv2 release
-_CONCEPT_CELL = re.compile(r"\s*[Cc]\d+\s*(;\s*[Cc]\d+\s*)*;?\s*")
+_CONCEPT_CELL = re.compile(r"\s*[Cc][0-9]+\s*(;\s*[Cc][0-9]+\s*)*;?\s*")
 Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
 _SNIFFED_ROWS = 200
 _CENTRAL_HEADER = b"PK\x01\x02"  # begins the entry of each file in an archive
@@ -111,7 +111,7 @@ def load(path: Path, *, shown: str | None = None) -> Source:
     Raises:
         RejectedInput: It cannot be read, is too large, is not UTF-8, or the archive holds something else.
     """
-    name = shown or str(path)
+    name = shown or path_text(path)
     content = _read(path, name)
     if content[:4] == b"PK\x03\x04" or path.suffix.lower() == ".zip":
         content = _only_member(content, name)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import shutil
 import sys
@@ -43,6 +42,7 @@ from rocov2_eval.models import (
 )
 from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
 from rocov2_eval.shelf.files import file_digest
+from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
 from rocov2_eval.shelf.progress import Notify
 from rocov2_eval.tensor_files import check_tensor_file
 
@@ -398,8 +398,8 @@ def _refuse_foreign(row: Weights, name: str, content: Path | bytes) -> None:
         return
     if content.suffix == ".json":
         try:
-            json.loads(content.read_bytes())
-        except ValueError as error:
+            json_of(read_plain(content))
+        except Malformed as error:
             raise MissingResource(f"{content}: no JSON: {error}") from None
     check_tensor_file(content)
 

@@ -5,7 +5,6 @@ Pickled files are read with `weights_only=True` alone: unpickling anything else 
 
 from __future__ import annotations
 
-import json
 import pickle
 import sys
 import zipfile
@@ -16,6 +15,7 @@ from typing import Any
 
 from rocov2_eval.devices import import_library
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
 
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100 * 2**20  # the limit of the safetensors library
@@ -53,8 +53,8 @@ def read_config(path: Path, names: Iterable[str]) -> dict[str, Any]:
         MissingResource: It is no JSON object or lacks one of the names.
     """
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        config = json_of(read_plain(path))
+    except Malformed as error:
         raise MissingResource(f"{path}: no JSON: {error}") from None
     lacking = [name for name in names if not isinstance(config, dict) or name not in config]
     if lacking:
@@ -174,7 +174,7 @@ def _check_safetensors(path: Path) -> None:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         header = file.read(length)
     try:
-        ends = [row["data_offsets"][1] for name, row in json.loads(header).items() if name != "__metadata__"]
+        ends = [row["data_offsets"][1] for name, row in json_of(header).items() if name != "__metadata__"]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise MissingResource(f"{path}: a damaged header ({error}): bring the file again") from None
     expected = _LENGTH_BYTES + length + max(ends, default=0)

@@ -18,6 +18,7 @@ from baselines.cli.session import (
     opened_session,
     require,
 )
+from rocov2_eval.cli.options import answer
 from rocov2_eval.errors import UsageFault
 
 _NAMES = ("modality", "semantic-types", "licences", "single-concept", "by-modality")
@@ -82,4 +83,4 @@ def experiment(name: str, data: Path, **options: Any) -> None:  # noqa: ANN401  
     document = experiment_document(name, results)
     write_text(out / "table.md", render(document, "markdown"))
     write_text(out / "table.json", render(document, "json"))
-    click.echo(render(document, options["style"]), nl=False)
+    answer(document, options["style"])

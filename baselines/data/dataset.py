@@ -31,7 +31,7 @@ Need = Literal["captions", "concepts", "concepts_manual"]
 Concepts = tuple[tuple[str, ...], ...]
 
 _TABLES_OF_IDS = ("images", "concepts", "captions")
-_CUI = re.compile(r"C\d+")
+_CUI = re.compile(r"C[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,6 +18,7 @@ from dataset_builder.fingerprints import DEFAULT_DISTANCE, MOST_DISTANCE
 from dataset_builder.records import SPLITS, StageCount
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
 from rocov2_eval.shelf.words import shorten
 
 TRUTH_TABLES = ("captions", "concepts", "concepts_manual")
@@ -126,8 +127,8 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise UsageFault(f"{folder}: no manifest.json, expected the folder of a finished dataset")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return json_as(read_plain(path), Manifest)
+    except Malformed as error:
         raise RejectedInput(f"{path}: {error}") from None
 
 

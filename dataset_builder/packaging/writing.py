@@ -36,7 +36,7 @@ from rocov2_eval.shelf.words import shorten
 MANIFEST_VERSION = 1
 # Of the public files, those whose text nothing in this package chose word by word.
 _TOLD_BY_OTHERS = ("manifest.json", "report.html", "README.md", "croissant.json")
-_PMCID = re.compile(r"PMC\d+")
+_PMCID = re.compile(r"PMC[0-9]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 

@@ -14,7 +14,7 @@ HREF = "{http://www.w3.org/1999/xlink}href"
 
 _IS_LICENCE = re.compile(r"licen[sc]e|creativecommons", re.IGNORECASE)
 _COPYRIGHT = ("copyright-year", "copyright-holder")
-_PMCID = re.compile(r"(?:PMC)?(\d+)(?:\.\d+)?", re.IGNORECASE)
+_PMCID = re.compile(r"(?:PMC)?([0-9]{1,12})(?:\.[0-9]+)?", re.IGNORECASE)
 _PMCID_TYPES = frozenset({"pmc", "pmcid", "pmcid-ver"})
 _DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:)?\s*(10\.\S+)", re.IGNORECASE)
 _AUTHOR_TYPES = frozenset({None, "author"})
@@ -141,7 +141,7 @@ def _name(contributor: Element) -> str:
 def _year(meta: Element) -> int | None:
     """Return the year of the earliest publication date."""
     years = [plain_text(element) for element in meta.iterfind("pub-date/year")]
-    return min((int(year) for year in years if re.fullmatch(r"[12]\d{3}", year)), default=None)
+    return min((int(year) for year in years if re.fullmatch(r"[12][0-9]{3}", year)), default=None)
 
 
 def _custom_metas(article: Element) -> Iterator[LicenceStatement]:

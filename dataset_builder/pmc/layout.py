@@ -23,14 +23,15 @@ from msgspec import Meta
 
 from dataset_builder.records import Media
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.parsing import Malformed, json_as
 from rocov2_eval.shelf.words import shorten
 
 BASE_URL = "https://pmc-oa-opendata.s3.amazonaws.com"
 BUCKET = "pmc-oa-opendata"
 LISTING_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 _INVENTORIES = "inventory-reports/pmc-oa-opendata/metadata"  # beside it `hive/` holds the same again
-_METADATA_KEY = re.compile(r"metadata/(PMC\d+)\.(\d+)\.json")
-_PMCID = re.compile(r"(?:PMC)?(\d{1,12})", re.IGNORECASE)
+_METADATA_KEY = re.compile(r"metadata/(PMC[0-9]{1,12})\.([0-9]{1,9})\.json")
+_PMCID = re.compile(r"(?:PMC)?([0-9]{1,12})", re.IGNORECASE)
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 _Shape = TypeVar("_Shape")
@@ -244,8 +245,8 @@ class _MetadataDocument(msgspec.Struct):
 class _PartDocument(msgspec.Struct):
     """One part of an inventory; without its sum nobody could tell that it is whole."""
 
-    key: Annotated[str, Meta(pattern=r"\.csv\.gz$")]
-    md5: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")] = msgspec.field(name="MD5checksum")
+    key: Annotated[str, Meta(pattern=r"\.csv\.gz\Z")]
+    md5: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")] = msgspec.field(name="MD5checksum")
 
 
 class _ManifestDocument(msgspec.Struct):
@@ -258,8 +259,8 @@ class _ManifestDocument(msgspec.Struct):
 
 def _decoded(content: bytes, kind: type[_Shape], key: str) -> _Shape:
     try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return json_as(content, kind)
+    except Malformed as error:
         raise LayoutChanged(f"{key}: {error}") from None
 
 

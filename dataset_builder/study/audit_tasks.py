@@ -29,6 +29,7 @@ from dataset_builder.study.audit_sample import AuditedImage, Item, Key, Kind
 from dataset_builder.study.tasks import deal
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.files import write_bytes
+from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes, read_plain
 from rocov2_eval.shelf.words import shorten
 
 YES, NO = "yes", "no"
@@ -126,8 +127,8 @@ def read_key(path: Path) -> Key:
         RejectedInput: The file is no key, or damaged.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Key)
-    except (OSError, msgspec.DecodeError) as error:
+        return json_as(read_plain(path), Key)
+    except (OSError, Malformed) as error:
         raise RejectedInput(f"{path}: {error}; expected the key.json that `audit sample` wrote") from None
 
 
@@ -180,5 +181,5 @@ def _write_key(folder: Path, key: Key) -> None:
     """Write the key into a folder that only its owner may open."""
     folder.mkdir(mode=0o700)
     path = folder / "key.json"
-    write_bytes(path, msgspec.json.format(msgspec.json.encode(key), indent=1) + b"\n")
+    write_bytes(path, msgspec.json.format(json_bytes(key), indent=1) + b"\n")
     path.chmod(0o600)

@@ -113,12 +113,15 @@ def leaderboard(submissions: Path, **options: Any) -> None:
 
 
 def _summary(made: Leaderboard, site: Path) -> str:
-    """Return what became of the submissions, a line a board."""
+    """Return what became of the submissions, a line a board, and the truth that they were scored against."""
+    from rocov2_eval.truth import truth_name
+
     lines = [
         f"{board.task}: {len(board.standings):,} ranked by {board.primary}, "
         f"first {board.standings[0].entry.name}"
         for board in made.boards
     ]
+    lines += [f"truth of the {task}: {truth_name(truth.inputs)}" for task, truth in made.truths.items()]
     lines += [f"rejected: {len(made.rejections):,}"] if made.rejections else []
     lines.append(f"scored {made.scored:,}, known already {made.known:,}")
     return "".join(f"{line}\n" for line in [*lines, str(site / "index.html")])

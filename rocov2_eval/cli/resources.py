@@ -49,9 +49,8 @@ def doctor(style: str, output: Path | None) -> None:
     which edition.
     """
     from rocov2_eval.doctor import examination, examine
-    from rocov2_eval.rendering.render import render
 
-    answer(render(examination(examine()), style), output)
+    answer(examination(examine()), style, output)
 
 
 @click.command("embed-images", epilog="Example: rocov2-eval embed-images data/test -o test_vectors.npz")
@@ -104,10 +103,9 @@ def models() -> None:
 @output_option
 def models_list(style: str, output: Path | None) -> None:
     """List weights, their folders, what editions lack."""
-    from rocov2_eval.rendering.render import render
     from rocov2_eval.supply import weights_document
 
-    answer(render(weights_document(), style), output)
+    answer(weights_document(), style, output)
 
 
 @models.command("fetch", epilog="Example: rocov2-eval models fetch imageclef-2026")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rocov2_eval.front_door import Scored
     from rocov2_eval.records import Finding
     from rocov2_eval.settings import Settings
+    from rocov2_eval.shelf.progress import Notify
 
 
 @click.command(epilog="Example: rocov2-eval score run.csv --truth data/ --by modality --per-image scores.csv")
@@ -82,7 +83,6 @@ def score(run: Path | None, **options: Any) -> None:
         return
     from rocov2_eval.front_door import model_opener, scored
     from rocov2_eval.per_image import check_per_image
-    from rocov2_eval.rendering.render import render
     from rocov2_eval.report_document import report_document
 
     if options["per_image"]:
@@ -105,7 +105,7 @@ def score(run: Path | None, **options: Any) -> None:
     _show_findings(result.report.findings, options)
     differences = _differences(result, options) if options["verify"] else None
     _write_files(result, options)
-    answer(render(report_document(result.report, differences), options["style"]), options["output"])
+    answer(report_document(result.report, differences), options["style"], options["output"])
 
 
 @click.command(epilog="Example: rocov2-eval validate run.csv --edition imageclef-2026 --strict")
@@ -125,14 +125,14 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     """
     from rocov2_eval import front_door
     from rocov2_eval.findings import is_rejected
-    from rocov2_eval.rendering.render import render, summary
+    from rocov2_eval.rendering.render import summary
     from rocov2_eval.report_document import findings_document
 
     names = ("truth", "edition", "split", "task", "strict")
     choices = {name: options[name] for name in names}
-    findings = {path: front_door.validate(path, **choices) for path in files}
+    findings = {path: front_door.validate(path, **choices, notify=_noted(path)) for path in files}
     together = [item for items in findings.values() for item in items]
-    answer(render(findings_document(together), options["style"]), options["output"])
+    answer(findings_document(together), options["style"], options["output"])
     for path, items in findings.items():
         click.echo(summary(str(path), items), err=options["style"] != "text" or bool(options["output"]))
     return ExitCode.INPUT_REJECTED if is_rejected(together) else ExitCode.OK
@@ -154,13 +154,17 @@ def explain(code: str | None) -> None:
         raise UsageFault(f"no rule {code!r}; `rocov2-eval explain` lists them") from None
 
 
+def _noted(path: Path) -> Notify:
+    return lambda text: note(f"{path}: {text}")
+
+
 def _show_findings(findings: Sequence[Finding], options: dict[str, Any]) -> None:
     """Print findings beside the answer; GitHub reads annotations from stdout."""
-    from rocov2_eval.rendering.render import findings_text, render
+    from rocov2_eval.rendering.render import findings_text
     from rocov2_eval.report_document import findings_document
 
     if options["style"] == "github":
-        click.echo(render(findings_document(findings), "github"), nl=False)
+        answer(findings_document(findings), "github")
     elif findings and not options["quiet"]:
         click.echo(findings_text(findings), err=True, nl=False)
 
@@ -237,5 +241,6 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
         )
     for name in main_outputs(report.metrics):
         click.echo(f"{name} {report.metrics[name].mean:.4f}")
+    note(f"truth: {Path(report.truth[0][0]).name}")
     for text in report.notes:
         note(text)

@@ -27,6 +27,7 @@ from rocov2_eval.concept_errors import ConceptErrors
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.records import Finding, MetricResult, SampleScores, Task
 from rocov2_eval.scoring import Group, Report
+from rocov2_eval.shelf.parsing import json_of
 from rocov2_eval.truth import Truth
 
 FILE_NAME = "scores.sqlite3"
@@ -152,7 +153,7 @@ class ScoreStore:
             ).fetchone()
             if row is None:
                 return None
-            document = msgspec.convert(json.loads(row[0]), _Document)
+            document = msgspec.convert(json_of(row[0]), _Document)
             findings = tuple(
                 replace(item, path=place) if item.path == document.place else item
                 for item in document.findings
@@ -240,7 +241,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         _require_ours(connection, path)
         (layout,) = connection.execute("PRAGMA user_version").fetchone()
         if layout not in {0, _LAYOUT}:
-            connection.execute("DROP TABLE scores")
+            connection.execute("DROP TABLE IF EXISTS scores")
         connection.execute(_TABLE)
         connection.execute(f"PRAGMA application_id = {_OWNER}")
         connection.execute(f"PRAGMA user_version = {_LAYOUT}")

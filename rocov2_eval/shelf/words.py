@@ -12,6 +12,11 @@ def shorten(text: str, width: int = 60) -> str:
     return safe if len(safe) <= width else safe[: width - 1] + "…"
 
 
+def path_text(path: object) -> str:
+    """Return a path as text that every file and stream takes: of bytes that are no UTF-8, the escapes."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun, `1 image` or `2,000 images`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
