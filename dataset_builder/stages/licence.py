@@ -20,7 +20,7 @@ from dataset_builder.licence_claims import Claim, claims_in
 from dataset_builder.licence_codes import LicenceCode
 from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatement, kept_and_drops
 from dataset_builder.stages.stage import Context, Result, Stage
-from dataset_builder.stages.third_parties import is_own_work, third_party_words
+from dataset_builder.stages.third_parties import copied_words, is_own_work, third_party_words
 from rocov2_eval.shelf.words import shorten
 
 NAME = "licence"
@@ -138,7 +138,7 @@ def _third_party(figure: Figure, *, has_own_licence: bool) -> str | None:
     text = figure.text
     words = third_party_words(f"{text.caption} {text.attribution}")
     if words or has_own_licence:
-        return words
+        return words or copied_words(text.permissions)
     if text.permissions:
         return f"own permissions: {shorten(text.permissions, 80)}"
     is_named = text.attribution and not is_own_work(text.attribution)

@@ -112,6 +112,12 @@ _RULES = {
         | \bper\s+gentile\s+concessione\b | \bcon\s+(?:el\s+)?permiso\s+de\b | \bcom\s+permiss[ãa]o\b""",
 }
 _CREDIT = re.compile("|".join(f"(?:{rule})" for rule in _RULES.values()), re.IGNORECASE | re.VERBOSE)
+# What no licence says of itself; a copyright, a source and permissions it may well state.
+_COPIES = re.compile(
+    "|".join(f"(?:{_RULES[name]})" for name in ("courtesy", "copied from", "copied"))
+    + rf"| \b(?:with|by)\s+(?:{_WORD}\s+){{0,3}}?permission\b",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 _AUTHORS = (
     r"""(?:(?:the|present|our)\s+){0,2}(?:authors?|autora?e?s?|auteurs?|autoren|verfasser)'?s?'?(?!\w)"""
@@ -144,8 +150,17 @@ _PLAIN = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014", "''\"\"--")
 
 def third_party_words(text: str) -> str | None:
     """Return the words of a text that credit somebody else with the picture, None where there are none."""
+    return _words(_CREDIT, text)
+
+
+def copied_words(permissions: str) -> str | None:
+    """Return the words of permissions by which the picture is a copy, None where there are none."""
+    return _words(_COPIES, permissions)
+
+
+def _words(pattern: re.Pattern[str], text: str) -> str | None:
     text = _OWN.sub(" ", _plain(text))
-    match = _CREDIT.search(text)
+    match = pattern.search(text)
     return shorten(text[match.start() : match.start() + _WIDTH].strip(" .;,"), _WIDTH) if match else None
 
 

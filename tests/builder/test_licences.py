@@ -395,6 +395,12 @@ def test_a_licence_of_its_own_counts_where_nothing_is_said_of_the_article() -> N
 def test_a_licence_of_its_own_does_not_cover_what_is_reproduced_with_permission() -> None:
     one = figure(says("CC BY"), caption="Reproduced with permission.", **own("CC BY 3.0"))
     assert outcome(one) == licence.THIRD_PARTY
+    one = figure(says("CC BY"), **own("CC BY 3.0. Reproduced with permission from Example Press."))
+    assert outcome(one) == licence.THIRD_PARTY
+    one = figure(
+        says("CC BY"), **own("CC BY 3.0, which permits any use without permission from the authors.")
+    )
+    assert outcome(one) == "CC BY"
 
 
 def test_a_figure_whose_own_licences_disagree_is_dropped_even_where_third_parties_pass() -> None:
