@@ -85,7 +85,7 @@ _RULES = {
     "work of a person": rf"""\b{_WORK}\s*(?:(?:was|were)\s+)?(?:{_GIVEN}\s+)?(?:by|:)\s*{_TITLE}
         | \b(?:photo|photograph|photography|picture|illustration|drawing|artwork)s?\s+by\s+{_NAME}\s+{_NAME}
         | \b(?:photo|photograph)s?\s*:\s*{_NAME}\s+{_NAME}
-        | \b(?:contributed|authori[sz]ed)\s+by\s+{_NAME}(?!\s+et\b)
+        | \b(?:contributed|authori[sz]ed)\s+by\s+{_NAME}\b(?!\s+et\b)
         | [(\[]\s*{_TITLE}\.?\s+{_NAME}
         | [(\[]\s*{_NAME}(?:\s+{_NAME}){{1,3}},?\s*(?-i:MD|M\.D\.|Ph\.?D)""",
     "work of an institution": rf"""
