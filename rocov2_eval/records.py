@@ -88,10 +88,11 @@ class SampleScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """Ends of a confidence interval."""
+    """Ends of a confidence interval, and with how many decimals they are written."""
 
     low: float
     high: float
+    decimals: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +100,12 @@ class MetricResult:
     """Aggregate of one metric over one run.
 
     Attributes:
-        mean: Not rounded; None where no image was scored.
+        mean: Not rounded, but where participants read it; None where no image was scored.
         interval: Percentile bootstrap, None where not asked for or fewer than two images were scored.
         n: Number of images in the mean.
         unscored: Number of images that are left out of the mean.
         signature: Everything that can move the number; see `signature.py`.
+        decimals: With how many the mean is written.
     """
 
     mean: float | None
@@ -111,3 +113,4 @@ class MetricResult:
     n: int
     unscored: int
     signature: str
+    decimals: int = 4
