@@ -91,7 +91,7 @@ def _earlier_ids(figures: Sequence[Figure], earlier: Earlier) -> dict[str, str]:
 
 STAGE = Stage(
     name=NAME,
-    revision=2,
+    revision=3,
     title="in the dataset",
     tables=("source", "concepts", "duplicates", "gates", "package"),
     takes=Figure,
