@@ -252,6 +252,7 @@ def _write_page(folder: Path, dataset: _Dataset, *, private: bool) -> None:
         title=dataset.options.title,
         names=dataset.contents.concept_names,
         concepts_origin=dataset.contents.concepts_origin,
+        is_own=dataset.contents.is_own,
         private=private,
         held_out=dataset.options.held_out,
     )

@@ -113,6 +113,7 @@ def test_pictures_and_dicom_become_a_dataset_that_tells_no_patient(
     ]
     card = (dataset / "README.md").read_text().partition("\n---\n")[2]
     assert not [words for words in ("PubMed", "retracted", "| articles |") if words in card]
+    assert "Articles" not in (dataset / "report.html").read_text()
 
 
 def test_text_that_a_file_declares_as_burnt_in_is_warned_of_by_name(
