@@ -12,7 +12,15 @@ from rocov2_eval import __version__
 from rocov2_eval.comparison import Comparison, Pair
 from rocov2_eval.records import Interval
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table, Value
-from rocov2_eval.report_document import environment, file_data, reasons, remarks
+from rocov2_eval.report_document import (
+    Claim,
+    claim_data,
+    claim_of,
+    environment,
+    file_data,
+    reasons,
+    remarks,
+)
 from rocov2_eval.shelf.words import counted
 from rocov2_eval.truth import truth_name
 
@@ -29,7 +37,8 @@ def comparison_document(comparison: Comparison) -> Document:
     table, *tables = _tables(comparison)
     signatures = [first.metrics[metric].signature for metric in comparison.metrics]
     return Document(
-        title=f"{len(comparison.names)} runs: {first.task}, {first.edition}, {split}{images}",
+        title=f"{len(comparison.names)} runs: {first.task}, {first.edition}, {split}{images}; "
+        f"{_claim(comparison).text}",
         sections=[
             Section(facts=[truth], tables=[table]),
             *(Section(tables=[each]) for each in tables),
@@ -51,7 +60,11 @@ def comparison_data(comparison: Comparison) -> dict[str, Any]:
         "edition": first.edition,
         "task": first.task,
         "split": first.split,
-        "official": {"comparable": not official, "notes": official},
+        "official": {
+            "comparable": not official,
+            **claim_data(_claim(comparison)),
+            "notes": official,
+        },
         "inputs": {
             "runs": [file_data(report.run) for report in comparison.reports],
             "truth": [file_data(item) for item in first.truth],
@@ -77,6 +90,12 @@ def comparison_data(comparison: Comparison) -> dict[str, Any]:
 
 def _official_notes(comparison: Comparison) -> list[str]:
     return list(dict.fromkeys(note for report in comparison.reports for note in report.notes))
+
+
+def _claim(comparison: Comparison) -> Claim:
+    """Return the claim of the first run that is not official, else of the first: they share the truth."""
+    reports = comparison.reports
+    return claim_of(next((report for report in reports if report.notes), reports[0]))
 
 
 def _mean(comparison: Comparison, run: int, metric: str) -> dict[str, Any]:

@@ -5,15 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
+
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.shelf.words import shorten, suggestion
 
 if TYPE_CHECKING:  # records imports numpy, and --help must not pay for it
     from rocov2_eval.records import Task
 
 HeaderRule = Literal["none", "id_anywhere", "id_first", "optional"]
 ExtraCells = Literal["error", "ignored"]
+# Who chose an edition: the year that the ids name, nobody because they name none, or the user.
+ChosenBy = Literal["ids", "default", "user"]
 
 # The 14 manual CUIs that the organisers score since 2024: six modalities, then eight X-ray body regions.
 # Names as in ROCOv2's cui_mapping.csv.
@@ -167,6 +174,16 @@ class Edition:
     captions: CaptionRules
     precheck: bool = False
     keys: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def year(self) -> str:
+        """The year of the challenge, empty for a profile of our own."""
+        return self.name.partition("imageclef-")[2]
+
+    @property
+    def has_evaluator(self) -> bool:
+        """Tell whether the row describes an evaluator of its own year, not that of another."""
+        return bool(self.year) and not self.source.startswith("no public evaluator")
 
     def columns(self, task: Task) -> Mapping[str, str]:
         """Return the output that stands for each published score of a task; the score that ranks is first."""
@@ -322,3 +339,44 @@ EDITIONS: Mapping[str, Edition] = {
     ),
 }
 DEFAULT_EDITION = "rocov2"
+AUTO = "auto"  # the edition of the year that the ids name, else the default
+# What --edition takes: names, and years for those of the challenge.
+ALIASES: Mapping[str, str] = {name: name for name in EDITIONS} | {
+    edition.year: name for name, edition in EDITIONS.items() if edition.year
+}
+_WITHOUT_RULES = ("2019", "2020")
+_YEAR = re.compile("ImageCLEFmedical_Caption_([0-9]{4})_", re.IGNORECASE)
+
+
+def edition_of(name: str) -> Edition:
+    """Return the edition of a name or a year.
+
+    Raises:
+        UsageFault: There is none of that name.
+    """
+    known = name.strip().lower()
+    if known in ALIASES:
+        return EDITIONS[ALIASES[known]]
+    year = known.removeprefix("imageclef-")
+    if year in _WITHOUT_RULES:
+        raise UsageFault(
+            f"no edition {shorten(name)!r}: that year had concept detection alone, and its evaluator was not "
+            f"found. A later copy computes the F1 of 2018: take 2018, whose limit of concepts is another"
+        )
+    years = [edition.year for edition in EDITIONS.values() if edition.year]
+    if year.isdecimal():
+        raise UsageFault(f"no edition {shorten(name)!r}; known are {DEFAULT_EDITION}, {', '.join(years)}")
+    names = [AUTO, DEFAULT_EDITION, *years, *EDITIONS] if "clef" in known else [AUTO, DEFAULT_EDITION, *years]
+    raise UsageFault(f"no edition {shorten(name)!r}; {suggestion(known, names)}")
+
+
+def years_of(image_ids: Iterable[str]) -> Counter[str]:
+    """Return how many ids name which year of the challenge; ids that name none are not counted."""
+    matches = map(_YEAR.search, image_ids)
+    return Counter(match[1] for match in matches if match)
+
+
+def edition_by_ids(image_ids: Iterable[str]) -> tuple[Edition, ChosenBy]:
+    """Return the edition of the one year that ids name, where its rules are known; else the default."""
+    years = [ALIASES[year] for year in years_of(image_ids) if year in ALIASES]
+    return (EDITIONS[years[0]], "ids") if len(years) == 1 else (EDITIONS[DEFAULT_EDITION], "default")

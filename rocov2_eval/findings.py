@@ -157,6 +157,12 @@ RULES: Mapping[str, Rule] = {
         fix="Write a PMCID as PMC and at most 12 digits, a file name without its folder, and as many cells as the "
         "header has; put a cell that holds the separator in double quotes.",
     ),
+    "R114": Rule(
+        title="ids of another year",
+        why="The ids of the challenge name its year. Each year has images and rules of its own: a run of one year "
+        "has no score on the truth of another, and its score by the rules of another is in no table.",
+        fix="Give the run and the truth of one year; leave --edition out, and the ids choose the rules.",
+    ),
     "R201": Rule(
         title="too many concepts for an image",
         why="The limit was 1286 in 2018 and is 100 since 2022; the evaluator refuses the file. The 2026 format check "

@@ -17,10 +17,10 @@ from rocov2_eval import comparison
 from rocov2_eval.breakdown import facets_of
 from rocov2_eval.comparison import Comparison, ComparisonOptions
 from rocov2_eval.devices import DEVICES, PRECISIONS, Device, Precision
-from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
+from rocov2_eval.editions import AUTO, DEFAULT_EDITION, ChosenBy, Edition, edition_by_ids, edition_of
 from rocov2_eval.errors import RejectedFiles, RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
-from rocov2_eval.formats import Table, load
+from rocov2_eval.formats import Source, Table, load
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.places import cache_folder, truth_places
 from rocov2_eval.reading import read
@@ -46,6 +46,11 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "precision": PRECISIONS,
 }
 _FEWEST_RUNS = 2
+_WHY: Mapping[ChosenBy, str] = {
+    "ids": ", the year in the ids",
+    "default": ", because the ids name no year",
+    "user": "",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,7 +74,7 @@ def score(
     run: File,
     truth: File | None = None,
     *,
-    edition: str = DEFAULT_EDITION,
+    edition: str = AUTO,
     task: Task | None = None,
     split: Split | None = None,
     metrics: Iterable[str] = (),
@@ -100,7 +105,8 @@ def score(
     Args:
         run: A CSV file with an answer for each image, or a zip archive with one in it.
         truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
-        edition: Name of the edition whose reader, limits and metrics apply.
+        edition: Name or year of the edition whose reader, limits and metrics apply; `auto` for the year that
+            the ids name, else our own rules.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
         metrics: Names of metrics or of their outputs; empty for all that the edition has for the task.
@@ -150,7 +156,7 @@ def validate(
     run: File,
     truth: File | None = None,
     *,
-    edition: str = DEFAULT_EDITION,
+    edition: str = AUTO,
     task: Task | None = None,
     split: Split | None = None,
     strict: bool = False,
@@ -166,7 +172,8 @@ def validate(
     Args:
         run: A CSV file, a zip archive with one in it, or a file that ends in .json.
         truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
-        edition: Name of the edition whose reader and limits apply.
+        edition: Name or year of the edition whose reader and limits apply; `auto` for the year that the ids
+            name, else our own rules.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
         strict: Apply the platform's 2026 format check too.
@@ -177,14 +184,17 @@ def validate(
         UsageFault: The options do not go together.
     """
     _refuse_unknown(task=task, split=split)
-    path, rules = Path(run), edition_of(edition)
+    path, settings = Path(run), settings_of(edition)
     try:
+        source = load(path)
         if path.suffix == ".json":
-            return tuple(check_json_file(str(path), load(path).text))
-        table, answers = read_pair(path, truth, rules, task=task, split=split)
+            return tuple(check_json_file(str(path), source.text))
+        settings = settings_for(source, settings)
+        rules = settings.edition
+        table, answers = read_pair(source, truth, rules, task=task, split=split)
     except RejectedInput as error:
         return error.findings
-    notify(f"truth: {truth_name(answers.inputs)}")
+    notify(f"truth: {truth_name(answers.inputs)}; rules: {settings.edition.name}{_WHY[settings.chosen_by]}")
     return check(table, answers, rules, strict=strict)
 
 
@@ -192,7 +202,7 @@ def compare(
     runs: Sequence[File],
     truth: File | None = None,
     *,
-    edition: str = DEFAULT_EDITION,
+    edition: str = AUTO,
     task: Task | None = None,
     split: Split | None = None,
     metrics: Iterable[str] = (),
@@ -222,7 +232,8 @@ def compare(
     Args:
         runs: At least two runs of one task and split.
         truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
-        edition: Name of the edition whose reader, limits and metrics apply.
+        edition: Name or year of the edition whose reader, limits and metrics apply; `auto` for the year that
+            the ids name, else our own rules.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
         metrics: Scores to compare by, or metrics for their main score; empty for all main scores.
@@ -265,13 +276,11 @@ def compare(
         concept_model=concept_model,
         concept_types=concept_types,
     )
-    pairs = _read_all(runs, settings.edition, truth, task=task, split=split)
-    truths = [answers for _, answers in pairs]
-    comparison.require_one_truth([str(run) for run in runs], truths)
-    groups = comparison.groups_of(truths[0], tuple(by))
+    pairs = _read_all(runs, truth, settings, task=task, split=split, facets=True)
+    groups = comparison.groups_of(pairs[0].truth, tuple(by))
     opener = model_opener(device, cache=cache, progress=progress, notify=notify)
     return comparison.compare(
-        [_report(table, answers, settings, opener) for table, answers in pairs],
+        [_report(pair, opener) for pair in pairs],
         groups,
         ComparisonOptions(
             pairs=enough_trials(PairOptions(bootstrap=Bootstrap(seed=seed)), len(runs)),
@@ -310,7 +319,9 @@ def scored(
         UsageFault: The options do not go together.
     """
     facets = bool(settings.by) or every_facet
-    table, answers = read_pair(run, truth, settings.edition, task=task, split=split, facets=facets)
+    source = load(Path(run))
+    settings = settings_for(source, settings)
+    table, answers = read_pair(source, truth, settings.edition, task=task, split=split, facets=facets)
     if every_facet and not settings.by:
         settings = replace(settings, by=facets_of(answers))
     if verifiable:
@@ -320,7 +331,7 @@ def scored(
 
 
 def settings_of(
-    edition: str = DEFAULT_EDITION,
+    edition: str = AUTO,
     *,
     metrics: Iterable[str] = (),
     by: Iterable[str] = (),
@@ -343,7 +354,8 @@ def settings_of(
     if seed < 0:
         raise UsageFault(f"seed is {seed}: expected 0 or more")
     return Settings(
-        edition=edition_of(edition),
+        edition=edition_of(DEFAULT_EDITION if edition == AUTO else edition),
+        chosen_by="default" if edition == AUTO else "user",
         metrics=tuple(metrics),
         by=tuple(dict.fromkeys(by)),
         bootstrap=Bootstrap(seed=seed) if intervals else None,
@@ -358,8 +370,16 @@ def settings_of(
     )
 
 
+def settings_for(source: Source, settings: Settings) -> Settings:
+    """Return settings with the edition that the ids of a run name, where the user named none."""
+    if settings.chosen_by == "user":
+        return settings
+    edition, chosen_by = edition_by_ids(source.text.splitlines())
+    return replace(settings, edition=edition, chosen_by=chosen_by)
+
+
 def read_pair(
-    run: File,
+    source: Source,
     truth: File | None,
     edition: Edition,
     *,
@@ -368,7 +388,7 @@ def read_pair(
     facets: bool = False,
 ) -> tuple[Table, Truth]:
     """Read a run, and its truth where the user names it or where it usually lies; see `reading.read`."""
-    return read(Path(run), edition, truth_places(truth), task=task, split=split, facets=facets)
+    return read(source, edition, truth_places(truth), task=task, split=split, facets=facets)
 
 
 def model_opener(
@@ -400,17 +420,6 @@ def model_opener(
     return open_model
 
 
-def edition_of(name: str) -> Edition:
-    """Return the edition of a name.
-
-    Raises:
-        UsageFault: There is none of that name.
-    """
-    if name not in EDITIONS:
-        raise UsageFault(f"no edition {shorten(name)!r}; {suggestion(name, EDITIONS)}")
-    return EDITIONS[name]
-
-
 def _refuse_unknown(**choices: str | None) -> None:
     """Refuse a value that the command line would refuse too."""
     for name, value in choices.items():
@@ -419,32 +428,54 @@ def _refuse_unknown(**choices: str | None) -> None:
             raise UsageFault(f"no {name} {shorten(str(value))!r}; {suggestion(str(value), known)}")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Pair:
+    """A run that may be scored, its truth, and what to compute."""
+
+    run: Table
+    truth: Truth
+    settings: Settings
+
+
 def _read_all(
-    runs: Sequence[File], rules: Edition, truth: File | None, *, task: Task | None, split: str | None
-) -> list[tuple[Table, Truth]]:
-    """Read and check every run before any is scored."""
-    pairs: list[tuple[Table, Truth]] = []
+    runs: Sequence[File],
+    truth: File | None,
+    settings: Settings,
+    *,
+    task: Task | None,
+    split: str | None,
+    facets: bool,
+) -> list[_Pair]:
+    """Read and check every run before any is scored; all have one truth and one edition."""
+    pairs: list[_Pair] = []
     rejected: dict[str, Sequence[Finding]] = {}
     for run in map(Path, runs):
         try:
-            table, answers = read_pair(run, truth, rules, task=task, split=split, facets=True)
+            source = load(run)
+            own = settings_for(source, settings)
+            table, answers = read_pair(source, truth, own.edition, task=task, split=split, facets=facets)
         except RejectedInput as error:
             rejected[str(run)] = error.findings
             continue
-        findings = check(table, answers, rules)
-        if is_rejected(findings):
+        findings = check(table, answers, own.edition)
+        if is_rejected(findings) and not settings.lenient:
             rejected[str(run)] = findings
-        pairs.append((table, answers))
+        pairs.append(_Pair(run=table, truth=answers, settings=own))
     if rejected:
         raise RejectedFiles(rejected)
+    comparison.require_one_truth([pair.run.path for pair in pairs], [pair.truth for pair in pairs])
+    editions = {pair.settings.edition.name: pair.run.path for pair in pairs}
+    if len(editions) > 1:
+        chosen = ", ".join(f"{path} is of {name}" for name, path in editions.items())
+        raise UsageFault(f"{chosen}: name one with --edition")
     return pairs
 
 
-def _report(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Report:
+def _report(pair: _Pair, opener: Opener) -> Report:
     """Score a run; what only the model refuses is told with the name of the run."""
     try:
-        return evaluate(run, truth, settings, opener)
+        return evaluate(pair.run, pair.truth, pair.settings, opener)
     except RejectedInput as error:
         if error.findings:
             raise
-        raise RejectedInput(f"{run.path}: {error}") from None
+        raise RejectedInput(f"{pair.run.path}: {error}") from None

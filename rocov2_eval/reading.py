@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.findings import finding, is_rejected
-from rocov2_eval.formats import Source, Table, load, sniff_task
+from rocov2_eval.formats import Source, Table, sniff_task
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.truth import Place, Truth, find_truth
 from rocov2_eval.validation import guess_dialect, read_run
 
 
 def read(
-    path: Path,
+    source: Source,
     edition: Edition,
     places: Sequence[Place],
     *,
@@ -26,7 +25,7 @@ def read(
     """Read a run and the truth that goes with it.
 
     Args:
-        path: A CSV file, or a zip archive with one in it.
+        source: The text of the run.
         edition: The edition whose reader cuts the run into rows.
         places: Where to look for the truth, in order.
         task: Concepts or captions; None for what the header or the cells tell.
@@ -38,7 +37,6 @@ def read(
         MissingResource: No place has ids of the run.
         UsageFault: The edition does not score captions by metrics of this toolkit.
     """
-    source = load(path)
     task = task or task_of(source)
     run = read_run(source, edition, task)
     try:
@@ -47,7 +45,7 @@ def read(
         findings = _reading_faults(run, edition, task)
         if not is_rejected(findings):
             raise
-        raise RejectedInput(f"{path} cannot be read", findings) from None
+        raise RejectedInput(f"{source.path} cannot be read", findings) from None
 
 
 def task_of(source: Source) -> Task:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
 
 from rocov2_eval import __version__
 from rocov2_eval.concept_errors import ConceptCount
-from rocov2_eval.editions import EDITIONS
+from rocov2_eval.editions import EDITIONS, ChosenBy, years_of
 from rocov2_eval.metrics import main_outputs
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table, Value
@@ -32,7 +32,8 @@ def report_document(report: Report, verification: Mapping[str, float] | None = N
     """
     path, split = report.run[0], f"{report.split} split, " if report.split else ""
     return Document(
-        title=f"{path}: {report.task}, {report.edition}, {split}{counted(len(report.image_ids), 'image')}",
+        title=f"{path}: {report.task}, {report.edition}, {split}{counted(len(report.image_ids), 'image')}; "
+        f"{claim_of(report).text}",
         sections=tuple(_sections(report, verification)),
         data=result_data(report, verification),
         path=path,
@@ -57,6 +58,7 @@ def result_data(report: Report, verification: Mapping[str, float] | None = None)
         "split": report.split,
         "official": {
             "comparable": not report.notes,
+            **claim_data(claim_of(report)),
             "notes": list(report.notes),
             "extras": list(extras_of(report)),
         },
@@ -84,6 +86,67 @@ def result_data(report: Report, verification: Mapping[str, float] | None = None)
     if verification is not None:
         data["verification"] = dict(verification)
     return data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a score claims to be beside the figures of the organisers.
+
+    Attributes:
+        is_published: It is the number that they publish, where the truth is theirs.
+        chosen_by: Who chose the rules; see `editions.ChosenBy`.
+        text: The same as a sentence, which begins with who chose the rules.
+    """
+
+    is_published: bool
+    chosen_by: ChosenBy
+    text: str
+
+
+def claim_of(report: Report) -> Claim:
+    """Return whether the scores of a report are the number that the organisers publish, and why not."""
+    edition = EDITIONS[report.edition]
+    years = years_of(report.image_ids)
+    is_test = report.split == "test" or all("_test_" in image_id for image_id in report.image_ids)
+    is_published = False
+    if not edition.year or report.notes:
+        text = "not the number that the organisers publish"
+    elif not edition.has_evaluator:
+        text = f"the organisers' own of {edition.year} are not public"
+    elif not years:
+        text = "the ids do not tell whether the images are those of the organisers"
+    elif list(years) != [edition.year]:
+        text = "the images are of another year, for which the organisers publish no such number"
+    elif not is_test:
+        text = "computed as the number that the organisers publish for the test set"
+    else:
+        is_published, text = True, "the number that the organisers publish, if the truth is theirs"
+    return Claim(
+        is_published=is_published, chosen_by=report.chosen_by, text=f"{_chosen(report, years)}: {text}"
+    )
+
+
+def _chosen(report: Report, years: Mapping[str, int]) -> str:
+    """Return whose rules were taken, and why."""
+    year = EDITIONS[report.edition].year
+    rules = f"rules of {year}" if year else "our own rules"
+    if report.chosen_by == "ids":
+        return f"{rules}, the year in the ids"
+    if report.chosen_by == "user":
+        return f"{rules}, as asked"
+    if len(years) > 1:
+        return f"{rules}, because the ids name several years"
+    unknown = f"{next(iter(years))}, whose rules are not known here" if years else "no year"
+    return f"{rules}, because the ids name {unknown}"
+
+
+def claim_data(claim: Claim) -> dict[str, Any]:
+    """Return a claim as JSON documents have it, within `official`."""
+    return {
+        "published": claim.is_published,
+        "chosen_by": claim.chosen_by,
+        "statement": claim.text,
+    }
 
 
 def extras_of(report: Report) -> tuple[str, ...]:

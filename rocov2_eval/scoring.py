@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -12,18 +13,18 @@ import numpy as np
 from rocov2_eval.align import align
 from rocov2_eval.breakdown import group_images, order_of
 from rocov2_eval.concept_errors import ConceptErrors, concept_errors
-from rocov2_eval.editions import EDITIONS, Edition
+from rocov2_eval.editions import EDITIONS, ChosenBy, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
 from rocov2_eval.formats import Table
 from rocov2_eval.metric import Inputs, Metric, Options
-from rocov2_eval.metrics import METRICS, metric_of
+from rocov2_eval.metrics import METRICS, metric_of, task_of_score
 from rocov2_eval.metrics.derived import DERIVED, derive, derived_signature, parts
 from rocov2_eval.precheck import precheck
 from rocov2_eval.records import BoolArray, Finding, MetricResult, SampleScores, Task
 from rocov2_eval.resampling import Bootstrap, interval
 from rocov2_eval.settings import Settings
-from rocov2_eval.shelf.words import counted
+from rocov2_eval.shelf.words import counted, shorten
 from rocov2_eval.signature import signature
 from rocov2_eval.truth import Truth
 from rocov2_eval.validation import check_run, guess_dialect
@@ -53,6 +54,7 @@ class Report:
 
     Attributes:
         edition: Name of the edition.
+        chosen_by: Who chose the edition; see `editions.ChosenBy`.
         task: What was scored, concepts or captions.
         split: Split of the truth, None where unknown.
         notes: Why the scores may not stand beside official ones; empty if they may.
@@ -80,6 +82,7 @@ class Report:
     concept_errors: ConceptErrors | None
     breakdowns: Mapping[str, tuple[Group, ...]]
     findings: tuple[Finding, ...]
+    chosen_by: ChosenBy = "user"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +174,7 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
         concept_errors=_concept_errors(inputs),
         breakdowns={facet: _groups(facet, truth, samples, signatures, settings) for facet in settings.by},
         findings=findings,
+        chosen_by=settings.chosen_by,
     )
 
 
@@ -293,14 +297,25 @@ def _refuse_unknown(settings: Settings, task: Task) -> None:
     names |= DERIVED.keys() & edition.columns(task).values()
     for name in settings.metrics:
         if name not in names:
-            offer = ", ".join(sorted(names))
-            raise UsageFault(f"--metric {name}: {edition.name} offers for {task}: {offer}")
+            raise UsageFault(f"--metric {shorten(name)}: {_offer(name, names, edition, task)}")
     for metric in METRICS.values():
         name = metric.request or metric.takes
         if metric.needs == task and name and getattr(settings, name) and metric not in metrics:
             others = ", ".join(name for name, row in EDITIONS.items() if metric.is_offered(row))
             option = f"--{name.replace('_', '-')}"
             raise UsageFault(f"{option}: {edition.name} has no {metric.name}; editions with it: {others}")
+
+
+def _offer(name: str, names: set[str], edition: Edition, task: Task) -> str:
+    """Return what was probably meant by an unknown name, where the score exists, and what there is."""
+    published = {column.lower(): output for column, output in edition.columns(task).items()}
+    asked = name.lower().replace("-", "_")
+    elsewhere = task_of_score(name)
+    near = difflib.get_close_matches(asked, [*sorted(names), *published], 1)
+    hint = f"did you mean {published.get(near[0], near[0])}? " if near else ""
+    if elsewhere not in (None, task):
+        hint = f"a score of {elsewhere}, and these are {task}; "
+    return f"{hint}{edition.name} offers for {task}: {', '.join(sorted(names))}"
 
 
 def _score(step: Step, inputs: Inputs, opener: Opener) -> tuple[Mapping[str, SampleScores], Options]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
+from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, ChosenBy, Edition
 from rocov2_eval.resampling import Bootstrap
 
 OFFICIAL_ENCODER = "deberta-xlarge-mnli"
@@ -17,6 +17,7 @@ class Settings:
 
     Attributes:
         edition: The edition whose reader, limits and metrics apply.
+        chosen_by: Who chose it; see `editions.ChosenBy`. While it is `default`, ids may still choose another.
         metrics: Names of metrics or of their outputs; empty for all that the edition has for the task.
         by: Facets to break the scores down by.
         bootstrap: How intervals are made, None for no intervals.
@@ -32,6 +33,7 @@ class Settings:
     """
 
     edition: Edition = EDITIONS[DEFAULT_EDITION]
+    chosen_by: ChosenBy = "user"
     metrics: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
     bootstrap: Bootstrap | None = field(default_factory=Bootstrap)

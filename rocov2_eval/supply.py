@@ -20,7 +20,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rocov2_eval.editions import EDITIONS, Edition
+from rocov2_eval.editions import ALIASES, EDITIONS, Edition
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.models import (
     KINDS,
@@ -84,9 +84,9 @@ def fetch_all(name: str, notify: Notify) -> list[ModelFolder]:
         UsageFault: Neither weights nor an edition have this name.
         MissingResource: As for `fetch`.
     """
-    if name not in EDITIONS:
+    if name not in ALIASES:
         return [fetch(name, notify)]
-    needed = _needs(EDITIONS[name])
+    needed = _needs(EDITIONS[ALIASES[name]])
     if not needed:
         raise UsageFault(f"{name} needs no weights")
     folders = []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from rocov2_eval.align import align
 from rocov2_eval.concept_cells import Cell, Ragged, renamed
-from rocov2_eval.editions import CaptionRules, Dialect, Edition
+from rocov2_eval.editions import CaptionRules, Dialect, Edition, years_of
 from rocov2_eval.findings import finding, findings
 from rocov2_eval.formats import ANY_NUMBER, Source, Table, read_table
 from rocov2_eval.records import Finding, Severity, Task
@@ -41,12 +42,31 @@ def check_run(
         faults.append(finding("R003", run.path, None, "no row with an image id"))
     damaged = [i for i, cell in enumerate(run.cells) if cell and "\0" in cell]
     faults += _at(run, "R112", damaged, lambda i: f"NUL in {_shown(run, i)}")
+    faults += check_years(run, edition, truth_ids)
     faults += _check_ids(run, truth_ids)
     if task == "concepts":
         faults += _check_concepts(run, edition)
     else:
         faults += _check_captions(run, edition.captions, truth_ids, truth_cells)
     return faults
+
+
+def check_years(run: Table, edition: Edition, truth_ids: Sequence[str]) -> Iterator[Finding]:
+    """Yield a finding where the years that ids of the challenge name contradict each other or the edition."""
+    of_run, of_truth = years_of(run.image_ids), years_of(truth_ids)
+    if of_run and of_truth and not of_run.keys() & of_truth.keys():
+        message = f"the run has ids of {_tally(of_run)}, the truth of {_tally(of_truth)}"
+        yield finding("R114", run.path, None, message)
+    elif len(of_run) > 1:
+        message = f"ids of several years: {_tally(of_run)}; a run answers for the images of one"
+        yield finding("R114", run.path, None, message, severity="warning")
+    if of_run and edition.year and edition.year not in of_run:
+        message = f"ids of {_tally(of_run)}, rules of {edition.year}: no score that the organisers publish"
+        yield finding("R114", run.path, None, message, severity="warning")
+
+
+def _tally(years: Counter[str]) -> str:
+    return " and ".join(f"{year} ({count:,})" for year, count in sorted(years.items()))
 
 
 def guess_dialect(source: Source, dialect: Dialect) -> list[Finding]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from rocov2_eval.cli.options import decimals_option, edition_option, note, writing
+from rocov2_eval.cli.options import decimals_option, edition_name, note, writing
+from rocov2_eval.editions import DEFAULT_EDITION
 from rocov2_eval.errors import UsageFault
 
 # Options that only an image makes use of, and the score that each brings.
@@ -27,7 +28,14 @@ def bundle() -> None:
     metavar="DIR|FILE",
     help="ROCOv2 dataset folder or truth file. It goes into the archive.",
 )
-@edition_option
+@click.option(
+    "--edition",
+    callback=edition_name,
+    default=DEFAULT_EDITION,
+    show_default=True,
+    metavar="YEAR|NAME",
+    help="Edition whose reader, limits and metrics apply, as in score.",
+)
 @click.option(
     "-o",
     "--out",

@@ -11,6 +11,7 @@ import click
 
 from rocov2_eval.cli.options import (
     decimals_option,
+    edition_name,
     model_choices,
     model_options,
     note,
@@ -41,7 +42,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the site.",
 )
-@click.option("--edition", type=click.Choice(list(EDITIONS)), help="Else the one that all submissions name.")
+@click.option(
+    "--edition",
+    callback=edition_name,
+    metavar="YEAR|NAME",
+    help="As in score; else the one that all submissions name.",
+)
 @split_option
 @click.option(
     "--task", "tasks", multiple=True, type=click.Choice(["concepts", "captions"]), help="Else both."

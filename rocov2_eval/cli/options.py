@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval.command import progress_bar
-from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS
+from rocov2_eval.editions import AUTO, DEFAULT_EDITION, edition_of
 from rocov2_eval.errors import UsageFault, is_disk_full
 from rocov2_eval.shelf.progress import Progress, silent
 from rocov2_eval.shelf.streams import speak_utf8
@@ -22,12 +22,29 @@ if TYPE_CHECKING:  # rendering is loaded when there is something to show
 FORMATS = ("text", "json", "markdown", "csv", "latex", "github")
 FACETS = ("modality", "region", "direction", "concepts")
 
+_YEARS = "2017, 2018, 2021 to 2026"
+
+
+def _edition_or_auto(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Return the full name of an edition that may be named by its year."""
+    return value if value == AUTO else edition_of(value).name
+
+
+def edition_name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the full name of an edition, for commands without a run whose ids tell it."""
+    if value == AUTO:
+        raise UsageFault("--edition auto reads the ids of a run: name an edition here")
+    return None if value is None else edition_of(value).name
+
+
 edition_option = click.option(
     "--edition",
-    type=click.Choice(list(EDITIONS)),
-    default=DEFAULT_EDITION,
+    callback=_edition_or_auto,
+    default=AUTO,
     show_default=True,
-    help="Edition whose reader, limits and metrics apply.",
+    metavar="YEAR|NAME",
+    help=f"Edition whose reader, limits and metrics apply: {_YEARS}, or {DEFAULT_EDITION}, our own rules; "
+    f"auto takes the year that the ids name, else {DEFAULT_EDITION}.",
 )
 truth_option = click.option(
     "--truth",

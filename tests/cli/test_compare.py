@@ -218,7 +218,7 @@ def test_metric_of_the_other_task_is_refused_with_what_is_offered(
     answer = call("compare", concept_run, other_run, "--metric", "rouge1")
 
     assert (answer.code, answer.out) == (ExitCode.USAGE, "")
-    assert "--metric rouge1: rocov2 offers for concepts: concept_f1, " in answer.err
+    assert "--metric rouge1: a score of captions, and these are concepts; rocov2 offers for" in answer.err
 
 
 def test_by_takes_the_place_of_modality_and_region(
@@ -357,7 +357,7 @@ def test_json_is_accepted_by_validate(call: Call, concept_run: Path, other_run: 
 def test_text_has_a_table_of_runs_and_one_of_pairs(call: Call, concept_run: Path, other_run: Path) -> None:
     lines = call("compare", other_run, concept_run, "--metric", "concept_f1").out.splitlines()
 
-    assert lines[0] == "2 runs: concepts, rocov2, valid split, 13 images"
+    assert lines[0].startswith("2 runs: concepts, rocov2, valid split, 13 images; our own rules")
     assert f"  A  {other_run}" in [line[: len(f"  A  {other_run}")] for line in lines]
     (pair,) = [line.split() for line in lines if line.startswith("  B - A  ")]
     assert pair[:8] == ["B", "-", "A", "+0.0639", "[-0.0951,", "+0.2330]", "0.4631", "0.4631"]

@@ -15,7 +15,7 @@ import click
 import pytest
 from jsonschema import Draft202012Validator
 
-from rocov2_eval.editions import EDITIONS
+from rocov2_eval.editions import ALIASES, EDITIONS, edition_of
 from rocov2_eval.errors import ExitCode
 from rocov2_eval.schemas import schema
 
@@ -61,12 +61,144 @@ def configure(dataset: Path) -> None:
     (folder / "config.toml").write_text(f"data = {json.dumps(str(dataset))}\n", encoding="utf-8")
 
 
+# ---- editions
+
+
+@pytest.fixture
+def year_run(concept_run: Path, sample: Path) -> Callable[..., tuple[Path, Path]]:
+    """Return a function that writes the concept run and its truth under ids of the challenge."""
+
+    def write(prefix: str, truth_prefix: str = "") -> tuple[Path, Path]:
+        paths = Path("run.csv"), Path("truth.csv")
+        sources = concept_run, sample / "valid_concepts.csv"
+        for path, source, new in zip(paths, sources, (prefix, truth_prefix or prefix), strict=True):
+            path.write_text(source.read_text("utf-8").replace("sample_valid_", new), "utf-8")
+        return paths
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("prefix", "words", "rules", "claim"),
+    [
+        (
+            "_2024_test_",
+            (),
+            "imageclef-2024",
+            "rules of 2024, the year in the ids: the number that",
+        ),
+        (
+            "_2024_valid_",
+            (),
+            "imageclef-2024",
+            "computed as the number that the organisers publish",
+        ),
+        ("_2026_synth_test_", (), "imageclef-2026", "rules of 2026, the year in the ids: the number that"),
+        ("_2024_test_", ("--edition", "rocov2"), "rocov2", "our own rules, as asked: not the number that"),
+        ("_2024_test_", ("--edition", "2025"), "imageclef-2025", "the images are of another year"),
+        (
+            "_2024_test_",
+            ("--edition", "2024", "--lenient"),
+            "imageclef-2024",
+            "rules of 2024, as asked: the number",
+        ),
+        (
+            "_2031_test_",
+            (),
+            "rocov2",
+            "the ids name 2031, whose rules are not known here: not the number",
+        ),
+    ],
+)
+def test_the_first_line_says_whose_rules_and_whether_the_organisers_publish_the_number(
+    prefix: str, words: tuple[str, ...], rules: str, claim: str, *, year_run: Callable[..., Any], call: Call
+) -> None:
+    run, truth = year_run(f"ImageCLEFmedical_Caption{prefix}")
+    first = call("score", run, "--truth", truth, *words).out.splitlines()[0]
+    document = json.loads(call("score", run, "--truth", truth, *words, "--format", "json").out)
+
+    assert f"concepts, {rules}, " in first
+    assert claim in first
+    assert document["edition"] == rules
+    assert document["official"]["statement"] in first
+    assert document["official"]["chosen_by"] == (
+        "user" if words else "ids" if rules != "rocov2" else "default"
+    )
+    assert document["official"]["published"] == ("the number that the organisers publish, if" in first)
+
+
+def test_a_number_with_a_note_is_not_one_that_the_organisers_publish(
+    year_run: Callable[..., Any], call: Call
+) -> None:
+    run, truth = year_run("ImageCLEFmedical_Caption_2024_test_")
+    run.write_text("\n".join(run.read_text("utf-8").splitlines()[:-1]), "utf-8")
+    answer = call("score", run, "--truth", truth, "--lenient", "--format", "json")
+    assert json.loads(answer.out)["official"]["published"] is False
+
+
+def test_ids_of_another_year_than_the_truth_are_named_once_before_the_ids(
+    year_run: Callable[..., Any], call: Call
+) -> None:
+    run, truth = year_run("ImageCLEFmedical_Caption_2024_valid_", "ImageCLEFmedical_Caption_2025_valid_")
+    answer = call("score", run, "--truth", truth)
+    assert answer.code == ExitCode.INPUT_REJECTED
+    assert answer.err.count("R114 the run has ids of 2024 (13), the truth of 2025 (13)") == 1
+
+
+def test_ids_of_several_years_choose_no_rules_and_are_a_finding(
+    year_run: Callable[..., Any], call: Call
+) -> None:
+    run, truth = year_run("ImageCLEFmedical_Caption_2024_valid_")
+    for path in (run, truth):
+        path.write_text(path.read_text("utf-8").replace("_2024_valid_000001", "_2023_valid_000001"), "utf-8")
+    answer = call("score", run, "--truth", truth)
+    assert "R114 warning: ids of several years: 2023 (1) and 2024 (12)" in answer.err
+    assert "our own rules, because the ids name several years" in answer.out.splitlines()[0]
+
+
+@pytest.mark.parametrize("year", ["2017", "2018", "2021", "2022", "2023", "2024", "2025", "2026"])
+def test_an_edition_may_be_named_by_its_year(year: str) -> None:
+    assert edition_of(year).name == ALIASES[year] == f"imageclef-{year}"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("2019", "its evaluator was not found. A later copy computes the F1 of 2018"),
+        ("imageclef-2020", "its evaluator was not found"),
+        ("2o24", "did you mean 2024?"),
+        ("imageclef2025", "did you mean imageclef-2025?"),
+        ("rocov3", "did you mean rocov2?"),
+        ("2031", "known are rocov2, 2017, 2018, 2021, 2022, 2023, 2024, 2025, 2026"),
+    ],
+)
+def test_an_unknown_edition_is_refused_with_what_is_meant(
+    name: str, message: str, concept_run: Path, call: Call
+) -> None:
+    for words in (("score", concept_run), ("validate", concept_run), ("compare", concept_run, concept_run)):
+        answer = call(*words, "--edition", name)
+        assert (answer.code, answer.out) == (ExitCode.USAGE, "")
+        assert message in answer.err
+
+
+@pytest.mark.parametrize(
+    ("metric", "meant"),
+    [("rouge-1", "rouge1"), ("ROUGE", "rouge1"), ("BERTScore", "bertscore_f1"), ("bertscor", "bertscore_f1")],
+)
+def test_an_unknown_metric_is_refused_with_the_one_that_is_meant(
+    metric: str, meant: str, caption_run: Path, call: Call
+) -> None:
+    answer = call("score", caption_run, "--metric", metric)
+    assert answer.code == ExitCode.USAGE
+    assert f"did you mean {meant}?" in answer.err
+
+
 # ---- the four formats
 
 
 def test_text_names_run_task_edition_split_and_images_first(call: Call, concept_run: Path) -> None:
-    expected = f"{concept_run}: concepts, rocov2, valid split, 13 images"
-    assert expected == call("score", concept_run).out.splitlines()[0]
+    expected = f"{concept_run}: concepts, rocov2, valid split, 13 images; our own rules, because"
+    assert call("score", concept_run).out.splitlines()[0].startswith(expected)
 
 
 def test_text_shows_mean_interval_and_images_of_a_score(call: Call, concept_run: Path) -> None:
@@ -141,7 +273,7 @@ def test_github_annotations_escape_newline_comma_percent_and_colon(
 def test_text_keeps_a_path_with_a_newline_on_one_line(call: Call, short_run: Path) -> None:
     odd = short_run.rename("one\ntwo.csv")
     answer = call("score", odd, "--lenient", "--no-ci")
-    assert answer.out.startswith("one\\ntwo.csv: concepts, rocov2, valid split, 13 images\n")
+    assert answer.out.startswith("one\\ntwo.csv: concepts, rocov2, valid split, 13 images; our own rules")
     assert answer.err.startswith("one\\ntwo.csv: R105 ")
 
 
@@ -352,13 +484,14 @@ def test_metric_rouge_needs_no_model(
 ) -> None:
     document = result(caption_run, "--metric", wanted)
     assert expected == list(document["metrics"])
-    assert document["official"] == {"comparable": True, "notes": [], "extras": []}
+    official = document["official"]
+    assert (official["comparable"], official["notes"], official["extras"]) == (True, [], [])
 
 
 def test_metric_of_the_other_task_is_refused_with_what_is_offered(call: Call, concept_run: Path) -> None:
     answer = call("score", concept_run, "--metric", "rouge1")
     assert answer.code == ExitCode.USAGE
-    assert "--metric rouge1: rocov2 offers for concepts: concept_f1, concept_f1_manual, " in answer.err
+    assert "--metric rouge1: a score of captions, and these are concepts; rocov2 offers for" in answer.err
 
 
 def test_lenient_scores_a_missing_image_as_0(
@@ -416,7 +549,8 @@ def test_bleu_needs_no_model(edition: str, result: Callable[..., dict[str, Any]]
     assert next(iter(document["metrics"])) == "bleu"
     expected = 0.5 ** (1 / 4) / 2 if edition == "imageclef-2022" else 0.5
     assert document["metrics"]["bleu"]["mean"] == pytest.approx(expected)
-    assert document["official"] == {"comparable": True, "notes": [], "extras": []}
+    official = document["official"]
+    assert (official["comparable"], official["notes"], official["extras"]) == (True, [], [])
 
 
 def test_scores_published_without_code_are_marked(call: Call, result: Callable[..., dict[str, Any]]) -> None:

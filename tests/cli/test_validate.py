@@ -25,7 +25,8 @@ def test_a_faultless_run_leaves_one_summary_line_and_the_name_of_the_truth(
 ) -> None:
     answer = call("validate", concept_run)
     expected = f"SUMMARY {concept_run}: PASSED, 0 errors, 0 warnings\n"
-    truth = f"{concept_run}: truth: bundled sample, valid_concepts.csv\n"
+    why = "because the ids name no year"
+    truth = f"{concept_run}: truth: bundled sample, valid_concepts.csv; rules: rocov2, {why}\n"
     assert (answer.code, answer.out, answer.err) == (ExitCode.OK, expected, truth)
 
 

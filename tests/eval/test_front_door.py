@@ -79,14 +79,17 @@ def test_compare_takes_more_trials_where_many_runs_need_them(sample: Path) -> No
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"edition": "imageclef-2052"}, "no edition 'imageclef-2052'; did you mean imageclef-20"),
+        ({"edition": "imageclef-2052"}, "no edition 'imageclef-2052'; known are rocov2, 2017, "),
         ({"task": "caption"}, "no task 'caption'; did you mean captions?"),
         ({"split": "validation"}, "no split 'validation'; did you mean valid?"),
         ({"device": "tpu"}, "no device 'tpu'; did you mean cpu?"),
         ({"precision": "fp8"}, "no precision 'fp8'; "),
         ({"seed": -1}, "seed is -1: expected 0 or more"),
         ({"by": ["modalty"]}, "--by modalty: did you mean modality?"),
-        ({"metrics": ["rouge"]}, "--metric rouge: rocov2 offers for concepts: concept_f1, "),
+        (
+            {"metrics": ["rouge"]},
+            "--metric rouge: a score of captions, and these are concepts; ",
+        ),
         ({"concept_model": "pack.zip", "edition": "imageclef-2024", "task": "captions"}, "has no umls_f1"),
     ],
 )
