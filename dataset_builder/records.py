@@ -11,9 +11,11 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from dataset_builder.panels import Box, panel_name
 from rocov2_eval.concept_extraction import Mention
 
 SPLITS = ("train", "valid", "test")  # of a dataset in the layout of ROCOv2, in the order of its tables
+PANELS = "panels"  # the unit of what came of figures that were split
 OTHER_LANGUAGE = "caption is not English"  # the reason of drops that a quality gate counts
 
 Reason = Literal["type", "blacklist", "accuracy", "nested"]
@@ -90,6 +92,20 @@ class Graphic(Record, frozen=True, kw_only=True):
     name: str
     index: int = 1
     alternatives: tuple[str, ...] = ()
+
+
+class Panel(Record, frozen=True, kw_only=True):
+    """A part of a picture that is a picture of its own.
+
+    Attributes:
+        box: Left, top, width and height in pixels of the picture of the figure, upright.
+        index: Place among the panels of the picture, from 1, in the order of the caption's letters.
+        of: Number of panels of the picture.
+    """
+
+    box: Box
+    index: int
+    of: int
 
 
 class FigureText(Record, frozen=True, kw_only=True):
@@ -257,6 +273,7 @@ class Figure(Record, frozen=True, kw_only=True):
         text: Label, caption, attribution and permissions of the figure.
         article: DOI, title, authors, type, year and version of the article that the figure is from.
         licence: What figure and article say about the licence, and the code that was decided.
+        panel: The part of the graphic that this record is about; None for the whole of it.
         media: The file of the graphic at its source; None until it has been looked up there.
         image: Digests, hash and size of the picture; None until the images stage has decoded the file.
         scores: Scores that the image filters gave the figure.
@@ -272,6 +289,7 @@ class Figure(Record, frozen=True, kw_only=True):
     text: FigureText = FigureText()
     article: ArticleFacts = ArticleFacts()
     licence: FigureLicence = FigureLicence()
+    panel: Panel | None = None
     media: Media | None = None
     image: ImageFacts | None = None
     scores: Scores = Scores()
@@ -280,9 +298,19 @@ class Figure(Record, frozen=True, kw_only=True):
     assignment: Assignment = Assignment()
 
     @property
+    def file(self) -> str:
+        """Name of the file as the article has it; of a panel, with its place in the picture."""
+        return panel_name(self.graphic.name, self.panel.box) if self.panel else self.graphic.name
+
+    @property
     def key(self) -> str:
         """PMCID and file name: what `Drop.key` names."""
-        return f"{self.pmcid}/{self.graphic.name}"
+        return f"{self.pmcid}/{self.file}"
+
+    @property
+    def place(self) -> tuple[int, int, str, int]:
+        """What the figures of an article are sorted by."""
+        return self.number, self.graphic.index, self.graphic.name, self.panel.index if self.panel else 0
 
 
 class Drop(Record, frozen=True, kw_only=True):

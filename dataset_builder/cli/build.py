@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +96,8 @@ def run(file: Path, *, until: str | None, again: bool, refresh: bool, quiet: boo
     build = read_build(file)
     progress = silent if quiet else _progress()
     with _pool(**where) as pool:
-        run_build(build, pool, progress, until=until, again=again, refresh=refresh)
+        tell = (lambda _line: None) if quiet else partial(click.echo, err=True)
+        run_build(build, pool, progress, until=until, again=again, refresh=refresh, tell=tell)
     if not quiet:
         _print_status(build, "text")
     if not (quiet or until):

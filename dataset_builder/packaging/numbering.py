@@ -85,10 +85,10 @@ def _check_earlier(figures: Sequence[Figure], earlier: Mapping[str, str]) -> Non
             )
 
 
-def _in_article_order(figure: Figure) -> tuple[int, str, int, int, str]:
+def _in_article_order(figure: Figure) -> tuple[int, str, tuple[int, int, str, int]]:
     digits = figure.pmcid.removeprefix("PMC")
     number = int(digits) if digits.isascii() and digits.isdigit() else 0
-    return number, figure.pmcid, figure.number, figure.graphic.index, figure.graphic.name
+    return number, figure.pmcid, figure.place
 
 
 def _largest(image_ids: Iterable[str], split: str) -> int:

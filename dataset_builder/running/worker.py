@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from dataset_builder.earlier import Earlier, read_earlier
+from dataset_builder.panels import split_name
 from dataset_builder.pmc.opening import SourceOptions, open_source
 from dataset_builder.record_lines import from_lines
-from dataset_builder.records import Drop, Figure, StageCount
+from dataset_builder.records import PANELS, Drop, Figure, StageCount
 from dataset_builder.running.account import Account, by_frequency, records_name, write_shard
 from dataset_builder.running.config import Build
 from dataset_builder.running.plan import ShardTask
@@ -56,9 +57,13 @@ def counts_of(stage: Stage, records: Sequence[Any], result: Result) -> tuple[Sta
     """
     taken = Counter(record.key for record in records)
     if stage.takes is stage.gives or stage.gives is not Figure:
-        _require_balance(stage, taken, [item.key for item in (*result.kept, *result.drops)])
+        panels = [item for item in result.kept if stage.splits and item.key not in taken]
+        opened = {split_name(item.key)[0] for item in panels}
+        whole = [item.key for item in result.kept if item.key in taken or not stage.splits]
+        _require_balance(stage, taken, [*whole, *opened, *(item.key for item in result.drops)])
         unit = "figures" if stage.gives is Figure else "articles"
-        return (_count(stage, unit, len(result.kept), result.drops),)
+        counts = (_count(stage, unit, len(whole) + len(opened), result.drops),)
+        return (*counts, _count(stage, PANELS, len(panels), ())) if panels else counts
     # Articles go in and figures come out: an article is opened or dropped as a whole.
     whole = [drop for drop in result.drops if "/" not in drop.key]
     parts = [drop for drop in result.drops if "/" in drop.key]
@@ -92,9 +97,9 @@ def _records(store: Store, before: str, shard: str, stage: Stage) -> list[Any]:
     return from_lines(content, stage.takes, name)
 
 
-def _in_order(figure: Figure) -> tuple[int, int, int, str]:
+def _in_order(figure: Figure) -> tuple[int, tuple[int, int, str, int]]:
     """Return what figures are sorted by: the place in the article, and articles by number."""
-    return int(figure.pmcid.removeprefix("PMC")), figure.number, figure.graphic.index, figure.graphic.name
+    return int(figure.pmcid.removeprefix("PMC")), figure.place
 
 
 def _context(stage: Stage, task: ShardTask, store: Store, progress: Progress) -> Context:
