@@ -28,7 +28,11 @@ def draw(random: Random, size: Size) -> Image.Image:
         random: Generator that every draw comes from.
         size: Width and height of the picture, in pixels.
     """
-    kind = random.choice((*KINDS, *SHADED))
+    return drawn(random.choice((*KINDS, *SHADED)), random, size)
+
+
+def drawn(kind: str, random: Random, size: Size) -> Image.Image:
+    """Return a drawing of one kind, a key of `KINDS` or `SHADED`."""
     if kind in SHADED:
         return SHADED[kind](random, size)
     picture = Image.new("RGB", size, WHITE if random.random() < 0.9 else _pale(random))
@@ -212,8 +216,9 @@ def _scene(random: Random, size: Size) -> Image.Image:
 
 def _grained(random: Random, picture: Image.Image, inverts: float = 0.0) -> Image.Image:
     """Return a picture with noise of a sensor, and light that falls off to one side."""
-    noise = Image.effect_noise(picture.size, random.uniform(5, 40)).convert("RGB")
-    picture = Image.blend(picture, noise, random.uniform(0, 0.2))
+    width, height = picture.size
+    noise = Image.frombytes("L", picture.size, random.randbytes(width * height)).convert("RGB")
+    picture = Image.blend(picture, noise, random.uniform(0, 0.15))
     light = Image.linear_gradient("L").rotate(random.choice((0, 90, 180, 270))).resize(picture.size)
     dark = Image.new("RGB", picture.size, BLACK)
     lit = Image.composite(picture, Image.blend(picture, dark, random.uniform(0, 0.6)), light)

@@ -47,6 +47,7 @@ class Training:
         size: Size of the model file in bytes.
         difference: Largest difference between a logit of onnxruntime and one of torch.
         judgements: How each kind of each source is answered.
+        with_evidence: How it is with the evidence of caption and layout, as the builder decides by default.
     """
 
     contract: OnnxContract
@@ -58,6 +59,7 @@ class Training:
     size: int
     difference: float
     judgements: Sequence[Judgement]
+    with_evidence: Sequence[Judgement] = ()
 
 
 def card(training: Training) -> str:
@@ -78,6 +80,7 @@ def card(training: Training) -> str:
         "## Figures",
         FIGURES,
         judgement_tables(training.judgements),
+        *([EVIDENCE, judgement_tables(training.with_evidence)] if training.with_evidence else []),
         "## Where it will fail",
         LIMITS[task],
     )
@@ -165,6 +168,9 @@ layout (`method = "both"` of the table `[compound]`).
 FIGURES = """Every row is of a source that the rule never saw: for each source a rule was fitted without all
 of its pictures, and its threshold was chosen by the other sources. The interval is Wilson's, of 95 %. The
 shipped rule is fitted to all sources."""
+
+EVIDENCE = """With the evidence of layout and caption, as the builder decides by default. Made figures and
+those of rescience have no caption here, as if their captions named no panels."""
 
 DATA = {
     "radiology": """Beside the pictures as they are, the rule learns from copies as articles show pictures:

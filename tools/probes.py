@@ -162,7 +162,7 @@ def fitted(
     share = torch.from_numpy(weights / weights.sum())
     w = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
     b = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    search = torch.optim.LBFGS([w, b], max_iter=200, history_size=20, line_search_fn="strong_wolfe")
+    search = torch.optim.LBFGS([w, b], max_iter=120, history_size=20, line_search_fn="strong_wolfe")
 
     def loss() -> Any:  # noqa: ANN401  torch is Any
         search.zero_grad()

@@ -34,8 +34,13 @@ from PIL import Image, ImageOps
 from probes import SIDE, Probe, Rule, Sight, fitted
 
 from baselines.export import export_onnx
+from dataset_builder.stages.caption_panels import panels_named
+from dataset_builder.stages.compound import EVIDENCE
+from dataset_builder.stages.picture_panels import SIDE as SEEN_SIDE
+from dataset_builder.stages.picture_panels import panels_seen
 from rocov2_eval.records import BoolArray, FloatArray, IntArray
 from rocov2_eval.shelf.onnx_contract import OnnxContract, Task, contract_metadata
+from rocov2_eval.shelf.pictures import Unreadable, read_pixels
 
 from compounds import disguised, made_figures, worn
 from drawings import draw
@@ -61,7 +66,7 @@ KEPT: Mapping[Task, float] = {"radiology": 0.98, "compound": 0.975}
 WORN, FEWEST_WORN, MOST_WORN = 3, 60, 400  # worn copies of each picture, and of each kind of a source
 DRAWINGS = 1200
 MADE_OF = "made of"
-MADE = 600  # figures made of the pictures of a pool; every second is compound
+MADE = 400  # figures made of the pictures of a pool; every second is compound
 FEWEST_JUDGED = 10  # pictures of a kind and source; fewer have no say in the threshold
 MODALITIES = {
     "C0002978": "angiography",
@@ -112,6 +117,8 @@ class Examples:
         sources: The source of each picture: what is left out as a whole.
         kinds: The kind of each picture, such as `CT head`.
         is_real: Whether a picture is judged: neither a worn copy nor drawn by us.
+        evidence: What the builder adds to the log odds of the network, for the layout of the picture and for
+            its caption, shape (n,); 0 for radiology.
     """
 
     features: FloatArray
@@ -119,6 +126,7 @@ class Examples:
     sources: np.ndarray
     kinds: np.ndarray
     is_real: BoolArray
+    evidence: FloatArray
 
 
 def main() -> int:
@@ -158,9 +166,14 @@ def read_rows(folders: Sequence[Path]) -> list[Row]:
 
 def examples_of(task: Task, rows: Sequence[Row], probe: Probe) -> Examples:
     """Return all examples of a task."""
-    contents, answers, sources, kinds, is_real = zip(*EXAMPLES[task](rows), strict=True)
+    made = list(EXAMPLES[task](rows))
+    contents, answers, sources, kinds, is_real, captions = zip(*made, strict=True)
+    evidence = (
+        [_evidence(*each) for each in zip(contents, captions, strict=True)] if task == "compound" else 0
+    )
     return Examples(
         features=probe.see(contents),
+        evidence=np.broadcast_to(np.array(evidence, np.float64), len(contents)),
         answers=np.array(answers),
         sources=np.array(sources),
         kinds=np.array(kinds),
@@ -168,7 +181,7 @@ def examples_of(task: Task, rows: Sequence[Row], probe: Probe) -> Examples:
     )
 
 
-Example = tuple[bytes, int, str, str, bool]  # file, answer, source, kind, whether it is judged
+Example = tuple[bytes, int, str, str, bool, str]  # file, answer, source, kind, whether it is judged, caption
 
 
 def radiology_examples(rows: Sequence[Row]) -> Iterator[Example]:
@@ -177,18 +190,18 @@ def radiology_examples(rows: Sequence[Row]) -> Iterator[Example]:
     for row in rows:
         if row["radiology"]:
             cells[row["source"], row["kind"]].append(row)
-            yield Path(row["path"]).read_bytes(), int(row["radiology"]), row["source"], row["kind"], True
+            yield Path(row["path"]).read_bytes(), int(row["radiology"]), row["source"], row["kind"], True, ""
     for (source, kind), members in sorted(cells.items()):
         n = min(max(WORN * len(members), FEWEST_WORN), MOST_WORN)
         for number in range(n):
             random = Random(f"{source}/{kind}/{number}")  # noqa: S311  no secret
             row = members[number % len(members)] if n >= len(members) else random.choice(members)
             is_scan = row["radiology"] == "1"
-            yield worn(_picture(row), random, is_scan=is_scan), int(is_scan), source, kind, False
+            yield worn(_picture(row), random, is_scan=is_scan), int(is_scan), source, kind, False, ""
     for number in range(DRAWINGS):
         random = Random(f"drawn/{number}")  # noqa: S311  no secret
         picture = draw(random, (random.randint(200, 640), random.randint(160, 640)))
-        yield worn(picture, random, is_scan=False), 0, DRAWN, DRAWN, False
+        yield worn(picture, random, is_scan=False), 0, DRAWN, DRAWN, False, ""
 
 
 def compound_examples(rows: Sequence[Row]) -> Iterator[Example]:
@@ -203,14 +216,14 @@ def compound_examples(rows: Sequence[Row]) -> Iterator[Example]:
         if len(members) > MOST_OF_A_POOL:
             members = Random(seed).sample(members, MOST_OF_A_POOL)  # noqa: S311, PLW2901  no secret
         for content, is_compound in made_figures([_picture(row) for row in members], MADE, seed):
-            yield content, int(is_compound), name, f"{MADE_OF} {name}", True
+            yield content, int(is_compound), name, f"{MADE_OF} {name}", True, ""
     for row in rows:
         if row["compound"] in ("0", "1") and row["kind"] in DRAWN_KINDS:
             answer, kind = int(row["compound"]), f"real, {row['kind']}"
-            yield Path(row["path"]).read_bytes(), answer, row["source"], kind, True
+            yield Path(row["path"]).read_bytes(), answer, row["source"], kind, True, row["text"]
             for number in range(5 if answer else 2):
                 random = Random(f"{row['file']}/{number}")  # noqa: S311  no secret
-                yield disguised(_picture(row), random), answer, row["source"], kind, False
+                yield disguised(_picture(row), random), answer, row["source"], kind, False, ""
 
 
 EXAMPLES: Mapping[Task, Callable[[Sequence[Row]], Iterator[Example]]] = {
@@ -269,16 +282,26 @@ def threshold_of(task: Task, examples: Examples, scores: FloatArray, chosen: Boo
     return float(levels[1 - kept >= KEPT[task]][0])
 
 
-def judgements(task: Task, examples: Examples, scores: FloatArray) -> list[Judgement]:
-    """Return how each kind of each source is answered by a rule and a threshold that never saw the source."""
+def judgements(
+    task: Task, examples: Examples, scores: FloatArray, *, with_evidence: bool = False
+) -> list[Judgement]:
+    """Return how each kind of each source is answered by a rule and a threshold that never saw the source.
+
+    Args:
+        task: The filter.
+        examples: Examples of which the real ones are judged.
+        scores: Logits by rules that did not see the source.
+        with_evidence: Whether caption and layout have a say, as they have in the builder by default.
+    """
     found = []
+    evidence = examples.evidence if with_evidence else 0
     for source in sorted(set(examples.sources) - {DRAWN}):
         own = examples.sources == source
         threshold = threshold_of(task, examples, scores, ~own & (examples.sources != DRAWN))
         for answer in (1, 0):
-            for kind in sorted(set(examples.kinds[own & (examples.answers == answer)])):
+            for kind in sorted(set(examples.kinds[own & examples.is_real & (examples.answers == answer)])):
                 which = own & examples.is_real & (examples.answers == answer) & (examples.kinds == kind)
-                right = int(((scores[which] >= threshold) == answer).sum())
+                right = int((((scores + evidence)[which] >= threshold) == answer).sum())
                 found.append(
                     Judgement(source=source, kind=kind, answer=answer, right=right, of=int(which.sum()))
                 )
@@ -320,10 +343,21 @@ def ship(task: Task, rows: Sequence[Row], out: Path) -> str:
             size=path.stat().st_size,
             difference=difference,
             judgements=judgements(task, examples, scores),
+            with_evidence=judgements(task, examples, scores, with_evidence=True)
+            if task == "compound"
+            else (),
         )
     )
     path.with_suffix(".md").write_text(text, encoding="utf-8")
     return text
+
+
+def _evidence(content: bytes, caption: str) -> float:
+    """Return what the builder adds to the log odds of the network for a figure."""
+    pixels = read_pixels(content, SEEN_SIDE)
+    if isinstance(pixels, Unreadable):
+        raise SystemExit(f"a picture cannot be read: {pixels.detail}")
+    return EVIDENCE["layout"][panels_seen(pixels).weight] + EVIDENCE["caption"][panels_named(caption).weight]
 
 
 def _weights(examples: Examples, chosen: BoolArray) -> FloatArray:

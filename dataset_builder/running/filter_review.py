@@ -19,7 +19,7 @@ from dataset_builder.running.config import Build
 from dataset_builder.sources import Source, read_figure
 from dataset_builder.stages import radiology
 from dataset_builder.stages.compound import CompoundOptions
-from dataset_builder.stages.overrides import BY_HAND
+from dataset_builder.stages.overrides import read_overrides
 from dataset_builder.stages.radiology import RadiologyOptions
 from dataset_builder.stages.stage import Stage
 from dataset_builder.store import Store
@@ -71,17 +71,18 @@ def review(
     sign = 1 if stage is radiology.STAGE else -1  # a figure is kept for a high score, or for a low one
     kept: list[_Near] = []
     dropped: list[_Near] = []
+    settled = read_overrides(build.tables[stage.name].overrides)
     for shard in accounts:
         near = [
             _Near(score=drop.score, shard=shard, key=drop.key, detail=drop.detail)
             for drop in _drops(store, stage, shard)
-            if drop.score is not None and drop.detail != BY_HAND
+            if drop.score is not None and drop.key not in settled
         ]
         dropped = heapq.nlargest(_SHOWN, [*dropped, *near], key=lambda each: (sign * each.score, each.key))
         near = []
         for figure in _figures(store, stage.name, shard):
             score = getattr(figure.scores, stage.name)
-            if score is not None:
+            if score is not None and figure.key not in settled:
                 near.append(_Near(score=score, shard=shard, key=figure.key))
         kept = heapq.nsmallest(_SHOWN, [*kept, *near], key=lambda each: (sign * each.score, each.key))
     count = joined_counts(accounts.values())[0]  # of figures; that of panels comes after it
