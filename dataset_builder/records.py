@@ -308,6 +308,11 @@ class Figure(Record, frozen=True, kw_only=True):
         return f"{self.pmcid}/{self.file}"
 
     @property
+    def whole(self) -> str:
+        """The key of the figure that a panel is of; its own for a figure that is no panel."""
+        return f"{self.pmcid}/{self.graphic.name}"
+
+    @property
     def place(self) -> tuple[int, int, str, int]:
         """What the figures of an article are sorted by."""
         return self.number, self.graphic.index, self.graphic.name, self.panel.index if self.panel else 0

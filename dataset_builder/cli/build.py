@@ -138,7 +138,9 @@ def drops(file: Path, key: str, stage: str | None, style: str) -> None:
         if (not key or drop.key == key or drop.key.startswith(f"{key}/")) and stage in (None, drop.stage)
     ]
     kept = (
-        [place for place in figures_of_build(build) if key in (place[1].key, place[1].pmcid)] if key else []
+        [place for place in figures_of_build(build) if key in (place[1].key, place[1].whole, place[1].pmcid)]
+        if key
+        else []
     )
     click.echo(render(drops_document(key, left_out, kept), style), nl=False)
 

@@ -6,6 +6,7 @@ It shows figures that were dropped and held-out ones too: it stays with the buil
 from __future__ import annotations
 
 import base64
+import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +41,12 @@ class Shown:
     detail: str
     content: bytes
 
+    def line(self, decision: str) -> str:
+        """Return a row of the overrides."""
+        row = io.StringIO()
+        csv.writer(row, lineterminator="").writerow((self.pmcid, self.file, decision))
+        return row.getvalue()
+
 
 def contact_sheet(
     stage: str, model: str, dropped: Sequence[Shown], kept: Sequence[Shown], *, n_dropped: int, taken: int
@@ -64,8 +71,16 @@ def contact_sheet(
         stage=stage,
         model=model,
         sides=[
-            ("Dropped last", "keep", [(figure, thumbnail(figure.content)) for figure in dropped]),
-            ("Kept last", "drop", [(figure, thumbnail(figure.content)) for figure in kept]),
+            (
+                "Dropped last",
+                "keep",
+                [(figure, figure.line("keep"), thumbnail(figure.content)) for figure in dropped],
+            ),
+            (
+                "Kept last",
+                "drop",
+                [(figure, figure.line("drop"), thumbnail(figure.content)) for figure in kept],
+            ),
         ],
         n_dropped=n_dropped,
         taken=taken,

@@ -201,6 +201,19 @@ def test_the_account_counts_figures_and_panels(folder: Path, capsys: pytest.Capt
     assert lines[1].endswith("2,2,0,panels")
 
 
+def test_drops_tells_what_became_of_a_figure_that_was_taken_apart(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(folder)
+    run(["drops", str(folder / "build.toml"), f"PMC1/{PICTURE_NAME}"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0].strip() for line in lines if "ROCOv2_train" in line] == [
+        f"PMC1/{PICTURE_NAME}#xywh=0,0,160,160",
+        f"PMC1/{PICTURE_NAME}#xywh=168,0,120,160",
+    ]
+
+
 def test_panels_of_one_figure_are_never_on_two_sides(folder: Path) -> None:
     text = (folder / "build.toml").read_text().replace('{ train = "rest" }', '{ train = "rest", test = 1 }')
     (folder / "build.toml").write_text(text)
