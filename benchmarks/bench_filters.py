@@ -109,7 +109,7 @@ def article_captions() -> list[str]:
     """Return the captions of the real articles."""
     paths = sorted((SHARED / "jats").rglob("*.xml"))
     figures = [one for path in paths for one in read_article(path.read_bytes(), str(path)).figures]
-    return [one.caption for one in figures if one.caption]
+    return [one.text.caption for one in figures if one.text.caption]
 
 
 def single(row: dict[str, str], captions: Sequence[str], rng: random.Random) -> Sample:
