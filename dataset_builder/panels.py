@@ -10,7 +10,9 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from rocov2_eval.shelf.pictures import Unreadable, look, opaque
+import numpy as np
+
+from rocov2_eval.shelf.pictures import PixelArray, Unreadable, look, opaque
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -35,6 +37,11 @@ def split_name(name: str) -> tuple[str, Box | None]:
     return file, (left, top, width, height)
 
 
+def upright_pixels(content: bytes) -> PixelArray | Unreadable:
+    """Return a picture as RGB, turned as its Exif data ask: what the boxes of panels are measured in."""
+    return look(content, lambda image: np.asarray(_upright(image).convert("RGB"), np.uint8))
+
+
 def cut_out(content: bytes, box: Box) -> bytes | Unreadable:
     """Return a panel as a PNG file, which loses nothing.
 
@@ -47,10 +54,8 @@ def cut_out(content: bytes, box: Box) -> bytes | Unreadable:
     """
 
     def cut(image: Picture) -> bytes | Unreadable:
-        from PIL import ImageOps
-
         left, top, width, height = box
-        picture = opaque(ImageOps.exif_transpose(image))
+        picture = _upright(image)
         if left + width > picture.width or top + height > picture.height:
             return Unreadable(
                 detail=f"{picture.width}x{picture.height} pixels, expected the panel {box} within"
@@ -63,3 +68,9 @@ def cut_out(content: bytes, box: Box) -> bytes | Unreadable:
         return file.getvalue()
 
     return look(content, cut)
+
+
+def _upright(image: Picture) -> Picture:
+    from PIL import ImageOps
+
+    return opaque(ImageOps.exif_transpose(image))

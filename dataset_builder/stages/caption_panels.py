@@ -118,9 +118,13 @@ def caption_parts(caption: str, n: int) -> tuple[str, ...] | None:
     ends = [*(mark.start() for mark in marks[1:]), len(caption)]
     shared = caption[: marks[0].start()].strip(_BETWEEN)
     parts = [caption[mark.end() : end].strip(_BETWEEN) for mark, end in zip(marks, ends, strict=True)]
-    if not all(parts):
-        return None
+    if not all(parts) or _sentences(parts[-1]) > max(map(_sentences, parts[:-1])):
+        return None  # what follows the last part may be about all panels: abbreviations, arrows, scale bars
     return tuple(f"{shared}. {part}" if shared else part for part in parts)
+
+
+def _sentences(part: str) -> int:
+    return len(re.split(r"[.;]\s+", part))
 
 
 def _leading_marks(caption: str) -> list[re.Match[str]]:

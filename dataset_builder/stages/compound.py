@@ -35,7 +35,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from dataset_builder.fingerprints import examine
-from dataset_builder.panels import cut_out
+from dataset_builder.panels import cut_out, upright_pixels
 from dataset_builder.records import Drop, Figure, Panel, Scores
 from dataset_builder.stages.caption_panels import CERTAIN, POSSIBLE, Hint, caption_parts, panels_named
 from dataset_builder.stages.captions import CaptionOptions
@@ -127,7 +127,7 @@ def panels_apart(figure: Figure, content: bytes, least: ImageOptions, words: Cap
         Nothing where it is not certain which panels there are, or one of them is too small or has too few
         words.
     """
-    pixels = read_pixels(content)
+    pixels = upright_pixels(content)
     boxes = () if isinstance(pixels, Unreadable) or figure.n_graphics > 1 else panels_of(pixels)
     parts = caption_parts(figure.text.caption, len(boxes))
     if parts is None or any(len(part.split()) < words.min_words for part in parts):

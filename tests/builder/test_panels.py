@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dataset_builder.cli import run
-from dataset_builder.panels import cut_out, panel_name, split_name
+from dataset_builder.panels import cut_out, panel_name, split_name, upright_pixels
 from dataset_builder.stages.caption_panels import caption_parts
 from dataset_builder.stages.picture_panels import panels_of
 from rocov2_eval.records import IntArray
@@ -95,6 +95,8 @@ def test_a_caption_is_divided_by_its_leading_letters(caption: str, parts: tuple[
         "CT shows an aneurysm (a) compressing the artery (b).",
         "Axial (A) and coronal (B) images.",
         "(A) CT. (B) MRI. The left panel is enlarged.",
+        "(A) CT of the chest. (B) MRI of the chest. Arrows: metastases.",
+        "(A) CT of the chest. (B) MRI of the chest; CT, computed tomography.",
     ],
 )
 def test_a_caption_whose_parts_are_not_certain_is_not_divided(caption: str) -> None:
@@ -119,6 +121,22 @@ def test_a_panel_is_cut_out_without_loss() -> None:
 
     assert isinstance(cut, bytes)
     assert np.array_equal(decoded(cut), pixels[:, 168:])
+
+
+def test_a_picture_that_is_stored_turned_is_taken_apart_upright() -> None:
+    pixels = row(255, 160, 120)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn to the right
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", exif=exif)
+
+    upright = upright_pixels(file.getvalue())
+    assert not isinstance(upright, Unreadable)
+    boxes = panels_of(upright)
+    assert boxes == ((0, 0, 160, 160), (0, 168, 160, 120))
+    cut = cut_out(file.getvalue(), boxes[1])
+    assert isinstance(cut, bytes)
+    assert np.array_equal(decoded(cut), np.rot90(pixels[:, 168:], -1))
 
 
 def test_a_box_beyond_the_picture_is_told() -> None:
