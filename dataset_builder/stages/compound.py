@@ -107,7 +107,10 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
     for drop in drops:
         if drop.reason == COMPOUND and drop.detail != BY_HAND:
             figure = whole[drop.key]
-            records[drop.key] = panels_apart(figure, context.read(figure), least, words)
+            panels = panels_apart(figure, context.read(figure), least, words)
+            # A panel that is compound itself shows that its box or its part of the caption is not all.
+            single, _ = select(panels, context.read, replace(options, overrides=None))
+            records[drop.key] = single if len(single) == len(panels) else []
     return Result(
         kept=[record for figure in figures for record in records.get(figure.key, ())],
         drops=[drop for drop in drops if not records.get(drop.key)],

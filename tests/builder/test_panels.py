@@ -192,6 +192,17 @@ def test_a_build_takes_a_compound_figure_apart(folder: Path) -> None:
     assert sizes == [(160, 160), (120, 160), (160, 160)]
 
 
+def test_a_figure_whose_panel_is_compound_itself_is_dropped(folder: Path) -> None:
+    (path,) = (folder / "pmc").rglob("PMC1.1.xml")
+    path.write_bytes(article(caption=CAPTION))
+    picture = path.with_name(PICTURE_NAME)
+    upper, lower = row(255, 156, 156), panel(5, width=320)
+    picture.write_bytes(png(np.concatenate([upper, np.full((8, 320, 3), 255, np.uint8), lower])))
+
+    assert build(folder) == 0
+    assert [line["PMCID"] for line in table(folder, "attribution.csv")] == ["PMC2"]
+
+
 def test_panels_are_credited_and_named_by_their_place(folder: Path) -> None:
     build(folder)
 
