@@ -45,6 +45,7 @@ from rocov2_eval.encoders import Encoder
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.metrics import bertscore, rouge
 from rocov2_eval.records import IntArray
+from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
 from rocov2_eval.shelf.pictures import PixelArray
 from rocov2_eval.shelf.progress import Progress, silent
 
@@ -309,8 +310,8 @@ def look_of(options: CaptionerOptions) -> Normalisation:
     if options.encoder not in ENCODERS:
         path = fetched(options.encoder) / _PREPROCESSOR
         try:
-            look = msgspec.json.decode(path.read_bytes(), type=_Preprocessor)
-        except (OSError, msgspec.DecodeError) as error:
+            look = json_as(read_plain(path), _Preprocessor)
+        except (OSError, Malformed) as error:
             raise RejectedInput(
                 f"{path}: {error}; expected image_mean and image_std, three numbers each: without them "
                 "nobody knows how pictures must look for these weights"

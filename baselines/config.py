@@ -6,7 +6,6 @@ A recipe has a table for each part; every key has a default, unknown ones are re
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -27,6 +26,7 @@ from baselines.selfcritical import SelfCriticalOptions
 from baselines.training.loop import TrainingOptions
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.options import read_options
+from rocov2_eval.shelf.parsing import Malformed, json_bytes, json_of, read_plain, toml_of
 from rocov2_eval.shelf.words import shorten
 
 RecipeTask = Literal["concepts", "floor", "captions", "self-critical", "filter"]
@@ -146,7 +146,7 @@ class Recipe:
 
     def document(self) -> dict[str, Any]:
         """Return the recipe as JSON holds it, every default spelt out; what is not set is left away."""
-        tables = msgspec.json.decode(msgspec.json.encode(self.tables, enc_hook=str))  # a path as its text
+        tables = json_of(json_bytes(self.tables))  # a path as its text
         return {
             name: {key: value for key, value in table.items() if value is not None}
             for name, table in tables.items()
@@ -178,13 +178,13 @@ def read_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
         text, folder = _bundled(name), Path.cwd()
     else:
         try:
-            text, folder = path.read_text(encoding="utf-8"), path.resolve().parent
-        except (OSError, UnicodeDecodeError) as error:
+            text, folder = read_plain(path), path.resolve().parent
+        except OSError as error:
             known = ", ".join(recipe_names())
             raise MissingResource(f"{name}: {error}; expected a TOML file, or one of {known}") from None
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = toml_of(text)
+    except Malformed as error:
         raise RejectedInput(f"{name}: no TOML ({error})") from None
     for override in overrides:
         _overrule(document, override)
@@ -215,8 +215,8 @@ def recipe_of(name: str, document: Mapping[str, Any], where: str, folder: Path) 
     return Recipe(name=name, tables=tables)
 
 
-def _bundled(name: str) -> str:
-    return (resources.files("baselines") / "recipes" / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+def _bundled(name: str) -> bytes:
+    return (resources.files("baselines") / "recipes" / f"{name}{_SUFFIX}").read_bytes()
 
 
 def _overrule(document: dict[str, Any], override: str) -> None:
@@ -225,8 +225,8 @@ def _overrule(document: dict[str, Any], override: str) -> None:
     if not (equals and dot and table and key):
         raise UsageFault(f"--set {shorten(override)}: expected TABLE.KEY=VALUE, such as training.epochs=3")
     try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = toml_of(f"value = {text.strip()}")["value"]
+    except Malformed:
         value = text.strip()
     document.setdefault(table, {})
     if not isinstance(document[table], dict):

@@ -9,13 +9,14 @@ import msgspec
 
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.files import write_bytes
+from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes, read_plain
 
 Content = TypeVar("Content")
 
 
 def write_document(path: Path, content: object) -> None:
     """Write what msgspec can encode: dictionaries, dataclasses, structs."""
-    write_bytes(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    write_bytes(path, msgspec.json.format(json_bytes(content), indent=2) + b"\n")
 
 
 def read_document(path: Path, kind: type[Content]) -> Content:
@@ -30,8 +31,8 @@ def read_document(path: Path, kind: type[Content]) -> Content:
         RejectedInput: It is no JSON, or of another type.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return json_as(read_plain(path), kind)
     except OSError as error:
         raise MissingResource(f"{path}: {error.strerror}; name the folder of a finished run") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except Malformed as error:
         raise RejectedInput(f"{path}: not as it was written: {error}; take the folder anew") from None

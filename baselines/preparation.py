@@ -91,7 +91,7 @@ def restricted(cells: Cells, only: Collection[str]) -> Cells:
 
 def licence_of(attribution: str) -> str:
     """Return the licence of an attribution, such as `CC BY` of `CC BY 4.0 [Surname et al. (2020)]`."""
-    return re.sub(r"\s+\d+(\.\d+)?$", "", attribution.partition(" [")[0].strip())
+    return re.sub(r"\s+\d+(\.\d+)?\Z", "", attribution.partition(" [")[0].strip())
 
 
 def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:

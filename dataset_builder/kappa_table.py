@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows, read_text
+from rocov2_eval.shelf.parsing import Malformed, json_as
 from rocov2_eval.shelf.words import shorten
 
 Kappa = Annotated[float, Meta(ge=-1, le=1)] | None  # None where it is undefined
@@ -38,8 +39,8 @@ def read_kappas(path: Path) -> dict[str, float | None]:
     """
     if path.suffix.lower() == ".json":
         try:
-            report = msgspec.json.decode(read_text(path), type=_Report)
-        except (msgspec.DecodeError, RecursionError) as error:
+            report = json_as(read_text(path), _Report)
+        except Malformed as error:
             raise RejectedInput(f"{path}: {error}, expected the report of `agreement`") from None
         kappas = {name: facet.kappa for name, facet in report.facets.items()}
     else:

@@ -32,7 +32,7 @@ def from_lines(content: bytes, kind: type[Record], path: str) -> list[Record]:
     for line in content.splitlines():
         try:
             records.append(decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RejectedInput(
                 f"{path}:{len(records) + 1}: no {kind.__name__} ({error}); remove the file and run again"
             ) from None

@@ -21,7 +21,16 @@ OTHER_LANGUAGE = "caption is not English"  # the reason of drops that a quality 
 Reason = Literal["type", "blacklist", "accuracy", "nested"]
 
 LicenceSource = Literal[
-    "metadata", "pmc-license-ref", "license_ref", "license-href", "license-link", "license-text"
+    "metadata",
+    "file-list",
+    "custom-meta",
+    "license_ref",
+    "license-href",
+    "license-link",
+    "license-text",
+    "license-type",
+    "copyright-statement",
+    "self-uri",
 ]
 
 
@@ -33,9 +42,11 @@ class LicenceStatement(Record, frozen=True, kw_only=True):
     """What one place says about a licence, word for word.
 
     Attributes:
-        source: The place. `metadata` is the licence code that PMC itself publishes for the article; all else
-            is in the XML: the custom-meta `pmc-license-ref`, then within `<license>` the element
-            `ali:license_ref`, the attribute `xlink:href`, the links of the text, and the text.
+        source: The place. `metadata` is the licence code that PMC itself publishes for the article,
+            `file-list` what the list of articles says; all else is in the XML: a custom-meta such as
+            `pmc-license-ref`, the element `ali:license_ref`, then of `<license>` the attribute `xlink:href`,
+            the links of the text, the text, and the attribute `license-type`; at last the
+            copyright statement, and a self-uri that leads to a licence.
         text: A code, a URL or sentences.
     """
 
@@ -66,6 +77,7 @@ class Entry(Record, frozen=True, kw_only=True):
         media: Pictures and supplements of the article.
         version: Version of the article in PMC, from 1; None where the source does not tell it.
         licence: Licence code as the source spells it, None where it says nothing.
+        listed_licence: Licence code as the list of articles spells it, None where it says nothing.
     """
 
     pmcid: str
@@ -73,6 +85,7 @@ class Entry(Record, frozen=True, kw_only=True):
     media: tuple[Media, ...]
     version: int | None = None
     licence: str | None = None
+    listed_licence: str | None = None
 
     @property
     def key(self) -> str:
@@ -154,11 +167,13 @@ class FigureLicence(Record, frozen=True, kw_only=True):
     Attributes:
         own: What the figure's own permissions say about its licence.
         article: What is said about the licence of the article.
+        copyright: The copyright line of the figure, else of its article; empty where neither has one.
         code: The exact code, such as `CC BY`; empty until the licence stage has decided it.
     """
 
     own: tuple[LicenceStatement, ...] = ()
     article: tuple[LicenceStatement, ...] = ()
+    copyright: str = ""
     code: str = ""
 
 

@@ -7,51 +7,57 @@ because its errors end here.
 from __future__ import annotations
 
 import os
-import sys
+import signal
 import time
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
 
 import click
 
 from rocov2_eval.errors import ExitCode, RejectedInput, RocoError, is_disk_full
 from rocov2_eval.shelf.progress import Progress
+from rocov2_eval.shelf.streams import lost_answer, open_streams
+from rocov2_eval.shelf.words import shorten
+
+# What a terminal that closes, a scheduler or a service manager sends. Windows has one of them.
+_ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-def main(app: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and end the process with its exit code.
+class _Terminated(KeyboardInterrupt):
+    """The process was asked to end: it ends as after an interrupt, so that nothing half-written stays."""
+
+
+def run(app: click.Command, name: str, arguments: Sequence[str] | None = None) -> int:
+    """Run a command as the whole work of this process and return its exit code.
 
     Args:
         app: What to run.
         name: What the user calls it, such as `rocov2-eval`.
         arguments: What the user wrote after the name; None for those of the process.
     """
+    open_streams()
+    for number in _ENDINGS:
+        if signal.getsignal(number) == signal.SIG_DFL:  # `nohup` ignores one of them
+            signal.signal(number, _terminate)
     code = invoke(app, name, arguments)
-    try:
-        sys.stdout.flush()
-    except OSError as error:  # a full disk: unless the rest is dropped, Python tries again and ends with 120
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = code or _report_unexpected(error, name)
-    sys.exit(code)
+    if (lost := lost_answer()) is None:
+        return code
+    return code or _report_unexpected(OSError(lost.errno, lost.strerror, "stdout"), name)
 
 
 def invoke(app: click.Command, name: str, arguments: Sequence[str] | None = None) -> int:
-    """Run a command in this process and return its exit code; the arguments are those of `main`."""
-    stdout = sys.stdout
+    """Run a command in this process and return its exit code; the arguments are those of `run`."""
     try:
         return app.main(arguments, prog_name=name, standalone_mode=False) or ExitCode.OK
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return ExitCode.INTERRUPTED
-    except SystemExit:
-        if sys.stdout is stdout:
-            raise
-        # click has wrapped it: its reader left, as `head` does, and nobody is there to be told
-        return ExitCode.OK
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _report_end(error.__cause__ or error, name)
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # click takes any pipe for stdout
+            return _report_unexpected(error.__context__, name)
+        raise
     except RocoError as error:
         _report_error(error)
         return error.exit_code
@@ -105,12 +111,35 @@ def _report_error(error: RocoError) -> None:
     click.echo(f"Error: {error}", err=True)
 
 
+def _report_end(cause: BaseException, name: str) -> int:
+    """Report that somebody ended the command."""
+    if isinstance(cause, EOFError):  # click takes the end of any file for that of the terminal
+        return _report_unexpected(cause, name)
+    is_terminated = isinstance(cause, _Terminated)
+    click.echo("terminated" if is_terminated else "interrupted", err=True)
+    return ExitCode.TERMINATED if is_terminated else ExitCode.INTERRUPTED
+
+
 def _report_unexpected(error: Exception, name: str) -> int:
-    if isinstance(error, OSError) and is_disk_full(error):
-        click.echo(f"Error: {error.strerror}: make room and run the command again", err=True)
+    """Report what the machine refused, else a bug of ours."""
+    if isinstance(error, OSError) and error.strerror:
+        is_named = isinstance(error.filename, str | bytes)
+        where = f"{shorten(os.fsdecode(error.filename), 200)}: " if is_named else ""
+        if is_disk_full(error):
+            click.echo(f"Error: {where}{error.strerror}: make room and run the command again", err=True)
+            return ExitCode.MISSING_RESOURCE
+        if is_named:
+            click.echo(f"Error: {where}{error.strerror}; mend that, or name another place", err=True)
+            return ExitCode.MISSING_RESOURCE
+    if isinstance(error, MemoryError):
+        click.echo("Error: this machine has not enough memory for it", err=True)
         return ExitCode.MISSING_RESOURCE
     click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     click.echo(
         f"This is a bug of {name}. Please report it with the lines above and, if you may, the file.", err=True
     )
     return ExitCode.BUG
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    raise _Terminated

@@ -11,9 +11,10 @@ from typing import Any
 from rocov2_eval import __version__
 from rocov2_eval.comparison import Comparison, Pair
 from rocov2_eval.records import Interval
-from rocov2_eval.rendering.document import Column, Document, Note, Section, Table, Value
+from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table, Value
 from rocov2_eval.report_document import environment, file_data, reasons, remarks
 from rocov2_eval.shelf.words import counted
+from rocov2_eval.truth import truth_name
 
 SCHEMA_VERSION = 1
 _MOST_IN_DETAIL = 3  # runs of which every pair is shown by group and image
@@ -24,11 +25,14 @@ def comparison_document(comparison: Comparison) -> Document:
     first = comparison.reports[0]
     split = f"{first.split} split, " if first.split else ""
     images = counted(len(first.image_ids), "image")
+    truth = Fact(name="truth", value=truth_name(first.truth))
+    table, *tables = _tables(comparison)
     signatures = [first.metrics[metric].signature for metric in comparison.metrics]
     return Document(
         title=f"{len(comparison.names)} runs: {first.task}, {first.edition}, {split}{images}",
         sections=[
-            *(Section(tables=[table]) for table in _tables(comparison)),
+            Section(facts=[truth], tables=[table]),
+            *(Section(tables=[each]) for each in tables),
             Section(notes=list(_notes(comparison))),
             remarks(_official_notes(comparison), signatures),
         ],

@@ -65,12 +65,15 @@ def import_library(name: str, extra: str = "captions") -> Any:  # noqa: ANN401
 
     Raises:
         MissingResource: It is not installed.
+        UsageFault: A variable of the environment holds what it cannot use.
     """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         library = name.partition(".")[0]
         raise MissingResource(f'{library} is not installed: pip install "rocov2-eval[{extra}]"') from error
+    except ValueError as error:  # what it reads from the environment when it is imported
+        raise UsageFault(f"{name} cannot use a variable of the environment: {error}") from None
 
 
 @contextmanager

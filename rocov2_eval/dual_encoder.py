@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rocov2_eval.batching import Float32Array, run_batches
-from rocov2_eval.cache import EmbeddingCache, entry_key, require_writable
+from rocov2_eval.cache import EmbeddingCache, entry_key
 from rocov2_eval.devices import TOKEN_BUDGETS, choose_device, dtype_of, quiet_transformers
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.images import ImageFile, read_image, rgb_pixels
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 SCALE = 2.5  # of the cosine, in CLIPScore and in what is modelled on it
+_NUMBER_BYTES = 4  # of a coordinate in the cache
+_ROUNDING = 1e-3  # of the length of a vector, also in bfloat16
 _TOKENS_OF_A_PICTURE = (
     512  # to the budget of a batch: what comes to 4 pictures on a CPU, 64 on an accelerator
 )
@@ -107,8 +109,6 @@ def open_dual_encoder(
     Raises:
         MissingResource: A library, the device or part of the weights is missing.
     """
-    if cache is not None:
-        require_writable(cache)
     digest = weights_digest(folder, memo=cache)
     target = choose_device(device)
     with ExitStack() as stack:
@@ -207,10 +207,13 @@ class DualEncoder:
             lengths: Shape (u,), what a text or picture counts in a batch, none decreasing.
             forward: Takes places in `keys`, those of one length; returns their vectors.
             rejected: Keys whose vectors are not to be kept, known after `forward`.
+
+        Raises:
+            MissingResource: The cache holds vectors of another model.
         """
         vectors: dict[bytes, Float32Array] = {}
         if self._cache is not None:
-            for place, content in self._cache.read(keys):
+            for place, content in self._cache.read(keys, lambda _, content: _is_vector(content)):
                 vectors[keys[place]] = np.frombuffer(content, "<f4")
         wanted = np.array([place for place, key in enumerate(keys) if key not in vectors], np.int64)
         done = 0
@@ -223,6 +226,8 @@ class DualEncoder:
                 self._cache.write([entry for entry in entries if entry[0] not in rejected])
             done += len(batch)
             self._progress(done, len(wanted))
+        if len({len(vector) for vector in vectors.values()}) > 1:
+            raise MissingResource("the cache holds vectors of another length: delete it, or add --no-cache")
         return vectors
 
     def _token_ids(self, text: str) -> IntArray:
@@ -307,6 +312,13 @@ def require_tokenizer_of(source: Path, tokenizer: Any, words: int) -> None:  # n
             f"{source}: the tokenizer of another model: it has {len(tokenizer):,} tokens, the weights are "
             f"for {words:,}"
         )
+
+
+def _is_vector(content: bytes) -> bool:
+    """Tell whether an entry of the cache is a vector of length 1."""
+    if len(content) % _NUMBER_BYTES:
+        return False
+    return abs(float(np.linalg.norm(np.frombuffer(content, "<f4").astype(np.float64))) - 1) < _ROUNDING
 
 
 def _rows(vectors: Mapping[bytes, Float32Array], keys: Sequence[bytes]) -> Float32Array:

@@ -32,7 +32,7 @@ from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify, silent
 from rocov2_eval.shelf.words import shorten, suggestion
 from rocov2_eval.significance import PairOptions, enough_trials
-from rocov2_eval.truth import Truth
+from rocov2_eval.truth import Truth, truth_name
 from rocov2_eval.verification import require_libraries
 
 File = str | PathLike[str]
@@ -154,6 +154,7 @@ def validate(
     task: Task | None = None,
     split: Split | None = None,
     strict: bool = False,
+    notify: Notify = silent,
 ) -> tuple[Finding, ...]:
     """Return every fault of a run, or of a JSON document of this program, at once.
 
@@ -169,6 +170,7 @@ def validate(
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
         strict: Apply the platform's 2026 format check too.
+        notify: Called with a sentence that names the truth.
 
     Raises:
         MissingResource: No truth has ids of the run.
@@ -182,6 +184,7 @@ def validate(
         table, answers = read_pair(path, truth, rules, task=task, split=split)
     except RejectedInput as error:
         return error.findings
+    notify(f"truth: {truth_name(answers.inputs)}")
     return check(table, answers, rules, strict=strict)
 
 

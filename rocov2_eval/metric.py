@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rocov2_eval.align import Aligned, joint_sets
 from rocov2_eval.concept_cells import ragged, taken
 from rocov2_eval.editions import Edition
+from rocov2_eval.errors import MissingResource
 from rocov2_eval.formats import Table
 from rocov2_eval.images import ImageFile, ImageFolder
 from rocov2_eval.records import ConceptSets, SampleScores, Task
@@ -80,6 +81,18 @@ class Inputs:
 def image_folder(settings: Settings, truth: Truth) -> ImageFolder:
     """Return where the images of a truth lie: the folder that the user names, else that of the truth."""
     return ImageFolder(path=settings.images or Path(truth.table.path).parent, split=truth.split)
+
+
+def missing_images(settings: Settings, truth: Truth) -> str | None:
+    """Say which images of a truth have no file, None where all have one.
+
+    Raises:
+        MissingResource: The folder that the user names lacks some.
+    """
+    reason = image_folder(settings, truth).missing(truth.table.image_ids)
+    if reason and settings.images is not None:
+        raise MissingResource(reason)
+    return reason
 
 
 def require_pairs(candidates: Sized, references: Sized) -> None:

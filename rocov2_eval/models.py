@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any, TypeVar
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.shelf.files import file_digest, write_text
+from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
+from rocov2_eval.shelf.surroundings import home, named_path, variable, variable_path
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILES = (
@@ -385,6 +388,7 @@ def absence(kind: str, name_or_path: str | None = None) -> str | None:
 
     Raises:
         UsageFault: Neither a known name nor a folder with the files of this kind.
+        MissingResource: Weights that somebody names cannot be used here.
     """
     row = KINDS[kind]
     names = [name for name in row.libraries if importlib.util.find_spec(name) is None]
@@ -398,6 +402,8 @@ def absence(kind: str, name_or_path: str | None = None) -> str | None:
     if not is_there:
         weights = WEIGHTS[str(name_or_path or default_name(kind))]
         reasons.append(f"needs the weights of {weights.name} ({weights.amount}): {weights.get_command}")
+    if reasons and name_or_path is not None:  # to leave the score out would be to overhear the user
+        raise MissingResource(f"{row.title} {name_or_path}: {'; '.join(reasons)}")
     return "; ".join(reasons) or None
 
 
@@ -415,7 +421,8 @@ def weights_digest(folder: ModelFolder, memo: Path | None = None) -> str:
     seen = {_memo_key(path): path for path in folder.files}
     digests = {key: known.get(key) or file_digest(path) for key, path in seen.items()}
     if memo is not None and not digests.keys() <= known.keys():
-        _write_json(memo / "digests.json", known | digests)
+        with suppress(OSError):  # then they are computed anew; the cache says that nothing can be kept there
+            _write_json(memo / "digests.json", known | digests)
     lines = sorted(f"{path.name}\0{digests[key]}\n" for key, path in seen.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -458,8 +465,7 @@ def superseded_files(there: Collection[str], new: Mapping[str, Any], kind: str) 
 
 def store_folder(name: str) -> Path:
     """Return the folder of this program that holds weights which do not lie in the hub's own cache."""
-    base = os.environ.get("XDG_DATA_HOME")
-    data = Path(base) if base else Path.home() / ".local" / "share"
+    data = variable_path("XDG_DATA_HOME") or home() / ".local" / "share"
     return data / "rocov2-eval" / "weights" / name
 
 
@@ -468,16 +474,19 @@ def import_hub() -> Any:  # noqa: ANN401 - an untyped library at the border
 
     Raises:
         MissingResource: It is not installed.
+        UsageFault: A variable of the environment holds what it cannot use.
     """
     try:
         import huggingface_hub
+        import huggingface_hub.constants
+        import huggingface_hub.errors
+        import huggingface_hub.utils
     except ModuleNotFoundError as error:
         raise MissingResource(
             'huggingface_hub is not installed: pip install "rocov2-eval[captions]"'
         ) from error
-    import huggingface_hub.constants
-    import huggingface_hub.errors
-    import huggingface_hub.utils
+    except ValueError as error:  # it reads numbers from the environment when it is imported
+        raise UsageFault(f"huggingface_hub cannot use one of the variables HF_…: {error}") from None
 
     return huggingface_hub
 
@@ -491,7 +500,7 @@ def _fitting(files: Mapping[str, Any], choice: Choice) -> list[str]:
 
 
 def _local_folder(kind: str, name_or_path: str) -> ModelFolder:
-    path = Path(name_or_path).expanduser()
+    path = named_path(name_or_path, KINDS[kind].title)
     if not path.is_dir():
         known = ", ".join(row.name for row in WEIGHTS.values() if row.kind == kind)
         raise UsageFault(f"no {KINDS[kind].title} {name_or_path!r}: expected {known}, or a folder")
@@ -518,10 +527,10 @@ def _places(row: Weights) -> Iterator[Path]:
 
 def _nltk_folders() -> list[Path]:
     """Return where NLTK looks for its data; the import of NLTK takes a second."""
-    named = [Path(name) for name in os.environ.get("NLTK_DATA", "").split(os.pathsep) if name]
+    named = [Path(name) for name in variable("NLTK_DATA").split(os.pathsep) if name]
     prefix = Path(sys.prefix)
     usual = [
-        Path.home(),
+        home(),
         prefix,
         prefix / "share",
         prefix / "lib",
@@ -571,10 +580,14 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
     if path is None or not path.is_file():
         return {}
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        known = json_of(read_plain(path))
+    except Malformed:
         return {}  # damaged: the digests are computed again
-    return known if isinstance(known, dict) else {}
+    return (
+        {key: value for key, value in known.items() if isinstance(value, str)}
+        if isinstance(known, dict)
+        else {}
+    )
 
 
 def _write_json(path: Path, value: Mapping[str, str]) -> None:

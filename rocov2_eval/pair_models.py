@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from rocov2_eval.batching import Float32Array, run_batches
-from rocov2_eval.cache import EmbeddingCache, entry_key, require_writable
+from rocov2_eval.cache import EmbeddingCache, entry_key
 from rocov2_eval.devices import TOKEN_BUDGETS, choose_device, dtype_of, import_library
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.models import ModelFolder, weights_digest
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.progress import Notify, Progress, silent
 
+_NUMBER_BYTES = 4  # of a score in the cache
 _PAIRS_AT_ONCE = 4096  # whose keys are in memory
 # What a configuration says of the shape of a BERT and its kin.
 SHAPE_FIELDS = (
@@ -101,8 +102,6 @@ def open_pair_model(
         MissingResource: A library, the device or part of the weights is missing.
         UsageFault: The precision is not known.
     """
-    if cache is not None:
-        require_writable(cache)
     dtype = dtype_of(precision)
     digest = weights_digest(folder, memo=cache)
     target = choose_device(device)
@@ -171,7 +170,9 @@ class PairModel:
         if self._cache is not None:
             for start in range(0, len(distinct), _PAIRS_AT_ONCE):
                 keys = [self._key(pair) for pair in distinct[start : start + _PAIRS_AT_ONCE]]
-                for position, content in self._cache.read(keys):
+                for position, content in self._cache.read(
+                    keys, lambda _, content: len(content) == _NUMBER_BYTES
+                ):
                     values[start + position] = np.frombuffer(content, "<f4")[0]
                     is_missing[start + position] = False
         missing: IntArray = np.flatnonzero(is_missing)
@@ -225,3 +226,8 @@ def pooled_network(body: Any, width: int, outputs: int, activation: Callable[[An
             return self.activation(self.head(states.pooler_output))
 
     return PooledNetwork()
+
+
+def _is_number(_position: int, content: bytes) -> bool:
+    """Tell whether an entry of the cache is a score."""
+    return len(content) == _NUMBER_BYTES

@@ -17,6 +17,7 @@ from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table, Value
 from rocov2_eval.scoring import Group, Report
 from rocov2_eval.shelf.words import counted
+from rocov2_eval.truth import truth_name
 
 RESULT_SCHEMA_VERSION = 1
 _LIBRARIES = ("numpy", "rapidfuzz", "torch", "transformers", "tokenizers", "medcat")
@@ -38,6 +39,7 @@ def report_document(report: Report, verification: Mapping[str, float] | None = N
         summary="; ".join(
             [
                 ", ".join(f"{name} {_rounded(result.mean)}" for name, result in report.metrics.items()),
+                f"truth: {truth_name(report.truth)}",
                 *report.notes,
                 *(f"{name} differs {value:.1e}" for name, value in (verification or {}).items()),
             ]
@@ -135,7 +137,8 @@ def remarks(notes: Sequence[str], signatures: Sequence[str]) -> Section:
 
 def _sections(report: Report, verification: Mapping[str, float] | None) -> Iterator[Section]:
     missing = [Note(text=text, label="Not computed") for text in reasons(report.not_computed)]
-    yield Section(tables=[_scores(report)], notes=missing)
+    truth = Fact(name="truth", value=truth_name(report.truth))
+    yield Section(facts=[truth], tables=[_scores(report)], notes=missing)
     if errors := report.concept_errors:
         pairs = (("micro F1", errors.micro_f1), ("macro F1", errors.macro_f1))
         yield Section(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -11,12 +11,12 @@ from typing import Any, Literal
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding, findings
 from rocov2_eval.records import Finding, Task
+from rocov2_eval.shelf.parsing import Malformed, json_of
 from rocov2_eval.shelf.words import shorten
 
 SchemaName = Literal["concept_row", "caption_row", "submission", "result", "comparison", "leaderboard"]
 _MOST_JSON_BYTES = 1 << 24
 _TOLD_BY: Mapping[str, SchemaName] = {"metrics": "result", "pairs": "comparison", "boards": "leaderboard"}
-_MOST_LEVELS = 32  # a result.json has eight
 
 
 @cache
@@ -61,31 +61,10 @@ def parse_json(path: str, text: str) -> object:
     if len(text) > _MOST_JSON_BYTES:
         raise _rejected(path, None, f"more than {_MOST_JSON_BYTES:,} characters")
     try:
-        document: object = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _rejected(path, error.lineno, f"not JSON: {error.msg} (column {error.colno})") from None
-    except ValueError:  # Python converts no integer of more than 4,300 digits
-        raise _rejected(path, None, "a number of too many digits") from None
-    except RecursionError:
-        raise _rejected(path, None, "nested too deeply") from None
-    if not _is_shallow(document):  # else the validator runs out of stack on it
-        raise _rejected(path, None, f"nested more than {_MOST_LEVELS} levels deep")
+        document: object = json_of(text)
+    except Malformed as error:
+        raise _rejected(path, error.line, f"not JSON: {error}") from None
     return document
-
-
-def _is_shallow(document: object) -> bool:
-    level = [document]
-    for _ in range(_MOST_LEVELS):
-        level = [child for node in level for child in _children(node)]
-        if not level:
-            return True
-    return False
-
-
-def _children(node: object) -> Iterable[object]:
-    if isinstance(node, dict):
-        return node.values()
-    return node if isinstance(node, list) else ()
 
 
 def _rejected(path: str, line: int | None, message: str) -> RejectedInput:

@@ -16,6 +16,7 @@ from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Table, is_layou
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.shelf.words import shorten
 
+SAMPLE = "bundled sample"  # who names the last place of all
 SPLITS = ("test", "valid", "train")
 _FILE_NAME: dict[Task, str] = {"concepts": "concepts.csv", "captions": "captions.csv"}
 
@@ -64,6 +65,16 @@ def sample_folder() -> Path:
         return folder
 
 
+def truth_name(inputs: Sequence[tuple[str, str]]) -> str:
+    """Return how an answer names the truth that it was made with: the path of its first file.
+
+    Args:
+        inputs: Path and SHA-256 of every truth file, as `Truth.inputs`.
+    """
+    path = Path(inputs[0][0])
+    return f"{SAMPLE}, {path.name}" if path.parent == sample_folder() else str(path)
+
+
 def find_truth(
     run: Table,
     task: Task,
@@ -84,15 +95,15 @@ def find_truth(
         facets: Also read the concepts and manual concepts that only breakdowns need.
 
     Raises:
-        MissingResource: No place has ids of the run.
+        MissingResource: A place that somebody named has no truth of the task, or no place has ids of the run.
         RejectedInput: A truth file is broken.
     """
     wanted = set(run.image_ids)
     for place in places:
         tables = [(path, _read_truth(path, task, edition)) for path in _candidates(place.path, task, split)]
-        if not tables:
-            continue
-        if len(places) == len(tables) == 1:
+        if not tables:  # to pass it over would be to score against a truth that nobody named
+            raise MissingResource(_not_found(run, task, [place], split))
+        if len(places) == len(tables) == 1 and place.origin != SAMPLE:
             return _complete(*tables[0], task, edition, facets=facets)
         path, table = max(tables, key=lambda item: len(wanted.intersection(item[1].image_ids)))
         if wanted.intersection(table.image_ids):
@@ -248,7 +259,8 @@ def _names(path: Path) -> dict[str, str]:
 def _not_found(run: Table, task: Task, places: Sequence[Place], split: str | None) -> str:
     name = _FILE_NAME[task]
     files_looked_for = f"{split}_{name}" if split else f"{{{','.join(SPLITS)}}}_{name} or {name}"
-    looked = "\n".join(f"  {place.path}  ({place.origin})" for place in places)
+    absent = {place: "" if place.path.exists() else "; does not exist" for place in places}
+    looked = "\n".join(f"  {place.path}  ({place.origin}{lacks})" for place, lacks in absent.items())
     example = shorten(run.image_ids[0], 40) if run.image_ids else "none"
     return (
         f"no truth found for the {task} run {run.path}, whose ids look like {example!r}.\n"

@@ -1,6 +1,6 @@
 """The command `rocov2-baselines`: parse, call, print; nothing else.
 
-What a command needs is imported inside it, so that `--help` costs nothing.
+Its parts are loaded by `entry`, when the command runs.
 """
 
 from __future__ import annotations
@@ -8,47 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
-import click
-
-from baselines.cli import cache, experiment, export, predict, train
-from rocov2_eval import __version__
-from rocov2_eval import command as border
+from rocov2_eval import entry
 
 _NAME = "rocov2-baselines"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name=_NAME)
-def app() -> None:
-    """Train baselines on a dataset in the ROCOv2 layout, and write their run files.
-
-    \b
-    rocov2-baselines recipes                                        what there is to train
-    rocov2-baselines train floor_nearest_pixels --data rocov2/      seconds: what a network must beat
-    rocov2-baselines cache concepts_b0 --data rocov2/               decode its pictures beforehand
-    rocov2-baselines train concepts_b0 --data rocov2/ -o runs/b0    train; stop it, and go on with --resume
-    rocov2-baselines predict runs/b0 --data rocov2/ --split test -o run.csv
-    rocov2-baselines experiment licences --data rocov2/             what CC BY-NC images add
-    rocov2-baselines export runs/radiology -o radiology.onnx        an image filter for rocov2-build
-    """  # noqa: D301  click wants the backspace itself
-
-
-for command in (
-    train.recipes,
-    cache.cache,
-    train.train,
-    predict.predict,
-    export.export,
-    experiment.experiment,
-):
-    app.add_command(command)
-
-
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and end the process with one of the codes of `rocov2_eval.errors.ExitCode`."""
-    border.main(app, _NAME, arguments)
+    entry.main("baselines", _NAME, arguments)
 
 
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command in this process and return its exit code."""
-    return border.invoke(app, _NAME, arguments)
+    return entry.invoke("baselines", _NAME, arguments)

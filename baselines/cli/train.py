@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +22,7 @@ from baselines.cli.session import (
     require,
 )
 from rocov2_eval.shelf.progress import silent
+from rocov2_eval.shelf.surroundings import variable_number
 
 
 @click.command(epilog="Example: rocov2-baselines recipes")
@@ -68,7 +68,7 @@ def train(recipe: str, data: Path, **options: Any) -> None:  # noqa: ANN401  as 
     chosen = read_recipe(recipe, options["overrides"])
     require(*LIBRARIES[chosen.run.task])
     out = options["out"] or Path("runs") / chosen.name
-    leads = os.environ.get("RANK", "0") == "0"
+    leads = variable_number("RANK", 0) == 0
     speaks = leads and not options["quiet"]
     with ExitStack() as stack:
         show = stack.enter_context(board(out)) if leads and options["tensorboard"] else silent

@@ -32,6 +32,7 @@ from baselines.data.picture_files import close_archives, read_picture, stamp
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.files import write_bytes
+from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable
 from rocov2_eval.shelf.processes import run_tasks
 from rocov2_eval.shelf.progress import Progress, silent
@@ -202,7 +203,7 @@ def _blocks(files: Sequence[File], side: int, fit: Fit) -> list[_Block]:
 
 def _key(files: Sequence[File], side: int, fit: Fit) -> str:
     stamps = [(image_id, stamp(path)) for image_id, path in files]
-    return hashlib.sha256(msgspec.json.encode([stamps, side, fit, _REVISION])).hexdigest()
+    return hashlib.sha256(json_bytes([stamps, side, fit, _REVISION])).hexdigest()
 
 
 def _valid_records(ledger: Path, blocks: Sequence[_Block], images: PixelArray) -> dict[int, _Record]:
@@ -210,8 +211,8 @@ def _valid_records(ledger: Path, blocks: Sequence[_Block], images: PixelArray) -
     records = {}
     for line in ledger.read_bytes().splitlines() if ledger.is_file() else []:
         try:
-            record = msgspec.json.decode(line, type=_Record)
-        except msgspec.DecodeError:  # torn by an interruption
+            record = json_as(line, _Record)
+        except Malformed:  # torn by an interruption
             break
         if record.number < len(blocks) and record.key == blocks[record.number].key:
             records[record.number] = record
@@ -242,7 +243,7 @@ def _decode_block(block: _Block, *, pixels: Path, side: int, fit: Fit) -> _Recor
 
 
 def _line(record: _Record) -> bytes:
-    return msgspec.json.encode(record) + b"\n"
+    return json_bytes(record) + b"\n"
 
 
 def _digest(ids: Sequence[str], side: int, fit: Fit, records: Sequence[_Record]) -> str:

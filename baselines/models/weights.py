@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from baselines.models.efficientnet import EfficientNet
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes
 from rocov2_eval.shelf.words import shorten
 
 PREFIX = "timm/"
@@ -116,7 +117,7 @@ def load_init(model: EfficientNet, init: str | None) -> Normalisation:
 
 def header_of(normalisation: Normalisation) -> dict[str, str]:
     """Return the metadata of a safetensors file that `load_init` can start from again."""
-    return {_HEADER_KEY: msgspec.json.encode(normalisation).decode()}
+    return {_HEADER_KEY: json_bytes(normalisation).decode()}
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -223,8 +224,8 @@ def _declared(header: Mapping[str, str], path: Path) -> Normalisation:
 
 def _parse(text: str, path: Path) -> Normalisation:
     try:
-        return msgspec.json.decode(text, type=Normalisation)
-    except msgspec.DecodeError as error:
+        return json_as(text, Normalisation)
+    except Malformed as error:
         raise RejectedInput(
             f"{path}: {_HEADER_KEY} in the metadata: {error}; expected mean and std (three numbers each, std "
             "above 0), size (a whole number), source and licence"

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 from baselines.models.weights import read_tensors
 from rocov2_eval.errors import MissingResource, RejectedInput
+from rocov2_eval.shelf.parsing import Malformed, json_as
 
 _HEADER = "rocov2"
 
@@ -85,5 +86,7 @@ def _require(path: Path) -> None:
 def _header(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
     if _HEADER not in metadata:
         raise RejectedInput(f"{path}: not written by this program: its header says nothing of a run")
-    header: dict[str, Any] = json.loads(metadata[_HEADER])
-    return header
+    try:
+        return json_as(metadata[_HEADER], dict[str, Any])
+    except Malformed as error:
+        raise RejectedInput(f"{path}: its header is damaged: {error}") from None

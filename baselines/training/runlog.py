@@ -21,17 +21,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 
 from baselines.documents import read_document, write_document
 from rocov2_eval import __version__
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes
 
 RUN, METRICS = "run.json", "metrics.jsonl"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "safetensors", "numpy", "pillow")
-_LINES = msgspec.json.Decoder(dict[str, Any])
 _NO_GIT: dict[str, Any] = {"commit": None, "is_changed": None}
 
 
@@ -79,20 +78,27 @@ def begin_metrics(folder: Path, *, keep_to: int) -> None:
     # The last line has no end where a session was killed in the middle of it.
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
     whole = [line for line in lines if line.endswith("\n")]
-    write_text(path, "".join(line for line in whole if msgspec.json.decode(line)["step"] <= keep_to))
+    rows = zip(whole, _rows(path, "".join(whole)), strict=True)
+    write_text(path, "".join(line for line, row in rows if row.get("step", keep_to) <= keep_to))
 
 
 def add_metrics(folder: Path, facts: Mapping[str, Any]) -> None:
     """Add the facts of an epoch."""
     with (folder / METRICS).open("a", encoding="utf-8") as file:
-        file.write(msgspec.json.encode(facts).decode() + "\n")
+        file.write(json_bytes(facts).decode() + "\n")
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the facts of all epochs."""
     path = folder / METRICS
-    rows: list[dict[str, Any]] = _LINES.decode_lines(path.read_bytes())
-    return rows
+    return _rows(path, path.read_text(encoding="utf-8"))
+
+
+def _rows(path: Path, text: str) -> list[dict[str, Any]]:
+    try:
+        return [json_as(line, dict[str, Any]) for line in text.splitlines()]
+    except Malformed as error:
+        raise RejectedInput(f"{path}: not as it was written: {error}; take the folder anew") from None
 
 
 @contextmanager

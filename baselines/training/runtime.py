@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import distributed, nn
 
 from baselines.training.objective import Share
 from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.shelf.surroundings import variable_number
 
 Precision = Literal["auto", "bf16", "fp32"]
 _PATIENCE = timedelta(hours=12)  # of those that wait while one writes captions for a whole split
@@ -85,8 +85,8 @@ def opened(device: str, precision: Precision) -> Iterator[Runtime]:
         MissingResource: The device is not there.
         UsageFault: It is none, or bfloat16 is asked of a GPU that has it not.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    place = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    world = variable_number("WORLD_SIZE", 1)
+    place = _device(device, variable_number("LOCAL_RANK", 0))
     if world > 1:
         distributed.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:

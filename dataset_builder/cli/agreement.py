@@ -53,11 +53,9 @@ def agreement(context: click.Context, /, table: Path, output: Path | None, **opt
 
     The exit code is 1 if --floor is given and a facet does not reach it, or has no kappa or no interval.
     """
-    from rocov2_eval.rendering.render import render
-
     style = options["style"]
     if options["images"] is not None:
-        answer(render(_plan(table, options), style), output)
+        answer(_plan(table, options), style, output)
         return
     if options["kappa"] is not None:
         raise UsageFault("--kappa goes with --plan: it is the kappa that a plan expects")
@@ -69,7 +67,7 @@ def agreement(context: click.Context, /, table: Path, output: Path | None, **opt
         floor=FLOOR if options["floor"] is None else options["floor"],
         seed=SEED if options["seed"] is None else options["seed"],
     )
-    answer(render(agreement_document(report), style), output)
+    answer(agreement_document(report), style, output)
     if options["floor"] is not None and not report.meets_floor:
         context.exit(ExitCode.INPUT_REJECTED)
 

@@ -105,7 +105,6 @@ def score(answers: tuple[Path, ...], path: Path, rater: str, style: str, output:
     from dataset_builder.study.audit_score import refuse_strangers, score_document
     from dataset_builder.study.audit_tasks import PARTS, facets_of, read_key
     from dataset_builder.study.formats import read
-    from rocov2_eval.rendering.render import render
 
     key = read_key(path)
     facets = {name: facet for part in PARTS for name, facet in facets_of(key, part).items()}
@@ -114,7 +113,7 @@ def score(answers: tuple[Path, ...], path: Path, rater: str, style: str, output:
         given = read(file, facets, rater=rater)
         refuse_strangers(key, given, str(file))
         annotations += given
-    answer(render(score_document(key, annotations), style), output)
+    answer(score_document(key, annotations), style, output)
 
 
 @audit.command(epilog="Example: rocov2-build audit licences dataset/ --articles PMC-ids.csv")
@@ -135,7 +134,6 @@ def licences(dataset: Path, articles: Path | None, floor: int, style: str, outpu
     DIR is a dataset folder in the ROCOv2 layout.
     """
     from dataset_builder.study.licences import licences_document, read_images
-    from rocov2_eval.rendering.render import render
 
     document = licences_document(str(dataset), read_images(dataset, articles), floor=floor)
-    answer(render(document, style), output)
+    answer(document, style, output)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.cli.options import format_option
+from rocov2_eval.cli.options import answer, format_option
 from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.progress import silent
@@ -129,7 +129,6 @@ def drops(file: Path, key: str, stage: str | None, style: str) -> None:
     """
     from dataset_builder.running.config import read_build
     from dataset_builder.running.status import drops_document, drops_of_build, figures_of_build
-    from rocov2_eval.rendering.render import render
 
     build = read_build(file)
     left_out = [
@@ -142,15 +141,14 @@ def drops(file: Path, key: str, stage: str | None, style: str) -> None:
         if key
         else []
     )
-    click.echo(render(drops_document(key, left_out, kept), style), nl=False)
+    answer(drops_document(key, left_out, kept), style)
 
 
 def _print_status(build: Build, style: str) -> None:
     """Print how far a build is, and what its quality gates said."""
     from dataset_builder.running.status import status_document
-    from rocov2_eval.rendering.render import render
 
-    click.echo(render(status_document(build), style), nl=False)
+    answer(status_document(build), style)
 
 
 def _pool(*, workers: int | None, ray: str | None) -> Pool | RayPool:

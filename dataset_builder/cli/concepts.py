@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.cli.options import format_option, quiet_option, writing
+from rocov2_eval.cli.options import answer, format_option, quiet_option, writing
 from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import UsageFault
 
@@ -60,7 +60,6 @@ def model(tables: tuple[Path, ...], out: Path, **options: Any) -> None:
     from dataset_builder.concepts.model_pack import build_pack, pack_document
     from dataset_builder.concepts.umls import release_files
     from rocov2_eval.concept_extraction import pack_identity
-    from rocov2_eval.rendering.render import to_text
 
     if not tables and options["umls"] is None:
         raise UsageFault("nothing to make a model pack of: name a TABLE.csv, or --umls DIR")
@@ -69,7 +68,7 @@ def model(tables: tuple[Path, ...], out: Path, **options: Any) -> None:
     sources = (*tables, *(release_files(options["umls"]) if options["umls"] else ()))
     with writing(out):
         summary = build_pack(_rows(tables, options), out, sources=sources)
-    click.echo(to_text(pack_document(summary, pack_identity(out))), nl=False)
+    answer(pack_document(summary, pack_identity(out)), "text")
 
 
 @concepts.command(
@@ -106,7 +105,6 @@ def extract(captions: Path, out: Path, **options: Any) -> None:
     of the held-out images too. Keep the files as secret as the truth.
     """
     from dataset_builder.concepts.extraction import extraction_document
-    from rocov2_eval.rendering.render import render
     from rocov2_eval.shelf.files import write_text
 
     is_build = captions.suffix == ".toml"
@@ -116,7 +114,7 @@ def extract(captions: Path, out: Path, **options: Any) -> None:
     if options["mentions"]:
         with writing(options["mentions"]):
             write_text(options["mentions"], found.mentions_csv())
-    click.echo(render(extraction_document(found.summary, found.identity), options["style"]), nl=False)
+    answer(extraction_document(found.summary, found.identity), options["style"])
 
 
 def _of_captions(captions: Path, options: dict[str, Any]) -> Extracted:

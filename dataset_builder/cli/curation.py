@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.cli.options import format_option, seed_option, writing
+from rocov2_eval.cli.options import answer, format_option, seed_option, writing
 from rocov2_eval.errors import UsageFault
 
 if TYPE_CHECKING:
@@ -120,7 +120,6 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     from dataset_builder.study.answer_tables import write_annotations
     from dataset_builder.study.collecting import collect, collected_document, read_names
     from dataset_builder.study.formats import read_export
-    from rocov2_eval.rendering.render import render
 
     _refuse_overwriting([out], [*files, options["names"]])
     exports = [read_export(path, name=options["tool"] or "", rater=options["rater"]) for path in files]
@@ -128,7 +127,7 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     with writing(out):
         write_annotations(out, collected.annotations)
     given = list(zip(map(str, files), exports, strict=True))
-    click.echo(render(collected_document(collected, given), options["style"]), nl=False)
+    answer(collected_document(collected, given), options["style"])
 
 
 @curate.command(
@@ -178,7 +177,6 @@ def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
     from dataset_builder.study import adjudication as work
     from dataset_builder.study.answer_tables import NAME
     from dataset_builder.study.formats import read
-    from rocov2_eval.rendering.render import render
 
     _refuse_overwriting([out, options["open_"]], [annotations, options["adjudicator"]])
     chosen = {"policy": options["policy"], "least": options["least"]}
@@ -189,7 +187,7 @@ def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
     if options["open_"]:
         with writing(options["open_"]):
             work.write_open(options["open_"], result.open)
-    click.echo(render(work.adjudication_document(result, **chosen), options["style"]), nl=False)
+    answer(work.adjudication_document(result, **chosen), options["style"])
 
 
 def _refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.cli.options import format_option
+from rocov2_eval.cli.options import answer, format_option
 from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import ExitCode, UsageFault
 from rocov2_eval.shelf.progress import silent
@@ -68,7 +68,6 @@ def leaks(dataset: Path, **options: Any) -> int:
     from dataset_builder.fingerprints import DEFAULT_DISTANCE
     from dataset_builder.leaks import find_leaks, leaks_document
     from dataset_builder.packaging.reading import read_truth
-    from rocov2_eval.rendering.render import render
 
     columns = _columns(options["columns"])
     where = [_pair("--where", "COLUMN=VALUE", text) for text in options["where"]]
@@ -80,7 +79,7 @@ def leaks(dataset: Path, **options: Any) -> int:
         workers=options["workers"] or os.cpu_count() or 1,
         progress=_progress(quiet=options["quiet"]),
     )
-    click.echo(render(leaks_document(report), options["style"]), nl=False)
+    answer(leaks_document(report), options["style"])
     return ExitCode.INPUT_REJECTED if report.has_leaks else ExitCode.OK
 
 
@@ -105,11 +104,10 @@ def verify(dataset: Path, truth: Path | None, distance: int | None, *, style: st
     """
     from dataset_builder.checks import checks_document
     from dataset_builder.verification import verify as examine
-    from rocov2_eval.rendering.render import render
 
     truth = truth or _truth_beside(dataset)
     checks = list(examine(dataset, truth, distance=distance, progress=_progress(quiet=quiet)))
-    click.echo(render(checks_document(checks), style), nl=False)
+    answer(checks_document(checks), style)
     return ExitCode.OK if all(check.is_fine for check in checks) else ExitCode.INPUT_REJECTED
 
 

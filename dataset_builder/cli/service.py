@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.cli.options import format_option, writing
+from rocov2_eval.cli.options import answer, format_option, writing
 from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import ExitCode, UsageFault
 from rocov2_eval.shelf.progress import silent
@@ -89,7 +89,6 @@ def doctor(article: str | None, **options: Any) -> int:
     from dataset_builder.checks import checks_document
     from dataset_builder.doctor import KNOWN_ARTICLE, examine
     from dataset_builder.pmc.layout import normal_pmcid
-    from rocov2_eval.rendering.render import render
 
     try:
         pmcid = normal_pmcid(article or KNOWN_ARTICLE)
@@ -97,7 +96,7 @@ def doctor(article: str | None, **options: Any) -> int:
         raise UsageFault(f"--article: {error}") from None
     with _client(options) as client:
         checks = list(examine(client, pmcid))
-    click.echo(render(checks_document(checks), options["style"]), nl=False)
+    answer(checks_document(checks), options["style"])
     return ExitCode.OK if all(check.is_fine for check in checks) else ExitCode.INPUT_REJECTED
 
 

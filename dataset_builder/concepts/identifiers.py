@@ -7,8 +7,8 @@ import re
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.words import shorten
 
-_CUI = re.compile(r"C\d{7}")
-_TUI = re.compile(r"T\d{3}")
+_CUI = re.compile(r"C[0-9]{7}")
+_TUI = re.compile(r"T[0-9]{3}")
 
 
 def cui_fault(text: str) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # The noun before the first of these is the one with a plural: diseases of the lung, fractures due to stress.
 _AFTER_HEAD = re.compile(r"\s+(?:of|in|with|without|to|from|for|by|at|on|due|as|and|or)\s", re.IGNORECASE)
-_WORD = re.compile(r"[A-Za-z]+$")
+_WORD = re.compile(r"[A-Za-z]+\Z")
 # A name that is not all in capitals is found in any case: CMs in cms, MRs in Mrs, PETs in pets. So an acronym
 # gets an s if it has three letters and nobody can say it as a word, such as MRIs.
 _ACRONYM = re.compile(r"[A-Z]{3,5}")

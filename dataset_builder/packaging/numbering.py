@@ -16,7 +16,7 @@ from rocov2_eval.shelf.words import shorten
 
 FEWEST_SALT = 16  # bytes: fewer can be guessed, and with them the order of the articles
 _SAFE_ID = re.compile(r"(?=.{1,128}\Z)(?!.*(?:ID|PMC))[A-Za-z0-9][A-Za-z0-9_.-]*")
-_NUMBERED = re.compile(r".*_(train|valid|test)_(\d+)")
+_NUMBERED = re.compile(r".*_(train|valid|test)_([0-9]{1,18})")
 
 
 def numbered(

@@ -41,7 +41,7 @@ class PackageOptions(msgspec.Struct, frozen=True, kw_only=True):
     url: Annotated[str, Meta(pattern=r"\A(https?://.*)?\Z")] = ""
     creators: tuple[str, ...] = ()
     citation: str = ""
-    published: Annotated[str, Meta(pattern=r"\A(\d{4}-\d{2}-\d{2})?\Z")] = ""
+    published: Annotated[str, Meta(pattern=r"\A([0-9]{4}-[0-9]{2}-[0-9]{2})?\Z")] = ""
     held_out: Literal["test", ""] = "test"
     images: Literal["folders", "archives"] = "folders"
     parquet: bool = True

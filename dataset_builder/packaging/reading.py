@@ -17,7 +17,9 @@ from dataset_builder.dataset_tables import truth_rows
 from dataset_builder.fingerprints import DEFAULT_DISTANCE, MOST_DISTANCE
 from dataset_builder.records import SPLITS, StageCount
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
 from rocov2_eval.shelf.words import shorten
 
 TRUTH_TABLES = ("captions", "concepts", "concepts_manual")
@@ -108,7 +110,7 @@ class ImageFiles:
         if packed.is_file():
             try:
                 archive = zipfile.ZipFile(packed)
-            except zipfile.BadZipFile as error:
+            except UNREADABLE as error:
                 raise RejectedInput(f"{packed}: {error}; write the dataset again") from None
             self._archives.append(archive)
             for name in sorted(archive.namelist()):
@@ -126,8 +128,8 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise UsageFault(f"{folder}: no manifest.json, expected the folder of a finished dataset")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return json_as(read_plain(path), Manifest)
+    except Malformed as error:
         raise RejectedInput(f"{path}: {error}") from None
 
 
@@ -139,7 +141,7 @@ def read_truth(path: Path) -> dict[str, bytes]:
             if large:
                 raise RejectedInput(f"{path}: {shorten(large[0])} has more than {_MOST_TRUTH_BYTES:,} bytes")
             return {item.filename: archive.read(item) for item in archive.infolist()}
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise RejectedInput(f"{path}: cannot be unpacked: {error}") from None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from dataset_builder.pmc.layout import (
 from dataset_builder.records import Media
 from rocov2_eval.errors import MissingResource
 
+_SECONDS = re.compile(r"[0-9]{1,4}")  # a date is allowed too, and is not waited for
 _RETRIED = (429, 500, 502, 503, 504)
 _MOST_BYTES = 1 << 30  # of one object; a figure has some 60 kB
 _BLOCK = 1 << 14  # what is kept of an answer that breaks off is whole blocks
@@ -246,8 +248,8 @@ def _require(response: Any, *statuses: int) -> None:  # noqa: ANN401  of an unty
     if response.status in statuses:
         return
     if response.status in _RETRIED:
-        after = response.headers.get("Retry-After", "")
-        raise _Passing(f"status {response.status}", wait=float(after) if after.isdigit() else 0.0)
+        wait = _SECONDS.fullmatch(response.headers.get("Retry-After", ""))
+        raise _Passing(f"status {response.status}", wait=float(wait[0]) if wait else 0.0)
     raise FetchFailed(f"status {response.status}")
 
 

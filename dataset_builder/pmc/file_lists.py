@@ -36,7 +36,7 @@ COLUMNS: Mapping[Role, tuple[str, ...]] = {
     "retracted": ("retracted", "isretracted"),
 }
 _MOST_FAULTS = 20  # shown of one file: a file of something else has millions
-_PMCID = re.compile(r"\s*(?:PMC)?(\d{1,12})\s*", re.IGNORECASE)
+_PMCID = re.compile(r"\s*(?:PMC)?([0-9]{1,12})\s*", re.IGNORECASE)
 _RETRACTED: Mapping[str, bool] = {"": False, "no": False, "false": False, "yes": True, "true": True}
 
 

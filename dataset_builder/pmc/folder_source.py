@@ -23,7 +23,7 @@ from rocov2_eval.errors import RejectedInput
 
 OUTSIDE = "leads out of the folder"
 DAMAGED_METADATA = "metadata are damaged"
-_VERSION_FOLDER = re.compile(r"PMC([1-9]\d{0,11})\.(\d{1,9})")
+_VERSION_FOLDER = re.compile(r"PMC([1-9][0-9]{0,11})\.([0-9]{1,9})")
 _NO_MEDIA = (".xml", ".json", ".txt", ".pdf")  # of the article itself, under the name of its folder
 
 

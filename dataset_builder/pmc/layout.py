@@ -12,7 +12,7 @@ None of it could be checked against the live service where this was written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal, TypeVar
@@ -23,14 +23,15 @@ from msgspec import Meta
 
 from dataset_builder.records import Media
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.parsing import Malformed, json_as
 from rocov2_eval.shelf.words import shorten
 
 BASE_URL = "https://pmc-oa-opendata.s3.amazonaws.com"
 BUCKET = "pmc-oa-opendata"
 LISTING_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 _INVENTORIES = "inventory-reports/pmc-oa-opendata/metadata"  # beside it `hive/` holds the same again
-_METADATA_KEY = re.compile(r"metadata/(PMC\d+)\.(\d+)\.json")
-_PMCID = re.compile(r"(?:PMC)?(\d{1,12})", re.IGNORECASE)
+_METADATA_KEY = re.compile(r"metadata/(PMC[0-9]{1,12})\.([0-9]{1,9})\.json")
+_PMCID = re.compile(r"(?:PMC)?([0-9]{1,12})", re.IGNORECASE)
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 _Shape = TypeVar("_Shape")
@@ -185,16 +186,35 @@ def media_of(url: str, key: str) -> Media:
 
 
 def find_media(media: Iterable[Media], name: str) -> Media | None:
-    """Return the file of a name: exactly, else by its stem, the largest kind of picture first."""
+    """Return the file of a name: exactly, else by its stem, the largest kind of picture first.
+
+    Capitals count, unless without them there is only one file or stem that it can be.
+    """
     media = tuple(media)
     exact = [item for item in media if item.name == name]
     if exact:
         return exact[0]
+    return _by_stem(media, name) or _whatever_its_capitals(media, name)
+
+
+def _by_stem(media: Sequence[Media], name: str) -> Media | None:
     # Old names have no suffix and may hold dots: what follows the last dot goes only if it is a suffix.
     for stem in (name, _stem(name)):
         alike = [item for item in media if _rank(item.name) < len(_PICTURES) and _stem(item.name) == stem]
         if alike:
             return min(alike, key=lambda item: (_rank(item.name), item.name))
+    return None
+
+
+def _whatever_its_capitals(media: Sequence[Media], name: str) -> Media | None:
+    alike = [item for item in media if item.name.casefold() == name.casefold()]
+    if alike:
+        return alike[0] if len(alike) == 1 else None
+    for stem in (name, _stem(name)):
+        pictures = [item for item in media if _rank(item.name) < len(_PICTURES)]
+        stems = {_stem(item.name) for item in pictures if _stem(item.name).casefold() == stem.casefold()}
+        if stems:
+            return _by_stem(pictures, stems.pop()) if len(stems) == 1 else None
     return None
 
 
@@ -225,8 +245,8 @@ class _MetadataDocument(msgspec.Struct):
 class _PartDocument(msgspec.Struct):
     """One part of an inventory; without its sum nobody could tell that it is whole."""
 
-    key: Annotated[str, Meta(pattern=r"\.csv\.gz$")]
-    md5: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")] = msgspec.field(name="MD5checksum")
+    key: Annotated[str, Meta(pattern=r"\.csv\.gz\Z")]
+    md5: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")] = msgspec.field(name="MD5checksum")
 
 
 class _ManifestDocument(msgspec.Struct):
@@ -239,8 +259,8 @@ class _ManifestDocument(msgspec.Struct):
 
 def _decoded(content: bytes, kind: type[_Shape], key: str) -> _Shape:
     try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return json_as(content, kind)
+    except Malformed as error:
         raise LayoutChanged(f"{key}: {error}") from None
 
 

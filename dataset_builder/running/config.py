@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from msgspec import Meta
 from dataset_builder.stages import TABLES
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.options import read_options
+from rocov2_eval.shelf.parsing import Malformed, read_plain, toml_of
 from rocov2_eval.shelf.words import shorten
 
 
@@ -71,12 +71,12 @@ def read_build(path: Path) -> Build:
         UsageFault: A table or key is unknown or missing, or a value is out of bounds.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = toml_of(read_plain(path))
     except OSError as error:
         raise MissingResource(
             f"{path}: {error.strerror}; `rocov2-build init` writes one to begin with"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except Malformed as error:
         raise RejectedInput(f"{path}: no TOML ({error})") from None
     folder = path.resolve().parent
     unknown = [name for name in document if name not in (*TABLES, "build")]

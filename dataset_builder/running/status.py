@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from dataset_builder.gates import Gate
+from dataset_builder.record_lines import from_lines
 from dataset_builder.records import Drop, Figure, StageCount
 from dataset_builder.running.account import (
     drops_name,
@@ -174,7 +175,7 @@ def _lenient_digests(stage: Stage, build: Build) -> dict[str, str]:
 def _gates_of_build(build: Build) -> list[Gate]:
     """Return what the quality gates came to when the dataset was last written."""
     content = open_store(build.work).read(GATES) or b""
-    return [msgspec.json.decode(line, type=Gate) for line in content.splitlines()]
+    return from_lines(content, Gate, f"{build.work}/{GATES}")
 
 
 def _status_rows(state: StageState) -> Iterator[tuple[str | int | None, ...]]:

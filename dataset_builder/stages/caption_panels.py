@@ -53,7 +53,7 @@ _SIDES = tuple(
 _NAMED_BEFORE = re.compile(
     r"\b(?:vitamins?|hepatitis|types?|groups?|grades?|class|stages?|points?|lines?|axis|axes|patients?|cases?|subjects?"
     r"|figs?\.?\s*\d*|figures?\s*\d*|plates?\s*\d*|refs?\.?|child(?:-pugh)?|stanford|influenza|factor|protein"
-    r"|distances?|angles?|letters?|labels?|labell?ed|marked|arrows?|arrowheads?|asterisks?|position|level|zone|area)\s*$",
+    r"|distances?|angles?|letters?|labels?|labell?ed|marked|arrows?|arrowheads?|asterisks?|position|level|zone|area)\s*\Z",
     re.IGNORECASE,
 )
 _VIEW_BEFORE = re.compile(
@@ -61,10 +61,10 @@ _VIEW_BEFORE = re.compile(
     r"|antero-posterior|posteroanterior|mediolateral|craniocaudal|dorsoventral|anterior|posterior|ap|pa|t1\S*|t2\S*|flair|dwi|adc|stir|pre\S*|post\S*|before|after|baseline"
     r"|follow-?up|initial|final|right|left|arterial|venous|early|delayed|late|views?|images?|scans?|phase"
     r"|radiographs?|ct|mri|mr|pet|ultrasound|x-?rays?|months?|weeks?|days?|years?|sequences?|planes?|sections?"
-    r"|reconstructions?|projections?|windows?)\s*$",
+    r"|reconstructions?|projections?|windows?)\s*\Z",
     re.IGNORECASE,
 )
-_LEADS = re.compile(r"(?:^|[.;:,\u2013\u2014]|\b(?:and|or|the|in|shows?|with))\s*$", re.IGNORECASE)
+_LEADS = re.compile(r"(?:^|[.;:,\u2013\u2014]|\b(?:and|or|the|in|shows?|with))\s*\Z", re.IGNORECASE)
 _STARTS = re.compile(r"\s*:?\s*[A-Z]\w")
 _DESCRIBES = re.compile(r"\s*[,:.\u2013\u2014-]?\s*[\w(\[]")
 

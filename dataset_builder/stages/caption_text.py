@@ -56,7 +56,7 @@ _WEB = re.compile(
 _MAIL = re.compile(r"(?:mailto:)?[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
 _AFTER_ADDRESS = ".,;:!?)]}>\"'"
 _EMPTIED = re.compile(r"\(\s*[,;:]?\s*\)|\[\s*[,;:]?\s*\]|<\s*>")
-_LEFT_BEHIND = re.compile(r"\s+(?=[,.;:)\]](?:[\s,.;]|$))|,\s*(?=,)")
+_LEFT_BEHIND = re.compile(r"\s+(?=[,.;:)\]](?:[\s,.;]|\Z))|,\s*(?=,)")
 _SPACED = frozenset({"Cc", "Zl", "Zp"})  # stand for a blank
 _REMOVED = frozenset({"Cf", "Co", "Cs", "Cn"})
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from dataset_builder.pmc.jats import STAGE as NAME
 from dataset_builder.pmc.jats import Article, read_article
 from dataset_builder.pmc.layout import find_media
-from dataset_builder.records import Drop, Entry, Figure
+from dataset_builder.records import Drop, Entry, Figure, LicenceSource, LicenceStatement
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.words import shorten
@@ -54,7 +54,7 @@ def _figures(entry: Entry, context: Context, options: FigureOptions) -> tuple[li
         content = context.open_source().read(entry.xml)
         if content is None:
             return [], [_drop(entry, NOT_THERE, entry.xml.key)]
-        article = read_article(content, entry.xml.key, pmcid=entry.pmcid, licence_code=entry.licence)
+        article = read_article(content, entry.xml.key, pmcid=entry.pmcid, outside=_outside(entry))
     except RejectedInput as error:
         return [], [_drop(entry, UNREADABLE, str(error))]
     if not article.has_body:
@@ -64,6 +64,15 @@ def _figures(entry: Entry, context: Context, options: FigureOptions) -> tuple[li
     if not article.figures and not article.drops:
         return [], [_drop(entry, NO_FIGURE)]
     return _with_files(entry, article)
+
+
+def _outside(entry: Entry) -> tuple[LicenceStatement, ...]:
+    """Return what is said about the licence outside the XML."""
+    stated: tuple[tuple[LicenceSource, str | None], ...] = (
+        ("metadata", entry.licence),
+        ("file-list", entry.listed_licence),
+    )
+    return tuple(LicenceStatement(source=source, text=text) for source, text in stated if text)
 
 
 def _with_files(entry: Entry, article: Article) -> tuple[list[Figure], list[Drop]]:
@@ -88,7 +97,7 @@ def _drop(entry: Entry, reason: str, detail: str = "") -> Drop:
 
 STAGE = Stage(
     name=NAME,
-    revision=1,
+    revision=2,
     title="figures of the articles, with their files",
     tables=("source", "figures"),
     takes=Entry,

@@ -24,7 +24,7 @@ from rocov2_eval.shelf.words import shorten
 BY_HAND = "by the overrides"
 _HEADER = ("PMCID", "file", "decision")
 _KEEPS = {"keep": True, "drop": False}
-_PMCID = re.compile(r"PMC\d+")
+_PMCID = re.compile(r"PMC[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ UNKNOWN = "not known"
 Cells = Mapping[str, str]  # of an image: licence, article, split, modality, year, journal, concepts
 _SHOWN = 10  # journals of a table; JSON has all
 _SPLIT_TABLE = re.compile(r"(?P<split>.+)_(?:captions|concepts|images)\.csv")
-_YEAR_CITED = re.compile(r"\((\d{4})\)\]\s*$")
+_YEAR_CITED = re.compile(r"\(([0-9]{4})\)\]\s*\Z")
 _MODALITY_OF = FACETS["modality"][1]
 _SOURCES: Mapping[str, str] = {
     "split": "tables such as train_captions.csv",

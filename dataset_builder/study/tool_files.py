@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from dataset_builder.facets import Facets
 from dataset_builder.study.annotations import Export, RatingTask
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_text
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.parsing import Malformed, json_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,13 +95,12 @@ def as_list(value: object, place: str) -> Sequence[Any]:
 
 def _document(text: str, path: Path) -> object:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        is_cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        return json_of(text)
+    except Malformed as error:
+        place = path if error.line is None else f"{path}:{error.line}"
+        is_cut = "Unterminated string" in str(error) or (error.offset or 0) >= len(text.rstrip())
         hint = "; it ends in the middle, as a file that was cut off does" if is_cut else ""
-        raise RejectedInput(f"{path}:{error.lineno}: no well-formed JSON: {error.msg}{hint}") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits; nested without end
-        raise RejectedInput(f"{path}: no JSON that can be read: {shorten(str(error), 80)}") from None
+        raise RejectedInput(f"{place}: no well-formed JSON: {error}{hint}") from None
 
 
 def _kind(value: object) -> str:

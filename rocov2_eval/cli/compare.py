@@ -68,7 +68,7 @@ def compare(runs: Sequence[Path], **options: Any) -> None:
     """
     from rocov2_eval import front_door
     from rocov2_eval.comparison_document import comparison_document
-    from rocov2_eval.rendering.render import findings_text, render
+    from rocov2_eval.rendering.render import findings_text
 
     names = ("truth", "edition", "split", "task", "metrics", "by", "examples", "seed")
     comparison = front_door.compare(
@@ -80,4 +80,4 @@ def compare(runs: Sequence[Path], **options: Any) -> None:
     if not options["quiet"]:
         findings = dict.fromkeys(item for report in comparison.reports for item in report.findings)
         click.echo(findings_text(findings), err=True, nl=False)
-    answer(render(comparison_document(comparison), options["style"]), options["output"])
+    answer(comparison_document(comparison), options["style"], options["output"])

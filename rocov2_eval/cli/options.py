@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,10 @@ from rocov2_eval.command import progress_bar
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS
 from rocov2_eval.errors import UsageFault, is_disk_full
 from rocov2_eval.shelf.progress import Progress, silent
+from rocov2_eval.shelf.streams import speak_utf8
+
+if TYPE_CHECKING:  # rendering is loaded when there is something to show
+    from rocov2_eval.rendering.document import Document
 
 FORMATS = ("text", "json", "markdown", "csv", "latex", "github")
 FACETS = ("modality", "region", "direction", "concepts")
@@ -33,6 +37,12 @@ truth_option = click.option(
 )
 split_option = click.option(
     "--split", type=click.Choice(["train", "valid", "test"]), help="Split of the truth; else the ids tell."
+)
+decimals_option = click.option(
+    "--decimals",
+    type=click.IntRange(0, 4),
+    metavar="N",
+    help="Decimals of what participants see; else as few as hide the score of a single image.",
 )
 task_option = click.option(
     "--task",
@@ -217,9 +227,17 @@ def _progress_bars() -> Callable[[str, int, int], None]:
     return show
 
 
-def answer(text: str, output: Path | None) -> None:
-    """Print an answer, or write it to a file where one is named."""
+def answer(document: Document, style: str, output: Path | None = None) -> None:
+    """Print an answer in one of FORMATS, or write it to a file where one is named.
+
+    What programs read is UTF-8 on stdout too.
+    """
+    from rocov2_eval.rendering.render import render
+
+    text = render(document, style)
     if output is None:
+        if style != "text":
+            speak_utf8()
         click.echo(text, nl=False)
         return
     from rocov2_eval.shelf.files import write_text

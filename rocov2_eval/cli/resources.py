@@ -28,14 +28,17 @@ def sample(folder: Path) -> None:
 
     It is in the ROCOv2 layout: see what --truth expects, and try commands on it.
     """
-    import shutil
-
+    from rocov2_eval.shelf.files import write_bytes
+    from rocov2_eval.shelf.folders import all_is_ours, publishing
     from rocov2_eval.truth import sample_folder
 
     if folder.exists():
         raise UsageFault(f"{folder} exists already; name a new folder")
-    with writing(folder):
-        shutil.copytree(sample_folder(), folder)
+    source = sample_folder()
+    with writing(folder), publishing(folder, all_is_ours) as content:
+        for path in source.rglob("*"):
+            if path.is_file():
+                write_bytes(content / path.relative_to(source), path.read_bytes())
     click.echo(f"{folder}: 3 splits; see {folder / 'README.md'}")
 
 
@@ -49,9 +52,8 @@ def doctor(style: str, output: Path | None) -> None:
     which edition.
     """
     from rocov2_eval.doctor import examination, examine
-    from rocov2_eval.rendering.render import render
 
-    answer(render(examination(examine()), style), output)
+    answer(examination(examine()), style, output)
 
 
 @click.command("embed-images", epilog="Example: rocov2-eval embed-images data/test -o test_vectors.npz")
@@ -104,10 +106,9 @@ def models() -> None:
 @output_option
 def models_list(style: str, output: Path | None) -> None:
     """List weights, their folders, what editions lack."""
-    from rocov2_eval.rendering.render import render
     from rocov2_eval.supply import weights_document
 
-    answer(render(weights_document(), style), output)
+    answer(weights_document(), style, output)
 
 
 @models.command("fetch", epilog="Example: rocov2-eval models fetch imageclef-2026")

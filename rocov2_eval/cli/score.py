@@ -11,6 +11,7 @@ import click
 from rocov2_eval.cli.options import (
     FACETS,
     answer,
+    decimals_option,
     edition_option,
     format_option,
     model_choices,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rocov2_eval.front_door import Scored
     from rocov2_eval.records import Finding
     from rocov2_eval.settings import Settings
+    from rocov2_eval.shelf.progress import Notify
 
 
 @click.command(epilog="Example: rocov2-eval score run.csv --truth data/ --by modality --per-image scores.csv")
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     help="Score INPUT/res against INPUT/ref, write scores.json and detailed_results.html to OUTPUT: what "
     "the scoring programs of `bundle codabench` call.",
 )
+@decimals_option
 @quiet_option
 def score(run: Path | None, **options: Any) -> None:
     """Score a run: a CSV file, or a zip archive with one in it.
@@ -80,9 +83,10 @@ def score(run: Path | None, **options: Any) -> None:
     if run is None:
         _score_for_codabench(options)
         return
+    if options["decimals"] is not None:
+        raise UsageFault("--decimals goes with --codabench alone: other answers have their numbers in full")
     from rocov2_eval.front_door import model_opener, scored
     from rocov2_eval.per_image import check_per_image
-    from rocov2_eval.rendering.render import render
     from rocov2_eval.report_document import report_document
 
     if options["per_image"]:
@@ -105,7 +109,7 @@ def score(run: Path | None, **options: Any) -> None:
     _show_findings(result.report.findings, options)
     differences = _differences(result, options) if options["verify"] else None
     _write_files(result, options)
-    answer(render(report_document(result.report, differences), options["style"]), options["output"])
+    answer(report_document(result.report, differences), options["style"], options["output"])
 
 
 @click.command(epilog="Example: rocov2-eval validate run.csv --edition imageclef-2026 --strict")
@@ -125,14 +129,14 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     """
     from rocov2_eval import front_door
     from rocov2_eval.findings import is_rejected
-    from rocov2_eval.rendering.render import render, summary
+    from rocov2_eval.rendering.render import summary
     from rocov2_eval.report_document import findings_document
 
     names = ("truth", "edition", "split", "task", "strict")
     choices = {name: options[name] for name in names}
-    findings = {path: front_door.validate(path, **choices) for path in files}
+    findings = {path: front_door.validate(path, **choices, notify=_noted(path)) for path in files}
     together = [item for items in findings.values() for item in items]
-    answer(render(findings_document(together), options["style"]), options["output"])
+    answer(findings_document(together), options["style"], options["output"])
     for path, items in findings.items():
         click.echo(summary(str(path), items), err=options["style"] != "text" or bool(options["output"]))
     return ExitCode.INPUT_REJECTED if is_rejected(together) else ExitCode.OK
@@ -154,13 +158,17 @@ def explain(code: str | None) -> None:
         raise UsageFault(f"no rule {code!r}; `rocov2-eval explain` lists them") from None
 
 
+def _noted(path: Path) -> Notify:
+    return lambda text: note(f"{path}: {text}")
+
+
 def _show_findings(findings: Sequence[Finding], options: dict[str, Any]) -> None:
     """Print findings beside the answer; GitHub reads annotations from stdout."""
-    from rocov2_eval.rendering.render import findings_text, render
+    from rocov2_eval.rendering.render import findings_text
     from rocov2_eval.report_document import findings_document
 
     if options["style"] == "github":
-        click.echo(render(findings_document(findings), "github"), nl=False)
+        answer(findings_document(findings), "github")
     elif findings and not options["quiet"]:
         click.echo(findings_text(findings), err=True, nl=False)
 
@@ -212,6 +220,7 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
     from rocov2_eval.codabench import score_submission
     from rocov2_eval.front_door import model_opener
     from rocov2_eval.metrics import main_outputs
+    from rocov2_eval.rendering.values import value_text
 
     refused = {
         "truth": "--truth",
@@ -219,9 +228,11 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
         "page": "--page",
         "verify": "--verify",
         "output": "--out",
+        "by": "--by",
+        "lenient": "--lenient",
     }
     for name, option in refused.items():
-        if options[name] is not None:
+        if options[name]:
             raise UsageFault(f"{option} does not go with --codabench INPUT OUTPUT")
     if options["style"] != "text":
         raise UsageFault("--format does not go with --codabench INPUT OUTPUT")
@@ -234,8 +245,10 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
             model_opener(**opener_choices(options)),
             task=options["task"],
             split=options["split"],
+            decimals=options["decimals"],
         )
     for name in main_outputs(report.metrics):
-        click.echo(f"{name} {report.metrics[name].mean:.4f}")
+        result = report.metrics[name]
+        click.echo(f"{name} {value_text(result.mean, 'score', result.decimals)}")
     for text in report.notes:
         note(text)

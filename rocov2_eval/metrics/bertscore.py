@@ -82,7 +82,7 @@ def is_offered(edition: Edition) -> bool:
 
 def lacks(settings: Settings, _: Truth) -> str | None:
     """Say what the encoder lacks, and the command that brings it."""
-    return models.absence("encoder", settings.encoder)
+    return models.absence("encoder", None if settings.encoder == OFFICIAL_ENCODER else settings.encoder)
 
 
 def notes(options: BertScoreOptions) -> Iterator[str]:

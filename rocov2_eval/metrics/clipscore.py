@@ -17,7 +17,15 @@ import numpy as np
 from rocov2_eval import clip, models
 from rocov2_eval.dual_encoder import DualEncoder, ImageTextEncoder, cosines, open_dual_encoder, scaled_cosines
 from rocov2_eval.editions import Edition
-from rocov2_eval.metric import CaptionedImage, Inputs, Metric, Options, image_folder, require_pairs
+from rocov2_eval.metric import (
+    CaptionedImage,
+    Inputs,
+    Metric,
+    Options,
+    image_folder,
+    missing_images,
+    require_pairs,
+)
 from rocov2_eval.records import SampleScores
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.progress import Notify, Progress, silent
@@ -68,7 +76,7 @@ def lacks(settings: Settings, truth: Truth) -> str | None:
     """Say which weights, libraries and images are missing, and how they are brought."""
     reasons = (
         models.absence("clip", settings.weights_of("clip")),
-        image_folder(settings, truth).missing(truth.table.image_ids),
+        missing_images(settings, truth),
     )
     return "; ".join(reason for reason in reasons if reason) or None
 

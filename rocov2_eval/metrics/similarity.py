@@ -18,7 +18,15 @@ from rocov2_eval.dual_encoder import DualEncoder, ImageTextEncoder, open_dual_en
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.image_vectors import read_vectors, vectors_identity
-from rocov2_eval.metric import CaptionedImage, Inputs, Metric, Options, image_folder, require_pairs
+from rocov2_eval.metric import (
+    CaptionedImage,
+    Inputs,
+    Metric,
+    Options,
+    image_folder,
+    missing_images,
+    require_pairs,
+)
 from rocov2_eval.records import SampleScores
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.progress import Notify, Progress, silent
@@ -173,7 +181,7 @@ def score(
 
 
 def _missing_images(settings: Settings, truth: Truth) -> str | None:
-    reason = image_folder(settings, truth).missing(truth.table.image_ids)
+    reason = missing_images(settings, truth)
     return reason and f"{reason}, or their vectors with --image-vectors FILE.npz"
 
 

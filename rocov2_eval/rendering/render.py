@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -11,6 +10,7 @@ from rocov2_eval.records import Finding
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table
 from rocov2_eval.rendering.values import is_number, value_text
 from rocov2_eval.shelf.csv_files import csv_text, formula_safe
+from rocov2_eval.shelf.parsing import json_dumped
 from rocov2_eval.shelf.words import counted, shorten
 
 _LONGEST = 4096  # of a cell or line: a file name may be anything
@@ -101,7 +101,7 @@ FORMATS: Mapping[str, Callable[[Document], str]] = {
 
 def json_text(data: object) -> str:
     """Return JSON with two blanks of indent; NaN and infinities are refused."""
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_dumped(data, indent=2) + "\n"
 
 
 def text_table(table: Table) -> list[str]:
@@ -189,9 +189,14 @@ def _markdown_parts(section: Section) -> Iterator[str]:
 
 
 def _cells(table: Table) -> list[list[str]]:
-    kinds = [column.kind for column in table.columns]
     head = [column.title for column in table.columns]
-    body = [[_line(value_text(v, kind)) for v, kind in zip(row, kinds, strict=True)] for row in table.rows]
+    body = [
+        [
+            _line(value_text(value, column.kind, column.decimals))
+            for value, column in zip(row, table.columns, strict=True)
+        ]
+        for row in table.rows
+    ]
     return [head, *body]
 
 
@@ -290,7 +295,7 @@ def _mark_best(table: Table, rows: Sequence[list[str]]) -> None:
         values = [value for value in (row[i] for row in table.rows) if isinstance(value, float)]
         if column.kind != "score" or not values:
             continue
-        best = value_text(max(values), "score")  # ties as they are shown
+        best = value_text(max(values), "score", column.decimals)  # ties as they are shown
         for row in rows:
             row[i] = f"\\textbf{{{row[i]}}}" if row[i] == best else row[i]
 

@@ -9,11 +9,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.streams import READABLE
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file under its final name in one step, so that a half-written file is never seen."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write a text file under its final name in one step, so that a half-written file is never seen.
+
+    What no UTF-8 can hold, such as a byte of a file name, is written as its escape.
+    """
+    write_bytes(path, text.encode("utf-8", READABLE))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -31,8 +35,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.umask(umask)
         Path(name).chmod(0o666 & ~umask)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(
+                path
+            )  # a write that fails does not say of which file, and the user knows this one
         raise
 
 

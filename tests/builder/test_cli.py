@@ -112,7 +112,7 @@ def test_the_help_says_what_the_exit_codes_mean(build: Callable[..., Answer]) ->
 def test_help_loads_no_heavy_library(package: str) -> None:
     heavy = ["numpy", "torch", "transformers", "pandas", "lxml", "PIL", "medcat", "pyarrow", "onnxruntime"]
     code = (
-        f"import sys; from {package}.cli import app; app.main(['--help'], standalone_mode=False); "
+        f"import sys; from {package}.cli.app import app; app.main(['--help'], standalone_mode=False); "
         f"print('loaded', sorted(set(sys.modules) & set({heavy})))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -244,7 +244,7 @@ def test_the_format_of_a_file_is_seen(name: str, content: Any, tmp_path: Path) -
         ("a;b\n", r"of no format known here: it begins with 'a;b'. Known are label-studio: "),
         ('[{"data": {"key": ', r"export:1: no well-formed JSON: .*; it ends in the middle"),
         ('[{"data": 1,}]', r"export:1: no well-formed JSON: [^;]*$"),
-        ("[" * 100_000, "no JSON that can be read"),
+        ("[" * 100_000, "no well-formed JSON: nested too deeply"),
         ("[]", "an empty list; if it has no task, name its format with --from"),
         ("annotation_id,annotator,key,modality\n1,7,a,CT\n", "neither JSON-MIN nor CSV"),
         ('[{"image": "/x/a.jpg", "modality": "CT"}]', "neither JSON-MIN nor CSV"),

@@ -15,7 +15,7 @@ import click
 import pytest
 
 from rocov2_eval import __version__
-from rocov2_eval.cli import app
+from rocov2_eval.cli.app import app
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import ExitCode
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import numpy as np
 import pytest
 import tiny_weights
 
+from rocov2_eval.cache import FILE_NAME
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.metrics import alignscore, bleurt
 from rocov2_eval.metrics.alignscore import AlignModel, AlignScoreOptions
@@ -89,6 +93,24 @@ def test_a_second_run_reads_the_cache_alone(folders: dict[str, Path], tmp_path: 
     with open_bleurt(folders, cache=tmp_path, progress=lambda *counts: seen.append(counts)) as model:
         assert model.rate(TEXTS, OTHERS).tobytes() == expected.tobytes()
     assert seen == [(0, 0)]
+
+
+@pytest.mark.parametrize("content", [b"", b"12", b"12345678"])
+def test_an_entry_of_the_cache_of_another_shape_is_computed_again(
+    content: bytes, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    with open_bleurt(folders, cache=tmp_path) as model:
+        expected = model.rate(TEXTS, OTHERS)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+        for (key,) in connection.execute("SELECT key FROM entries").fetchall():
+            checksum = zlib.crc32(content, zlib.crc32(key))
+            connection.execute(
+                "UPDATE entries SET content = ?, checksum = ? WHERE key = ?", (content, checksum, key)
+            )
+    told: list[str] = []
+    with open_bleurt(folders, cache=tmp_path, notify=told.append) as model:
+        assert model.rate(TEXTS, OTHERS).tobytes() == expected.tobytes()
+    assert "damaged entries" in told[0]
 
 
 def test_another_precision_does_not_meet_in_the_cache(folders: dict[str, Path], tmp_path: Path) -> None:

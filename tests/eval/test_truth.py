@@ -70,19 +70,29 @@ def test_a_file_may_be_named_itself(dataset: Dataset) -> None:
     assert expected == (truth.table.image_ids, truth.split)
 
 
-def test_the_first_place_with_ids_of_the_run_is_taken(dataset: Dataset, tmp_path: Path, sample: Path) -> None:
+def test_the_first_place_with_ids_of_the_run_is_taken(dataset: Dataset, sample: Path) -> None:
     folder = dataset("test_", concepts=ROWS)
 
-    truth = search(run_of("a,C1\n"), tmp_path / "absent", sample, folder)
+    truth = search(run_of("a,C1\n"), sample, folder)
 
     assert str(folder / "test_concepts.csv") == truth.table.path
 
 
-def test_a_run_whose_ids_are_nowhere_is_told_where_was_looked(sample: Path, tmp_path: Path) -> None:
-    with pytest.raises(MissingResource) as caught:
-        search(run_of("z_1,C1\n"), sample, tmp_path)
+@pytest.mark.parametrize("lacks", ["; does not exist", ""])
+def test_a_place_without_a_truth_of_the_task_is_not_passed_over(
+    lacks: str, sample: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "absent" if lacks else tmp_path
+    with pytest.raises(MissingResource, match=rf"(?s){place}  \(place 0{lacks}\)\nName the dataset"):
+        search(run_of("sample_valid_000001,C1\n"), place, sample)
 
-    expected = [str(sample), "place 0", str(tmp_path), "place 1", "'z_1'", "--truth DIR", "ROCOV2_DATA"]
+
+def test_a_run_whose_ids_are_nowhere_is_told_where_was_looked(sample: Path, dataset: Dataset) -> None:
+    other = dataset(concepts=ROWS)
+    with pytest.raises(MissingResource) as caught:
+        search(run_of("z_1,C1\n"), sample, other)
+
+    expected = [str(sample), "place 0", str(other), "place 1", "'z_1'", "--truth DIR", "ROCOV2_DATA"]
     assert expected == [part for part in expected if part in str(caught.value)]
 
 

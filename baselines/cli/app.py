@@ -1,0 +1,38 @@
+"""What `rocov2-baselines` is made of: its groups and commands.
+
+What a command needs is imported inside it, so that `--help` costs nothing.
+"""
+
+from __future__ import annotations
+
+import click
+
+from baselines.cli import cache, experiment, export, predict, train
+from rocov2_eval import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rocov2-baselines")
+def app() -> None:
+    """Train baselines on a dataset in the ROCOv2 layout, and write their run files.
+
+    \b
+    rocov2-baselines recipes                                        what there is to train
+    rocov2-baselines train floor_nearest_pixels --data rocov2/      seconds: what a network must beat
+    rocov2-baselines cache concepts_b0 --data rocov2/               decode its pictures beforehand
+    rocov2-baselines train concepts_b0 --data rocov2/ -o runs/b0    train; stop it, and go on with --resume
+    rocov2-baselines predict runs/b0 --data rocov2/ --split test -o run.csv
+    rocov2-baselines experiment licences --data rocov2/             what CC BY-NC images add
+    rocov2-baselines export runs/radiology -o radiology.onnx        an image filter for rocov2-build
+    """  # noqa: D301  click wants the backspace itself
+
+
+for command in (
+    train.recipes,
+    cache.cache,
+    train.train,
+    predict.predict,
+    export.export,
+    experiment.experiment,
+):
+    app.add_command(command)

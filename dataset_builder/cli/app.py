@@ -1,0 +1,49 @@
+"""What `rocov2-build` is made of: its groups and commands.
+
+What a command needs is imported inside it, so that `--help` costs nothing.
+"""
+
+from __future__ import annotations
+
+import click
+
+from dataset_builder.cli import agreement, audit, build, concepts, curation, dataset, service
+from rocov2_eval import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rocov2-build")
+def app() -> None:
+    """Build a dataset in the ROCOv2 layout from PMC Open Access.
+
+    \b
+    rocov2-build init                                    write a build.toml to begin with
+    rocov2-build run build.toml                          articles to dataset, on from where it stopped
+    rocov2-build drops build.toml PMC10009416            why a figure was left out
+    rocov2-build concepts model names.csv --out pack.zip what finds concepts in captions
+    rocov2-build curate export build.toml --out tasks/   have people say modality, region, direction
+    rocov2-build agreement annotations.csv               how far they agree
+    rocov2-build agreement manual.csv --plan 500         what 500 images would tell about it
+    rocov2-build audit sample dataset/ --out audit/      a blind check of automatic concepts
+    rocov2-build verify dataset/                         whether a dataset is whole and tells no truth
+    rocov2-build leaks dataset/                          what crosses its splits
+    rocov2-build rehydrate list.csv --out images/        figures by PMCID and file name
+    rocov2-build doctor                                  whether PMC's service is as expected
+    """  # noqa: D301  click wants the backspace itself
+
+
+for command in (
+    build.init,
+    build.run,
+    build.status,
+    build.drops,
+    concepts.concepts,
+    curation.curate,
+    agreement.agreement,
+    audit.audit,
+    dataset.verify,
+    dataset.leaks,
+    service.rehydrate,
+    service.doctor,
+):
+    app.add_command(command)
