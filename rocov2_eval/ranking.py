@@ -153,13 +153,12 @@ def rank(
     ranks = competition_ranks(np.array([[_mean(entry, primary) for entry in entries]]))[0]
     order = sorted(range(len(entries)), key=lambda i: (ranks[i], entries[i].name.casefold(), entries[i].name))
     ordered = [entries[i] for i in order]
-    tests, omitted, too_few = None, 0, list[str]()
+    tests, omitted = None, 0
     if is_compared:
         scores, is_omitted = common_scores([entry.report for entry in ordered], primary)
         omitted = int(is_omitted.sum())
         has_trials = options.trials >= trials_needed(len(entries), options.alpha)
         tests = paired_tests(scores, options, memory, has_trials=has_trials)
-        too_few = too_few_images(primary, scores.shape, options.alpha)
     return Board(
         edition=first.edition,
         task=first.task,
@@ -167,7 +166,7 @@ def rank(
         images=len(first.image_ids),
         primary=primary,
         outputs=(primary, *(name for name in first.metrics if name != primary)),
-        notes=(*_notes([entry.report for entry in ordered], primary, omitted), *too_few),
+        notes=tuple(_notes([entry.report for entry in ordered], primary, omitted)),
         standings=tuple(_standings(ordered, ranks[order], primary, tests, options)),
         tests=tests,
         options=options,
@@ -181,10 +180,14 @@ def omitted_note(images: int) -> str:
 
 
 def untested_note(board: Board) -> str | None:
-    """Return why runs are not tested against each other; None where they are, or nothing is told of pairs."""
-    if board.tests is None or board.tests.trials:
+    """Return why no two runs can differ significantly; None where they can, or nothing is told of pairs."""
+    if board.tests is None:
         return None
-    runs, needed = len(board.standings), trials_needed(len(board.standings), board.options.alpha)
+    runs = len(board.standings)
+    if board.tests.trials:
+        tested = board.tests.images, runs
+        return next(iter(too_few_images(board.primary, tested, board.options.alpha)), None)
+    needed = trials_needed(runs, board.options.alpha)
     return (
         f"No trials were drawn: of {runs:,} runs no two can differ significantly after Holm's correction "
         f"with {board.options.trials:,} trials; {needed:,} are needed"

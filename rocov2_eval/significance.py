@@ -63,6 +63,7 @@ class PairedTests:
         p_bootstrap: Shape (k, k), two-sided, of the paired bootstrap, its differences centred on 0.
         p_holm: Shape (k, k), `p_value` after Holm's correction over the k (k - 1) / 2 pairs.
         resampled: Shape (resamples, k), means of the runs in each resample; no resample of one image.
+        images: Number of images that have a score in every run.
         trials: Number of trials behind `p_value`; with 0, it and `p_holm` are NaN but for the diagonal.
     """
 
@@ -73,6 +74,7 @@ class PairedTests:
     p_bootstrap: FloatArray
     p_holm: FloatArray
     resampled: FloatArray
+    images: int
     trials: int
 
 
@@ -145,6 +147,7 @@ def paired_tests(
         p_bootstrap=p_bootstrap,
         p_holm=p_holm,
         resampled=resampled,
+        images=len(scores),
         trials=options.trials if has_trials else 0,
     )
 

@@ -14,10 +14,11 @@ from rocov2_eval import __version__
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rocov2-build")
 def app() -> None:
-    """Build a dataset in the ROCOv2 layout from PMC Open Access.
+    """Build a dataset in the ROCOv2 layout from articles, of PMC Open Access or on disk, or from own images.
 
     \b
-    rocov2-build init                                    write a build.toml to begin with
+    rocov2-build sample articles/                        ten made-up articles to try it with
+    rocov2-build init articles/                          write a build.toml for what lies there
     rocov2-build run build.toml                          articles to dataset, on from where it stopped
     rocov2-build drops build.toml PMC10009416            why a figure was left out
     rocov2-build concepts model names.csv --out pack.zip what finds concepts in captions
@@ -33,6 +34,7 @@ def app() -> None:
 
 
 for command in (
+    build.sample,
     build.init,
     build.run,
     build.status,

@@ -17,6 +17,7 @@ from dataset_builder.pmc.graphics import CLOSED, Picture, pictures
 from dataset_builder.pmc.markup import plain_text
 from dataset_builder.pmc.xml_input import Element, parse
 from dataset_builder.records import (
+    OWN,
     Drop,
     Figure,
     FigureLicence,
@@ -92,7 +93,7 @@ def read_article(
 
 def _common(front: Front, pmcid: str, outside: Sequence[LicenceStatement]) -> Figure:
     """Return what all figures of an article share, with what the caller knows besides."""
-    if pmcid and front.pmcid and pmcid != front.pmcid:
+    if pmcid and front.pmcid and not pmcid.startswith(OWN) and pmcid != front.pmcid:
         raise RejectedInput(f"the XML is of {front.pmcid}, expected {pmcid}")
     return Figure(
         pmcid=pmcid or front.pmcid,

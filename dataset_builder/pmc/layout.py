@@ -12,7 +12,7 @@ None of it could be checked against the live service where this was written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal, TypeVar
@@ -23,6 +23,7 @@ from msgspec import Meta
 
 from dataset_builder.records import Media
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.parsing import Malformed, json_as
 from rocov2_eval.shelf.words import shorten
 
@@ -32,6 +33,7 @@ LISTING_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 _INVENTORIES = "inventory-reports/pmc-oa-opendata/metadata"  # beside it `hive/` holds the same again
 _METADATA_KEY = re.compile(r"metadata/(PMC[0-9]{1,12})\.([0-9]{1,9})\.json")
 _PMCID = re.compile(r"(?:PMC)?([0-9]{1,12})", re.IGNORECASE)
+_AT_ONCE = 1 << 12
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 _Shape = TypeVar("_Shape")
@@ -93,6 +95,12 @@ def normal_pmcid(text: str) -> str:
     if match is None:
         raise ValueError(f"{shorten(text)!r} is no PMCID, expected PMC and digits")
     return f"PMC{int(match[1])}"
+
+
+def pmcids_of(numbers: IntArray) -> Iterator[str]:
+    """Yield the PMCIDs of numbers, shape (n,), a few at a time: eight million at once are half a GB."""
+    for start in range(0, len(numbers), _AT_ONCE):
+        yield from (f"PMC{number}" for number in numbers[start : start + _AT_ONCE].tolist())
 
 
 def versions_query(pmcid: str, token: str | None = None) -> str:
@@ -200,7 +208,7 @@ def find_media(media: Iterable[Media], name: str) -> Media | None:
 def _by_stem(media: Sequence[Media], name: str) -> Media | None:
     # Old names have no suffix and may hold dots: what follows the last dot goes only if it is a suffix.
     for stem in (name, _stem(name)):
-        alike = [item for item in media if _rank(item.name) < len(_PICTURES) and _stem(item.name) == stem]
+        alike = [item for item in media if _rank(item.name) < len(PICTURES) and _stem(item.name) == stem]
         if alike:
             return min(alike, key=lambda item: (_rank(item.name), item.name))
     return None
@@ -211,7 +219,7 @@ def _whatever_its_capitals(media: Sequence[Media], name: str) -> Media | None:
     if alike:
         return alike[0] if len(alike) == 1 else None
     for stem in (name, _stem(name)):
-        pictures = [item for item in media if _rank(item.name) < len(_PICTURES)]
+        pictures = [item for item in media if _rank(item.name) < len(PICTURES)]
         stems = {_stem(item.name) for item in pictures if _stem(item.name).casefold() == stem.casefold()}
         if stems:
             return _by_stem(pictures, stems.pop()) if len(stems) == 1 else None
@@ -223,7 +231,7 @@ def object_path(key: str) -> str:
     return "/" + quote(key, safe="/")
 
 
-_PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "gif")
+PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "gif")
 
 
 class _MetadataDocument(msgspec.Struct):
@@ -273,12 +281,12 @@ def _part(item: _PartDocument, key: str) -> Media:
 def _stem(name: str) -> str:
     """Return a name without the suffix of a picture."""
     stem, _, suffix = name.rpartition(".")
-    return stem if suffix.lower() in (*_PICTURES, "eps") else name
+    return stem if suffix.lower() in (*PICTURES, "eps") else name
 
 
 def _rank(name: str) -> int:
     suffix = name.rpartition(".")[2].lower()
-    return _PICTURES.index(suffix) if suffix in _PICTURES else len(_PICTURES)
+    return PICTURES.index(suffix) if suffix in PICTURES else len(PICTURES)
 
 
 def _text(text: str | None) -> str | None:

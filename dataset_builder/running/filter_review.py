@@ -99,7 +99,7 @@ def review(
     write_text(path, page)
     share = f" ({share_text(n_dropped / taken)})" if taken else ""
     return (
-        f"{stage.name}: {model} dropped {n_dropped:,} of {taken:,} figures{share}; {path} shows those "
+        f"{stage.name}: {model} dropped {n_dropped:,} of {taken:,} {count.unit}{share}; {path} shows those "
         f"nearest to its threshold: look at them, and settle by overrides what is wrong"
     )
 

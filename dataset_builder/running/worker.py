@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from dataset_builder.earlier import Earlier, read_earlier
+from dataset_builder.opening import SourceOptions, open_source
 from dataset_builder.panels import split_name
-from dataset_builder.pmc.opening import SourceOptions, open_source
 from dataset_builder.record_lines import from_lines
 from dataset_builder.records import PANELS, Drop, Figure, StageCount
 from dataset_builder.running.account import Account, by_frequency, records_name, write_shard
@@ -49,27 +49,40 @@ def source_of(build: Build, workers: int) -> Source:
     return _opened(options, workers, build.work)
 
 
-def counts_of(stage: Stage, records: Sequence[Any], result: Result) -> tuple[StageCount, ...]:
+def counts_of(
+    stage: Stage, records: Sequence[Any], result: Result, *, is_own: bool = False
+) -> tuple[StageCount, ...]:
     """Count what a stage did: whatever goes in comes out or is dropped, by name.
+
+    Args:
+        stage: The stage.
+        records: What went in.
+        result: What it made of it.
+        is_own: Whether the source is a table of the user's own images, not articles.
 
     Raises:
         AssertionError: It lost something or made something up, which is a bug of the stage.
     """
     taken = Counter(record.key for record in records)
+    whole, part = ("groups", "images") if is_own else ("articles", "figures")
+    title = stage.title_of(is_own=is_own)
     if stage.takes is stage.gives or stage.gives is not Figure:
         panels = [item for item in result.kept if stage.splits and item.key not in taken]
-        opened = {split_name(item.key)[0] for item in panels}
-        whole = [item.key for item in result.kept if item.key in taken or not stage.splits]
-        _require_balance(stage, taken, [*whole, *opened, *(item.key for item in result.drops)])
-        unit = "figures" if stage.gives is Figure else "articles"
-        counts = (_count(stage, unit, len(whole) + len(opened), result.drops),)
-        return (*counts, _count(stage, PANELS, len(panels), ())) if panels else counts
+        split = {split_name(item.key)[0] for item in panels}
+        kept = [item.key for item in result.kept if item.key in taken or not stage.splits]
+        _require_balance(stage, taken, [*kept, *split, *(item.key for item in result.drops)])
+        unit = part if stage.gives is Figure else whole
+        counts = (_count(stage.name, title, unit, len(kept) + len(split), result.drops),)
+        return (*counts, _count(stage.name, title, PANELS, len(panels), ())) if panels else counts
     # Articles go in and figures come out: an article is opened or dropped as a whole.
-    whole = [drop for drop in result.drops if "/" not in drop.key]
+    unopened = [drop for drop in result.drops if "/" not in drop.key]
     parts = [drop for drop in result.drops if "/" in drop.key]
     opened = {figure.pmcid for figure in result.kept} | {drop.key.partition("/")[0] for drop in parts}
-    _require_balance(stage, taken, [*opened, *(drop.key for drop in whole)])
-    return _count(stage, "articles", len(opened), whole), _count(stage, "figures", len(result.kept), parts)
+    _require_balance(stage, taken, [*opened, *(drop.key for drop in unopened)])
+    return (
+        _count(stage.name, title, whole, len(opened), unopened),
+        _count(stage.name, title, part, len(result.kept), parts),
+    )
 
 
 def _run_stage(task: ShardTask, progress: Progress) -> Account:
@@ -77,14 +90,14 @@ def _run_stage(task: ShardTask, progress: Progress) -> Account:
     store = open_store(task.build.work)
     records = [record for shard in task.sources for record in _records(store, task.before, shard, stage)]
     if stage.scope == "all":
-        records.sort(key=_in_order)
+        records.sort(key=lambda figure: figure.place)
     result = stage.run(records, _context(stage, task, store, progress))
     return write_shard(
         store,
         stage.name,
         task.shard,
         fingerprint=task.fingerprint,
-        counts=counts_of(stage, records, result),
+        counts=counts_of(stage, records, result, is_own=task.build.is_own),
         result=result,
     )
 
@@ -95,11 +108,6 @@ def _records(store: Store, before: str, shard: str, stage: Stage) -> list[Any]:
     if content is None:
         raise MissingResource(f"{name} is gone; run again")
     return from_lines(content, stage.takes, name)
-
-
-def _in_order(figure: Figure) -> tuple[int, tuple[int, int, str, int]]:
-    """Return what figures are sorted by: the place in the article, and articles by number."""
-    return int(figure.pmcid.removeprefix("PMC")), figure.place
 
 
 def _context(stage: Stage, task: ShardTask, store: Store, progress: Progress) -> Context:
@@ -121,10 +129,10 @@ def _opened(options: SourceOptions, workers: int, work_folder: str) -> Source:
     return open_source(options, open_store(work_folder), workers=workers)
 
 
-def _count(stage: Stage, unit: str, kept: int, drops: Sequence[Drop]) -> StageCount:
+def _count(stage: str, title: str, unit: str, kept: int, drops: Sequence[Drop]) -> StageCount:
     return StageCount(
-        stage=stage.name,
-        title=stage.title,
+        stage=stage,
+        title=title,
         unit=unit,
         taken=kept + len(drops),
         kept=kept,

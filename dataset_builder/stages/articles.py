@@ -23,6 +23,7 @@ STAGE = Stage(
     name="articles",
     revision=1,
     title="open access, not retracted, with full text",
+    own_title="groups of the table",
     tables=("source",),
     takes=Candidate,
     gives=Entry,

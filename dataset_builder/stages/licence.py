@@ -31,7 +31,7 @@ THIRD_PARTY = "third-party content"
 NOTHING_STATED = "no statement in the metadata or the XML"
 
 _SOURCES: tuple[LicenceSource, ...] = get_args(LicenceSource)  # the strongest first
-_XML = frozenset(_SOURCES) - {"metadata", "file-list", "custom-meta"}
+_XML = frozenset(_SOURCES) - {"table", "metadata", "file-list", "custom-meta"}
 _ADDRESSES = frozenset({"license_ref", "license-href"})
 # Publishers waive the rights in the data of an article in the paragraph that puts its text under CC BY.
 _WAIVER = re.compile(
