@@ -91,7 +91,7 @@ def review(
         stage.name,
         model[0].upper() + model[1:],
         list(_shown(dropped, store, before, source)),
-        list(_shown(kept, store, before, source)),
+        list(_shown(kept, store, stage.name, source)),
         n_dropped=n_dropped,
         taken=taken,
     )
@@ -104,12 +104,12 @@ def review(
     )
 
 
-def _shown(near: Sequence[_Near], store: Store, before: str, source: Source) -> Iterator[Shown]:
-    """Yield the figures with their pictures, in order."""
+def _shown(near: Sequence[_Near], store: Store, stage: str, source: Source) -> Iterator[Shown]:
+    """Yield the figures with their pictures, in order; `stage` is the one that has their records."""
     figures = {
         figure.key: figure
         for shard in sorted({each.shard for each in near})
-        for figure in _figures(store, before, shard)
+        for figure in _figures(store, stage, shard)
     }
     for each in near:
         figure = figures[each.key]

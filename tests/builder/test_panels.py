@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from PIL import Image
 
 from dataset_builder.cli import run
 from dataset_builder.panels import cut_out, panel_name, split_name, upright_pixels
+from dataset_builder.stages import compound
 from dataset_builder.stages.caption_panels import caption_parts
 from dataset_builder.stages.picture_panels import panels_of
-from rocov2_eval.records import IntArray
+from rocov2_eval.records import FloatArray, IntArray
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable
 
 from made_articles import PICTURE_NAME, TABLES, article
@@ -201,6 +203,28 @@ def test_a_figure_whose_panel_is_compound_itself_is_dropped(folder: Path) -> Non
 
     assert build(folder) == 0
     assert [line["PMCID"] for line in table(folder, "attribution.csv")] == ["PMC2"]
+
+
+class WideIsCompound:
+    """A model that takes wide pictures for compound."""
+
+    threshold = 0.5
+
+    def scores(self, pictures: Sequence[bytes]) -> FloatArray:
+        shapes = [decoded(content).shape for content in pictures]
+        return np.array([0.9 if width > 1.5 * height else 0.1 for height, width, _ in shapes])
+
+
+def test_the_sheet_of_a_model_shows_panels_by_their_own_names(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compound, "open_classifier", lambda *_: WideIsCompound())
+    path = folder / "build.toml"
+    path.write_text(path.read_text().replace('method = "priors"', 'method = "both"'))
+
+    assert build(folder) == 0
+    sheet = (folder / "report/compound.html").read_text(encoding="utf-8")
+    assert f"PMC1,&#34;{PICTURE_NAME}#xywh=0,0,160,160&#34;,drop" in sheet
 
 
 def test_panels_are_credited_and_named_by_their_place(folder: Path) -> None:
