@@ -15,6 +15,7 @@ from typing import NoReturn
 from dataset_builder.pmc.s3_source import forget_answers
 from dataset_builder.running.account import Account
 from dataset_builder.running.config import Build
+from dataset_builder.running.filter_review import model_in_words, review, sheet_path
 from dataset_builder.running.plan import (
     Past,
     ShardTask,
@@ -48,6 +49,7 @@ def run_build(
     until: str | None = None,
     again: bool = False,
     refresh: bool = False,
+    tell: Callable[[str], None] = lambda _line: None,
 ) -> None:
     """Run what is not done of the stages.
 
@@ -58,6 +60,7 @@ def run_build(
         until: Name of the last stage to run, None for all.
         again: Run the last stage again even where it is done.
         refresh: Ask the service anew which versions of the articles are the newest and which were retracted.
+        tell: Called with a line on each image filter that went by a model.
 
     Raises:
         RocoError: Something is wrong with what the build reads; the shards that could be done are done.
@@ -80,6 +83,12 @@ def run_build(
             done = accounts_of(tasks, store)
             lacking = [task for task in tasks if task.shard not in done]
             done |= _run(stage, lacking, len(tasks), pool, progress)
+            has_sheet = not model_in_words(stage, build.tables) or sheet_path(build, stage).is_file()
+            if lacking or not has_sheet:
+                source = source_of(build, pool.workers)
+                line = review(stage, past.stage, done, build=build, store=store, source=source)
+                if line:
+                    tell(line)
             past = past.after(stage, {task.shard: done[task.shard] for task in tasks}, digests)
 
 

@@ -43,8 +43,13 @@ class RadiologyOptions(msgspec.Struct, frozen=True, kw_only=True):
     overrides: Path | None = None
     threads: Annotated[int, Meta(ge=1)] = 1
 
+    @property
+    def goes_by_model(self) -> bool:
+        """Whether a model judges the figures."""
+        return self.filter == "model"
+
     def __post_init__(self) -> None:
-        if self.model is not None and self.filter == "off":
+        if self.model is not None and not self.goes_by_model:
             raise UsageFault("model: named, but filter is 'off', expected 'model'")
 
 
@@ -58,7 +63,7 @@ def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
     """Return the model, where one is asked; look at it and at the overrides."""
     options: RadiologyOptions = tables["radiology"]
     read_overrides(options.overrides)
-    if options.filter == "off":
+    if not options.goes_by_model:
         return ()
     model = find_model("radiology", options.model)
     open_classifier(model, "radiology", options.threads)
@@ -80,7 +85,7 @@ def select(
         RejectedInput: The model or the overrides are broken.
     """
     overrides = read_overrides(options.overrides)
-    if options.filter == "off":
+    if not options.goes_by_model:
         keeping = (Opinion(figure=figure, keeps=True) for figure in figures)
         return decide(keeping, overrides, NAME, NOT_RADIOLOGY)
     classifier = open_classifier(find_model("radiology", options.model), "radiology", options.threads)

@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 from dataset_builder.earlier import Earlier
 from dataset_builder.records import Drop, Figure, StageCount
-from dataset_builder.sources import Source
+from dataset_builder.sources import Source, read_figure
 from dataset_builder.store import Store
-from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.progress import Progress, silent
 
 
@@ -52,16 +51,12 @@ class Context:
     progress: Progress = silent
 
     def read(self, figure: Figure) -> bytes:
-        """Return the file of a figure.
+        """Return the file of a figure; of a panel, the part of it, as PNG.
 
         Raises:
             RejectedInput: The source had it, and has it no more.
         """
-        assert figure.media is not None, "stages that ask for files come after the one that looks them up"
-        content = self.open_source().read(figure.media)
-        if content is None:
-            raise RejectedInput(f"{figure.media.key}: the source had this file and has it no more")
-        return content
+        return read_figure(self.open_source(), figure)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +106,7 @@ class Stage:
         scope: `shard` if every shard can be done by itself; `all` if the records must be seen together,
             in the order of articles and figures.
         libraries: Distributions whose version can move the result.
+        splits: Whether several figures may come of one, as panels.
         inputs: Returns the files that can move the result besides those that the options name, and raises
             RocoError if anything in the options cannot work: called before the first stage runs.
     """
@@ -124,6 +120,7 @@ class Stage:
     run: Callable[[Sequence[Any], Context], Result]
     scope: Literal["shard", "all"] = "shard"
     libraries: tuple[str, ...] = ()
+    splits: bool = False
     own_title: str = ""
     inputs: Callable[[Mapping[str, Any]], tuple[Path, ...]] = lambda _tables: ()
 
