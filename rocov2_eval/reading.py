@@ -8,7 +8,8 @@ from pathlib import Path
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.findings import finding, is_rejected
-from rocov2_eval.formats import Source, Table, load, sniff_task
+from rocov2_eval.formats import Table
+from rocov2_eval.intake import GUESSED, Columns, read_source
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.truth import Place, Truth, find_truth
 from rocov2_eval.validation import guess_dialect, read_run
@@ -22,24 +23,25 @@ def read(
     task: Task | None = None,
     split: str | None = None,
     facets: bool = False,
+    columns: Columns = GUESSED,
 ) -> tuple[Table, Truth]:
     """Read a run and the truth that goes with it.
 
     Args:
-        path: A CSV file, or a zip archive with one in it.
+        path: Any file that `intake` reads; `-` is the standard input.
         edition: The edition whose reader cuts the run into rows.
         places: Where to look for the truth, in order.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
         facets: Also read what only breakdowns need.
+        columns: The columns of ids and answers, where their names do not tell.
 
     Raises:
         RejectedInput: Run or truth cannot be read, or neither header nor cells tell the task.
-        MissingResource: No place has ids of the run.
-        UsageFault: The edition does not score captions by metrics of this toolkit.
+        MissingResource: No place has ids of the run, or pyarrow is missing for a Parquet file.
+        UsageFault: The run has no column of a name that the user gives.
     """
-    source = load(path)
-    task = task or task_of(source)
+    source, task = read_source(path, edition, task, columns)
     run = read_run(source, edition, task)
     try:
         return run, find_truth(run, task, edition, places, split=split, facets=facets)
@@ -48,22 +50,6 @@ def read(
         if not is_rejected(findings):
             raise
         raise RejectedInput(f"{path} cannot be read", findings) from None
-
-
-def task_of(source: Source) -> Task:
-    """Return the task that the header or the cells of a run tell.
-
-    Raises:
-        RejectedInput: Neither does.
-    """
-    task = sniff_task(source)
-    if task is None:
-        empty = not source.text.strip()
-        code, message = (
-            ("R003", "the file is empty") if empty else ("R007", "neither header nor cells tell the task")
-        )
-        raise RejectedInput(f"{source.path}: {message}", [finding(code, source.path, None, message)])
-    return task
 
 
 def _reading_faults(run: Table, edition: Edition, task: Task) -> list[Finding]:

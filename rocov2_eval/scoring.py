@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from rocov2_eval.breakdown import group_images, order_of
 from rocov2_eval.concept_errors import ConceptErrors, concept_errors
 from rocov2_eval.editions import EDITIONS, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import is_rejected
+from rocov2_eval.findings import finding, is_rejected
 from rocov2_eval.formats import Table
 from rocov2_eval.metric import Inputs, Metric, Options
 from rocov2_eval.metrics import METRICS, metric_of
@@ -23,7 +24,7 @@ from rocov2_eval.precheck import precheck
 from rocov2_eval.records import BoolArray, Finding, MetricResult, SampleScores, Task
 from rocov2_eval.resampling import Bootstrap, interval
 from rocov2_eval.settings import Settings
-from rocov2_eval.shelf.words import counted
+from rocov2_eval.shelf.words import counted, file_name
 from rocov2_eval.signature import signature
 from rocov2_eval.truth import Truth
 from rocov2_eval.validation import check_run, guess_dialect
@@ -110,11 +111,11 @@ def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -
     """
     table = truth.table
     dialect = edition.rules(truth.task).dialect
-    findings = guess_dialect(run.source, dialect)
+    findings = _conversion(run, edition, strict=strict) or guess_dialect(run.source, dialect)
     findings += check_run(run, edition, truth.task, table.image_ids, table.cells)
     if strict and not edition.precheck:
         raise UsageFault(f"--strict is the 2026 check of comma-separated files; {edition.name} has others")
-    if strict:
+    if strict and run.converted is None:
         findings += precheck(run.source, truth.task, table.image_ids)
     ordered = sorted(findings, key=lambda item: (item.line is None, item.line or 0, item.code))
     return (*ordered, *truth.findings)
@@ -375,10 +376,24 @@ def _reason(output: str, settings: Settings, truth: Truth, outputs: Collection[s
     )
 
 
+def _conversion(run: Table, edition: Edition, *, strict: bool) -> list[Finding]:
+    """Return a finding where the run was converted, with the command that writes a file for the platform."""
+    if run.converted is None:
+        return []
+    path = "-" if run.path == "stdin" else run.path
+    name = f"{file_name(run.path).partition('.')[0] or 'run'}.csv"
+    if name == file_name(run.path):
+        name = f"{name.removesuffix('.csv')}.{edition.name}.csv"
+    command = f"rocov2-eval convert {shlex.quote(path)} -o {shlex.quote(name)} --edition {edition.name}"
+    message = f"the platform will not take this file ({run.converted}): `{command}` writes one that it takes"
+    return [finding("R008", run.path, None, message, severity="error" if strict else "warning")]
+
+
 def _notes(findings: Sequence[Finding], steps: Sequence[Step]) -> Iterator[str]:
     errors = sum(item.severity == "error" for item in findings)
     if errors:
         number = counted(errors, "error")
         yield f"--lenient in spite of {number}: the official evaluator rejects this run"
+    yield from (item.message for item in findings if item.code == "R008" and item.severity == "warning")
     for step in steps:
         yield from step.metric.notes(step.options)
