@@ -6,22 +6,28 @@ the second run minus the first, B minus A: positive where the second is better.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from rocov2_eval.breakdown import facets_of, group_images, order_of
+from rocov2_eval.comparison_document import comparison_document
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.frames import to_pandas
 from rocov2_eval.metrics import main_output, main_outputs
 from rocov2_eval.ranking import common_scores, require_same_truth
 from rocov2_eval.records import FloatArray, Interval
 from rocov2_eval.resampling import FEWEST_IMAGES, Bootstrap, resampled_columns
 from rocov2_eval.scoring import Report
+from rocov2_eval.shelf.words import shorten
 from rocov2_eval.significance import PairOptions, on_grid, paired_tests, too_few_images, trials_needed
 from rocov2_eval.truth import Truth
+
+if TYPE_CHECKING:
+    from rocov2_eval.frames import DataFrame
 
 DEFAULT_FACETS = ("modality", "region")
 
@@ -128,6 +134,74 @@ class Comparison:
     pairs: tuple[Pair, ...]
     notes: tuple[str, ...]
     options: ComparisonOptions
+
+    def to_frame(self) -> DataFrame:
+        """Return a pandas frame with a row for each pair and score: the difference, b minus a, and its tests.
+
+        Raises:
+            MissingResource: pandas is not installed.
+        """
+        return to_pandas(
+            {
+                **self._pair_columns([(pair, pair) for pair in self.pairs]),
+                "p_value": [pair.p_value for pair in self.pairs],
+                "p_holm": [pair.p_holm for pair in self.pairs],
+                "p_bootstrap": [pair.p_bootstrap for pair in self.pairs],
+                "better": [
+                    None if pair.better is None else self.names[pair.a if pair.better == "a" else pair.b]
+                    for pair in self.pairs
+                ],
+            }
+        )
+
+    def per_image(self) -> DataFrame:
+        """Return a pandas frame with a row for each image and two levels of columns: score and run.
+
+        Raises:
+            MissingResource: pandas is not installed.
+        """
+        columns: dict[Hashable, list[Any]] = {"image_id": list(self.reports[0].image_ids)}
+        by_run = [report.image_columns for report in self.reports]
+        for metric in self.metrics:
+            for name, held in zip(self.names, by_run, strict=True):
+                columns[metric, name] = held[metric]
+        return to_pandas(columns, "image_id")
+
+    def breakdown(self, facet: str) -> DataFrame:
+        """Return a pandas frame with a row for each pair, score and group of images: the difference there.
+
+        Args:
+            facet: `modality`, `region`, `direction` or `concepts`, one that the runs were compared `by`.
+
+        Raises:
+            UsageFault: The runs were not compared by this facet.
+            MissingResource: pandas is not installed.
+        """
+        known = {name for pair in self.pairs for name in pair.effects}
+        if facet not in known:
+            raise UsageFault(f"not compared by {shorten(str(facet))!r}: say compare(…, by=[{facet!r}])")
+        effects = [(pair, effect) for pair in self.pairs for effect in pair.effects[facet]]
+        columns = self._pair_columns(effects)
+        return to_pandas({facet: [effect.group for _, effect in effects], **columns}, facet)
+
+    def _pair_columns(self, rows: Sequence[tuple[Pair, Pair | Effect]]) -> dict[Hashable, list[Any]]:
+        """Return what a frame says of the pair of each row, and of the difference that the row shows."""
+        intervals = [shown.interval for _, shown in rows]
+        return {
+            "a": [self.names[pair.a] for pair, _ in rows],
+            "b": [self.names[pair.b] for pair, _ in rows],
+            "score": [pair.metric for pair, _ in rows],
+            "images": [shown.n if isinstance(shown, Pair) else shown.images for _, shown in rows],
+            "difference": [shown.difference for _, shown in rows],
+            "low": [interval and interval.low for interval in intervals],
+            "high": [interval and interval.high for interval in intervals],
+        }
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the answer of `rocov2-eval compare`."""
+        from rocov2_eval.rendering.html import fragment  # a notebook pays for its templates
+
+        return fragment(comparison_document(self))
 
 
 def require_one_truth(paths: Sequence[str], truths: Sequence[Truth]) -> None:

@@ -6,10 +6,9 @@ On a terminal and in Markdown runs have letters, so that `B - A` says which way 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rocov2_eval import __version__
-from rocov2_eval.comparison import Comparison, Pair
 from rocov2_eval.records import Interval
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table, Value
 from rocov2_eval.report_document import (
@@ -23,6 +22,9 @@ from rocov2_eval.report_document import (
 )
 from rocov2_eval.shelf.words import counted
 from rocov2_eval.truth import truth_name
+
+if TYPE_CHECKING:  # which show themselves with these documents
+    from rocov2_eval.comparison import Comparison, Pair
 
 SCHEMA_VERSION = 1
 _MOST_IN_DETAIL = 3  # runs of which every pair is shown by group and image

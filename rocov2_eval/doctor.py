@@ -12,7 +12,7 @@ from rocov2_eval import __version__, models
 from rocov2_eval.devices import describe_device
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
 from rocov2_eval.errors import MissingResource
-from rocov2_eval.formats import load
+from rocov2_eval.intake import opened
 from rocov2_eval.models import Weights
 from rocov2_eval.places import cache_folder, config_file, truth_places
 from rocov2_eval.reading import read
@@ -150,4 +150,4 @@ def _sample_captions() -> Truth:
     """Return a truth with pictures, to ask what scores of captions lack beside the user's files."""
     folder = sample_folder()
     places = [Place(path=folder, origin="bundled sample")]
-    return read(load(folder / "valid_captions.csv"), EDITIONS[DEFAULT_EDITION], places)[1]
+    return read(opened(folder / "valid_captions.csv"), EDITIONS[DEFAULT_EDITION], places).truth

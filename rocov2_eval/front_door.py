@@ -17,13 +17,15 @@ from rocov2_eval import comparison
 from rocov2_eval.breakdown import facets_of
 from rocov2_eval.comparison import Comparison, ComparisonOptions
 from rocov2_eval.devices import DEVICES, PRECISIONS, Device, Precision
-from rocov2_eval.editions import AUTO, DEFAULT_EDITION, ChosenBy, Edition, edition_by_ids, edition_of
+from rocov2_eval.editions import AUTO, DEFAULT_EDITION, ChosenBy, edition_of
 from rocov2_eval.errors import RejectedFiles, RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
-from rocov2_eval.formats import Source, Table, load
+from rocov2_eval.formats import Table, load
+from rocov2_eval.frames import Answers, frame_of, tables_of
+from rocov2_eval.intake import Handed, opened
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.places import cache_folder, truth_places
-from rocov2_eval.reading import read
+from rocov2_eval.reading import Pair, read
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.resampling import DEFAULT_SEED, Bootstrap
 from rocov2_eval.schemas import check_json_file
@@ -32,10 +34,12 @@ from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify, silent
 from rocov2_eval.shelf.words import shorten, suggestion
 from rocov2_eval.significance import PairOptions, enough_trials
-from rocov2_eval.truth import Truth, truth_name
+from rocov2_eval.truth import Place, Truth, truth_name
 from rocov2_eval.verification import require_libraries
 
 File = str | PathLike[str]
+# A file, or answers as objects; see `frames.frame_of`.
+Run = File | Answers
 Split = Literal["train", "valid", "test"]
 # Takes the name of a metric, and how many of how many of its texts or tokens are done.
 MetricProgress = Callable[[str, int, int], None]
@@ -71,8 +75,8 @@ class Scored:
 
 
 def score(
-    run: File,
-    truth: File | None = None,
+    run: Run,
+    truth: Run | None = None,
     *,
     edition: str = AUTO,
     task: Task | None = None,
@@ -103,8 +107,9 @@ def score(
     1.0
 
     Args:
-        run: A CSV file with an answer for each image, or a zip archive with one in it.
-        truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
+        run: An answer for each image: a file, a frame, a mapping of ids to answers, or records.
+        truth: A dataset folder, a truth file, or the same objects as for `run`; None for $ROCOV2_DATA, the
+            config file or the bundled sample.
         edition: Name or year of the edition whose reader, limits and metrics apply; `auto` for the year that
             the ids name, else our own rules.
         task: Concepts or captions; None for what the header or the cells tell.
@@ -153,8 +158,8 @@ def score(
 
 
 def validate(
-    run: File,
-    truth: File | None = None,
+    run: Run,
+    truth: Run | None = None,
     *,
     edition: str = AUTO,
     task: Task | None = None,
@@ -170,8 +175,9 @@ def validate(
     ()
 
     Args:
-        run: A CSV file, a zip archive with one in it, or a file that ends in .json.
-        truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
+        run: As for `score`; a file that ends in .json may also be a document of this program.
+        truth: A dataset folder, a truth file, or the same objects as for `run`; None for $ROCOV2_DATA, the
+            config file or the bundled sample.
         edition: Name or year of the edition whose reader and limits apply; `auto` for the year that the ids
             name, else our own rules.
         task: Concepts or captions; None for what the header or the cells tell.
@@ -184,23 +190,24 @@ def validate(
         UsageFault: The options do not go together.
     """
     _refuse_unknown(task=task, split=split)
-    path, settings = Path(run), settings_of(edition)
+    settings = settings_of(edition)
+    is_file = isinstance(run, str | PathLike)
+    if strict and not is_file:
+        raise UsageFault("strict checks the format of a file, and the run is none")
     try:
-        source = load(path)
-        if path.suffix == ".json":
-            return tuple(check_json_file(str(path), source.text))
-        settings = settings_for(source, settings)
-        rules = settings.edition
-        table, answers = read_pair(source, truth, rules, task=task, split=split)
+        if isinstance(run, str | PathLike) and (path := Path(run)).suffix == ".json":
+            return tuple(check_json_file(str(path), load(path).text))
+        pair = _read_pair(run, "run", truth, settings, task=task, split=split)
     except RejectedInput as error:
         return error.findings
-    notify(f"truth: {truth_name(answers.inputs)}; rules: {settings.edition.name}{_WHY[settings.chosen_by]}")
-    return check(table, answers, rules, strict=strict)
+    why = _WHY[pair.chosen_by]
+    notify(f"truth: {truth_name(pair.truth.inputs)}; rules: {pair.edition.name}{why}")
+    return check(pair.run, pair.truth, pair.edition, strict=strict)
 
 
 def compare(
-    runs: Sequence[File],
-    truth: File | None = None,
+    runs: Sequence[Run],
+    truth: Run | None = None,
     *,
     edition: str = AUTO,
     task: Task | None = None,
@@ -230,8 +237,9 @@ def compare(
     0.0
 
     Args:
-        runs: At least two runs of one task and split.
-        truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
+        runs: At least two runs of one task and split, each as for `score`.
+        truth: A dataset folder, a truth file, or the same objects as for `run`; None for $ROCOV2_DATA, the
+            config file or the bundled sample.
         edition: Name or year of the edition whose reader, limits and metrics apply; `auto` for the year that
             the ids name, else our own rules.
         task: Concepts or captions; None for what the header or the cells tell.
@@ -280,7 +288,7 @@ def compare(
     groups = comparison.groups_of(pairs[0].truth, tuple(by))
     opener = model_opener(device, cache=cache, progress=progress, notify=notify)
     return comparison.compare(
-        [_report(pair, opener) for pair in pairs],
+        [_report(pair, settings, opener) for pair in pairs],
         groups,
         ComparisonOptions(
             pairs=enough_trials(PairOptions(bootstrap=Bootstrap(seed=seed)), len(runs)),
@@ -291,8 +299,8 @@ def compare(
 
 
 def scored(
-    run: File,
-    truth: File | None,
+    run: Run,
+    truth: Run | None,
     settings: Settings,
     opener: Opener,
     *,
@@ -304,8 +312,9 @@ def scored(
     """Read a run and its truth, score the run, and return the report with all that it was made of.
 
     Args:
-        run: A CSV file, or a zip archive with one in it.
-        truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
+        run: As for `score`.
+        truth: A dataset folder, a truth file, or the same objects as for `run`; None for $ROCOV2_DATA, the
+            config file or the bundled sample.
         settings: What to compute.
         opener: Opens the model of a metric; see `model_opener`.
         task: Concepts or captions; None for what the header or the cells tell.
@@ -319,15 +328,34 @@ def scored(
         UsageFault: The options do not go together.
     """
     facets = bool(settings.by) or every_facet
-    source = load(Path(run))
-    settings = settings_for(source, settings)
-    table, answers = read_pair(source, truth, settings.edition, task=task, split=split, facets=facets)
+    pair = _read_pair(run, "run", truth, settings, task=task, split=split, facets=facets)
+    table, answers, settings = pair.run, pair.truth, _settled(settings, pair)
     if every_facet and not settings.by:
         settings = replace(settings, by=facets_of(answers))
     if verifiable:
         require_libraries(answers.task)
     report = evaluate(table, answers, settings, opener)
     return Scored(report=report, run=table, truth=answers, settings=settings)
+
+
+def scores_of(
+    runs: Sequence[Run],
+    truth: Run | None,
+    settings: Settings,
+    opener: Opener,
+    *,
+    task: Task | None = None,
+    split: str | None = None,
+) -> list[Report]:
+    """Score several runs on one truth; the arguments are those of `scored`.
+
+    Raises:
+        RejectedInput: A run breaks a rule of the edition; no run is scored.
+        MissingResource: Truth, weights or a library are missing; the message names the command that helps.
+        UsageFault: The runs belong to different truths or editions, or the options do not go together.
+    """
+    pairs = _read_all(runs, truth, settings, task=task, split=split, facets=bool(settings.by))
+    return [_report(pair, settings, opener) for pair in pairs]
 
 
 def settings_of(
@@ -370,25 +398,36 @@ def settings_of(
     )
 
 
-def settings_for(source: Source, settings: Settings) -> Settings:
-    """Return settings with the edition that the ids of a run name, where the user named none."""
-    if settings.chosen_by == "user":
-        return settings
-    edition, chosen_by = edition_by_ids(source.text.splitlines())
-    return replace(settings, edition=edition, chosen_by=chosen_by)
-
-
-def read_pair(
-    source: Source,
-    truth: File | None,
-    edition: Edition,
+def _read_pair(
+    run: Run,
+    name: str,
+    truth: Run | None,
+    settings: Settings,
     *,
-    task: Task | None = None,
-    split: str | None = None,
+    task: Task | None,
+    split: str | None,
     facets: bool = False,
-) -> tuple[Table, Truth]:
+) -> Pair:
     """Read a run, and its truth where the user names it or where it usually lies; see `reading.read`."""
-    return read(source, edition, truth_places(truth), task=task, split=split, facets=facets)
+    edition = settings.edition if settings.chosen_by == "user" else None
+    answers: Sequence[Place] | Mapping[str, Handed]
+    if truth is None or isinstance(truth, str | PathLike):
+        answers = truth_places(truth)
+    else:
+        tables = tables_of(truth, "truth")
+        answers = {key: Handed(name="truth", content=frame) for key, frame in tables.items()}
+    return read(_handed(run, name), edition, answers, task=task, split=split, facets=facets)
+
+
+def _handed(run: Run, name: str) -> Handed:
+    if isinstance(run, str | PathLike):
+        return opened(Path(run))
+    return Handed(name=name, content=frame_of(run, name))
+
+
+def _settled(settings: Settings, pair: Pair) -> Settings:
+    """Return settings with the edition that a run was read by."""
+    return replace(settings, edition=pair.edition, chosen_by=pair.chosen_by)
 
 
 def model_opener(
@@ -428,53 +467,43 @@ def _refuse_unknown(**choices: str | None) -> None:
             raise UsageFault(f"no {name} {shorten(str(value))!r}; {suggestion(str(value), known)}")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Pair:
-    """A run that may be scored, its truth, and what to compute."""
-
-    run: Table
-    truth: Truth
-    settings: Settings
-
-
 def _read_all(
-    runs: Sequence[File],
-    truth: File | None,
+    runs: Sequence[Run],
+    truth: Run | None,
     settings: Settings,
     *,
     task: Task | None,
     split: str | None,
     facets: bool,
-) -> list[_Pair]:
+) -> list[Pair]:
     """Read and check every run before any is scored; all have one truth and one edition."""
-    pairs: list[_Pair] = []
+    pairs: list[Pair] = []
     rejected: dict[str, Sequence[Finding]] = {}
-    for run in map(Path, runs):
+    for i, run in enumerate(runs):
+        name = str(run) if isinstance(run, str | PathLike) else f"runs[{i}]"
         try:
-            source = load(run)
-            own = settings_for(source, settings)
-            table, answers = read_pair(source, truth, own.edition, task=task, split=split, facets=facets)
+            pair = _read_pair(run, name, truth, settings, task=task, split=split, facets=facets)
         except RejectedInput as error:
-            rejected[str(run)] = error.findings
+            rejected[name] = error.findings
             continue
-        findings = check(table, answers, own.edition)
+        findings = check(pair.run, pair.truth, pair.edition)
         if is_rejected(findings) and not settings.lenient:
-            rejected[str(run)] = findings
-        pairs.append(_Pair(run=table, truth=answers, settings=own))
+            rejected[name] = findings
+        pairs.append(pair)
     if rejected:
         raise RejectedFiles(rejected)
     comparison.require_one_truth([pair.run.path for pair in pairs], [pair.truth for pair in pairs])
-    editions = {pair.settings.edition.name: pair.run.path for pair in pairs}
+    editions = {pair.edition.name: pair.run.path for pair in pairs}
     if len(editions) > 1:
         chosen = ", ".join(f"{path} is of {name}" for name, path in editions.items())
         raise UsageFault(f"{chosen}: name one with --edition")
     return pairs
 
 
-def _report(pair: _Pair, opener: Opener) -> Report:
+def _report(pair: Pair, settings: Settings, opener: Opener) -> Report:
     """Score a run; what only the model refuses is told with the name of the run."""
     try:
-        return evaluate(pair.run, pair.truth, pair.settings, opener)
+        return evaluate(pair.run, pair.truth, _settled(settings, pair), opener)
     except RejectedInput as error:
         if error.findings:
             raise

@@ -36,10 +36,7 @@ def write_per_image(path: Path, report: Report) -> None:
         MissingResource: Parquet without pyarrow.
     """
     check_per_image(path)
-    columns: dict[str, list[Any]] = {"image_id": list(report.image_ids)}
-    for name, scores in report.samples.items():
-        pairs = zip(scores.values.tolist(), scores.scored.tolist(), strict=True)
-        columns[name] = [value if scored else None for value, scored in pairs]
+    columns = report.image_columns
     if path.suffix == ".csv":
         write_bytes(path, csv_text(columns, zip(*columns.values(), strict=True)).encode())
     else:

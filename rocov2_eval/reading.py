@@ -2,66 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from rocov2_eval.editions import Edition
+from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, ChosenBy, Edition, edition_by_ids
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.findings import finding, is_rejected
-from rocov2_eval.formats import Source, Table, sniff_task
+from rocov2_eval.formats import Source, Table
+from rocov2_eval.intake import GUESSED, Columns, Handed, read_source
 from rocov2_eval.records import Finding, Task
-from rocov2_eval.truth import Place, Truth, find_truth
+from rocov2_eval.truth import Place, Truth, find_truth, truth_of
 from rocov2_eval.validation import guess_dialect, read_run
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pair:
+    """A run, its truth, and the edition that both were read by.
+
+    Attributes:
+        run: The rows of the run.
+        truth: The truth that goes with it.
+        edition: The edition.
+        chosen_by: Who chose it; see `editions.ChosenBy`.
+    """
+
+    run: Table
+    truth: Truth
+    edition: Edition
+    chosen_by: ChosenBy
+
+
 def read(
-    source: Source,
-    edition: Edition,
-    places: Sequence[Place],
+    handed: Handed,
+    edition: Edition | None,
+    truth: Sequence[Place] | Mapping[str, Handed],
     *,
     task: Task | None = None,
     split: str | None = None,
     facets: bool = False,
-) -> tuple[Table, Truth]:
+    columns: Columns = GUESSED,
+) -> Pair:
     """Read a run and the truth that goes with it.
 
     Args:
-        source: The text of the run.
-        edition: The edition whose reader cuts the run into rows.
-        places: Where to look for the truth, in order.
+        handed: A run of any form that `intake` reads.
+        edition: The edition whose reader cuts the run into rows; None for the one that the ids name.
+        truth: Where to look for the truth, in order; or the truth itself, under the names of its tables.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
         facets: Also read what only breakdowns need.
+        columns: The columns of ids and answers, where their names do not tell.
 
     Raises:
         RejectedInput: Run or truth cannot be read, or neither header nor cells tell the task.
-        MissingResource: No place has ids of the run.
-        UsageFault: The edition does not score captions by metrics of this toolkit.
+        MissingResource: No place has ids of the run, or pyarrow is missing for a Parquet file.
+        UsageFault: The run has no column of a name that the user gives.
     """
-    task = task or task_of(source)
+    chosen_by: ChosenBy = "user"
+    source, task = read_source(handed, edition or EDITIONS[DEFAULT_EDITION], task, columns)
+    if edition is None:
+        edition, chosen_by = edition_by_ids(_ids(source))
+        if chosen_by == "ids":  # another dialect may need no conversion, or another one
+            source, task = read_source(handed, edition, task, columns)
     run = read_run(source, edition, task)
     try:
-        return run, find_truth(run, task, edition, places, split=split, facets=facets)
+        if isinstance(truth, Mapping):
+            answers = truth_of(truth, task, edition, split=split)
+        else:
+            answers = find_truth(run, task, edition, truth, split=split, facets=facets)
     except MissingResource:
         findings = _reading_faults(run, edition, task)
         if not is_rejected(findings):
             raise
         raise RejectedInput(f"{source.path} cannot be read", findings) from None
+    return Pair(run=run, truth=answers, edition=edition, chosen_by=chosen_by)
 
 
-def task_of(source: Source) -> Task:
-    """Return the task that the header or the cells of a run tell.
-
-    Raises:
-        RejectedInput: Neither does.
-    """
-    task = sniff_task(source)
-    if task is None:
-        empty = not source.text.strip()
-        code, message = (
-            ("R003", "the file is empty") if empty else ("R007", "neither header nor cells tell the task")
-        )
-        raise RejectedInput(f"{source.path}: {message}", [finding(code, source.path, None, message)])
-    return task
+def _ids(source: Source) -> Iterable[str]:
+    """Return what holds the ids of a run, before any dialect has cut it into cells."""
+    if source.records is not None:
+        return (row[0] for row in source.records.rows)
+    return source.text.splitlines()
 
 
 def _reading_faults(run: Table, edition: Edition, task: Task) -> list[Finding]:

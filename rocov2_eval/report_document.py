@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rocov2_eval import __version__
 from rocov2_eval.concept_errors import ConceptCount
@@ -15,9 +15,11 @@ from rocov2_eval.editions import EDITIONS, ChosenBy, years_of
 from rocov2_eval.metrics import main_outputs
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table, Value
-from rocov2_eval.scoring import Group, Report
 from rocov2_eval.shelf.words import counted
 from rocov2_eval.truth import truth_name
+
+if TYPE_CHECKING:  # which show themselves with these documents
+    from rocov2_eval.scoring import Group, Report
 
 RESULT_SCHEMA_VERSION = 1
 _LIBRARIES = ("numpy", "rapidfuzz", "torch", "transformers", "tokenizers", "medcat")

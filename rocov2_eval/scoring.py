@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,19 +16,24 @@ from rocov2_eval.breakdown import group_images, order_of
 from rocov2_eval.concept_errors import ConceptErrors, concept_errors
 from rocov2_eval.editions import EDITIONS, ChosenBy, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import is_rejected
+from rocov2_eval.findings import finding, is_rejected
 from rocov2_eval.formats import Table
+from rocov2_eval.frames import to_pandas
 from rocov2_eval.metric import Inputs, Metric, Options
 from rocov2_eval.metrics import METRICS, metric_of, task_of_score
 from rocov2_eval.metrics.derived import DERIVED, derive, derived_signature, parts
 from rocov2_eval.precheck import precheck
 from rocov2_eval.records import BoolArray, Finding, MetricResult, SampleScores, Task
+from rocov2_eval.report_document import report_document
 from rocov2_eval.resampling import Bootstrap, interval
 from rocov2_eval.settings import Settings
-from rocov2_eval.shelf.words import counted, shorten
+from rocov2_eval.shelf.words import counted, file_name, shorten
 from rocov2_eval.signature import signature
 from rocov2_eval.truth import Truth
 from rocov2_eval.validation import check_run, guess_dialect
+
+if TYPE_CHECKING:
+    from rocov2_eval.frames import DataFrame
 
 # Opens the model of a metric that has one.
 Opener = Callable[[Metric, Options], AbstractContextManager[Any]]
@@ -84,6 +90,72 @@ class Report:
     findings: tuple[Finding, ...]
     chosen_by: ChosenBy = "user"
 
+    @property
+    def image_columns(self) -> dict[str, list[Any]]:
+        """The ids, `image_id`, and the score of each image by output name, None where it is unscored."""
+        columns: dict[str, list[Any]] = {"image_id": list(self.image_ids)}
+        for name, scores in self.samples.items():
+            pairs = zip(scores.values.tolist(), scores.scored.tolist(), strict=True)
+            columns[name] = [value if scored else None for value, scored in pairs]
+        return columns
+
+    def to_frame(self) -> DataFrame:
+        """Return a pandas frame with a row for each score: `mean`, `low`, `high`, `images`, `unscored`.
+
+        Raises:
+            MissingResource: pandas is not installed.
+        """
+        results = self.metrics.values()
+        ends = [_ends(result) for result in results]
+        return to_pandas(
+            {
+                "score": list(self.metrics),
+                "mean": [result.mean for result in results],
+                "low": [low for low, _ in ends],
+                "high": [high for _, high in ends],
+                "images": [result.n for result in results],
+                "unscored": [result.unscored for result in results],
+                "signature": [result.signature for result in results],
+            },
+            "score",
+        )
+
+    def per_image(self) -> DataFrame:
+        """Return a pandas frame with a row for each image and a column for each score, NaN where unscored.
+
+        Raises:
+            MissingResource: pandas is not installed.
+        """
+        return to_pandas(self.image_columns, "image_id")
+
+    def breakdown(self, facet: str) -> DataFrame:
+        """Return a pandas frame with a row for each group of images and each score with its interval.
+
+        Args:
+            facet: `modality`, `region`, `direction` or `concepts`, one that the run was scored `by`.
+
+        Raises:
+            UsageFault: The run was not scored by this facet.
+            MissingResource: pandas is not installed.
+        """
+        if facet not in self.breakdowns:
+            raise UsageFault(f"not scored by {shorten(str(facet))!r}: say score(…, by=[{facet!r}])")
+        groups = self.breakdowns[facet]
+        columns: dict[str, list[Any]] = {facet: [group.name for group in groups]}
+        columns["images"] = [group.images for group in groups]
+        for name in self.metrics:
+            results = [group.metrics[name] for group in groups]
+            columns[name] = [result.mean for result in results]
+            columns[f"{name}_low"] = [_ends(result)[0] for result in results]
+            columns[f"{name}_high"] = [_ends(result)[1] for result in results]
+        return to_pandas(columns, facet)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the answer of `rocov2-eval score`."""
+        from rocov2_eval.rendering.html import fragment  # a notebook pays for its templates
+
+        return fragment(report_document(self))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -105,6 +177,10 @@ class Step:
         return signature(self.metric, self.options)
 
 
+def _ends(result: MetricResult) -> tuple[float | None, float | None]:
+    return (result.interval.low, result.interval.high) if result.interval else (None, None)
+
+
 def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -> tuple[Finding, ...]:
     """Return every finding of a run, the truth's own included; `strict` adds the 2026 format check.
 
@@ -113,11 +189,11 @@ def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -
     """
     table = truth.table
     dialect = edition.rules(truth.task).dialect
-    findings = guess_dialect(run.source, dialect)
+    findings = _conversion(run, edition, strict=strict) or guess_dialect(run.source, dialect)
     findings += check_run(run, edition, truth.task, table.image_ids, table.cells)
     if strict and not edition.precheck:
         raise UsageFault(f"--strict is the 2026 check of comma-separated files; {edition.name} has others")
-    if strict:
+    if strict and run.converted is None:
         findings += precheck(run.source, truth.task, table.image_ids)
     ordered = sorted(findings, key=lambda item: (item.line is None, item.line or 0, item.code))
     return (*ordered, *truth.findings)
@@ -390,10 +466,24 @@ def _reason(output: str, settings: Settings, truth: Truth, outputs: Collection[s
     )
 
 
+def _conversion(run: Table, edition: Edition, *, strict: bool) -> list[Finding]:
+    """Return a finding where the run was converted, with the command that writes a file for the platform."""
+    if run.converted is None:
+        return []
+    path = "-" if run.path == "stdin" else run.path
+    name = f"{file_name(run.path).partition('.')[0] or 'run'}.csv"
+    if name == file_name(run.path):
+        name = f"{name.removesuffix('.csv')}.{edition.name}.csv"
+    command = f"rocov2-eval convert {shlex.quote(path)} -o {shlex.quote(name)} --edition {edition.name}"
+    message = f"the platform will not take this file ({run.converted}): `{command}` writes one that it takes"
+    return [finding("R008", run.path, None, message, severity="error" if strict else "warning")]
+
+
 def _notes(findings: Sequence[Finding], steps: Sequence[Step]) -> Iterator[str]:
     errors = sum(item.severity == "error" for item in findings)
     if errors:
         number = counted(errors, "error")
         yield f"--lenient in spite of {number}: the official evaluator rejects this run"
+    yield from (item.message for item in findings if item.code == "R008" and item.severity == "warning")
     for step in steps:
         yield from step.metric.notes(step.options)

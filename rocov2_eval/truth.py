@@ -12,7 +12,8 @@ from rocov2_eval.concept_cells import Cell
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import finding, findings, is_rejected
-from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Table, is_layout, load, read_table
+from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Source, Table, is_layout, load, read_table
+from rocov2_eval.intake import Handed, read_source
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.shelf.words import shorten
 
@@ -138,6 +139,40 @@ def read_truth(
     return _complete(paths[0], _read_truth(paths[0], task, edition), task, edition, facets=facets)
 
 
+def truth_of(
+    tables: Mapping[str, Handed], task: Task, edition: Edition, *, split: str | None = None
+) -> Truth:
+    """Return a truth that was handed in as objects.
+
+    Args:
+        tables: The tables by the names that the files of a dataset folder have, `concepts`, `captions`,
+            `concepts_manual`; under no name, one for whatever task.
+        task: Concepts or captions.
+        edition: Edition by which the truth is read.
+        split: How the split is called.
+
+    Raises:
+        MissingResource: There is no table of the task.
+        RejectedInput: A table is broken.
+    """
+    kinds: dict[str, Task] = {name: "captions" if name == "captions" else "concepts" for name in tables}
+    kinds |= {"": task} if "" in tables else {}
+    if task not in kinds.values():
+        raise MissingResource(f"the truth has no {task}: it holds {', '.join(tables)}")
+    read = {
+        name: _checked(read_source(tables[name], edition, kind)[0], kind, edition)
+        for name, kind in kinds.items()
+    }
+    return _truth(
+        read.get(task) or read[""],
+        task,
+        edition,
+        split=split,
+        concepts=read.get("concepts"),
+        manual=read.get("concepts_manual"),
+    )
+
+
 def _candidates(place: Path, task: Task, split: str | None) -> Iterator[Path]:
     """Yield the truth files of a task in a folder, or the file itself."""
     if place.is_file():
@@ -149,7 +184,11 @@ def _candidates(place: Path, task: Task, split: str | None) -> Iterator[Path]:
 
 
 def _read_truth(path: Path, task: Task, edition: Edition) -> Table:
-    source = load(path)
+    return _checked(load(path), task, edition)
+
+
+def _checked(source: Source, task: Task, edition: Edition) -> Table:
+    """Return the rows of a truth without fault."""
     dialect = edition.rules(task).dialect
     if is_layout(source):
         header = dialect.header if dialect.header == "id_anywhere" else LAYOUT.header
@@ -167,7 +206,7 @@ def _read_truth(path: Path, task: Task, edition: Edition) -> Table:
     if content != task:
         faults.append(finding("R501", table.path, 1, f"the file holds {content}, the run {task}"))
     if is_rejected(faults):
-        raise RejectedInput(f"the truth {path} is broken", faults)
+        raise RejectedInput(f"the truth {source.path} is broken", faults)
     return replace(table, findings=tuple(faults))
 
 
@@ -208,18 +247,40 @@ def _complete(path: Path, table: Table, task: Task, edition: Edition, *, facets:
         concepts = _beside(concepts_path, edition)
     scored = task == "concepts" and bool(edition.concepts.manual_cuis)
     manual = _beside(manual_path, edition) if scored or facets else None
-    faults = [*table.findings, *_empty_truth(table, task)]
-    if manual and scored:
-        faults += _lacking(manual, table)
     names_path = path.with_name("cui_mapping.csv")
+    return _truth(
+        table,
+        task,
+        edition,
+        split=next((known for known in SPLITS if prefix == f"{known}_"), None),
+        concepts=concepts,
+        manual=manual,
+        names=_names(names_path) if names_path.is_file() else None,
+    )
+
+
+def _truth(
+    table: Table,
+    task: Task,
+    edition: Edition,
+    *,
+    split: str | None,
+    concepts: Table | None,
+    manual: Table | None,
+    names: Mapping[str, str] | None = None,
+) -> Truth:
+    """Put a truth together out of its tables, and look for what it lacks."""
+    faults = [*table.findings, *_empty_truth(table, task)]
+    if manual and task == "concepts" and edition.concepts.manual_cuis:
+        faults += _lacking(manual, table)
     tables = [item for item in (table, concepts, manual) if item is not None]
     return Truth(
         task=task,
-        split=next((known for known in SPLITS if prefix == f"{known}_"), None),
+        split=split,
         table=table,
         manual=_cells(manual, table),
         concepts=_cells(concepts, table),
-        names=_names(names_path) if names_path.is_file() else {},
+        names=names or {},
         inputs=tuple(dict.fromkeys((item.path, item.sha256) for item in tables)),
         findings=tuple(faults),
     )

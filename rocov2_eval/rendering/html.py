@@ -16,6 +16,8 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rocov2_eval import __version__
+from rocov2_eval.rendering.document import Document
+from rocov2_eval.rendering.values import is_number, value_text
 from rocov2_eval.shelf.words import counted, shorten
 
 _OWN = "rocov2_eval.rendering"
@@ -64,6 +66,13 @@ def page(
         version=__version__,
         **values,
     )
+
+
+def fragment(document: Document) -> str:
+    """Return a document as HTML for the page of somebody else, such as a notebook."""
+    templates = environment(_OWN)
+    templates.globals.update(text=value_text, is_number=is_number)
+    return templates.get_template("document.html").render(document=document)
 
 
 @cache
