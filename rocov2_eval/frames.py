@@ -8,7 +8,7 @@ interface or `__dataframe__`.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -17,10 +17,13 @@ from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.shelf.words import shorten
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    import pandas as pd
+
+    DataFrame: TypeAlias = pd.DataFrame
 
 _PAIR = len(("id", "answer"))
 _TO_LIST = ("to_pylist", "to_list", "tolist")  # of pyarrow, of polars and pandas, of numpy
+_IDS = ("id", "imageid")
 _MISSING = ("NAType", "NaTType")  # of pandas, beside None and NaN
 _TABLES = ("concepts", "captions", "concepts_manual")
 _EXPECTED = "a path, a frame, a mapping of ids to answers, or records with an id and an answer"
@@ -119,9 +122,10 @@ def _columns(data: Any) -> dict[str, list[Any]] | None:  # noqa: ANN401  a frame
         data = _arrow(data)
         names = data.column_names
     names = list(names)
-    known = [name for name in names if is_id_name(str(name)) or bare(str(name)) in ANSWER_NAMES]
-    ids = [name for name in known if is_id_name(str(name))]
-    wanted = known if ids and len(known) > len(ids) else names  # pictures need not be decoded
+    ids = [name for name in names if is_id_name(str(name))]
+    ids = [name for name in ids if bare(str(name)) in _IDS] or ids
+    answers = [name for name in names if bare(str(name)) in ANSWER_NAMES]
+    wanted = [*ids, *answers] if ids and answers else names  # pictures, often `image`, need not be decoded
     columns = {str(name): _cells(data[name]) for name in wanted}
     index = getattr(data, "index", None)
     if not ids and index is not None and not callable(index) and type(index).__name__ != "RangeIndex":

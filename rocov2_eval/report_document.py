@@ -50,6 +50,35 @@ def report_document(report: Report, verification: Mapping[str, float] | None = N
     )
 
 
+def reports_document(reports: Sequence[Report]) -> Document:
+    """Return the document of several runs, at least one, that were scored in one way on one truth."""
+    first = reports[0]
+    split = f"{first.split} split, " if first.split else ""
+    images = counted(len(first.image_ids), "image")
+    claim = claim_of(next((report for report in reports if report.notes), first))
+    missing = [Note(text=text, label="Not computed") for text in reasons(first.not_computed)]
+    notes = dict.fromkeys(note for report in reports for note in report.notes)
+    signatures = [result.signature for report in reports for result in report.metrics.values()]
+    truth = Fact(name="truth", value=truth_name(first.truth))
+    return Document(
+        title=f"{counted(len(reports), 'run')}: {first.task}, {first.edition}, {split}{images}; {claim.text}",
+        sections=[
+            Section(facts=[truth], tables=[_runs(reports)], notes=missing),
+            *(
+                Section(tables=[_breakdown(facet, groups, report.run[0])])
+                for report in reports
+                for facet, groups in report.breakdowns.items()
+            ),
+            remarks(list(notes), signatures),
+        ],
+        data={
+            "schema_version": RESULT_SCHEMA_VERSION,
+            "tool": {"name": "rocov2-eval", "version": __version__},
+            "results": [result_data(report) for report in reports],
+        },
+    )
+
+
 def result_data(report: Report, verification: Mapping[str, float] | None = None) -> dict[str, Any]:
     """Return a report as the object that `schema/result.json` describes; nothing is rounded."""
     data: dict[str, Any] = {
@@ -242,6 +271,21 @@ def _scores(report: Report) -> Table:
     )
 
 
+def _runs(reports: Sequence[Report]) -> Table:
+    """Return a table of the main scores of some runs, a run a row; JSON has all scores."""
+    columns = [Column(title="run")]
+    names = main_outputs(reports[0].metrics)
+    for name in names:
+        columns += [Column(title=name, kind="score"), Column(title="", kind="interval", key=name)]
+    rows: list[list[Value]] = []
+    for report in reports:
+        cells: list[Value] = [report.run[0]]
+        for name in names:
+            cells += [report.metrics[name].mean, report.metrics[name].interval]
+        rows.append(cells)
+    return Table(columns=columns, rows=rows, best=True)
+
+
 def _score_cells(result: MetricResult | None) -> list[Value]:
     if result is None:
         return [None, None, None, "not computed"]
@@ -261,7 +305,7 @@ def _concepts(title: str, counts: Sequence[ConceptCount]) -> Iterator[Section]:
         yield Section(tables=[Table(title=title, columns=columns, rows=rows)])
 
 
-def _breakdown(facet: str, groups: Sequence[Group]) -> Table:
+def _breakdown(facet: str, groups: Sequence[Group], run: str = "") -> Table:
     """Return a table of the main score of each metric; JSON has all scores."""
     names = main_outputs(groups[0].metrics)
     columns = [Column(title="", key=facet), Column(title="images", kind="count")]
@@ -273,7 +317,7 @@ def _breakdown(facet: str, groups: Sequence[Group]) -> Table:
         for name in names:
             cells += [group.metrics[name].mean, group.metrics[name].interval]
         rows.append(cells)
-    return Table(title=f"By {facet}", columns=columns, rows=rows)
+    return Table(title=f"{run} by {facet}" if run else f"By {facet}", columns=columns, rows=rows)
 
 
 def _verification(verification: Mapping[str, float]) -> Table:

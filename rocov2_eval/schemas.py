@@ -14,9 +14,16 @@ from rocov2_eval.records import Finding, Task
 from rocov2_eval.shelf.parsing import Malformed, json_of
 from rocov2_eval.shelf.words import shorten
 
-SchemaName = Literal["concept_row", "caption_row", "submission", "result", "comparison", "leaderboard"]
+SchemaName = Literal[
+    "concept_row", "caption_row", "submission", "result", "results", "comparison", "leaderboard"
+]
 _MOST_JSON_BYTES = 1 << 24
-_TOLD_BY: Mapping[str, SchemaName] = {"metrics": "result", "pairs": "comparison", "boards": "leaderboard"}
+_TOLD_BY: Mapping[str, SchemaName] = {
+    "metrics": "result",
+    "results": "results",
+    "pairs": "comparison",
+    "boards": "leaderboard",
+}
 
 
 @cache
@@ -49,7 +56,10 @@ def check_json_file(path: str, text: str) -> list[Finding]:
         return list(error.findings)
     held = document if isinstance(document, dict) else {}
     name: SchemaName = next((name for key, name in _TOLD_BY.items() if key in held), "submission")
-    return check_document(path, document, name)
+    found = check_document(path, document, name)
+    if name == "results" and not found:
+        found += [item for result in held["results"] for item in check_document(path, result, "result")]
+    return found
 
 
 def parse_json(path: str, text: str) -> object:

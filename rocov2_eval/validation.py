@@ -115,9 +115,10 @@ def _nearest(image_id: str, known: set[str]) -> str:
 
 def _repeated(run: Table) -> Iterator[tuple[int, str]]:
     first: dict[str, int] = {}
+    place = "in row" if run.source.records and not run.converted else "on line"
     for image_id, line in zip(run.image_ids, run.lines, strict=True):
         if image_id in first:
-            yield int(line), f"{shorten(image_id)!r} stands on line {first[image_id]} already"
+            yield int(line), f"{shorten(image_id)!r} stands {place} {first[image_id]} already"
         else:
             first[image_id] = int(line)
 

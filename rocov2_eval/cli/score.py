@@ -35,8 +35,12 @@ if TYPE_CHECKING:
     from rocov2_eval.shelf.progress import Notify
 
 
+# What is said of one run alone, by its option.
+_OF_ONE_RUN = {"per_image": "--per-image", "page": "--page", "verify": "--verify"}
+
+
 @click.command(epilog="Example: rocov2-eval score run.csv --truth data/ --by modality --per-image scores.csv")
-@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(path_type=Path))
 @truth_option
 @edition_option
 @split_option
@@ -72,19 +76,22 @@ if TYPE_CHECKING:
 )
 @decimals_option
 @quiet_option
-def score(run: Path | None, **options: Any) -> None:
-    """Score a run: a CSV file, or a zip archive with one in it.
+def score(runs: Sequence[Path], **options: Any) -> None:
+    """Score a run: a CSV file, or a zip archive with one in it. Several runs make one table.
 
     Task, split and truth are found by themselves where they can be. The answer goes to stdout; findings,
     progress and notes go to stderr.
     """
-    if (run is None) == (options["codabench"] is None):
+    if bool(runs) == (options["codabench"] is not None):
         raise UsageFault("name either a run, or the folders of the platform with --codabench INPUT OUTPUT")
-    if run is None:
+    if not runs:
         _score_for_codabench(options)
         return
     if options["decimals"] is not None:
         raise UsageFault("--decimals goes with --codabench alone: other answers have their numbers in full")
+    if len(runs) > 1:
+        _score_together(runs, options)
+        return
     from rocov2_eval.front_door import model_opener, scored
     from rocov2_eval.per_image import check_per_image
     from rocov2_eval.report_document import report_document
@@ -93,7 +100,7 @@ def score(run: Path | None, **options: Any) -> None:
         check_per_image(options["per_image"])
     try:
         result = scored(
-            run,
+            runs[0],
             options["truth"],
             _settings(options),
             model_opener(**opener_choices(options)),
@@ -213,6 +220,31 @@ def _settings(options: dict[str, Any]) -> Settings:
         intervals=options["ci"],
         **model_choices(options),
     )
+
+
+def _score_together(runs: Sequence[Path], options: dict[str, Any]) -> None:
+    """Score several runs of one truth, and answer with one table."""
+    from rocov2_eval.front_door import model_opener, scores_of
+    from rocov2_eval.report_document import reports_document
+
+    for name, option in _OF_ONE_RUN.items():
+        if options[name]:
+            raise UsageFault(f"{option} goes with one run, and {len(runs)} are named")
+    try:
+        reports = scores_of(
+            runs,
+            options["truth"],
+            _settings(options),
+            model_opener(**opener_choices(options)),
+            task=options["task"],
+            split=options["split"],
+        )
+    except RejectedInput as error:
+        if options["style"] == "github":
+            _show_findings(error.findings, options)
+        raise
+    _show_findings(list(dict.fromkeys(item for report in reports for item in report.findings)), options)
+    answer(reports_document(reports), options["style"], options["output"])
 
 
 def _score_for_codabench(options: dict[str, Any]) -> None:
