@@ -61,6 +61,72 @@ def configure(dataset: Path) -> None:
     (folder / "config.toml").write_text(f"data = {json.dumps(str(dataset))}\n", encoding="utf-8")
 
 
+# ---- several runs
+
+
+def test_several_runs_make_one_table(call: Call, concept_run: Path, sample: Path) -> None:
+    truth = sample / "valid_concepts.csv"
+    lines = call("score", truth, concept_run, truth).out.splitlines()
+
+    assert lines[0].startswith("3 runs: concepts, rocov2, valid split, 13 images; our own rules")
+    assert lines[4].split() == ["run", "concept_f1", "concept_f1_manual"]
+    assert [line.split()[:2] for line in lines[5:8]] == [
+        [str(truth), "1.0000"],
+        [str(concept_run), "0.3335"],
+        [str(truth), "1.0000"],
+    ]
+
+
+def test_the_json_of_several_runs_holds_the_result_of_each(
+    call: Call, concept_run: Path, sample: Path
+) -> None:
+    runs = (concept_run, sample / "valid_concepts.csv")
+    together = call("score", *runs, "--by", "modality", "--format", "json", "-o", "results.json")
+    document = json.loads(Path("results.json").read_text("utf-8"))
+    alone = [json.loads(call("score", run, "--by", "modality", "--format", "json").out) for run in runs]
+
+    assert together.code == ExitCode.OK
+    assert document["results"] == alone
+    assert call("validate", "results.json").code == ExitCode.OK
+    document["results"][1]["task"] = "both"
+    Path("results.json").write_text(json.dumps(document), "utf-8")
+    assert call("validate", "results.json").code == ExitCode.INPUT_REJECTED
+
+
+def test_of_several_runs_none_is_scored_where_one_is_rejected(
+    call: Call, concept_run: Path, short_run: Path
+) -> None:
+    answer = call("score", concept_run, short_run)
+    assert (answer.code, answer.out) == (ExitCode.INPUT_REJECTED, "")
+    assert answer.err.endswith("SUMMARY short.csv: REJECTED, 1 error, 0 warnings\n")
+    assert call("score", concept_run, short_run, "--lenient").code == ExitCode.OK
+
+
+@pytest.mark.parametrize("option", ["--per-image", "--page", "--verify"])
+def test_what_is_said_of_one_run_alone_is_refused_for_several(
+    option: str, call: Call, concept_run: Path
+) -> None:
+    value = "1" if option == "--verify" else "made.csv"
+    answer = call("score", concept_run, concept_run, option, value)
+    assert answer.code == ExitCode.USAGE
+    assert f"{option} goes with one run, and 2 are named" in answer.err
+    assert not Path("made.csv").exists()
+
+
+def test_runs_of_different_years_are_not_put_into_one_table(call: Call) -> None:
+    for year in ("2024", "2025"):
+        Path(f"{year}.csv").write_text(f"ID,CUIs\nImageCLEFmedical_Caption_{year}_test_1,C1\n", "utf-8")
+    Path("truth.csv").write_text(
+        "".join(Path(f"{year}.csv").read_text("utf-8").splitlines()[1] + "\n" for year in ("2024", "2025")),
+        "utf-8",
+    )
+    answer = call("score", "2024.csv", "2025.csv", "--truth", "truth.csv", "--lenient")
+    assert answer.code == ExitCode.USAGE
+    assert (
+        "2024.csv is of imageclef-2024, 2025.csv is of imageclef-2025: name one with --edition" in answer.err
+    )
+
+
 # ---- editions
 
 
