@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     DataFrame: TypeAlias = pd.DataFrame
 
 _PAIR = len(("id", "answer"))
+_OWN_COLUMNS = ("column_names", "iloc", "iter_rows")  # of pyarrow and `datasets`, of pandas, of polars
 _TO_LIST = ("to_pylist", "to_list", "tolist")  # of pyarrow, of polars and pandas, of numpy
 _IDS = ("id", "imageid")
 _MISSING = ("NAType", "NaTType")  # of pandas, beside None and NaN
@@ -114,13 +115,14 @@ def _columns(data: Any) -> dict[str, list[Any]] | None:  # noqa: ANN401  a frame
     """Return the columns of a frame that ids or answers may stand in; None for what is no frame."""
     if hasattr(data, "index") and hasattr(data, "to_frame") and not hasattr(data, "columns"):  # of pandas
         return {"id": _cells(data.index), "value": _cells(data)}
+    if hasattr(data, "collect") and hasattr(data, "collect_schema"):  # a lazy frame of polars
+        data = data.collect()
+    if not any(hasattr(data, name) for name in _OWN_COLUMNS) and isinstance(data, ArrowStream | Interchange):
+        data = _arrow(data)
     names = getattr(data, "column_names", None)
     names = getattr(data, "columns", None) if names is None else names
-    if names is None or callable(names) or not hasattr(data, "__getitem__"):
-        if not isinstance(data, ArrowStream | Interchange):
-            return None
-        data = _arrow(data)
-        names = data.column_names
+    if names is None or not hasattr(data, "__getitem__"):
+        return None
     names = list(names)
     ids = [name for name in names if is_id_name(str(name))]
     ids = [name for name in ids if bare(str(name)) in _IDS] or ids

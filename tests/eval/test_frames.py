@@ -61,6 +61,7 @@ class PolarsFrame:
     """What `polars.DataFrame` offers: names as `columns`, series with `to_list`."""
 
     columns = ("image_id", "cui")
+    iter_rows = None
 
     def __getitem__(self, name: str) -> Any:
         return pd.Series(ROWS[name])
