@@ -21,12 +21,13 @@ from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
 from rocov2_eval.errors import RejectedFiles, RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
 from rocov2_eval.formats import Table, load
+from rocov2_eval.intake import GUESSED, Columns
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.places import cache_folder, truth_places
 from rocov2_eval.reading import read
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.resampling import DEFAULT_SEED, Bootstrap
-from rocov2_eval.schemas import check_json_file
+from rocov2_eval.schemas import check_json_file, is_table
 from rocov2_eval.scoring import Opener, Report, check, evaluate
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify, silent
@@ -72,6 +73,8 @@ def score(
     edition: str = DEFAULT_EDITION,
     task: Task | None = None,
     split: Split | None = None,
+    id_column: str | None = None,
+    value_column: str | None = None,
     metrics: Iterable[str] = (),
     by: Iterable[str] = (),
     lenient: bool = False,
@@ -98,11 +101,13 @@ def score(
     1.0
 
     Args:
-        run: A CSV file with an answer for each image, or a zip archive with one in it.
+        run: A table with an answer for each image: CSV, JSON, JSON Lines, Parquet; `-` is the standard input.
         truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
         edition: Name of the edition whose reader, limits and metrics apply.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
+        id_column: Column of the image ids; None for what known names tell.
+        value_column: Column of the answers; None for what known names tell.
         metrics: Names of metrics or of their outputs; empty for all that the edition has for the task.
         by: Facets to break the scores down by: `modality`, `region`, `direction`, `concepts`.
         lenient: Score what can be scored; a missing image counts 0.
@@ -143,7 +148,8 @@ def score(
         concept_types=concept_types,
     )
     opener = model_opener(device, cache=cache, progress=progress, notify=notify)
-    return scored(run, truth, settings, opener, task=task, split=split).report
+    columns = Columns(id=id_column, value=value_column)
+    return scored(run, truth, settings, opener, task=task, split=split, columns=columns).report
 
 
 def validate(
@@ -153,6 +159,8 @@ def validate(
     edition: str = DEFAULT_EDITION,
     task: Task | None = None,
     split: Split | None = None,
+    id_column: str | None = None,
+    value_column: str | None = None,
     strict: bool = False,
     notify: Notify = silent,
 ) -> tuple[Finding, ...]:
@@ -164,11 +172,13 @@ def validate(
     ()
 
     Args:
-        run: A CSV file, a zip archive with one in it, or a file that ends in .json.
+        run: A run, as `score` reads it, or a document of this program that ends in .json.
         truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
         edition: Name of the edition whose reader and limits apply.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
+        id_column: Column of the image ids; None for what known names tell.
+        value_column: Column of the answers; None for what known names tell.
         strict: Apply the platform's 2026 format check too.
         notify: Called with a sentence that names the truth.
 
@@ -179,9 +189,10 @@ def validate(
     _refuse_unknown(task=task, split=split)
     path, rules = Path(run), edition_of(edition)
     try:
-        if path.suffix == ".json":
-            return tuple(check_json_file(str(path), load(path).text))
-        table, answers = read_pair(path, truth, rules, task=task, split=split)
+        if path.suffix == ".json" and not is_table(text := load(path).text):
+            return tuple(check_json_file(str(path), text))
+        columns = Columns(id=id_column, value=value_column)
+        table, answers = read_pair(path, truth, rules, task=task, split=split, columns=columns)
     except RejectedInput as error:
         return error.findings
     notify(f"truth: {truth_name(answers.inputs)}")
@@ -289,6 +300,7 @@ def scored(
     *,
     task: Task | None = None,
     split: str | None = None,
+    columns: Columns = GUESSED,
     every_facet: bool = False,
     verifiable: bool = False,
 ) -> Scored:
@@ -301,6 +313,7 @@ def scored(
         opener: Opens the model of a metric; see `model_opener`.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
+        columns: The columns of ids and answers, where their names do not tell.
         every_facet: Break the scores down by every facet that the truth has, where the settings name none.
         verifiable: Ask for the reference libraries first, because `verification.verify` comes next.
 
@@ -310,7 +323,9 @@ def scored(
         UsageFault: The options do not go together.
     """
     facets = bool(settings.by) or every_facet
-    table, answers = read_pair(run, truth, settings.edition, task=task, split=split, facets=facets)
+    table, answers = read_pair(
+        run, truth, settings.edition, task=task, split=split, facets=facets, columns=columns
+    )
     if every_facet and not settings.by:
         settings = replace(settings, by=facets_of(answers))
     if verifiable:
@@ -366,9 +381,11 @@ def read_pair(
     task: Task | None = None,
     split: str | None = None,
     facets: bool = False,
+    columns: Columns = GUESSED,
 ) -> tuple[Table, Truth]:
     """Read a run, and its truth where the user names it or where it usually lies; see `reading.read`."""
-    return read(Path(run), edition, truth_places(truth), task=task, split=split, facets=facets)
+    places = truth_places(truth)
+    return read(Path(run), edition, places, task=task, split=split, facets=facets, columns=columns)
 
 
 def model_opener(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.findings import finding, is_rejected
-from rocov2_eval.formats import Table
+from rocov2_eval.formats import Source, Table
 from rocov2_eval.intake import GUESSED, Columns, read_source
 from rocov2_eval.records import Finding, Task
+from rocov2_eval.shelf.words import shorten
 from rocov2_eval.truth import Place, Truth, find_truth
 from rocov2_eval.validation import guess_dialect, read_run
 
@@ -44,18 +46,29 @@ def read(
     source, task = read_source(path, edition, task, columns)
     run = read_run(source, edition, task)
     try:
-        return run, find_truth(run, task, edition, places, split=split, facets=facets)
+        truth = find_truth(run, task, edition, places, split=split, facets=facets)
     except MissingResource:
         findings = _reading_faults(run, edition, task)
         if not is_rejected(findings):
             raise
         raise RejectedInput(f"{path} cannot be read", findings) from None
+    first = source.records.first if source.records else None
+    if first is not None and first in truth.table.image_ids[:1]:
+        return _with_header_as_image(source, edition, task), truth
+    return run, truth
+
+
+def _with_header_as_image(source: Source, edition: Edition, task: Task) -> Table:
+    """Return the rows as an evaluator cuts them that takes the same header for an image of run and truth."""
+    run = read_run(replace(source, records=None), edition, task)
+    message = f"the header {shorten(run.image_ids[0])!r} is scored as an image, as in the truth"
+    return replace(run, findings=(*run.findings, finding("R108", run.path, 1, message)))
 
 
 def _reading_faults(run: Table, edition: Edition, task: Task) -> list[Finding]:
     """Return what may be the reason that no truth has the ids of a run."""
     dialect = edition.rules(task).dialect
-    findings = [*guess_dialect(run.source, dialect), *run.findings]
+    findings = [*(guess_dialect(run.source, dialect) if run.converted is None else ()), *run.findings]
     if not run.image_ids:
         findings.append(finding("R003", run.path, None, "no row with an image id"))
     return findings
