@@ -27,6 +27,7 @@ BUILDER = [
     "numpy>=2",
     "onnxruntime>=1.20",
     "pillow>=10.1",
+    "pydicom>=3",  # MIT
     "py3langid>=0.4,<0.5",  # the calibration of its probabilities is part of the caption filter
     "pyyaml>=6",
     "statsmodels>=0.14.2",  # kappa and the intervals of proportions

@@ -35,6 +35,7 @@ GUESSES: Mapping[Role, tuple[str, ...]] = {
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".webp", ".bmp")
 _CAPTIONS = "_captions.csv"
 _LICENCES = "license_information.csv"
+_ASSIGNMENTS = "assignments.csv"
 _KIND_OF: tuple[tuple[Kind, Role], ...] = (
     ("articles", "article"),
     ("images", "image"),
@@ -116,6 +117,19 @@ def truth_rows(truth: Mapping[str, bytes], name: str, *header: str) -> list[dict
     except UnicodeDecodeError as error:
         raise RejectedInput(f"truth/{name}: {error}, expected UTF-8") from None
     return [row for _, row in rows_of(text, f"truth/{name}", ("ID", *header))]
+
+
+def articles_of(rows: Iterable[Mapping[str, str]], truth: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the article of each image: its PMCID; of own images, whose public tables name none, the group.
+
+    Args:
+        rows: Rows with the columns ID and PMCID.
+        truth: Files of the archive of a held-out truth: its assignments tell the groups.
+    """
+    articles = {row["ID"].strip(): row["PMCID"].strip() for row in truth_rows(truth, _ASSIGNMENTS, "PMCID")}
+    return articles | {
+        row["ID"].strip(): row["PMCID"].strip() for row in rows if row.get("PMCID", "").strip()
+    }
 
 
 def bare(name: str) -> str:
@@ -214,7 +228,7 @@ def _read_folder(folder: Path, truth: Mapping[str, bytes]) -> Dataset:
         *_rows_of_file(folder / _LICENCES, ("ID", "PMCID")),
         *truth_rows(truth, _LICENCES, "PMCID"),
     ]
-    articles = {row["ID"].strip(): row["PMCID"].strip() for row in licences}
+    articles = articles_of(licences, truth)
     rows: list[Row] = []
     for split, table in tables.items():
         pictures = _pictures(folder, split)

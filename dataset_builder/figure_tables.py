@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from dataset_builder.records import Figure
+from dataset_builder.records import OWN, Figure
 
 Row = TypeVar("Row")
 _PICTURE_SUFFIXES = ("jpg", "jpeg", "png", "tif", "tiff", "gif", "webp")
@@ -45,6 +45,8 @@ class FigureTable(Generic[Row]):
 
 def key_of_row(pmcid: str, file: str) -> str:
     """Return the key of a row, `PMC12/file`; the PMCID may be written as `12` or `pmc12`."""
+    if pmcid.strip().startswith(OWN):
+        return f"{pmcid.strip()}/{file.strip()}"
     return f"PMC{pmcid.strip().upper().removeprefix('PMC')}/{file.strip()}"
 
 

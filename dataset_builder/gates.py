@@ -19,7 +19,7 @@ from dataset_builder.kappa_table import read_kappas
 from dataset_builder.records import OTHER_LANGUAGE, SPLITS, Figure, StageCount
 from rocov2_eval.breakdown import FACETS, order_of
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -34,6 +34,7 @@ USUAL_DROP_RATES: Mapping[str, tuple[float, float]] = {
     "radiology": (0.3, 0.99),
     "duplicates": (0.0, 0.15),
 }
+WARNED = "files with a warning"
 FEWEST = 50  # shares of fewer things are not measured
 _NEARLY_NOTHING = 0.001
 _MORE_LIKELY_OTHER = 0.5  # a caption with less is more likely in another language than in English
@@ -54,6 +55,8 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
         agreement: Table of agreement between annotators: CSV with `facet,kappa`, or the JSON of `agreement`.
         smallest_split: Least number of images of each split.
         splits: Splits that must be there, whether or not any image is in them.
+        warned: Most of the images whose file itself says that a person should look at it, such as DICOM that
+            declares text burnt into the picture.
         drop_rates: Lowest and highest usual share of what a stage drops, in the place of our own.
     """
 
@@ -66,6 +69,7 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
     agreement: Path | None = None
     smallest_split: Annotated[int, Meta(ge=0)] = 100
     splits: tuple[str, ...] = SPLITS
+    warned: Annotated[int, Meta(ge=0)] = 0
     drop_rates: Mapping[str, tuple[Share, Share]] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -118,6 +122,7 @@ def judge(figures: Sequence[Figure], counts: Sequence[StageCount], options: Gate
         _modality_skew(figures, options.modality_skew),
         _single_concept(figures, options.single_concept),
         _smallest_split(figures, options),
+        *_warned(figures, options.warned),
         *_kappa(options),
         *_drop_rates(counts, options),
     )
@@ -221,6 +226,24 @@ def _smallest_split(figures: Sequence[Figure], options: GateOptions) -> Gate:
         outcome="pass" if sizes[smallest] >= least else "warn",
         message=f"{smallest or 'no split'} has {sizes[smallest]:,}; at least {least:,} expected",
     )
+
+
+def _warned(figures: Sequence[Figure], most: int) -> Iterator[Gate]:
+    """Yield the gate of files that ask for a look, where there are any; their keys may name patients."""
+    warned = [figure for figure in figures if figure.warnings]
+    if warned:
+        kinds = Counter(warning for figure in warned for warning in figure.warnings)
+        listed = ", ".join(f"{kind} ({number:,})" for kind, number in kinds.most_common())
+        yield Gate(
+            name=WARNED,
+            limit=most,
+            unit="images",
+            value=len(warned),
+            outcome="pass" if len(warned) <= most else "warn",
+            message=f"{counted(len(warned), 'image')} to look at before anybody else does: {listed}; "
+            f"at most {most:,} expected",
+            tells_figures=True,
+        )
 
 
 def _kappa(options: GateOptions) -> Iterator[Gate]:

@@ -14,12 +14,13 @@ import msgspec
 from rocov2_eval.concept_extraction import Mention
 
 SPLITS = ("train", "valid", "test")  # of a dataset in the layout of ROCOv2, in the order of its tables
+OWN = "own:"  # begins the key of what is not from PMC, where a PMCID would stand
 OTHER_LANGUAGE = "caption is not English"  # the reason of drops that a quality gate counts
 
 Reason = Literal["type", "blacklist", "accuracy", "nested"]
 
 LicenceSource = Literal[
-    "metadata", "pmc-license-ref", "license_ref", "license-href", "license-link", "license-text"
+    "table", "metadata", "pmc-license-ref", "license_ref", "license-href", "license-link", "license-text"
 ]
 
 
@@ -31,9 +32,10 @@ class LicenceStatement(Record, frozen=True, kw_only=True):
     """What one place says about a licence, word for word.
 
     Attributes:
-        source: The place. `metadata` is the licence code that PMC itself publishes for the article; all else
-            is in the XML: the custom-meta `pmc-license-ref`, then within `<license>` the element
-            `ali:license_ref`, the attribute `xlink:href`, the links of the text, and the text.
+        source: The place. `table` is the user's table of own images; `metadata` is the licence code that PMC
+            itself publishes for the article; all else is in the XML: the custom-meta `pmc-license-ref`, then
+            within `<license>` the element `ali:license_ref`, the attribute `xlink:href`, the links of the
+            text, and the text.
         text: A code, a URL or sentences.
     """
 
@@ -48,29 +50,35 @@ class Media(Record, frozen=True, kw_only=True):
         key: Where the source has the file: a key below the bucket, or a path below the folder of the source.
         name: Name of the file without its folder: the last part of the key.
         md5: Digest of the file in hexadecimal, None where the source does not say it.
+        frame: Which picture of a file with several, from 1; None for the first.
     """
 
     key: str
     name: str
     md5: str | None = None
+    frame: int | None = None
 
 
 class Entry(Record, frozen=True, kw_only=True):
     """An article as its source offers it, before anybody has read its text.
 
     Attributes:
-        pmcid: PMCID of the article, `PMC` and digits.
-        xml: The file of the full text.
+        pmcid: PMCID of the article, `PMC` and digits; what `own_key` makes for what is not from PMC.
+        xml: The file of the full text; None where the source itself knows the figures.
         media: Pictures and supplements of the article.
         version: Version of the article in PMC, from 1; None where the source does not tell it.
         licence: Licence code as the source spells it, None where it says nothing.
+        figures: Figures that the source knows without a full text, with their files.
+        drops: What the source knows to be no figure, and why.
     """
 
     pmcid: str
-    xml: Media
+    xml: Media | None
     media: tuple[Media, ...]
     version: int | None = None
     licence: str | None = None
+    figures: tuple[Figure, ...] = ()
+    drops: tuple[Drop, ...] = ()
 
     @property
     def key(self) -> str:
@@ -122,11 +130,13 @@ class ArticleFacts(Record, frozen=True, kw_only=True):
         article_type: Type of the article, such as `case-report`; empty where the XML does not tell it.
         year: Year of the earliest publication date, None where the XML does not tell it.
         version: Version of the article in PMC, from 1; None where the source does not tell it.
+        credit: Whom to name, word for word, where the source says it; it goes before the authors.
     """
 
     doi: str = ""
     title: str = ""
     authors: tuple[str, ...] = ()
+    credit: str = ""
     article_type: str = ""
     year: int | None = None
     version: int | None = None
@@ -250,8 +260,9 @@ class Figure(Record, frozen=True, kw_only=True):
     A figure with several graphics is several of these records: they differ in `graphic` and what comes of it.
 
     Attributes:
-        pmcid: PMCID of the article, `PMC` and digits; empty where nothing tells it.
-        number: Place of the figure in the article, from 1, in document order.
+        pmcid: PMCID of the article, `PMC` and digits; what `own_key` makes for what is not from PMC; empty
+            where nothing tells it. A split keeps together what has the same.
+        number: Place of the figure in the article, from 1, in document order; the row in a table.
         graphic: The one picture of the figure that this record is about, with the names of its files.
         n_graphics: Number of pictures of the figure in the article; each has a record of its own.
         text: Label, caption, attribution and permissions of the figure.
@@ -262,6 +273,7 @@ class Figure(Record, frozen=True, kw_only=True):
         scores: Scores that the image filters gave the figure.
         concepts: Concepts of the figure, none until the concept stage.
         duplicate_articles: Articles with a figure that was left out because this one shows the same.
+        warnings: What the file says of itself that a person should look at, such as text burnt into it.
         assignment: Split and image id of the figure.
     """
 
@@ -277,12 +289,25 @@ class Figure(Record, frozen=True, kw_only=True):
     scores: Scores = Scores()
     concepts: FigureConcepts = FigureConcepts()
     duplicate_articles: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     assignment: Assignment = Assignment()
 
     @property
     def key(self) -> str:
         """PMCID and file name: what `Drop.key` names."""
         return f"{self.pmcid}/{self.graphic.name}"
+
+    @property
+    def place(self) -> tuple[int, str, int, int, str]:
+        """What figures are sorted by: articles by number, then the place in the article."""
+        digits = self.pmcid.removeprefix("PMC")
+        number = int(digits) if digits.isascii() and digits.isdigit() else 0
+        return number, self.pmcid, self.number, self.graphic.index, self.graphic.name
+
+    @property
+    def public_pmcid(self) -> str:
+        """The PMCID; empty for what is not from PMC, whose names may tell a patient."""
+        return "" if self.pmcid.startswith(OWN) else self.pmcid
 
 
 class Drop(Record, frozen=True, kw_only=True):
@@ -324,6 +349,11 @@ class StageCount(Record, frozen=True, kw_only=True):
 
 
 Kept = TypeVar("Kept")
+
+
+def own_key(name: str) -> str:
+    """Return what stands for the PMCID of an article or group of the user's own: it holds no `/`."""
+    return OWN + name.replace("%", "%25").replace("/", "%2F")
 
 
 def kept_and_drops(outcomes: Iterable[Kept | Drop]) -> tuple[list[Kept], list[Drop]]:

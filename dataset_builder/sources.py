@@ -13,8 +13,8 @@ STAGE = "articles"
 class Source(Protocol):
     """Articles and their files."""
 
-    def candidates(self) -> tuple[str, ...]:
-        """Return the PMCIDs to look at, ascending by number, each once.
+    def candidates(self) -> Iterable[str]:
+        """Return the PMCIDs to look at, ascending by number, each once; the same ones when asked again.
 
         Raises:
             RocoError: The list, the folder or the service cannot be read.

@@ -175,7 +175,7 @@ def _silence(folder: Path, tables: Tables, images: Sequence[ImageFile]) -> Check
                 telling.append(f"{image.image_id} ({shorten(match[0].decode('ascii', 'replace'))})")
     faults += _named("image files that name an article", telling)
     found = f"{sum(image.split == tables.held_out for image in images):,} held-out images"
-    if tables.secrets:
+    if tables.has_truth:
         faults += _named("articles told", sorted(_telling_texts(folder, tables.secrets)))
         return _verdict(name, faults, f"{found}, {len(tables.secrets):,} PMCIDs and DOIs looked for")
     return _verdict(name, faults, f"{found}; texts not searched, which needs the truth archive")
@@ -215,7 +215,7 @@ def _articles(tables: Tables, images: Sequence[ImageFile]) -> Check:
         if len(splits) > 1
     ]
     known = f"{len(holders):,} articles"
-    if tables.held_out and not tables.secrets:
+    if tables.held_out and not tables.has_truth:
         known += f"; those of {tables.held_out} are not known without the truth archive"
     return _verdict("no article is in two splits", _named("in two splits", crossing), known)
 
@@ -235,7 +235,7 @@ def _near_duplicates(looks: Sequence[Look], distance: int) -> Check:
 def _licences(tables: Tables, images: Sequence[ImageFile]) -> Check:
     """Check that `attribution.csv` has each image whose articles are public, with a licence that exists."""
     listed = {row["ID"]: row.get("Licence", "") for row in tables.licences}
-    is_whole = not tables.held_out or bool(tables.secrets)
+    is_whole = not tables.held_out or tables.has_truth
     wanted = [image.image_id for image in images if is_whole or image.split != tables.held_out]
     faults = _repeated("attribution.csv", [row["ID"] for row in tables.licences])
     faults += _differences(listed, wanted, "in attribution.csv without image", "not in attribution.csv")

@@ -17,7 +17,8 @@ def app() -> None:
     """Build a dataset in the ROCOv2 layout from PMC Open Access.
 
     \b
-    rocov2-build init                                    write a build.toml to begin with
+    rocov2-build sample articles/                        ten made-up articles to try it with
+    rocov2-build init articles/                          write a build.toml for what lies there
     rocov2-build run build.toml                          articles to dataset, on from where it stopped
     rocov2-build drops build.toml PMC10009416            why a figure was left out
     rocov2-build concepts model names.csv --out pack.zip what finds concepts in captions
@@ -33,6 +34,7 @@ def app() -> None:
 
 
 for command in (
+    build.sample,
     build.init,
     build.run,
     build.status,

@@ -1,16 +1,15 @@
-"""Commands that make a dataset: `init`, `run`, `status`, `drops`."""
+"""Commands that make a dataset: `sample`, `init`, `run`, `status`, `drops`."""
 
 from __future__ import annotations
 
 import os
 import sys
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.cli.options import answer, format_option
+from rocov2_eval.cli.options import answer, format_option, writing
 from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.progress import silent
@@ -42,16 +41,51 @@ _FILE = click.argument(
 )
 
 
-@click.command(epilog="Example: rocov2-build init build.toml")
-@_FILE
-def init(file: Path) -> None:
-    """Write a build.toml to begin with: every table, with the defaults and what they mean."""
+@click.command(epilog="Examples: rocov2-build init articles/ · rocov2-build init images.csv own.toml")
+@click.argument("source", metavar="[SOURCE]", type=click.Path(path_type=Path), required=False)
+@click.argument("file", metavar="[BUILD.TOML]", type=click.Path(path_type=Path), required=False)
+def init(source: Path | None, file: Path | None) -> None:
+    """Write a build.toml for a SOURCE: every table, with the defaults and what they mean.
+
+    \b
+    SOURCE is one of
+      a folder of articles: JATS XML with pictures, PMC*.tar.gz, or the layout of PMC's service
+      a list of PMCIDs, to be asked of PMC's service
+      a table of images of your own: CSV, JSON lines or Parquet with image, caption, group, licence
+      a folder of pictures or DICOM files: with such a table, or one is begun there
+    """  # noqa: D301  click wants the backspace itself
+    from dataset_builder.recognition import build_text, recognise
     from rocov2_eval.shelf.files import write_text
 
+    if source is not None and file is None and source.suffix == ".toml":
+        source, file = None, source
+    file = file or Path("build.toml")
     if file.exists():
-        raise UsageFault(f"{file} is there already; name another file")
-    write_text(file, resources.files("dataset_builder").joinpath("build.toml").read_text(encoding="utf-8"))
-    click.echo(f"{file}: fill in [source] and [concepts], then rocov2-build run {file}")
+        advice = f"run it, rocov2-build run {file}, or name another file"
+        raise UsageFault(f"{file} is there already; {advice}")
+    found = recognise(source) if source else None
+    write_text(file, build_text(found, file.resolve().parent))
+    if found is None:
+        click.echo(f"{file}: say in [source] where the articles are, then rocov2-build run {file}")
+        return
+    click.echo(f"{found.path}: {found.found}")
+    click.echo(f"{file}: {f'{found.lacking}, then' if found.lacking else 'next:'} rocov2-build run {file}")
+
+
+@click.command(epilog="Example: rocov2-build sample articles/")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def sample(folder: Path) -> None:
+    """Write ten made-up articles with pictures to a new folder, to see a build work.
+
+    Each stage of the build finds something to leave out.
+    """
+    from dataset_builder.sample_articles import write_sample
+
+    if folder.exists():
+        raise UsageFault(f"{folder} exists already; name a new folder")
+    with writing(folder):
+        number = write_sample(folder)
+    click.echo(f"{folder}: {number} articles; next: rocov2-build init {folder}")
 
 
 @click.command(
@@ -98,6 +132,10 @@ def run(file: Path, *, until: str | None, again: bool, refresh: bool, quiet: boo
         run_build(build, pool, progress, until=until, again=again, refresh=refresh)
     if not quiet:
         _print_status(build, "text")
+        if until:
+            click.echo(f"next: rocov2-build run {file}, or rocov2-build drops {file}", err=True)
+        else:
+            click.echo(f"next: rocov2-build verify {build.out}, rocov2-build drops {file}", err=True)
     if not (quiet or until):
         click.echo(build.out)
 

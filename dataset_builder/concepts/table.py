@@ -1,4 +1,4 @@
-"""Where the concepts of figures come from: a table, or captions; and what both are called."""
+"""Where the concepts of figures come from: a table, or captions; and what they are called."""
 
 from __future__ import annotations
 
@@ -20,40 +20,67 @@ STAGE = "concepts"
 NO_CONCEPT = "no concept"
 
 _HEADER = ("PMCID", "file", "concepts", "concepts_manual")
+_FEWEST_IMAGES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConceptOptions:
-    """Where concepts come from: either a table, or captions read with a model pack.
+    """Where concepts come from: a table, or captions read with a model pack, else with built-in names.
 
     Attributes:
         table: CSV file with the columns PMCID, file, concepts, concepts_manual; CUIs joined by `;`.
-        model: Model pack of MedCAT 2, which finds the concepts in the captions.
-        manual: CSV file of the settled answers of raters, `image,facet,CUI`; it goes with `model`.
+        model: Model pack of MedCAT 2, which finds the concepts in the captions. With neither this nor a table
+            the 18 concepts that ROCOv2 curates by hand are looked for by their everyday names.
+        manual: CSV file of the settled answers of raters, `image,facet,CUI`; a table has its own.
         names: CSV file with the columns CUI and Canonical name; these names go before those of a model pack.
-        min_images: Least number of images of a concept; manual concepts may have fewer. The number for ROCOv2
-            is not known; its rarest concepts fit 10 or 11.
-        without: What becomes of figures without any concept. ROCOv2 has no such figure.
+        min_images: Least number of images of a concept; manual concepts may have fewer. None for 10 with a
+            table or model, and 1 with built-in names. The number for ROCOv2 is not known; its rarest concepts
+            fit 10 or 11.
+        without: What becomes of figures without any concept. None for `drop` with a table or model, as ROCOv2
+            has no such figure, and for `keep` with built-in names, which name no finding.
     """
 
     table: Path | None = None
     model: Path | None = None
     manual: Path | None = None
     names: Path | None = None
-    min_images: int = 10
-    without: Literal["drop", "keep"] = "drop"
+    min_images: int | None = None
+    without: Literal["drop", "keep"] | None = None
 
     def __post_init__(self) -> None:
-        if (self.table is None) == (self.model is None):
+        if self.table and self.model:
             raise UsageFault(
                 "table and model: expected one of them, a table of concepts or a model pack that finds them"
             )
         if self.table and not self.names:
             raise UsageFault("names is missing: a table of concepts has no names of its own")
         if self.table and self.manual:
-            raise UsageFault("manual goes with model; a table has manual concepts of its own")
-        if self.min_images < 1:
+            raise UsageFault("manual: a table has manual concepts of its own")
+        if self.min_images is not None and self.min_images < 1:
             raise UsageFault(f"min_images: {self.min_images}, expected 1 or more")
+
+    @property
+    def fewest_images(self) -> int:
+        """Least number of images of a concept."""
+        return self.min_images or (_FEWEST_IMAGES if self.table or self.model else 1)
+
+    @property
+    def drops_without(self) -> bool:
+        """Whether figures without any concept are left out."""
+        return self.without == "drop" or (self.without is None and bool(self.table or self.model))
+
+    @property
+    def origin(self) -> str:
+        """Where the concepts come from, in words for people."""
+        if self.table:
+            return "they come from a table that was handed in"
+        by_hand = "; modality, body region and direction were settled by people" if self.manual else ""
+        if self.model:
+            return f"MedCAT found them in the captions{by_hand}"
+        return (
+            "modality, and body region and direction of X-rays, where the caption names them by one of their "
+            f"everyday names; no model read the captions, and other concepts were not looked for{by_hand}"
+        )
 
 
 def read_table(path: Path) -> FigureTable[FigureConcepts]:
@@ -100,7 +127,7 @@ def select(
     for figure in figures:
         found = table.of(figure)
         concepts = found or FigureConcepts()
-        if not concepts.cuis and options.without == "drop":
+        if not concepts.cuis and options.drops_without:
             detail = "in the table without one" if found else absent
             drops.append(Drop(stage=STAGE, key=figure.key, reason=NO_CONCEPT, detail=detail))
         else:

@@ -45,6 +45,8 @@ class Facts:
         images: Number of images by split, in the order of the splits.
         licences: Number of images by licence code, without the held-out split; the most frequent first.
         concepts: Number of different concepts, without the held-out split.
+        is_own: Whether the images are of the makers' own, not from articles.
+        concepts_origin: Where the concepts come from, in words; empty where nobody says it.
         nameless: CUIs of these concepts whose name is not known.
         counts: What the stages took and dropped, in their order.
         tool: Name and version of what made the dataset.
@@ -59,6 +61,8 @@ class Facts:
     nameless: Sequence[str]
     counts: Sequence[StageCount]
     tool: str
+    is_own: bool = False
+    concepts_origin: str = ""
     parquet: Sequence[ParquetSplit] = ()
 
 

@@ -44,10 +44,15 @@ def croissant(facts: Facts, sums: Mapping[str, str]) -> str:
         document["datePublished"] = options.published
     if options.creators:
         document["creator"] = [{"@type": "sc:Organization", "name": name} for name in options.creators]
-    document["rai:dataCollection"] = "Figures of open access articles of PubMed Central with their captions."
-    document["rai:dataLimitations"] = (
-        "Published figures are no sample of clinical practice. Filters and automatic concepts make errors."
-    )
+    errors = "Filters and automatic concepts make errors."
+    if facts.is_own:
+        document["rai:dataCollection"] = "Images of the makers' own with captions of theirs."
+        document["rai:dataLimitations"] = errors
+    else:
+        document["rai:dataCollection"] = (
+            "Figures of open access articles of PubMed Central with their captions."
+        )
+        document["rai:dataLimitations"] = f"Published figures are no sample of clinical practice. {errors}"
     document["distribution"] = [*_file_objects(described), *_image_sets(described)]
     document["recordSet"] = list(_record_sets(described))
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"

@@ -47,7 +47,7 @@ def numbered(
     for split in SPLITS:
         mine = [figure for figure in figures if figure.assignment.split == split]
         new = [figure for figure in mine if figure.key not in earlier]
-        new.sort(key=_in_article_order)
+        new.sort(key=lambda figure: figure.place)
         if split == held_out:
             new.sort(key=lambda figure: hmac.new(salt, figure.key.encode(), hashlib.sha256).digest())
         start = 1 + _largest(earlier.values(), split)
@@ -83,12 +83,6 @@ def _check_earlier(figures: Sequence[Figure], earlier: Mapping[str, str]) -> Non
                 f"{figure.key} was {match[0]} in the earlier edition and is in {split} now; hand the "
                 f"earlier assignments to the split as well, so that no image moves"
             )
-
-
-def _in_article_order(figure: Figure) -> tuple[int, str, int, int, str]:
-    digits = figure.pmcid.removeprefix("PMC")
-    number = int(digits) if digits.isascii() and digits.isdigit() else 0
-    return number, figure.pmcid, figure.number, figure.graphic.index, figure.graphic.name
 
 
 def _largest(image_ids: Iterable[str], split: str) -> int:

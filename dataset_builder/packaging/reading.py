@@ -13,7 +13,7 @@ from typing import Annotated, Self
 import msgspec
 from msgspec import Meta
 
-from dataset_builder.dataset_tables import truth_rows
+from dataset_builder.dataset_tables import articles_of, truth_rows
 from dataset_builder.fingerprints import DEFAULT_DISTANCE, MOST_DISTANCE
 from dataset_builder.records import SPLITS, StageCount
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
@@ -52,6 +52,7 @@ class Tables:
         licences: Rows of `attribution.csv`, of the held-out archive too where that is at hand.
         articles: PMCID by image id, as far as it is known.
         held_out: The split whose truth is kept apart; empty for none.
+        has_truth: Whether the archive of the held-out truth is at hand.
         secrets: PMCIDs and DOIs of held-out images.
     """
 
@@ -59,6 +60,7 @@ class Tables:
     licences: Rows
     articles: Mapping[str, str]
     held_out: str
+    has_truth: bool
     secrets: frozenset[str]
 
 
@@ -161,8 +163,9 @@ def read_tables(folder: Path, held_out: str, secret: Mapping[str, bytes]) -> Tab
     return Tables(
         ids=ids,
         licences=licences + hidden,
-        articles={row["ID"]: row.get("PMCID", "") for row in licences + hidden},
+        articles=articles_of(licences + hidden, secret),
         held_out=held_out,
+        has_truth=bool(secret),
         secrets=frozenset(row[name] for row in hidden for name in ("PMCID", "DOI") if row.get(name)),
     )
 

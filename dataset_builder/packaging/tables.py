@@ -16,6 +16,7 @@ ATTRIBUTION_HEADER = (
 )
 ASSIGNMENTS_HEADER = ("PMCID", "file", "split", "ID", "linked")
 CREDITS_HEADER = ("Attribution", "Licence", "Link")
+NOBODY = "not named"  # where neither article nor table says whom to name
 _LICENCE_URL = re.compile(
     r"creativecommons\.org/(?:licenses/[a-z-]+/\d\.\d(?:/[a-z]{2,4})?|publicdomain/(?:zero|mark)/1\.0)(?![\w.])",
     re.IGNORECASE,
@@ -59,7 +60,7 @@ def write_licences(folder: Path, figures: Sequence[Figure]) -> None:
         ("ID", "PMCID", "Attribution", "Link"),
         [
             (
-                *(each.assignment.image_id, each.pmcid),
+                *(each.assignment.image_id, each.public_pmcid),
                 *(f"{each.licence.code} [{attribution(each)}]", article_link(each)),
             )
             for each in figures
@@ -70,8 +71,12 @@ def write_licences(folder: Path, figures: Sequence[Figure]) -> None:
         ATTRIBUTION_HEADER,
         [
             (
-                *(each.assignment.image_id, each.pmcid, each.article.doi, each.article.title),
-                *("; ".join(each.article.authors), each.licence.code, licence_link(each)),
+                *(each.assignment.image_id, each.public_pmcid, each.article.doi, each.article.title),
+                *(
+                    each.article.credit or "; ".join(each.article.authors),
+                    each.licence.code,
+                    licence_link(each),
+                ),
                 *(each.text.label, article_link(each)),
             )
             for each in figures
@@ -106,16 +111,19 @@ def write_credits(folder: Path, split: str, figures: Iterable[Figure]) -> None:
 def attribution(figure: Figure) -> str:
     """Return the authors and the year of a figure's article, such as `Surname et al. (2020)`."""
     article = figure.article
+    if article.credit:
+        return article.credit
     surnames = [author.partition(",")[0] for author in article.authors]
     year = f" ({article.year})" if article.year else ""
-    return f"{_listed(surnames) or article.title or figure.pmcid}{year}"
+    return f"{_listed(surnames) or article.title or figure.public_pmcid or NOBODY}{year}"
 
 
 def article_link(figure: Figure) -> str:
-    """Return where the article stands: by DOI, where it has one."""
+    """Return where the article stands: by DOI, where it has one; empty for what is not from PMC."""
     if figure.article.doi:
         return f"https://doi.org/{figure.article.doi}"
-    return f"https://pmc.ncbi.nlm.nih.gov/articles/{figure.pmcid}/"
+    pmcid = figure.public_pmcid
+    return f"https://pmc.ncbi.nlm.nih.gov/articles/{pmcid}/" if pmcid else ""
 
 
 def licence_link(figure: Figure) -> str:

@@ -48,6 +48,8 @@ class Contents:
         figures: Figures with split, licence, concepts, and what was seen when their file was decoded.
         read: Returns the original file of a figure.
         concept_names: Canonical name by CUI.
+        is_own: Whether the images are of the makers' own, not from articles.
+        concepts_origin: Where the concepts come from, in words for people; empty where nobody says it.
         counts: What the stages took and dropped, in their order.
         gates: Quality gates with what they came to.
         provenance: What went in and with which configuration; goes to `manifest.json` as it is.
@@ -58,6 +60,8 @@ class Contents:
     figures: Sequence[Figure]
     read: Callable[[Figure], bytes]
     concept_names: Mapping[str, str]
+    is_own: bool = False
+    concepts_origin: str = ""
     counts: tuple[StageCount, ...] = ()
     gates: tuple[Gate, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -134,7 +138,7 @@ def write_dataset(
 def _check(contents: Contents, options: PackageOptions) -> None:
     """Refuse contents that would make a broken dataset, or one that tells what is held out."""
     if not contents.figures:
-        raise RejectedInput("no figure is left to package; the report of the build says where they went")
+        raise RejectedInput("no figure is left to package; `rocov2-build drops` says why each was left out")
     held_out = {each.pmcid for each in contents.figures if each.assignment.split == options.held_out}
     for figure in contents.figures:
         split, caption = figure.assignment.split, figure.text.caption
@@ -248,6 +252,7 @@ def _write_page(folder: Path, dataset: _Dataset, *, private: bool) -> None:
         dataset.contents.gates,
         title=dataset.options.title,
         names=dataset.contents.concept_names,
+        concepts_origin=dataset.contents.concepts_origin,
         private=private,
         held_out=dataset.options.held_out,
     )
@@ -265,6 +270,8 @@ def _write_descriptions(
         images={split: len(figures) for split, figures in dataset.by_split.items()},
         licences=dict(Counter(figure.licence.code for figure in dataset.shown).most_common()),
         concepts=len(concepts),
+        is_own=dataset.contents.is_own,
+        concepts_origin=dataset.contents.concepts_origin,
         nameless=[cui for cui in concepts if not dataset.contents.concept_names.get(cui)],
         counts=dataset.contents.counts,
         tool=f"rocov2-eval {__version__}",
@@ -290,6 +297,7 @@ def _manifest(facts: Facts, contents: Contents, checksum: str) -> str:
             "images": dict(facts.images),
             "licences": dict(facts.licences),
             "concepts": facts.concepts,
+            "concepts_origin": facts.concepts_origin,
             "concepts_without_name": facts.nameless,
         },
         "counts": msgspec.to_builtins(contents.counts),

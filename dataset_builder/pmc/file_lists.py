@@ -22,6 +22,7 @@ from typing import Literal, TextIO
 import numpy as np
 import numpy.typing as npt
 
+from dataset_builder.pmc.layout import pmcids_of
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding
 from rocov2_eval.records import Finding, IntArray
@@ -56,9 +57,9 @@ class ArticleList:
     licences: tuple[str, ...]
     is_retracted: npt.NDArray[np.bool_]
 
-    def pmcids(self) -> tuple[str, ...]:
+    def pmcids(self) -> Iterator[str]:
         """Return the PMCIDs, ascending by number."""
-        return tuple(f"PMC{number}" for number in self.numbers.tolist())
+        return pmcids_of(self.numbers)
 
     def licence(self, pmcid: str) -> str | None:
         """Return what the list says about the licence of an article, None where it says nothing."""

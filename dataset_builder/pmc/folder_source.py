@@ -23,7 +23,7 @@ from rocov2_eval.errors import RejectedInput
 
 OUTSIDE = "leads out of the folder"
 DAMAGED_METADATA = "metadata are damaged"
-_VERSION_FOLDER = re.compile(r"PMC([1-9][0-9]{0,11})\.([0-9]{1,9})")
+VERSION_FOLDER = re.compile(r"PMC([1-9][0-9]{0,11})\.([0-9]{1,9})")
 _NO_MEDIA = (".xml", ".json", ".txt", ".pdf")  # of the article itself, under the name of its folder
 
 
@@ -92,7 +92,7 @@ class FolderSource:
         newest: dict[int, int] = {}
         with os.scandir(self._folder) as found:
             for item in found:
-                match = _VERSION_FOLDER.fullmatch(item.name)
+                match = VERSION_FOLDER.fullmatch(item.name)
                 if match and item.is_dir():
                     number = int(match[1])
                     newest[number] = max(newest.get(number, 0), int(match[2]))

@@ -16,6 +16,7 @@ from dataset_builder.pmc.graphics import Picture, pictures
 from dataset_builder.pmc.markup import plain_text
 from dataset_builder.pmc.xml_input import Element, parse
 from dataset_builder.records import (
+    OWN,
     Drop,
     Figure,
     FigureLicence,
@@ -86,7 +87,7 @@ def read_article(content: bytes, path: str, *, pmcid: str = "", licence_code: st
 
 def _common(front: Front, pmcid: str, licence_code: str | None) -> Figure:
     """Return what all figures of an article share, with what the caller knows besides."""
-    if pmcid and front.pmcid and pmcid != front.pmcid:
+    if pmcid and front.pmcid and not pmcid.startswith(OWN) and pmcid != front.pmcid:
         raise RejectedInput(f"the XML is of {front.pmcid}, expected {pmcid}")
     metadata = (LicenceStatement(source="metadata", text=licence_code),) if licence_code else ()
     return Figure(

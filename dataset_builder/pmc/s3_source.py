@@ -10,13 +10,13 @@ publishes meanwhile. Below `cache/` lies what a folder source reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 
 from dataset_builder.pmc.client import PmcClient
 from dataset_builder.pmc.eligibility import NOT_THERE, dropped, entry_of
 from dataset_builder.pmc.inventory import forget_inventory, inventory_numbers
-from dataset_builder.pmc.layout import ArticleMetadata, LayoutChanged, read_metadata
+from dataset_builder.pmc.layout import ArticleMetadata, LayoutChanged, pmcids_of, read_metadata
 from dataset_builder.records import Drop, Entry, Media
 from dataset_builder.store import Store
 from rocov2_eval.errors import RejectedInput
@@ -41,7 +41,7 @@ class S3Source:
         self._manuscripts = manuscripts
         self._today = today
 
-    def candidates(self) -> tuple[str, ...]:
+    def candidates(self) -> Iterator[str]:
         """Return every article of the inventory, ascending by number; the same ones when asked again.
 
         Raises:
@@ -49,7 +49,7 @@ class S3Source:
             LayoutChanged: It is not what this program knows.
         """
         numbers = inventory_numbers(self._client, self._store, today=self._today())
-        return tuple(f"PMC{number}" for number in numbers.tolist())
+        return pmcids_of(numbers)
 
     def entry(self, pmcid: str) -> Entry | Drop:
         """Return what the newest version of an article offers, or why it is left out.

@@ -69,6 +69,7 @@ def report_page(
     names: Mapping[str, str],
     private: bool,
     held_out: str = "test",
+    concepts_origin: str = "",
 ) -> str:
     """Return the report of a dataset as one page of HTML that needs nothing but itself.
 
@@ -80,6 +81,7 @@ def report_page(
         names: Canonical name by CUI.
         private: Whether the page is for the organisers: the held-out figures are counted too.
         held_out: The split whose truth is kept apart; empty where there is none.
+        concepts_origin: Where the concepts come from, in words; empty where nobody says it.
     """
     hidden = 0 if private or not held_out else sum(figure.assignment.split == held_out for figure in figures)
     shown = [figure for figure in figures if figure.assignment.split != held_out] if hidden else list(figures)
@@ -110,6 +112,7 @@ def report_page(
         reasons=REASONS,
         histograms=_histograms(shown),
         names=names,
+        concepts_origin=concepts_origin,
     )
 
 

@@ -115,7 +115,7 @@ def by_frequency(reasons: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
 
-def sha256(content: bytes) -> str:
+def sha256(content: bytes | bytearray) -> str:
     """Return the SHA-256 of bytes in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 

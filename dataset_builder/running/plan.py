@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dataset_builder.record_lines import to_lines
+from dataset_builder.record_lines import from_lines, to_lines
 from dataset_builder.records import StageCount
 from dataset_builder.running.account import (
     Account,
@@ -22,7 +22,6 @@ from dataset_builder.running.account import (
     joined_content,
     joined_counts,
     json_digest,
-    read_records,
     records_name,
     sha256,
 )
@@ -31,6 +30,7 @@ from dataset_builder.sources import Source
 from dataset_builder.stages.package import SALT
 from dataset_builder.stages.stage import Candidate, Stage
 from dataset_builder.store import Store
+from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.options import options_digest
 
@@ -101,19 +101,28 @@ class ShardTask:
     provenance: Mapping[str, Any]
 
 
-def plan_shards(pmcids: Sequence[str], build: Build, store: Store, source: Source) -> Past:
-    """Write the candidates of each shard, where they changed, and return the past of the first stage."""
-    n = build.shards or _power_of_two(len(pmcids) / _ARTICLES_A_SHARD)
-    names = [f"{i:05d}-of-{n:05d}" for i in range(n)]
-    shards: dict[str, list[Candidate]] = {name: [] for name in names}
-    for pmcid in pmcids:
-        shards[names[zlib.crc32(pmcid.encode()) % n]].append(Candidate(pmcid=pmcid))
-    remove_strangers(store, PLAN, names)
-    for shard, candidates in shards.items():
-        name, lines = records_name(PLAN, shard), to_lines(candidates)
-        if store.read(name) != lines:
-            store.write(name, lines)
-    return _past_of_plan(shards, source)
+def plan_shards(build: Build, store: Store, source: Source) -> Past:
+    """Write the candidates of each shard, where they changed, and return the past of the first stage.
+
+    The candidates of a shard are kept as the bytes of its file: as objects, those of all PMC would not fit.
+
+    Raises:
+        RejectedInput: The source has no candidate.
+    """
+    total = sum(1 for _ in source.candidates())
+    if not total:
+        raise RejectedInput(f"{build.path} [source]: there is no article")
+    n = build.shards or _power_of_two(total / _ARTICLES_A_SHARD)
+    lines = [bytearray() for _ in range(n)]
+    for pmcid in source.candidates():
+        lines[zlib.crc32(pmcid.encode()) % n] += to_lines((Candidate(pmcid=pmcid),))
+    shards = {f"{i:05d}-of-{n:05d}": content for i, content in enumerate(lines)}
+    remove_strangers(store, PLAN, shards)
+    for shard, content in shards.items():
+        name, plain = records_name(PLAN, shard), bytes(content)
+        if store.read(name) != plain:
+            store.write(name, plain)
+    return _past_of_plan(shards.items(), source)
 
 
 def read_plan(store: Store, open_source: Callable[[], Source]) -> Past | None:
@@ -121,8 +130,7 @@ def read_plan(store: Store, open_source: Callable[[], Source]) -> Past | None:
     names = [name for name in store.names(f"stages/{PLAN}") if name.endswith(".jsonl")]
     if not names:
         return None
-    shards = {_shard_of(name): read_records(store, name, Candidate) for name in names}
-    return _past_of_plan(shards, open_source())
+    return _past_of_plan(((_shard_of(name), store.read(name) or b"") for name in names), open_source())
 
 
 def tasks_of(
@@ -197,13 +205,18 @@ def remove_strangers(store: Store, stage: str, shards: Iterable[str]) -> None:
             store.remove(name)
 
 
-def _past_of_plan(shards: Mapping[str, Sequence[Candidate]], source: Source) -> Past:
-    return Past(
-        stage=PLAN,
-        records={shard: sha256(to_lines(candidates)) for shard, candidates in shards.items()},
-        states={shard: source.state(each.pmcid for each in shards[shard]) for shard in shards},
-        provenance={},
-    )
+def _past_of_plan(shards: Iterable[tuple[str, bytes | bytearray]], source: Source) -> Past:
+    """Return the past of the first stage from the candidates of each shard, as lines."""
+    records, states = {}, {}
+    for shard, content in shards:
+        records[shard] = sha256(content)
+        states[shard] = source.state(_pmcids(content, shard))
+    return Past(stage=PLAN, records=records, states=states, provenance={})
+
+
+def _pmcids(content: bytes | bytearray, shard: str) -> Iterator[str]:
+    """Yield the PMCIDs of lines, which are not even read for a source that asks for none."""
+    yield from (each.pmcid for each in from_lines(bytes(content), Candidate, records_name(PLAN, shard)))
 
 
 def _whole(past: Past, build: Build, store: Store) -> list[object]:
@@ -218,7 +231,7 @@ def _whole(past: Past, build: Build, store: Store) -> list[object]:
 
 
 def _states(past: Past, shard: str) -> list[str]:
-    return [state for name, state in past.states.items() if shard in (name, ALL)]
+    return list(past.states.values()) if shard == ALL else [past.states[shard]]
 
 
 def _version(library: str) -> str:

@@ -87,10 +87,7 @@ def _plan(build: Build, store: Store, workers: int) -> Past:
     """Cut the articles into shards; make the secret of the build, where there is none."""
     _ensure_salt(store)
     source = source_of(build, workers)
-    pmcids = source.candidates()
-    if not pmcids:
-        raise RejectedInput(f"{build.path} [source]: there is no article")
-    return plan_shards(pmcids, build, store, source)
+    return plan_shards(build, store, source)
 
 
 def _run(

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import msgspec
 
-from dataset_builder.gates import Gate
+from dataset_builder.gates import WARNED, Gate
 from dataset_builder.record_lines import from_lines
 from dataset_builder.records import Drop, Figure, StageCount
 from dataset_builder.running.account import (
@@ -25,10 +26,12 @@ from dataset_builder.running.worker import source_of
 from dataset_builder.stages import STAGES, radiology
 from dataset_builder.stages.package import GATES
 from dataset_builder.stages.stage import Stage
-from dataset_builder.store import open_store
+from dataset_builder.store import Store, open_store
 from rocov2_eval.errors import RocoError
 from rocov2_eval.rendering.document import Column, Document, Note, Section, Table
 from rocov2_eval.shelf.words import counted
+
+_MOST_WARNED = 20  # figures that are named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +118,8 @@ def status_document(build: Build) -> Document:
         for gate in gates
         if gate.outcome != "pass"
     ]
+    if any(gate.name == WARNED for gate in gates):
+        notes += _warned_notes(states, open_store(build.work))
     table = Table(columns=columns, rows=[row for state in states for row in _status_rows(state)])
     return Document(
         sections=[Section(tables=[table], notes=notes)],
@@ -176,6 +181,16 @@ def _gates_of_build(build: Build) -> list[Gate]:
     """Return what the quality gates came to when the dataset was last written."""
     content = open_store(build.work).read(GATES) or b""
     return from_lines(content, Gate, f"{build.work}/{GATES}")
+
+
+def _warned_notes(states: Sequence[StageState], store: Store) -> Iterator[Note]:
+    """Yield the first figures of the dataset whose file warns of something."""
+    last = states[-1]
+    names = [records_name(last.stage.name, shard) for shard in last.done]
+    figures = (figure for name in names for figure in read_records(store, name, Figure))
+    for figure in islice((figure for figure in figures if figure.warnings), _MOST_WARNED):
+        place = f"{figure.assignment.split} {figure.assignment.image_id}"
+        yield Note(label="look at", text=f"{figure.key} ({place}): {', '.join(figure.warnings)}")
 
 
 def _status_rows(state: StageState) -> Iterator[tuple[str | int | None, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from dataset_builder.earlier import Earlier, read_earlier
-from dataset_builder.pmc.opening import SourceOptions, open_source
+from dataset_builder.opening import SourceOptions, open_source
 from dataset_builder.record_lines import from_lines
 from dataset_builder.records import Drop, Figure, StageCount
 from dataset_builder.running.account import Account, by_frequency, records_name, write_shard
@@ -72,7 +72,7 @@ def _run_stage(task: ShardTask, progress: Progress) -> Account:
     store = open_store(task.build.work)
     records = [record for shard in task.sources for record in _records(store, task.before, shard, stage)]
     if stage.scope == "all":
-        records.sort(key=_in_order)
+        records.sort(key=lambda figure: figure.place)
     result = stage.run(records, _context(stage, task, store, progress))
     return write_shard(
         store,
@@ -90,11 +90,6 @@ def _records(store: Store, before: str, shard: str, stage: Stage) -> list[Any]:
     if content is None:
         raise MissingResource(f"{name} is gone; run again")
     return from_lines(content, stage.takes, name)
-
-
-def _in_order(figure: Figure) -> tuple[int, int, int, str]:
-    """Return what figures are sorted by: the place in the article, and articles by number."""
-    return int(figure.pmcid.removeprefix("PMC")), figure.number, figure.graphic.index, figure.graphic.name
 
 
 def _context(stage: Stage, task: ShardTask, store: Store, progress: Progress) -> Context:

@@ -8,8 +8,8 @@ from dataset_builder.concepts.extraction import ExtractionOptions
 from dataset_builder.concepts.merging import MergeOptions
 from dataset_builder.concepts.table import ConceptOptions
 from dataset_builder.gates import GateOptions
+from dataset_builder.opening import SourceOptions
 from dataset_builder.packaging import PackageOptions
-from dataset_builder.pmc.opening import SourceOptions
 from dataset_builder.stages import (
     articles,
     captions,

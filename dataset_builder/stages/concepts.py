@@ -1,4 +1,7 @@
-"""Concepts of every figure: looked up in a table, or found in its caption and merged with what people say."""
+"""Concepts of every figure: looked up in a table, or found in its caption and merged with what people say.
+
+What the source itself says of a figure, as a table of own images may, goes before both.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from dataset_builder.concepts.extraction import CaptionConcepts, extract_concepts, open_extractor
-from dataset_builder.concepts.merging import MergeOptions, merge
+from dataset_builder.concepts.merging import ORDER, MergeOptions, merge
+from dataset_builder.concepts.plain_names import named_concepts
 from dataset_builder.concepts.table import (
     NO_CONCEPT,
     ConceptOptions,
@@ -29,23 +33,31 @@ from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.words import shorten
 
 Answers = Mapping[str, str]
+NO_ANSWERS: FigureTable[Answers] = FigureTable(rows={})
 
 
 def run(figures: Sequence[Figure], context: Context) -> Result:
     """Give every figure its concepts."""
     options: ConceptOptions = context.tables["concepts"]
-    if options.table:
-        kept, drops = select(figures, _table(options.table, file_digest(options.table)), options)
-        return Result(kept=kept, drops=drops)
-    assert options.model is not None, "checked by the options"
-    manual = _manual(options.manual, file_digest(options.manual)) if options.manual else FigureTable(rows={})
-    found = extract_concepts(
-        [figure.text.caption for figure in figures], _extractor(options.model), context.tables["extraction"]
-    )
     merging: MergeOptions = context.tables["merging"]
+    asked = [
+        figure
+        for figure in figures
+        if not (figure.concepts.cuis if options.table else figure.concepts.automatic)
+    ]
+    outcomes: dict[str, Figure | Drop] = {}
+    if options.table:
+        kept, drops = select(asked, _table(options.table, file_digest(options.table)), options)
+        outcomes |= {figure.key: figure for figure in kept} | {drop.key: drop for drop in drops}
+    else:
+        manual = _manual(options.manual, file_digest(options.manual)) if options.manual else NO_ANSWERS
+        found = _found([figure.text.caption for figure in asked], context)
+        outcomes = {
+            figure.key: _merged(figure, outcome, manual.of(figure) or _said(figure), merging, options)
+            for figure, outcome in zip(asked, found, strict=True)
+        }
     kept, drops = kept_and_drops(
-        _merged(figure, outcome, manual.of(figure) or {}, merging, options)
-        for figure, outcome in zip(figures, found, strict=True)
+        outcomes[figure.key] if figure.key in outcomes else _as_given(figure, merging) for figure in figures
     )
     return Result(kept=kept, drops=drops)
 
@@ -64,11 +76,32 @@ def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
     return ()
 
 
+def _found(captions: Sequence[str], context: Context) -> Sequence[CaptionConcepts]:
+    """Return what captions name: by a model pack, else by built-in names."""
+    options: ConceptOptions = context.tables["concepts"]
+    if options.model:
+        return extract_concepts(captions, _extractor(options.model), context.tables["extraction"])
+    return [CaptionConcepts(kept=named_concepts(caption), removed=()) for caption in captions]
+
+
+def _said(figure: Figure) -> Answers:
+    """Return what the source says of the facets of a figure."""
+    return {facet: cui for facet, cuis in ORDER.items() for cui in figure.concepts.manual if cui in cuis}
+
+
+def _as_given(figure: Figure, merging: MergeOptions) -> Figure:
+    """Return a figure with the very concepts that its source gives it."""
+    merged = merge(_said(figure), (), merging)
+    automatic = tuple(cui for cui in figure.concepts.automatic if cui not in merged.manual)
+    concepts = FigureConcepts(manual=merged.manual, automatic=automatic, conflicts=merged.conflicts)
+    return replace(figure, concepts=concepts)
+
+
 def _merged(
     figure: Figure, outcome: CaptionConcepts, answers: Answers, merging: MergeOptions, options: ConceptOptions
 ) -> Figure | Drop:
     merged = merge(answers, outcome.kept, merging)
-    if not merged.concepts and options.without == "drop":
+    if not merged.concepts and options.drops_without:
         return Drop(
             stage=NAME, key=figure.key, reason=NO_CONCEPT, detail="neither in the caption nor by hand"
         )

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from dataset_builder.pmc.jats import STAGE as NAME
 from dataset_builder.pmc.jats import Article, read_article
 from dataset_builder.pmc.layout import find_media
-from dataset_builder.records import Drop, Entry, Figure
+from dataset_builder.records import Drop, Entry, Figure, Media
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.words import shorten
@@ -42,19 +42,24 @@ def run(entries: Sequence[Entry], context: Context) -> Result:
     kept: list[Figure] = []
     drops: list[Drop] = []
     for done, entry in enumerate(entries, start=1):
-        figures, lost = _figures(entry, context, options)
+        if entry.xml is None:  # the source itself knows the figures
+            figures, lost = list(entry.figures), list(entry.drops)
+        else:
+            figures, lost = _figures(entry, entry.xml, context, options)
         kept += figures
         drops += lost
         context.progress(done, len(entries))
     return Result(kept=kept, drops=drops)
 
 
-def _figures(entry: Entry, context: Context, options: FigureOptions) -> tuple[list[Figure], list[Drop]]:
+def _figures(
+    entry: Entry, xml: Media, context: Context, options: FigureOptions
+) -> tuple[list[Figure], list[Drop]]:
     try:
-        content = context.open_source().read(entry.xml)
+        content = context.open_source().read(xml)
         if content is None:
-            return [], [_drop(entry, NOT_THERE, entry.xml.key)]
-        article = read_article(content, entry.xml.key, pmcid=entry.pmcid, licence_code=entry.licence)
+            return [], [_drop(entry, NOT_THERE, xml.key)]
+        article = read_article(content, xml.key, pmcid=entry.pmcid, licence_code=entry.licence)
     except RejectedInput as error:
         return [], [_drop(entry, UNREADABLE, str(error))]
     if not article.has_body:

@@ -19,7 +19,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
     """Count the images of every concept; a manual concept stays with its image however rare it is."""
     options: ConceptOptions = context.tables["concepts"]
     images = Counter(cui for figure in figures for cui in figure.concepts.cuis)
-    rare = {cui for cui, count in images.items() if count < options.min_images}
+    rare = {cui for cui, count in images.items() if count < options.fewest_images}
     kept, drops = kept_and_drops(_without(figure, rare, options) for figure in figures)
     return Result(kept=kept, drops=drops)
 
@@ -28,7 +28,7 @@ def _without(figure: Figure, rare: set[str], options: ConceptOptions) -> Figure 
     concepts = figure.concepts
     gone = tuple(cui for cui in concepts.automatic if cui in rare)
     left = tuple(cui for cui in concepts.automatic if cui not in rare)
-    if gone and not left and not concepts.manual and options.without == "drop":
+    if gone and not left and not concepts.manual and options.drops_without:
         return Drop(stage=NAME, key=figure.key, reason=ONLY_RARE, detail=", ".join(gone))
     return replace(figure, concepts=replace(concepts, automatic=left, rare=gone))
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_builder.records import Drop, Figure, kept_and_drops
+from dataset_builder.records import OWN, Drop, Figure, kept_and_drops
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
@@ -54,8 +54,10 @@ def read_overrides(path: Path | None) -> Mapping[str, bool]:
     for line, row in read_rows(path, _HEADER) if path else ():
         pmcid, file, decision = row["PMCID"].strip(), row["file"], row["decision"].strip()
         key = f"{pmcid}/{file}"
-        if not _PMCID.fullmatch(pmcid):
-            raise RejectedInput(f"{path}:{line}: PMCID is {shorten(pmcid)!r}, expected PMC and digits")
+        if not (_PMCID.fullmatch(pmcid) or pmcid.startswith(OWN)):
+            raise RejectedInput(
+                f"{path}:{line}: PMCID is {shorten(pmcid)!r}, expected PMC and digits, or {OWN} and a group"
+            )
         if not file:
             raise RejectedInput(f"{path}:{line}: the file is empty, expected its name as the article has it")
         if decision not in _KEEPS:

@@ -9,6 +9,7 @@ from dataset_builder.concepts.table import ConceptOptions, read_names
 from dataset_builder.earlier import Earlier
 from dataset_builder.facets import MANUAL_NAMES
 from dataset_builder.gates import judge
+from dataset_builder.opening import SourceOptions
 from dataset_builder.packaging import Contents, write_dataset
 from dataset_builder.packaging.installing import checksum_path, truth_path
 from dataset_builder.packaging.sums import SUMS, read_sums
@@ -37,6 +38,8 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
             figures=figures,
             read=context.read,
             concept_names=_concept_names(figures, context.tables["concepts"]),
+            is_own=_has_own_images(context),
+            concepts_origin=_origin(context),
             counts=tuple(context.counts),
             gates=gates,
             provenance={
@@ -59,6 +62,18 @@ def _concept_names(figures: Sequence[Figure], options: ConceptOptions) -> dict[s
     return {**named, **MANUAL_NAMES, **(read_names(options.names) if options.names else {})}
 
 
+def _origin(context: Context) -> str:
+    """Return where the concepts come from, in words for people."""
+    options: ConceptOptions = context.tables["concepts"]
+    given = "those that came with an image stand as they were; else " if _has_own_images(context) else ""
+    return given + options.origin
+
+
+def _has_own_images(context: Context) -> bool:
+    source: SourceOptions = context.tables["source"]
+    return source.kind == "table"
+
+
 def _products(out: Path) -> Iterator[Product]:
     """Yield what was written: the sums of all files by content, and whatever they list by size."""
     for path in (out / SUMS, truth_path(out), checksum_path(out)):
@@ -76,7 +91,7 @@ def _earlier_ids(figures: Sequence[Figure], earlier: Earlier) -> dict[str, str]:
 
 STAGE = Stage(
     name=NAME,
-    revision=1,
+    revision=2,
     title="in the dataset",
     tables=("source", "concepts", "duplicates", "gates", "package"),
     takes=Figure,

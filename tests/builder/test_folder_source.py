@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from dataset_builder.opening import SourceOptions, open_source
 from dataset_builder.pmc.eligibility import NO_FULL_TEXT, NOT_THERE, RETRACTED
 from dataset_builder.pmc.folder_source import DAMAGED_METADATA, OUTSIDE, FolderSource
-from dataset_builder.pmc.opening import SourceOptions, open_source
 from dataset_builder.records import Drop, Entry, Media
 from dataset_builder.store import FolderStore
 from rocov2_eval.errors import RejectedInput

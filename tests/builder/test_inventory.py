@@ -60,7 +60,7 @@ def test_the_source_offers_all_articles_of_the_inventory(
     bucket: Bucket, client: PmcClient, store: FolderStore
 ) -> None:
     bucket.add_inventory(TODAY, KEYS)
-    assert S3Source(client, store, today=lambda: TODAY).candidates() == ("PMC9", "PMC123")
+    assert tuple(S3Source(client, store, today=lambda: TODAY).candidates()) == ("PMC9", "PMC123")
 
 
 def test_a_key_spelt_as_in_an_address_is_understood(bucket: Bucket, numbers: Any) -> None:

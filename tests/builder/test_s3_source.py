@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dataset_builder.opening import SourceOptions, open_source
 from dataset_builder.pmc.client import ClientOptions, FetchFailed, PmcClient
 from dataset_builder.pmc.eligibility import (
     HISTORICAL,
@@ -17,7 +18,6 @@ from dataset_builder.pmc.eligibility import (
 )
 from dataset_builder.pmc.folder_source import FolderSource
 from dataset_builder.pmc.layout import LayoutChanged
-from dataset_builder.pmc.opening import SourceOptions, open_source
 from dataset_builder.pmc.s3_source import S3Source
 from dataset_builder.records import Drop, Entry, Media
 from dataset_builder.store import FolderStore
@@ -234,7 +234,7 @@ class TestOpening:
         path.write_text("PMC100\n12\nPMC12\n", encoding="utf-8")
         options = SourceOptions(kind="s3", base_url=bucket.url + "/", list=path, per_second=1e6)
         source = open_source(options, store)
-        assert source.candidates() == ("PMC12", "PMC100")
+        assert tuple(source.candidates()) == ("PMC12", "PMC100")
         assert [reason(source.entry(pmcid)) for pmcid in source.candidates()] == ["kept", NOT_THERE]
 
     @pytest.mark.parametrize(("code", "expected"), [("CC BY", "CC BY"), (None, "CC BY-NC")])

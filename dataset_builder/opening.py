@@ -1,7 +1,8 @@
-"""The source of articles that the options of a build name."""
+"""The source that the options of a build name."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,11 +12,17 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, structs
 
+from dataset_builder.own_images.source import TableSource
+from dataset_builder.own_images.table import read_image_table
+from dataset_builder.pmc.article_files import SUFFIXES as TEXTS
+from dataset_builder.pmc.article_files import ArticleFiles
 from dataset_builder.pmc.client import ClientOptions, FetchFailed, PmcClient
 from dataset_builder.pmc.eligibility import RETRACTED, dropped
 from dataset_builder.pmc.file_lists import ArticleList, read_article_list
-from dataset_builder.pmc.folder_source import FolderSource
+from dataset_builder.pmc.folder_source import VERSION_FOLDER, FolderSource
 from dataset_builder.pmc.layout import BASE_URL
+from dataset_builder.pmc.packages import NAME as PACKAGE_NAME
+from dataset_builder.pmc.packages import Packages
 from dataset_builder.pmc.s3_source import S3Source
 from dataset_builder.records import Drop, Entry, Media
 from dataset_builder.sources import Source
@@ -32,8 +39,9 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where articles come from.
 
     Attributes:
-        kind: `s3` is PMC's service, `folder` the same layout on disk.
-        path: The folder of kind `folder`.
+        kind: `s3` is PMC's service; `folder` articles on disk, in any layout that `layout_of` knows; `table`
+            images of the user's own.
+        path: The folder of kind `folder`, the file of kind `table`.
         base_url: Address of the bucket of kind `s3`; another one for a mirror.
         list: Articles to look at; what it says of licences counts where the source itself says nothing.
         inventory: Whether to look at every article of the service.
@@ -42,7 +50,7 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
         unfetchable: Whether a file that cannot be had in spite of every retry stops the build.
     """
 
-    kind: Literal["s3", "folder"]
+    kind: Literal["s3", "folder", "table"]
     path: str = ""
     base_url: str = BASE_URL
     list: Path | None = None
@@ -55,7 +63,7 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
         _require_http(self.base_url)
         if self.kind == "s3":
             if self.path:
-                raise UsageFault("path: goes with kind = 'folder', not with 's3'")
+                raise UsageFault("path: goes with kind = 'folder' or 'table', not with 's3'")
             if (self.list is None) == (not self.inventory):
                 found = "neither" if self.list is None else "both"
                 raise UsageFault(
@@ -63,10 +71,13 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
                 )
             return
         if not self.path:
-            raise UsageFault("path: missing, kind = 'folder' needs the folder")
+            needed = "the folder of articles" if self.kind == "folder" else "the table of images"
+            raise UsageFault(f"path: missing, kind = {self.kind!r} needs {needed}")
+        if self.kind == "table" and self.list is not None:
+            raise UsageFault("list: goes with articles; the table of kind = 'table' names the images itself")
         for name, default in _ONLY_S3.items():
             if getattr(self, name) != default:
-                raise UsageFault(f"{name}: goes with kind = 's3', not with 'folder'")
+                raise UsageFault(f"{name}: goes with kind = 's3', not with {self.kind!r}")
 
 
 def open_source(
@@ -103,7 +114,7 @@ class ChosenSource:
         self._articles = articles
         self._gives_up = gives_up
 
-    def candidates(self) -> tuple[str, ...]:
+    def candidates(self) -> Iterable[str]:
         """Return the articles of the list, whether or not the source has them; without a list, all."""
         return self._source.candidates() if self._articles is None else self._articles.pmcids()
 
@@ -140,14 +151,38 @@ class ChosenSource:
 
 
 def _open(options: SourceOptions, store: Store, workers: int, today: Callable[[], date]) -> Source:
+    if options.kind == "table":
+        read_image_table(Path(options.path))  # a table that cannot be read is told before anything runs
+        return TableSource(Path(options.path))
     if options.kind == "folder":
         folder = Path(options.path)
         if not folder.is_dir():
             raise UsageFault(f"path: {options.path} is no folder")
+        layout = layout_of(folder)
+        if layout == "packages":
+            return Packages(folder)
+        if layout == "files":
+            return ArticleFiles(folder)
         return FolderSource(folder, manuscripts=options.manuscripts)
     base_url = options.base_url.rstrip("/")
     client = PmcClient(ClientOptions(base_url=base_url, per_second=options.per_second / workers))
     return S3Source(client, store, manuscripts=options.manuscripts, today=today)
+
+
+def layout_of(folder: Path) -> Literal["service", "packages", "files"] | None:
+    """Return how the articles of a folder lie there, None where there are none.
+
+    `service`: `PMC12.1/PMC12.1.xml`, as PMC's service has them; `packages`: `PMC12.tar.gz`, however deep;
+    `files`: XML files, however deep. The first that is found counts.
+    """
+    has_files = False
+    for here, folders, files in os.walk(folder):
+        if Path(here) == folder and any(map(VERSION_FOLDER.fullmatch, folders)):
+            return "service"
+        if any(map(PACKAGE_NAME.fullmatch, files)):
+            return "packages"
+        has_files = has_files or any(name.lower().endswith(TEXTS) for name in files)
+    return "files" if has_files else None
 
 
 def _require_http(base_url: str) -> None:
