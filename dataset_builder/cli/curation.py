@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dataset_builder.cli.raters import RATER_HELP, BeforeFile, raters_of
 from rocov2_eval.cli.options import answer, format_option, seed_option, writing
 from rocov2_eval.errors import RejectedInput, UsageFault
 
@@ -94,15 +95,15 @@ def export(source: Path, out: Path, **options: Any) -> None:
 
 @curate.command(
     "import",
-    epilog="Example: rocov2-build curate import project-1.json project-2.json --rename raters.csv "
-    "--out annotations.csv",
+    epilog="Examples: rocov2-build curate import project-1.json --rename raters.csv --out annotations.csv · "
+    "rocov2-build curate import --rater anna a.json --rater ben b.json --out annotations.csv",
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_READABLE)
 @click.option(
     "--from", "tool", type=click.Choice(_FORMATS), help="Format of all files; else the content tells it."
 )
 @click.option("-o", "--out", required=True, type=_WRITABLE, help="CSV with a row an answer.")
-@click.option("--rater", default="", help="Name of the rater of files that name none.")
+@click.option("--rater", "raters", cls=BeforeFile, help=RATER_HELP)
 @click.option(
     "--rename",
     "names",
@@ -115,14 +116,18 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Bring exports of annotation tools together in one table, with the raters kept apart.
 
     The same answer twice counts once. Where a rater answered one question in different ways, the later answer
-    counts, and the report names the question; where the times do not tell, none counts.
+    counts, and the report names the question; where the times do not tell, none counts. Two files that have
+    different answers of one rater to one question are refused.
+
+    A number, or a name such as admin, is another rater in each file.
     """
     from dataset_builder.study.answer_tables import write_annotations
     from dataset_builder.study.collecting import collect, collected_document, read_names
-    from dataset_builder.study.formats import read_export
+    from dataset_builder.study.formats import read_exports
 
     _refuse_overwriting([out], [*files, options["names"]])
-    exports = [read_export(path, name=options["tool"] or "", rater=options["rater"]) for path in files]
+    raters = raters_of(files, options["raters"])
+    exports = read_exports(files, raters=raters, name=options["tool"] or "")
     collected = collect(exports, read_names(options["names"]) if options["names"] else None)
     with writing(out):
         write_annotations(out, collected.annotations)
