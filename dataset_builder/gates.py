@@ -15,10 +15,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from dataset_builder.facets import FACETS as ASKED
 from dataset_builder.kappa_table import read_kappas
 from dataset_builder.records import OTHER_LANGUAGE, SPLITS, Figure, StageCount
 from rocov2_eval.breakdown import FACETS, order_of
-from rocov2_eval.errors import UsageFault
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import counted, shorten
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -252,7 +253,13 @@ def _kappa(options: GateOptions) -> Iterator[Gate]:
         message = "no table of agreement is given: name one with agreement"
         yield Gate(name="kappa", limit=floor, unit="kappa", message=message)
         return
-    for facet, kappa in read_kappas(options.agreement).items():
+    kappas = read_kappas(options.agreement)
+    if not kappas.keys() & ASKED.keys():
+        raise RejectedInput(
+            f"{options.agreement}: none of its facets is asked of images: {', '.join(map(shorten, kappas))}; "
+            f"expected some of {', '.join(ASKED)}"
+        )
+    for facet, kappa in kappas.items():
         message = "undefined, as where annotators use one value alone"
         gate = Gate(name=f"kappa: {facet}", limit=floor, unit="kappa", message=message)
         if kappa is None:

@@ -10,6 +10,7 @@ import click
 
 from dataset_builder.cli.raters import RATER_HELP, BeforeFile, raters_of
 from rocov2_eval.cli.options import answer, format_option, output_option, writing
+from rocov2_eval.errors import RejectedInput
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -72,6 +73,12 @@ def sample(dataset: Path, out: Path, **options: Any) -> None:
 
     population = read_images(dataset)
     types, names = read_types(options["types"]) if options["types"] else ({}, {})
+    used = {cui for image in population for cui in image.automatic}
+    if types and used and not types.keys() & used:
+        raise RejectedInput(
+            f"{options['types']}: none of its {len(types):,} concepts is an automatic one of {dataset}, "
+            f"expected CUIs such as {min(used)}"
+        )
     mapping = dataset / "cui_mapping.csv"
     names |= read_names(mapping) if mapping.is_file() else {}
     seed = secrets.randbits(53) if options["seed"] is None else options["seed"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dataset_builder.study.annotations import RatingTask
 
 _FORMATS = ("label-studio", "medcattrainer", "csv")
+_NAMED = 10  # images in a message
 _FACETS = ("modality", "region", "direction")
 _READABLE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _WRITABLE = click.Path(path_type=Path, dir_okay=False)
@@ -186,7 +187,20 @@ def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
     _refuse_overwriting([out, options["open_"]], [annotations, options["adjudicator"]])
     chosen = {"policy": options["policy"], "least": options["least"]}
     decisions = read(options["adjudicator"], rater="adjudicator") if options["adjudicator"] else []
-    result = work.adjudicate(read(annotations, name=NAME), decisions, **chosen)
+    given = read(annotations, name=NAME)
+    asked = {each.image for each in given}
+    strangers = {each.image for each in decisions} - asked
+    if asked and decisions and not asked & {each.image for each in decisions}:
+        raise RejectedInput(
+            f"{options['adjudicator']}: none of its images is in {annotations}: it names {_first(strangers)}"
+        )
+    if strangers:
+        click.echo(
+            f"{options['adjudicator']}: {len(strangers):,} images are not in {annotations}: "
+            f"{_first(strangers)}",
+            err=True,
+        )
+    result = work.adjudicate(given, decisions, **chosen)
     with writing(out):
         work.write_manual(out, result.settled)
     if options["open_"]:
@@ -206,20 +220,46 @@ def _refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | 
 
 def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> list[RatingTask]:
     """Return the tasks of a build or folder."""
-    from dataset_builder.study.tasks import tasks_of
+    from dataset_builder.packaging.reading import figure_keys
+    from dataset_builder.study.tasks import is_dataset, tasks_of
     from rocov2_eval.shelf.csv_files import read_rows
 
     facets = options["facets"] or _FACETS
     if source.is_dir():
-        tasks = tasks_of(source, facets, captions=options["captions"])
+        keys = figure_keys(source)
+        tasks = tasks_of(source, facets, captions=options["captions"], keys=keys)
+        if is_dataset(source) and not keys:
+            click.echo(
+                f"{source}: no assignments.csv in it, nor {source}-truth.zip beside it: the answers will "
+                f"name images by their ids, and a build takes them with [concepts] assignments",
+                err=True,
+            )
     else:
         tasks = _tasks_of_build(source, pictures, facets, captions=options["captions"])
     if options["only"]:
         wanted = {row["image"].strip() for _, row in read_rows(options["only"], ("image",))}
         tasks = [task for task in tasks if task.image in wanted]
         if not tasks:
-            raise UsageFault(f"{options['only']}: none of its images is in {source}")
+            raise UsageFault(
+                f"{options['only']}: none of its images is in {source}: it names {_first(wanted)}"
+            )
+        strangers = wanted - {task.image for task in tasks}
+        if strangers:
+            click.echo(
+                f"{options['only']}: {len(strangers):,} of {len(wanted):,} images are not in {source}: "
+                f"{_first(strangers)}",
+                err=True,
+            )
     return tasks
+
+
+def _first(images: Iterable[str]) -> str:
+    """Return the first images by name, for a message."""
+    from rocov2_eval.shelf.words import shorten
+
+    listed = sorted(images)
+    more = f" and {len(listed) - _NAMED:,} more" if len(listed) > _NAMED else ""
+    return f"{', '.join(map(shorten, listed[:_NAMED]))}{more}"
 
 
 def _tasks_of_build(

@@ -222,6 +222,8 @@ def _write_tables(folder: Path, dataset: _Dataset) -> None:
         tables.write_ids(folder, options.held_out, dataset.hidden)
         if options.credits == "collective":
             tables.write_credits(folder, options.held_out, dataset.hidden)
+    elif not dataset.contents.is_own:  # the groups of own images may name patients
+        tables.write_assignments(folder, dataset.figures)
     tables.write_concept_names(folder, dataset.shown, dataset.contents.concept_names)
     tables.write_licences(folder, dataset.shown)
 

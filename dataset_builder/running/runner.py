@@ -25,6 +25,7 @@ from dataset_builder.running.plan import (
     tasks_of,
 )
 from dataset_builder.running.ray_pool import RayPool
+from dataset_builder.running.table_matches import match_tables
 from dataset_builder.running.worker import source_of, work
 from dataset_builder.stages import STAGES
 from dataset_builder.stages.package import SALT
@@ -79,6 +80,8 @@ def run_build(
             remove_strangers(store, stage.name, [task.shard for task in tasks])
             done = accounts_of(tasks, store)
             lacking = [task for task in tasks if task.shard not in done]
+            if lacking:
+                match_tables(stage, past, build, store)
             done |= _run(stage, lacking, len(tasks), pool, progress)
             past = past.after(stage, {task.shard: done[task.shard] for task in tasks}, digests)
 

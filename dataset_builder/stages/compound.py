@@ -30,7 +30,7 @@ from msgspec.structs import replace
 from dataset_builder.records import Drop, Figure
 from dataset_builder.stages.caption_panels import Hint, panels_named
 from dataset_builder.stages.image_classifier import OnnxClassifier, find_model, open_classifier
-from dataset_builder.stages.overrides import Opinion, decide, read_overrides
+from dataset_builder.stages.overrides import Opinion, decide, overrides_of, read_overrides
 from dataset_builder.stages.picture_panels import SIDE, panels_seen
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import UsageFault
@@ -176,5 +176,6 @@ STAGE = Stage(
     gives=Figure,
     run=run,
     libraries=("pillow", "numpy", "onnxruntime"),
+    figure_tables=overrides_of(NAME),
     inputs=inputs,
 )

@@ -23,6 +23,7 @@ from dataset_builder.concepts.table import (
     select,
 )
 from dataset_builder.concepts.table import STAGE as NAME
+from dataset_builder.earlier import read_earlier
 from dataset_builder.facets import read_manual
 from dataset_builder.figure_tables import FigureTable, key_of_row
 from dataset_builder.records import Drop, Figure, FigureConcepts, kept_and_drops
@@ -50,7 +51,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
         kept, drops = select(asked, _table(options.table, file_digest(options.table)), options)
         outcomes |= {figure.key: figure for figure in kept} | {drop.key: drop for drop in drops}
     else:
-        manual = _manual(options.manual, file_digest(options.manual)) if options.manual else NO_ANSWERS
+        manual = _answers(options)
         found = _found([figure.text.caption for figure in asked], context)
         outcomes = {
             figure.key: _merged(figure, outcome, manual.of(figure) or _said(figure), merging, options)
@@ -69,11 +70,30 @@ def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
         _table(options.table, file_digest(options.table))
     if options.model:
         require_pack(options.model)
-    if options.manual:
-        _manual(options.manual, file_digest(options.manual))
+    _answers(options)
     if options.names:
         read_names(options.names)
     return ()
+
+
+def figure_tables(tables: Mapping[str, Any]) -> Mapping[str, FigureTable[Any]]:
+    """Return the tables about figures, by their key in build.toml."""
+    options: ConceptOptions = tables["concepts"]
+    named: dict[str, FigureTable[Any]] = {}
+    if options.table:
+        named[f"[concepts] table = {options.table.name}"] = _table(options.table, file_digest(options.table))
+    if options.manual:
+        named[f"[concepts] manual = {options.manual.name}"] = _answers(options)
+    return named
+
+
+def _answers(options: ConceptOptions) -> FigureTable[Answers]:
+    """Return what people have settled of each figure."""
+    if not options.manual:
+        return NO_ANSWERS
+    ids = options.assignments
+    digests = (file_digest(options.manual), file_digest(ids) if ids else "")
+    return _manual(options.manual, ids, digests)
 
 
 def _found(captions: Sequence[str], context: Context) -> Sequence[CaptionConcepts]:
@@ -124,21 +144,28 @@ def _table(path: Path, digest: str) -> FigureTable[FigureConcepts]:
 
 
 @lru_cache(maxsize=1)
-def _manual(path: Path, digest: str) -> FigureTable[Answers]:
-    """Return what people have settled, read once a process while it stays."""
-    del digest
-    rows = {key_of_row(*image.split("/", 1)): answers for image, answers in _settled(path)}
+def _manual(path: Path, assignments: Path | None, digests: tuple[str, str]) -> FigureTable[Answers]:
+    """Return what people have settled, read once a process while it stays.
+
+    An image is named by PMCID and file, or by the id that it has in the dataset of the assignments.
+    """
+    del digests
+    images = read_earlier(assignments).images.rows if assignments else {}
+    keys = {assignment.image_id: key for key, assignment in images.items()}
+    rows: dict[str, Answers] = {}
+    for image, answers in read_manual(path).items():
+        if "/" not in image and assignments is None:
+            raise RejectedInput(
+                f"{path}: image {shorten(image)!r}, expected PMCID/file, as `curate export` writes it; where "
+                f"images are named by their ids in a dataset, name its assignments.csv with assignments"
+            )
+        key = key_of_row(*image.split("/", 1)) if "/" in image else keys.get(image, image)
+        if key in rows:
+            raise RejectedInput(
+                f"{path}: {shorten(image)} is {shorten(key)}, which stands twice; expected once"
+            )
+        rows[key] = answers
     return FigureTable(rows=rows)
-
-
-def _settled(path: Path) -> list[tuple[str, Answers]]:
-    answers = read_manual(path)
-    strange = next((image for image in answers if "/" not in image), None)
-    if strange is not None:
-        raise RejectedInput(
-            f"{path}: image {shorten(strange)!r}, expected PMCID/file, as `curate export BUILD.TOML` has it"
-        )
-    return list(answers.items())
 
 
 def _extractor(pack: Path) -> ConceptExtractor:
@@ -162,5 +189,6 @@ STAGE = Stage(
     gives=Figure,
     run=run,
     libraries=("medcat",),
+    figure_tables=figure_tables,
     inputs=inputs,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dataset_builder.earlier import Earlier
+from dataset_builder.figure_tables import FigureTable
 from dataset_builder.records import Drop, Figure, StageCount
 from dataset_builder.sources import Source
 from dataset_builder.store import Store
@@ -110,6 +111,7 @@ class Stage:
         scope: `shard` if every shard can be done by itself; `all` if the records must be seen together,
             in the order of articles and figures.
         libraries: Distributions whose version can move the result.
+        figure_tables: Returns the tables about figures that the options name, by their key in build.toml.
         inputs: Returns the files that can move the result besides those that the options name, and raises
             RocoError if anything in the options cannot work: called before the first stage runs.
     """
@@ -123,4 +125,5 @@ class Stage:
     run: Callable[[Sequence[Any], Context], Result]
     scope: Literal["shard", "all"] = "shard"
     libraries: tuple[str, ...] = ()
+    figure_tables: Callable[[Mapping[str, Any]], Mapping[str, FigureTable[Any]]] = lambda _tables: {}
     inputs: Callable[[Mapping[str, Any]], tuple[Path, ...]] = lambda _tables: ()

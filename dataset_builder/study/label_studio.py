@@ -117,8 +117,8 @@ def write(tasks: Sequence[RatingTask], facets: Facets, out: Path, pictures: Mapp
 
 FORMAT = Format(
     title="a Label Studio export",
-    expected='a list of tasks with "data" and "annotations", the export JSON (not JSON-MIN), or its CSV with key '
-    "and annotator",
+    expected='a list of tasks with "data" and "annotations", the export JSON (not JSON-MIN), or its CSV with '
+    "key and annotator",
     recognises=recognises,
     read=read,
     write=write,
