@@ -103,6 +103,7 @@ def verify(dataset: Path, truth: Path | None, distance: int | None, *, style: st
     The exit code is 1 if anything is not as it should be.
     """
     from dataset_builder.checks import checks_document
+    from dataset_builder.packaging.reading import truth_beside
     from dataset_builder.verification import verify as examine
 
     truth = truth or truth_beside(dataset)
