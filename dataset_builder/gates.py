@@ -39,6 +39,7 @@ WARNED = "files with a warning"
 FEWEST = 50  # shares of fewer things are not measured
 _NEARLY_NOTHING = 0.001
 _MORE_LIKELY_OTHER = 0.5  # a caption with less is more likely in another language than in English
+NOT_ANNOTATED = "not annotated"  # nobody was asked for the modality
 _MODALITY_OF = FACETS["modality"][1]
 
 
@@ -133,13 +134,18 @@ def judge(figures: Sequence[Figure], counts: Sequence[StageCount], options: Gate
 
 
 def modality_of(figure: Figure) -> str:
-    """Return the modality of a figure by its manual concepts, in the words of the scorer's breakdowns."""
+    """Return the modality of a figure by its manual concepts, in the words of the scorer's breakdowns.
+
+    Where nobody said it, it is NOT_ANNOTATED: that there is no concept tells nothing then.
+    """
+    if not (figure.concepts.manual or figure.concepts.is_annotated):
+        return NOT_ANNOTATED
     return _MODALITY_OF(";".join(figure.concepts.manual))
 
 
 def in_usual_order(modalities: Sequence[str]) -> list[str]:
     """Return each modality that occurs once, in the order of the scorer's breakdowns."""
-    return order_of("modality", modalities)
+    return [*order_of("modality", modalities), *([NOT_ANNOTATED] if NOT_ANNOTATED in modalities else [])]
 
 
 def share_text(share: float) -> str:
@@ -180,6 +186,7 @@ def _modality_skew(figures: Sequence[Figure], limit: float) -> Gate:
     )
     if not any(figure.concepts.manual for figure in figures):
         return gate
+    figures = [figure for figure in figures if modality_of(figure) != NOT_ANNOTATED]
     total = Counter(map(modality_of, figures))
     by_split = {split: Counter[str]() for split in sorted({figure.assignment.split for figure in figures})}
     for figure in figures:

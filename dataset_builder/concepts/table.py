@@ -78,7 +78,9 @@ class ConceptOptions:
         """Where the concepts come from, in words for people."""
         if self.table:
             return "they come from a table that was handed in"
-        by_hand = "; modality, body region and direction were settled by people" if self.manual else ""
+        by_hand = "; what people have settled of modality, body region and direction goes before" * bool(
+            self.manual
+        )
         if self.model:
             return f"MedCAT found them in the captions{by_hand}"
         return (
@@ -101,6 +103,8 @@ def read_table(path: Path) -> FigureTable[FigureConcepts]:
         manual = cuis_of_cell(row["concepts_manual"], place)
         automatic = tuple(cui for cui in cuis_of_cell(row["concepts"], place) if cui not in manual)
         found[key] = FigureConcepts(manual=manual, automatic=automatic)
+    if any(concepts.manual for concepts in found.values()):  # then an empty cell says combined or none
+        found = {key: replace(concepts, is_annotated=True) for key, concepts in found.items()}
     return FigureTable(rows=found)
 
 

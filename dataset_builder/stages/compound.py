@@ -27,12 +27,17 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from dataset_builder.records import Drop, Figure
+from dataset_builder.records import Drop, Figure, StageCount
 from dataset_builder.stages.caption_panels import Hint, panels_named
-from dataset_builder.stages.image_classifier import OnnxClassifier, find_model, open_classifier
-from dataset_builder.stages.overrides import Opinion, decide, overrides_of, read_overrides
+from dataset_builder.stages.image_classifier import (
+    OnnxClassifier,
+    find_model,
+    model_in_words,
+    open_classifier,
+)
+from dataset_builder.stages.overrides import DECIDED_BY_HAND, Opinion, decide, overrides_of, read_overrides
 from dataset_builder.stages.picture_panels import SIDE, panels_seen
-from dataset_builder.stages.stage import Context, Result, Stage
+from dataset_builder.stages.stage import Context, Result, Stage, share_dropped
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.pictures import UNREADABLE, PixelArray, Unreadable, read_pixels
 
@@ -72,6 +77,18 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
     """Judge every picture."""
     kept, drops = select(figures, context.read, context.tables["compound"])
     return Result(kept=kept, drops=drops)
+
+
+def says(tables: Mapping[str, Any], count: StageCount) -> str:
+    """Say who told figures of several pictures."""
+    options: CompoundOptions = tables[NAME]
+    by_hand = DECIDED_BY_HAND if options.overrides else ""
+    if options.method == "off":
+        return f"No filter looked for figures of several pictures in one: such may be here.{by_hand}"
+    hints, model = "captions and layout", model_in_words(options.model)
+    who = {"priors": hints, "model": model, "both": f"{model}, or {hints}"}[options.method]
+    told = f"{who[0].upper()}{who[1:]} told figures of several pictures in one"
+    return f"{told}: {share_dropped(count)} were dropped.{by_hand}"
 
 
 def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
@@ -176,6 +193,7 @@ STAGE = Stage(
     gives=Figure,
     run=run,
     libraries=("pillow", "numpy", "onnxruntime"),
+    says=says,
     figure_tables=overrides_of(NAME),
     inputs=inputs,
 )

@@ -24,10 +24,10 @@ from dataset_builder.concepts.table import (
 )
 from dataset_builder.concepts.table import STAGE as NAME
 from dataset_builder.earlier import read_earlier
-from dataset_builder.facets import read_manual
+from dataset_builder.facets import MODALITY, UNSURE, read_manual
 from dataset_builder.figure_tables import FigureTable, key_of_row
-from dataset_builder.records import Drop, Figure, FigureConcepts, kept_and_drops
-from dataset_builder.stages.stage import Context, Result, Stage
+from dataset_builder.records import Drop, Figure, FigureConcepts, StageCount, kept_and_drops
+from dataset_builder.stages.stage import Context, Result, Stage, share_dropped
 from rocov2_eval.concept_extraction import ConceptExtractor, pack_identity, require_pack
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.files import file_digest
@@ -87,6 +87,13 @@ def figure_tables(tables: Mapping[str, Any]) -> Mapping[str, FigureTable[Any]]:
     return named
 
 
+def says(tables: Mapping[str, Any], count: StageCount) -> str:
+    """Say where the concepts come from."""
+    options: ConceptOptions = tables["concepts"]
+    left_out = f" {share_dropped(count)} without any were left out." if options.drops_without else ""
+    return f"Concepts: {options.origin}.{left_out}"
+
+
 def _answers(options: ConceptOptions) -> FigureTable[Answers]:
     """Return what people have settled of each figure."""
     if not options.manual:
@@ -113,7 +120,12 @@ def _as_given(figure: Figure, merging: MergeOptions) -> Figure:
     """Return a figure with the very concepts that its source gives it."""
     merged = merge(_said(figure), (), merging)
     automatic = tuple(cui for cui in figure.concepts.automatic if cui not in merged.manual)
-    concepts = FigureConcepts(manual=merged.manual, automatic=automatic, conflicts=merged.conflicts)
+    concepts = FigureConcepts(
+        manual=merged.manual,
+        is_annotated=figure.concepts.is_annotated,
+        automatic=automatic,
+        conflicts=merged.conflicts,
+    )
     return replace(figure, concepts=concepts)
 
 
@@ -127,6 +139,7 @@ def _merged(
         )
     concepts = FigureConcepts(
         manual=merged.manual,
+        is_annotated=answers.get(MODALITY.name, UNSURE) != UNSURE or figure.concepts.is_annotated,
         automatic=merged.concepts[len(merged.manual) :],
         mentions=outcome.kept,
         removed=outcome.removed,
@@ -182,7 +195,7 @@ def _loaded(pack: Path, identity: str) -> ConceptExtractor:
 
 STAGE = Stage(
     name=NAME,
-    revision=1,
+    revision=2,
     title="has concepts",
     tables=("concepts", "extraction", "merging"),
     takes=Figure,
@@ -190,5 +203,6 @@ STAGE = Stage(
     run=run,
     libraries=("medcat",),
     figure_tables=figure_tables,
+    says=says,
     inputs=inputs,
 )

@@ -23,6 +23,7 @@ from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
 
+DECIDED_BY_HAND = " A list made by hand went before it."  # in what a filter says of itself
 BY_HAND = "by the overrides"
 _HEADER = ("PMCID", "file", "decision")
 _KEEPS = {"keep": True, "drop": False}

@@ -41,6 +41,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
             concept_names=_concept_names(figures, context.tables["concepts"]),
             is_own=_has_own_images(context),
             concepts_origin=_origin(context),
+            statements=tuple(context.statements),
             counts=tuple(context.counts),
             gates=gates,
             provenance={
@@ -100,7 +101,7 @@ def _earlier_ids(figures: Sequence[Figure], earlier: Earlier) -> dict[str, str]:
 
 STAGE = Stage(
     name=NAME,
-    revision=2,
+    revision=3,
     title="in the dataset",
     tables=("source", "concepts", "duplicates", "gates", "package"),
     takes=Figure,
