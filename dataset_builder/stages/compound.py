@@ -186,7 +186,7 @@ def _rescaled(likely: float, threshold: float) -> float:
 
 STAGE = Stage(
     name=NAME,
-    revision=1,
+    revision=2,
     title="one picture, not several in one",
     tables=("source", "compound"),
     takes=Figure,

@@ -121,7 +121,7 @@ def _judge(figure: Figure, content: bytes, classifier: OnnxClassifier, threshold
 
 STAGE = Stage(
     name=NAME,
-    revision=1,
+    revision=2,
     title="a radiology image",
     tables=("source", "radiology"),
     takes=Figure,
