@@ -49,6 +49,7 @@ def run_build(
     until: str | None = None,
     again: bool = False,
     refresh: bool = False,
+    rehash: bool = False,
 ) -> None:
     """Run what is not done of the stages.
 
@@ -59,6 +60,7 @@ def run_build(
         until: Name of the last stage to run, None for all.
         again: Run the last stage again even where it is done.
         refresh: Ask the service anew which versions of the articles are the newest and which were retracted.
+        rehash: Read the files of the source to see which have changed, and not their sizes and times alone.
 
     Raises:
         RocoError: Something is wrong with what the build reads; the shards that could be done are done.
@@ -73,7 +75,7 @@ def run_build(
             _forget(store, stages[0])
         if again:
             _forget(store, stages[-1])
-        past = _plan(build, store, pool.workers)
+        past = _plan(build, store, pool.workers, rehash=rehash)
         for stage in stages:
             digests = options[stage.name]
             tasks = tasks_of(stage, past, build, digests, store=store, workers=pool.workers)
@@ -86,11 +88,11 @@ def run_build(
             past = past.after(stage, {task.shard: done[task.shard] for task in tasks}, digests)
 
 
-def _plan(build: Build, store: Store, workers: int) -> Past:
+def _plan(build: Build, store: Store, workers: int, *, rehash: bool) -> Past:
     """Cut the articles into shards; make the secret of the build, where there is none."""
     _ensure_salt(store)
     source = source_of(build, workers)
-    return plan_shards(build, store, source)
+    return plan_shards(build, store, source, rehash=rehash)
 
 
 def _run(

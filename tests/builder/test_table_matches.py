@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,11 +118,8 @@ def test_a_table_that_matches_nothing_stops_the_build_and_one_that_does_is_count
     table: str, option: str, text: str, build: Build
 ) -> None:
     Path("names.csv").write_text("CUI,Canonical name\nC0000001,Fracture\n")
-    wanted = (
-        OFF.get(table, "")
-        + f'{option} = "table.csv"\n'
-        + f'names = "{names}"\nwithout = "keep"' * (option == "table")
-    )
+    names = 'names = "names.csv"\nwithout = "keep"' if option == "table" else ""
+    wanted = f'{OFF.get(table, "")}{option} = "table.csv"\n{names}'
     Path("table.csv").write_text(text.format("PMC1234", "b.png"))
     code, said = build(**{table: wanted})
     assert code == 1
@@ -198,3 +197,36 @@ def test_images_of_which_nobody_said_the_modality_are_not_annotated(build: Build
     assert build(held='held_out = ""', concepts='manual = "manual.csv"')[0] == 0
     report = Path("dataset/report.html").read_text(encoding="utf-8")
     assert all(f">{name}<" in report for name in ("CT", "combined or none", "not annotated"))
+
+
+def test_content_that_changed_under_the_same_size_and_time_is_seen_when_asked(build: Build) -> None:
+    assert build("--rehash")[0] == 0
+    text = Path("articles/PMC1/main.xml")
+    before, after = text.read_bytes(), text.read_bytes().replace(b"left arm", b"right leg"[:8])
+    assert len(before) == len(after)
+    times = text.stat()
+    text.write_bytes(after)
+    os.utime(text, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    def captions() -> set[str]:
+        return {row["Caption"] for row in rows("dataset/train_captions.csv")}
+
+    assert build(held='held_out = ""')[0] == 0
+    assert not any("right le" in caption for caption in captions())
+    assert build("--rehash", held='held_out = ""')[0] == 0
+    everything = captions() | {row["Caption"] for row in rows("dataset/test_captions.csv")}
+    assert sum("right le" in caption for caption in everything) == 1
+
+
+def test_equal_builds_from_different_paths_have_equal_manifests(build: Build, tmp_path: Path) -> None:
+    Path("work").mkdir()
+    Path("work/salt").write_bytes(bytes(32))
+    assert build()[0] == 0
+    other = tmp_path / "elsewhere/deep"
+    shutil.copytree("articles", tmp_path / "elsewhere/texts")
+    (other / "work").mkdir(parents=True)
+    (other / "work/salt").write_bytes(bytes(32))
+    text = Path("build.toml").read_text().replace('"articles"', '"../texts"')
+    (other / "build.toml").write_text(text)
+    assert run(["run", str(other / "build.toml"), "--quiet", "--workers", "1"]) == 0
+    assert Path("dataset/manifest.json").read_bytes() == (other / "dataset/manifest.json").read_bytes()
