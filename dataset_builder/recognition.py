@@ -89,7 +89,7 @@ def build_text(source: Recognised | None, folder: Path, today: date) -> str:
     Args:
         source: What it builds from; None leaves the source to whoever fills it in.
         folder: The folder that the file will lie in: its paths are relative to that.
-        today: The day of publication, until the user says another. A build itself takes nothing from the clock.
+        today: The day of publication, until the user says another; a build takes nothing from the clock.
     """
     text = resources.files("dataset_builder").joinpath("build.toml").read_text(encoding="utf-8")
     text = re.sub(r'# published = "[^"]*"  ', f'published = "{today.isoformat()}"', text)
