@@ -43,7 +43,7 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
             images of the user's own.
         path: The folder of kind `folder`, the file of kind `table`.
         base_url: Address of the bucket of kind `s3`; another one for a mirror.
-        list: Articles to look at; what it says of licences counts where the source itself says nothing.
+        list: Articles to look at; what it says of a licence must not contradict the source.
         inventory: Whether to look at every article of the service.
         per_second: Most requests a second, of all workers together.
         manuscripts: Whether author manuscripts are kept.
@@ -128,9 +128,9 @@ class ChosenSource:
             if not self._gives_up:
                 raise
             return dropped(pmcid, UNFETCHABLE, str(error))
-        if self._articles is None or isinstance(found, Drop) or found.licence is not None:
-            return found  # the service knows better than an old list
-        return structs.replace(found, licence=self._articles.licence(pmcid))
+        if self._articles is None or isinstance(found, Drop):
+            return found
+        return structs.replace(found, listed_licence=self._articles.licence(pmcid))
 
     def read(self, media: Media) -> bytes | None:
         """Return a file of the source.

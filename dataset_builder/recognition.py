@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from dataset_builder.pmc.packages import NAME as PACKAGE_NAME
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import csv_text
 from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.parsing import json_dumped
 from rocov2_eval.shelf.words import counted
 
 DRAFT = "images.csv"  # the table that is begun for pictures without one
@@ -96,7 +96,7 @@ def build_text(source: Recognised | None, folder: Path, today: date) -> str:
     if source is None:
         return text
     key = "list" if source.kind == "s3" else "path"
-    place = json.dumps(os.path.relpath(source.path, folder), ensure_ascii=False)
+    place = json_dumped(os.path.relpath(source.path, folder))
     table = f'[source]\nkind = "{source.kind}"\n{key} = {place}  # {source.found}\n'
     before, _, rest = text.partition("[source]\n")
     _, _, after = rest.partition("\n[")

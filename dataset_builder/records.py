@@ -20,7 +20,17 @@ OTHER_LANGUAGE = "caption is not English"  # the reason of drops that a quality 
 Reason = Literal["type", "blacklist", "accuracy", "nested"]
 
 LicenceSource = Literal[
-    "table", "metadata", "pmc-license-ref", "license_ref", "license-href", "license-link", "license-text"
+    "table",
+    "metadata",
+    "file-list",
+    "custom-meta",
+    "license_ref",
+    "license-href",
+    "license-link",
+    "license-text",
+    "license-type",
+    "copyright-statement",
+    "self-uri",
 ]
 
 
@@ -32,10 +42,11 @@ class LicenceStatement(Record, frozen=True, kw_only=True):
     """What one place says about a licence, word for word.
 
     Attributes:
-        source: The place. `table` is the user's table of own images; `metadata` is the licence code that PMC
-            itself publishes for the article; all else is in the XML: the custom-meta `pmc-license-ref`, then
-            within `<license>` the element `ali:license_ref`, the attribute `xlink:href`, the links of the
-            text, and the text.
+        source: The place. `table` is the user's table of own images, `metadata` the licence code that PMC
+            itself publishes for the article, `file-list` what the list of articles says; all else is in the
+            XML: a custom-meta such as `pmc-license-ref`, the element `ali:license_ref`, then of `<license>`
+            the attribute `xlink:href`, the links of the text, the text, and the attribute `license-type`; at
+            last the copyright statement, and a self-uri that leads to a licence.
         text: A code, a URL or sentences.
     """
 
@@ -70,6 +81,7 @@ class Entry(Record, frozen=True, kw_only=True):
         licence: Licence code as the source spells it, None where it says nothing.
         figures: Figures that the source knows without a full text, with their files.
         drops: What the source knows to be no figure, and why.
+        listed_licence: Licence code as the list of articles spells it, None where it says nothing.
     """
 
     pmcid: str
@@ -79,6 +91,7 @@ class Entry(Record, frozen=True, kw_only=True):
     licence: str | None = None
     figures: tuple[Figure, ...] = ()
     drops: tuple[Drop, ...] = ()
+    listed_licence: str | None = None
 
     @property
     def key(self) -> str:
@@ -148,11 +161,13 @@ class FigureLicence(Record, frozen=True, kw_only=True):
     Attributes:
         own: What the figure's own permissions say about its licence.
         article: What is said about the licence of the article.
+        copyright: The copyright line of the figure, else of its article; empty where neither has one.
         code: The exact code, such as `CC BY`; empty until the licence stage has decided it.
     """
 
     own: tuple[LicenceStatement, ...] = ()
     article: tuple[LicenceStatement, ...] = ()
+    copyright: str = ""
     code: str = ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from dataset_builder.packaging.reading import (
 )
 from dataset_builder.packaging.sums import SUMS, files_below, read_sums
 from dataset_builder.records import SPLITS, ImageFacts, StageCount
+from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.pictures import Unreadable
 from rocov2_eval.shelf.progress import Progress, silent
@@ -88,9 +88,11 @@ def _looks(images: Sequence[ImageFile], progress: Progress) -> list[Look]:
     looks: list[Look] = []
     for done, image in enumerate(images, start=1):
         try:
-            looks.append((image, examine(image.read())))
-        except (OSError, zipfile.BadZipFile) as error:
+            content = image.read()
+        except UNREADABLE as error:
             looks.append((image, Unreadable(detail=str(error))))
+        else:
+            looks.append((image, examine(content)))
         progress(done, len(images))
     return looks
 

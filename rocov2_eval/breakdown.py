@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from rocov2_eval.concept_cells import Cell
 from rocov2_eval.editions import DIRECTION_CUIS, LABELS, MODALITY_CUIS, REGION_CUIS
@@ -10,6 +11,7 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.words import shorten, suggestion
 from rocov2_eval.truth import Truth
 
+_CELLS = 1 << 18  # remembered: a board groups the cells of one truth for every run
 _COUNT_BINS = ((0, 0), (1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 1 << 62))
 
 
@@ -50,6 +52,7 @@ def _labels(facet: str) -> list[str]:
 
 
 def _by_cuis(facet: str, cuis: Mapping[str, str]) -> Callable[[Cell], str]:
+    @lru_cache(_CELLS)
     def group(cell: Cell) -> str:
         members = _concepts(cell) & cuis.keys()
         if len(members) > 1:
@@ -59,6 +62,7 @@ def _by_cuis(facet: str, cuis: Mapping[str, str]) -> Callable[[Cell], str]:
     return group
 
 
+@lru_cache(_CELLS)
 def _by_count(cell: Cell) -> str:
     count = len(_concepts(cell) - {""})
     return next(_bin_label(low, high) for low, high in _COUNT_BINS if low <= count <= high)

@@ -1,13 +1,16 @@
 """Token embeddings kept on disk between runs, keyed by content.
 
 One SQLite file: several processes may read and write it at once, and a process that is killed leaves at
-most its last chunk unwritten. Nothing in it is precious: what is damaged is dropped and computed again.
+most its last chunk unwritten. Nothing in it is precious: what is damaged is dropped and computed again, and
+where the file cannot be used at all (a read-only folder, a full disk, a file system without locks) nothing is
+kept.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from rocov2_eval.errors import MissingResource
 from rocov2_eval.shelf.progress import Notify
+
+if sys.platform != "win32":
+    import fcntl
 
 T = TypeVar("T")
 
@@ -51,23 +56,6 @@ def entry_key(*parts: bytes) -> bytes:
     return digest.digest()
 
 
-def require_writable(folder: Path) -> None:
-    """Make the folder of a cache, and a file in it for a moment.
-
-    Raises:
-        MissingResource: It cannot be made or written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise MissingResource(
-            f"the cache folder {folder} cannot be written to ({error.strerror}): "
-            "name another with ROCOV2_CACHE, or add --no-cache"
-        ) from None
-
-
 class EmbeddingCache:
     """Open cache, a context manager.
 
@@ -81,14 +69,14 @@ class EmbeddingCache:
         Args:
             folder: Where the file lies; made if absent.
             limit_bytes: Largest sum of the contents.
-            notify: Called with a sentence whenever something damaged was dropped.
+            notify: Called with a sentence whenever something damaged was dropped, or nothing can be kept.
         """
         self._path = folder / FILE_NAME
         self._limit = limit_bytes
         self._notify = notify
-        folder.mkdir(parents=True, exist_ok=True)
-        self._connection, self._generation = self._open_or_recreate()
-        self._size = self._stored_size()
+        self._connection: sqlite3.Connection | None = None
+        self._is_usable = True
+        self._survive(self._open, None)
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +84,7 @@ class EmbeddingCache:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        self._close()
 
     def read(
         self, keys: Sequence[bytes], fits: Callable[[int, bytes], bool] = lambda _position, _content: True
@@ -108,24 +96,22 @@ class EmbeddingCache:
             fits: Tells of position and content whether the content is of the shape that is expected there;
                 an entry that is not is dropped like a damaged one.
         """
+        nothing: Sequence[tuple[bytes, bytes]] = ()
         for start in range(0, len(keys), _KEYS_AT_ONCE):
             chunk = keys[start : start + _KEYS_AT_ONCE]
             positions = {key: position for position, key in enumerate(chunk, start)}
-            for key, content in self._survive(partial(self._read_chunk, positions, fits)):
+            for key, content in self._survive(partial(self._read_chunk, positions, fits), nothing):
                 yield positions[key], content
 
     def write(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
         """Store pairs of key and content, in one transaction."""
-        self._survive(partial(self._write_chunk, entries))
-        self._size += sum(len(content) for _, content in entries)
-        if self._size > self._limit:
-            self._survive(self._prune)
+        self._survive(partial(self._write_chunk, entries), None)
 
     def _read_chunk(
         self, positions: Mapping[bytes, int], fits: Callable[[int, bytes], bool]
-    ) -> list[tuple[bytes, bytes]]:
+    ) -> Sequence[tuple[bytes, bytes]]:
         marks = ",".join("?" * len(positions))
-        rows = self._connection.execute(
+        rows = self._opened.execute(
             f"SELECT key, checksum, content FROM entries WHERE key IN ({marks})",  # noqa: S608 - only marks
             tuple(positions),
         ).fetchall()
@@ -137,32 +123,35 @@ class EmbeddingCache:
             and fits(positions[key], content)
         ]
         damaged = {key for key, _, _ in rows} - {key for key, _ in intact}
-        with self._connection:
-            self._connection.executemany(
+        with self._opened:
+            self._opened.executemany(
                 "UPDATE entries SET used = ? WHERE key = ? AND used < ?",
                 [(self._generation, key, self._generation) for key, _ in intact],
             )
-            self._connection.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in damaged])
+            self._opened.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in damaged])
         if damaged:
             self._notify(f"{self._path}: dropped {len(damaged)} damaged entries; they are computed again")
         return intact
 
     def _write_chunk(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
-        with self._connection:
-            self._connection.executemany(
+        with self._opened:
+            self._opened.executemany(
                 "INSERT OR REPLACE INTO entries (key, checksum, used, size, content) VALUES (?, ?, ?, ?, ?)",
                 [
                     (key, _checksum(key, content), self._generation, len(content), content)
                     for key, content in entries
                 ],
             )
+        self._size += sum(len(content) for _, content in entries)
+        if self._size > self._limit:
+            self._prune()
 
     def _prune(self) -> None:
         self._size = self._stored_size()  # other processes write and prune as well
         excess = self._size - int(self._limit * _KEPT_SHARE)
         if self._size <= self._limit:
             return
-        oldest = self._connection.execute("SELECT id, size FROM entries ORDER BY used, id")
+        oldest = self._opened.execute("SELECT id, size FROM entries ORDER BY used, id")
         dropped = []
         for identifier, size in oldest:
             if excess <= 0:
@@ -171,38 +160,58 @@ class EmbeddingCache:
             excess -= size
             self._size -= size
         oldest.close()
-        with self._connection:
-            self._connection.executemany("DELETE FROM entries WHERE id = ?", dropped)
+        with self._opened:
+            self._opened.executemany("DELETE FROM entries WHERE id = ?", dropped)
         # As a script: `execute` would give back a single page.
-        self._connection.executescript("PRAGMA incremental_vacuum;")
+        self._opened.executescript("PRAGMA incremental_vacuum;")
 
     def _stored_size(self) -> int:
-        (size,) = self._connection.execute("SELECT COALESCE(SUM(size), 0) FROM entries").fetchone()
+        (size,) = self._opened.execute("SELECT COALESCE(SUM(size), 0) FROM entries").fetchone()
         return int(size)
 
-    def _open_or_recreate(self) -> tuple[sqlite3.Connection, int]:
-        try:
-            return _connect(self._path)
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode not in _CORRUPT:
-                raise
-            self._move_aside()
-            return _connect(self._path)
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        _require_locks(self._path.parent)
+        self._connection, self._generation = _connect(self._path)
+        self._size = self._stored_size()
 
-    def _survive(self, action: Callable[[], T]) -> T:
-        """Do something with the file; if it turns out to be damaged, replace it and do it again."""
-        try:
-            return action()
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode not in _CORRUPT:
-                raise
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        assert self._connection is not None
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
             self._connection.close()
-            # Another process may have replaced the file already: a sound one is not moved.
-            if not _is_sound(self._path):
-                self._move_aside()
-            self._connection, self._generation = _connect(self._path)
-            self._size = self._stored_size()
-            return action()
+
+    def _survive(self, action: Callable[[], T], otherwise: T) -> T:
+        """Do something with the file; one that is damaged is replaced first, one of no use done without."""
+        if not self._is_usable:
+            return otherwise
+        try:
+            try:
+                return action()
+            except sqlite3.DatabaseError as error:
+                if not _is_corruption(error):
+                    raise
+                self._replace()
+                return action()
+        except (sqlite3.Error, OSError) as error:
+            self._is_usable = False
+            self._close()
+            reason = getattr(error, "strerror", None) or error
+            self._notify(
+                f"{self._path} cannot be used ({reason}): nothing is kept for the next run; "
+                "name another folder with ROCOV2_CACHE, or add --no-cache"
+            )
+            return otherwise
+
+    def _replace(self) -> None:
+        self._close()
+        # Another process may have replaced the file already: a sound one is not moved.
+        if not _is_sound(self._path):
+            self._move_aside()
+        self._open()
 
     def _move_aside(self) -> None:
         aside = self._path.with_name(f"{FILE_NAME}.damaged")
@@ -230,14 +239,25 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, int]:
     return connection, int(last) + 1
 
 
+def _require_locks(folder: Path) -> None:
+    """Lock a file of a moment: SQLite takes a file system without locks for one that is busy, and waits."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if sys.platform != "win32":
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _is_sound(path: Path) -> bool:
     try:
         with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
             return connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode not in _CORRUPT:
+        if not _is_corruption(error):
             raise
         return False
+
+
+def _is_corruption(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT  # the rest says what of it is damaged
 
 
 def _checksum(key: bytes, content: bytes) -> int:

@@ -122,13 +122,15 @@ def _report_end(cause: BaseException, name: str) -> int:
 
 def _report_unexpected(error: Exception, name: str) -> int:
     """Report what the machine refused, else a bug of ours."""
-    if isinstance(error, OSError) and is_disk_full(error):
-        click.echo(f"Error: {error.strerror}: make room and run the command again", err=True)
-        return ExitCode.MISSING_RESOURCE
-    if isinstance(error, OSError) and isinstance(error.filename, str | bytes) and error.strerror:
-        where = shorten(os.fsdecode(error.filename), 200)
-        click.echo(f"Error: {where}: {error.strerror}; mend that, or name another place", err=True)
-        return ExitCode.MISSING_RESOURCE
+    if isinstance(error, OSError) and error.strerror:
+        is_named = isinstance(error.filename, str | bytes)
+        where = f"{shorten(os.fsdecode(error.filename), 200)}: " if is_named else ""
+        if is_disk_full(error):
+            click.echo(f"Error: {where}{error.strerror}: make room and run the command again", err=True)
+            return ExitCode.MISSING_RESOURCE
+        if is_named:
+            click.echo(f"Error: {where}{error.strerror}; mend that, or name another place", err=True)
+            return ExitCode.MISSING_RESOURCE
     if isinstance(error, MemoryError):
         click.echo("Error: this machine has not enough memory for it", err=True)
         return ExitCode.MISSING_RESOURCE

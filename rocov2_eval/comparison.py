@@ -18,13 +18,12 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.metrics import main_output, main_outputs
 from rocov2_eval.ranking import common_scores, require_same_truth
 from rocov2_eval.records import FloatArray, Interval
-from rocov2_eval.resampling import Bootstrap, resampled_columns
+from rocov2_eval.resampling import FEWEST_IMAGES, Bootstrap, resampled_columns
 from rocov2_eval.scoring import Report
-from rocov2_eval.significance import PairOptions, on_grid, paired_tests, trials_needed
+from rocov2_eval.significance import PairOptions, on_grid, paired_tests, too_few_images, trials_needed
 from rocov2_eval.truth import Truth
 
 DEFAULT_FACETS = ("modality", "region")
-_FEWEST_IMAGES = 2  # one image says nothing about spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +194,7 @@ def compare(
         if left_out.any():
             noun = "image" if left_out.sum() == 1 else "images"
             notes.append(f"{metric}: {left_out.sum():,} {noun} left out, not scored in every run")
+        notes += too_few_images(metric, scores.shape, options.pairs.alpha)
         pairs += _pairs(reports, metric, scores, groups, options)
     needed = trials_needed(len(reports), options.pairs.alpha)
     if options.pairs.trials < needed:
@@ -265,7 +265,7 @@ def _pairs(
                 metric=metric,
                 n=len(scores),
                 difference=difference,
-                interval=ends if len(scores) >= _FEWEST_IMAGES else None,
+                interval=ends if len(scores) >= FEWEST_IMAGES else None,
                 p_value=float(tests.p_value[a, b]),
                 p_bootstrap=float(tests.p_bootstrap[a, b]),
                 p_holm=p_holm,
@@ -300,7 +300,7 @@ def _group_effects(name: str, scores: FloatArray, bootstrap: Bootstrap) -> list[
     first, second = np.triu_indices(k, 1)
     means = scores.mean(axis=0)
     differences = means[second] - means[first]
-    if n < _FEWEST_IMAGES:
+    if n < FEWEST_IMAGES:
         return [Effect(group=name, images=n, difference=float(d), interval=None) for d in differences]
     resampled = resampled_columns(on_grid(scores)[0], bootstrap)
     tail = (1 - bootstrap.level) / 2

@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any, Protocol
 
 from rocov2_eval.errors import MissingResource, RejectedInput
+from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.progress import Progress, silent
 
 # Read when medcat is imported: it would ask the package index for a newer version and write to a cache.
@@ -23,8 +23,6 @@ _NO_VERSION_CHECK = "MEDCAT_DISABLE_VERSION_CHECK"
 _DATABASE = "cdb"  # the part that every model pack has
 _DATABASE_OF_1 = "cdb.dat"  # and that of MedCAT 1
 _TEXTS_AT_ONCE = 200  # between two reports of progress
-# What reading a zip archive may end in: damage, a password, a method of compression that Python lacks.
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 _NOT_INSTALLED = "medcat is not installed: pip install 'rocov2-eval[concepts]'"
 
 
@@ -222,7 +220,7 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise MissingResource(f"model pack {path}: {error.strerror or error}") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise RejectedInput(f"{path}: neither a folder nor a zip archive of a model pack: {error}") from None
 
 

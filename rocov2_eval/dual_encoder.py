@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rocov2_eval.batching import Float32Array, run_batches
-from rocov2_eval.cache import EmbeddingCache, entry_key, require_writable
+from rocov2_eval.cache import EmbeddingCache, entry_key
 from rocov2_eval.devices import TOKEN_BUDGETS, choose_device, dtype_of, quiet_transformers
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.images import ImageFile, read_image, rgb_pixels
@@ -109,8 +109,6 @@ def open_dual_encoder(
     Raises:
         MissingResource: A library, the device or part of the weights is missing.
     """
-    if cache is not None:
-        require_writable(cache)
     digest = weights_digest(folder, memo=cache)
     target = choose_device(device)
     with ExitStack() as stack:

@@ -15,16 +15,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from rocov2_eval.batching import Float32Array, run_batches
-from rocov2_eval.cache import EmbeddingCache, entry_key, require_writable
+from rocov2_eval.cache import EmbeddingCache, entry_key
 from rocov2_eval.devices import TOKEN_BUDGETS, choose_device, dtype_of, quiet_transformers
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.models import ModelFolder, weights_digest
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.progress import Notify, Progress, silent
+from rocov2_eval.shelf.words import counted
 
 _TEXTS_AT_ONCE = 1024  # to the tokenizer, whose own records of a text are large
 _ROWS_AT_ONCE = 4096  # normalised in place, so that the temporary stays small
 _CACHE_CHUNK_BYTES = 4 * 2**20  # what a killed run may lose
+_MOST_TOKENS = 16_384  # of a text: attention takes the square of it, some 17 GB in the official encoder
 _NO_LIMIT = 10**18  # transformers writes int(1e30) where a tokenizer knows no largest length
 # The classes for which bert-score puts a blank before the first word.
 _PREFIX_SPACE = {"RobertaTokenizer", "RobertaTokenizerFast", "GPT2Tokenizer", "GPT2TokenizerFast"}
@@ -97,8 +99,6 @@ def open_encoder(
         MissingResource: A library, the device or part of the weights is missing.
         UsageFault: The model has no such layer or is of a kind that cannot be used.
     """
-    if cache is not None:
-        require_writable(cache)
     digest = weights_digest(folder, memo=cache)
     target = choose_device(device)
     with ExitStack() as stack:
@@ -114,6 +114,7 @@ def open_encoder(
             token_budget=TOKEN_BUDGETS[target],
             cache=embeddings,
             progress=progress,
+            notify=notify,
         )
 
 
@@ -138,6 +139,7 @@ class TextEncoder:
         token_budget: int,
         cache: EmbeddingCache | None,
         progress: Progress,
+        notify: Notify = silent,
     ) -> None:
         self.identity = identity
         self.layer = layer
@@ -148,6 +150,7 @@ class TextEncoder:
         self._token_budget = token_budget
         self._cache = cache
         self._progress = progress
+        self._notify = notify
         self._key_parts = (digest.encode(), str(layer).encode(), precision.encode(), *_forward_mark(model))
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
@@ -165,11 +168,24 @@ class TextEncoder:
         """
         tokens = self.tokenise(texts)
         _refuse_too_long(tokens, _most_positions(self._model))
+        self._note_losses(texts, tokens)
         vectors = np.empty((len(tokens.ids), self._width), np.float32)
         missing = self._fill_from_cache(tokens, vectors)
         self._fill_from_model(tokens, vectors, missing)
         _normalise(vectors)
         return Arena(tokens=tokens, vectors=vectors)
+
+    def _note_losses(self, texts: Sequence[str], tokens: Tokens) -> None:
+        """Tell of texts of which the model sees nothing, or not the end; bert-score says nothing of them."""
+        lengths = np.diff(tokens.offsets)[tokens.index]
+        is_said = np.array([bool(text.strip()) for text in texts], np.bool_)
+        if gone := int((is_said & (lengths <= tokens.bare_length)).sum()):
+            self._notify(f"{counted(gone, 'caption')} without a token of {self.identity}: nothing can match")
+        limit = self._tokenizer.model_max_length
+        if full := int((lengths >= limit).sum()):
+            self._notify(
+                f"{counted(full, 'caption')} of {limit} tokens or more: {self.identity} reads no more of them"
+            )
 
     def _fill_from_cache(self, tokens: Tokens, vectors: Float32Array) -> IntArray:
         """Copy what the cache has into the array; return the sequences that it lacks."""
@@ -353,19 +369,19 @@ def _ragged(sequences: Sequence[tuple[int, ...]], tokenizer: Any) -> Tokens:  # 
     )
 
 
-def _most_positions(model: Any) -> int | None:  # noqa: ANN401
-    """Return how many tokens a model has absolute positions for, None if it has no such table."""
+def _most_positions(model: Any) -> int:  # noqa: ANN401
+    """Return how many tokens a model has absolute positions for, or memory where it has no such table."""
     table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
     if table is None:
-        return None
+        return _MOST_TOKENS
     # The RoBERTa family counts positions from the index after the padding token's.
     first = 0 if table.padding_idx is None else table.padding_idx + 1
     return int(table.num_embeddings) - first
 
 
-def _refuse_too_long(tokens: Tokens, most: int | None) -> None:
+def _refuse_too_long(tokens: Tokens, most: int) -> None:
     longest = int(np.diff(tokens.offsets).max(initial=0))
-    if most is not None and longest > most:
+    if longest > most:
         raise RejectedInput(
             f"a caption has {longest} tokens, the encoder takes {most} and its tokenizer names no limit"
         )

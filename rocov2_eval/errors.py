@@ -74,5 +74,9 @@ class MissingResource(RocoError):
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Tell whether the file system refused for want of room, which no option of ours can mend."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    """Tell whether a file has no room, on the disk or for this user, which no option of ours can mend.
+
+    Python tells of a disk without room for a temporary file that it has no folder for one.
+    """
+    is_nowhere = (error.strerror or "").startswith("No usable temporary directory")
+    return is_nowhere or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -313,6 +313,12 @@ RULES: Mapping[str, Rule] = {
         why="A board ranks the runs of one edition: others have another format, other limits and other scores.",
         fix="Name this edition in submission.json if the run is meant for it, or make a board of the other edition.",
     ),
+    "R607": Rule(
+        title="the name looks like that of another team or run",
+        why="Readers, and file systems that ignore case, would take one for the other. The name that was on the board "
+        "before stays; where none was, the organisers decide.",
+        fix="Give the folder, and team or run in submission.json, a name of its own.",
+    ),
 }
 
 

@@ -13,7 +13,6 @@ import io
 import re
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from rocov2_eval.editions import Dialect
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding, findings
 from rocov2_eval.records import BoolArray, Finding, IntArray, Severity, Task
+from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
 from rocov2_eval.shelf.words import path_text, shorten
 
@@ -43,6 +43,7 @@ LAYOUT = Dialect(delimiter=",", quoted=True, header="optional")  # of the ROCOv2
 _CONCEPT_CELL = re.compile(r"\s*[Cc][0-9]+\s*(;\s*[Cc][0-9]+\s*)*;?\s*")
 Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
 _SNIFFED_ROWS = 200
+_LOCAL_HEADER = b"PK\x03\x04"  # begins an archive
 _CENTRAL_HEADER = b"PK\x01\x02"  # begins the entry of each file in an archive
 ANY_NUMBER = 1 << 62
 _ID_AND_CELL = 2
@@ -113,7 +114,7 @@ def load(path: Path, *, shown: str | None = None) -> Source:
     """
     name = shown or path_text(path)
     content = _read(path, name)
-    if content[:4] == b"PK\x03\x04" or path.suffix.lower() == ".zip":
+    if content.startswith(_LOCAL_HEADER) or path.suffix.lower() == ".zip":
         content = _only_member(content, name)
     _refuse_excess(content, name)
     try:
@@ -240,7 +241,7 @@ def _read(path: Path, name: str) -> bytes:
 
 def _refuse_excess(content: bytes, path: str) -> None:
     """Refuse a file that would become too many rows or cells: each costs far more memory than its bytes."""
-    lines = content.count(b"\n") + content.count(b"\r")
+    lines = content.count(b"\n") + content.count(b"\r") - content.count(b"\r\n")
     if lines > MOST_LINES:
         raise _rejected("R001", path, None, f"{lines:,} lines, more than {MOST_LINES:,}")
     separators = max(content.count(separator) for separator in (b",", b";", b"\t", b"|"))
@@ -267,12 +268,12 @@ def _only_member(content: bytes, path: str) -> bytes:
             _refuse_trickery(names[0], path)
             with archive.open(names[0]) as member:
                 inside = member.read(MOST_BYTES + 1)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise _rejected("R004", path, None, f"cannot be unpacked: {shorten(str(error), 100)}") from None
-    except (OSError, ValueError, zlib.error) as error:  # damaged data
+    except UNREADABLE as error:
         raise _rejected("R004", path, None, f"cannot be unpacked: {shorten(str(error), 100)}") from None
     if len(inside) > MOST_BYTES:
         raise _rejected("R004", path, None, f"unpacks to more than {MOST_BYTES:,} bytes")
+    if inside.startswith(_LOCAL_HEADER):
+        raise _rejected("R004", path, None, f"{shorten(names[0].filename, 40)!r} is an archive itself")
     return inside
 
 
@@ -282,8 +283,10 @@ def _refuse_trickery(member: zipfile.ZipInfo, path: str) -> None:
     if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
         message = f"the name {shorten(member.filename, 40)!r} leads out of the archive"
         raise _rejected("R004", path, None, message)
-    if stat.S_ISLNK(member.external_attr >> 16):
-        raise _rejected("R004", path, None, f"{shorten(member.filename, 40)!r} is a symbolic link")
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):  # 0 where the packer was no Unix, or says nothing
+        what = "a symbolic link" if kind == stat.S_IFLNK else "no plain file"
+        raise _rejected("R004", path, None, f"{shorten(member.filename, 40)!r} is {what}")
     if member.file_size > MOST_BYTES:
         raise _rejected("R004", path, None, f"unpacks to more than {MOST_BYTES:,} bytes")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable, look, opaque
 from rocov2_eval.shelf.words import shorten
 
@@ -119,7 +120,7 @@ def read_image(file: ImageFile) -> bytes:
     """
     try:
         return file.read_bytes()
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise MissingResource(f"{file} cannot be read: {error}") from None
 
 
@@ -147,7 +148,7 @@ def _archive(path: Path, _changed: int) -> zipfile.Path:
     """Open an archive once, as listing its members takes a while."""
     try:
         return zipfile.Path(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise MissingResource(f"{path} cannot be read ({error}): bring it again, or unpack it") from None
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -420,7 +421,8 @@ def weights_digest(folder: ModelFolder, memo: Path | None = None) -> str:
     seen = {_memo_key(path): path for path in folder.files}
     digests = {key: known.get(key) or file_digest(path) for key, path in seen.items()}
     if memo is not None and not digests.keys() <= known.keys():
-        _write_json(memo / "digests.json", known | digests)
+        with suppress(OSError):  # then they are computed anew; the cache says that nothing can be kept there
+            _write_json(memo / "digests.json", known | digests)
     lines = sorted(f"{path.name}\0{digests[key]}\n" for key, path in seen.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -581,7 +583,11 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
         known = json_of(read_plain(path))
     except Malformed:
         return {}  # damaged: the digests are computed again
-    return known if isinstance(known, dict) else {}
+    return (
+        {key: value for key, value in known.items() if isinstance(value, str)}
+        if isinstance(known, dict)
+        else {}
+    )
 
 
 def _write_json(path: Path, value: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rocov2_eval.batching import Float32Array, run_batches
-from rocov2_eval.cache import EmbeddingCache, entry_key, require_writable
+from rocov2_eval.cache import EmbeddingCache, entry_key
 from rocov2_eval.devices import TOKEN_BUDGETS, choose_device, dtype_of, import_library
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.models import ModelFolder, weights_digest
@@ -102,8 +102,6 @@ def open_pair_model(
         MissingResource: A library, the device or part of the weights is missing.
         UsageFault: The precision is not known.
     """
-    if cache is not None:
-        require_writable(cache)
     dtype = dtype_of(precision)
     digest = weights_digest(folder, memo=cache)
     target = choose_device(device)

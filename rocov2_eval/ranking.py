@@ -14,7 +14,16 @@ from rocov2_eval.metrics.derived import DERIVED, parts
 from rocov2_eval.records import BoolArray, Finding, FloatArray, IntArray, MetricResult, Task
 from rocov2_eval.scoring import Report
 from rocov2_eval.signature import comparable
-from rocov2_eval.significance import PairedTests, PairOptions, competition_ranks, letters, paired_tests
+from rocov2_eval.significance import (
+    PairedTests,
+    PairMemory,
+    PairOptions,
+    competition_ranks,
+    letters,
+    paired_tests,
+    too_few_images,
+    trials_needed,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,10 +72,11 @@ class Standing:
         rank: Rank by the primary score, 1 is best; equal scores share a rank.
         is_best_of_team: No run of the same team stands before it.
         result: Primary score of the run, by which the board ranks.
-        letters: Groups of the run; runs that share a letter do not differ significantly.
+        letters: Groups of the run; runs that share a letter do not differ significantly. Empty where no
+            trials were drawn, and, as `shares` is, where a board tells nothing of pairs of runs.
         low_rank: Best rank of the run in the interval over the resamples.
         high_rank: Worst rank of the run in the interval over the resamples.
-        shares: Shape (k,), share of the resamples in which the run has rank 1, 2, …, k.
+        shares: Shape (k,), share of the resamples in which the run has rank 1, 2, …, k; 0 without resamples.
     """
 
     entry: Entry
@@ -92,8 +102,10 @@ class Board:
         outputs: All outputs of the runs, the primary one first.
         notes: What a reader must know of the ranking as a whole.
         standings: The places of the runs, ordered by rank; at least one.
-        tests: Tests of all pairs, rows and columns in the order of `standings`.
+        tests: Tests of all pairs, rows and columns in the order of `standings`; None where nothing may be
+            told of pairs of runs.
         options: How the pairs were tested.
+        omitted: Number of images that tests leave out, because not every run is scored on them.
     """
 
     edition: str
@@ -104,17 +116,29 @@ class Board:
     outputs: tuple[str, ...]
     notes: tuple[str, ...]
     standings: tuple[Standing, ...]
-    tests: PairedTests
+    tests: PairedTests | None
     options: PairOptions
+    omitted: int
 
 
-def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = None) -> Board:
+def rank(
+    entries: Sequence[Entry],
+    options: PairOptions,
+    rank_by: str | None = None,
+    memory: PairMemory | None = None,
+    *,
+    is_compared: bool = True,
+) -> Board:
     """Rank the runs of one task, scored against the same truth.
+
+    Trials are drawn only if there are enough of them to show any difference after the correction.
 
     Args:
         entries: The runs, at least one.
         options: How intervals and tests are made.
         rank_by: Output to rank by; None for the primary one of the edition.
+        memory: Trials that are known already.
+        is_compared: Whether the board tells of pairs of runs.
 
     Raises:
         UsageFault: The runs were scored differently, or not by that output.
@@ -129,8 +153,12 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
     ranks = competition_ranks(np.array([[_mean(entry, primary) for entry in entries]]))[0]
     order = sorted(range(len(entries)), key=lambda i: (ranks[i], entries[i].name.casefold(), entries[i].name))
     ordered = [entries[i] for i in order]
-    scores, omitted = common_scores([entry.report for entry in ordered], primary)
-    tests = paired_tests(scores, options)
+    tests, omitted = None, 0
+    if is_compared:
+        scores, is_omitted = common_scores([entry.report for entry in ordered], primary)
+        omitted = int(is_omitted.sum())
+        has_trials = options.trials >= trials_needed(len(entries), options.alpha)
+        tests = paired_tests(scores, options, memory, has_trials=has_trials)
     return Board(
         edition=first.edition,
         task=first.task,
@@ -142,7 +170,33 @@ def rank(entries: Sequence[Entry], options: PairOptions, rank_by: str | None = N
         standings=tuple(_standings(ordered, ranks[order], primary, tests, options)),
         tests=tests,
         options=options,
+        omitted=omitted,
     )
+
+
+def omitted_note(images: int) -> str:
+    """Return what a board says of images that tests leave out."""
+    return f"tests leave out {images:,} images that not every run is scored on"
+
+
+def untested_note(board: Board) -> str | None:
+    """Return why no two runs can differ significantly; None where they can, or nothing is told of pairs."""
+    if board.tests is None:
+        return None
+    runs = len(board.standings)
+    if board.tests.trials:
+        tested = board.tests.images, runs
+        return next(iter(too_few_images(board.primary, tested, board.options.alpha)), None)
+    needed = trials_needed(runs, board.options.alpha)
+    return (
+        f"No trials were drawn: of {runs:,} runs no two can differ significantly after Holm's correction "
+        f"with {board.options.trials:,} trials; {needed:,} are needed"
+    )
+
+
+def first_of_teams(entries: Sequence[Entry]) -> frozenset[int]:
+    """Return the places, counted from 0, of the first run of each team."""
+    return frozenset({entry.team: i for i, entry in reversed(list(enumerate(entries)))}.values())
 
 
 def common_scores(reports: Sequence[Report], output: str) -> tuple[FloatArray, BoolArray]:
@@ -196,31 +250,42 @@ def _mean(entry: Entry, output: str) -> float:
 
 
 def _standings(
-    entries: Sequence[Entry], ranks: IntArray, primary: str, tests: PairedTests, options: PairOptions
+    entries: Sequence[Entry], ranks: IntArray, primary: str, tests: PairedTests | None, options: PairOptions
 ) -> list[Standing]:
     """Return the standings of entries in rank order."""
-    names = letters(tests.p_holm < options.alpha)
-    drawn = competition_ranks(tests.resampled)
-    tail = (1 - options.bootstrap.level) / 2
-    ends = np.quantile(drawn, [tail, 1 - tail], axis=0, method="inverted_cdf")
     k = len(entries)
-    first = {entry.team: i for i, entry in reversed(list(enumerate(entries)))}
+    names, ends, drawn = [""] * k, np.array([ranks, ranks]), None
+    if tests is not None:
+        names = letters(tests.p_holm < options.alpha) if tests.trials else names
+        drawn = competition_ranks(tests.resampled)
+        tail = (1 - options.bootstrap.level) / 2
+        if len(drawn):
+            ends = np.quantile(drawn, [tail, 1 - tail], axis=0, method="inverted_cdf")
+        else:  # of one image: another might turn the order around
+            ends = np.array([[1] * k, [k] * k])
+    first = first_of_teams(entries)
     return [
         Standing(
             entry=entry,
             rank=int(ranks[i]),
-            is_best_of_team=first[entry.team] == i,
+            is_best_of_team=i in first,
             result=entry.report.metrics[primary],
             letters=names[i],
             low_rank=int(ends[0, i]),
             high_rank=int(ends[1, i]),
-            shares=np.bincount(drawn[:, i] - 1, minlength=k) / len(drawn),
+            shares=np.zeros(0) if drawn is None else _shares(drawn[:, i], k),
         )
         for i, entry in enumerate(entries)
     ]
 
 
-def _notes(reports: Sequence[Report], primary: str, omitted: BoolArray) -> list[str]:
+def _shares(ranks: IntArray, k: int) -> FloatArray:
+    """Return the share of the resamples in which a run has each rank, 0 where there is none."""
+    shares: FloatArray = np.bincount(ranks - 1, minlength=k) / max(len(ranks), 1)
+    return shares
+
+
+def _notes(reports: Sequence[Report], primary: str, omitted: int) -> list[str]:
     notes = list(dict.fromkeys(note for report in reports for note in report.notes))
     report = reports[0]
     official = EDITIONS[report.edition].primary(report.task)
@@ -230,6 +295,4 @@ def _notes(reports: Sequence[Report], primary: str, omitted: BoolArray) -> list[
         missing = [member for member in members if member not in {*DERIVED, *report.metrics}]
         why = f": it needs {', '.join(missing)}, not computed here" if missing else ""
         notes.append(f"ranked by {primary}, not by {official} as the edition does{why}")
-    if omitted.any():
-        notes.append(f"tests leave out {int(omitted.sum()):,} images that not every run is scored on")
-    return notes
+    return [*notes, omitted_note(omitted)] if omitted else notes

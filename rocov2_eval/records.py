@@ -99,11 +99,13 @@ class MetricResult:
     """Aggregate of one metric over one run.
 
     Attributes:
-        mean: Not rounded; None where no image was scored.
+        mean: Not rounded, but where participants read it; None where no image was scored.
         interval: Percentile bootstrap, None where not asked for or fewer than two images were scored.
         n: Number of images in the mean.
         unscored: Number of images that are left out of the mean.
         signature: Everything that can move the number; see `signature.py`.
+        decimals: With how many the mean is written.
+        interval_decimals: With how many the ends of the interval are written.
     """
 
     mean: float | None
@@ -111,3 +113,5 @@ class MetricResult:
     n: int
     unscored: int
     signature: str
+    decimals: int = 4
+    interval_decimals: int = 4

@@ -9,6 +9,7 @@ import numpy as np
 from rocov2_eval.records import FloatArray, Interval, SampleScores
 
 DEFAULT_SEED = 20260101
+FEWEST_IMAGES = 2  # one image says nothing about spread
 _CHUNK = 1 << 22  # indices drawn at a time: 32 MB
 
 
@@ -36,7 +37,7 @@ class Bootstrap:
 def interval(scores: SampleScores, options: Bootstrap) -> Interval | None:
     """Return the percentile interval of the mean, None for fewer than two scored images."""
     values = scores.values[scores.scored]
-    if len(values) < 2:  # noqa: PLR2004  one image says nothing about spread
+    if len(values) < FEWEST_IMAGES:
         return None
     tail = (1 - options.level) / 2
     low, high = np.quantile(resampled_means(values, options), [tail, 1 - tail])

@@ -12,14 +12,16 @@ as a clique cover). docs/statistics.md tells what they mean.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
 from rocov2_eval.records import BoolArray, FloatArray, IntArray
-from rocov2_eval.resampling import Bootstrap, resampled_columns
+from rocov2_eval.resampling import FEWEST_IMAGES, Bootstrap, resampled_columns
 
 _CHUNK = 1 << 20  # signs held at a time: 8 MB
 _EXACT_BITS = 51  # of a sum of scores; a float64 has 53, and one is for twice the sum
@@ -55,11 +57,14 @@ class PairedTests:
 
     Attributes:
         difference: Shape (k, k).
-        low, high: Shape (k, k), ends of the paired bootstrap interval of the difference.
+        low, high: Shape (k, k), ends of the paired bootstrap interval of the difference; NaN for one image,
+            of which nobody knows how far another would be from it.
         p_value: Shape (k, k), two-sided, of the paired randomisation test; 1 on the diagonal.
         p_bootstrap: Shape (k, k), two-sided, of the paired bootstrap, its differences centred on 0.
         p_holm: Shape (k, k), `p_value` after Holm's correction over the k (k - 1) / 2 pairs.
-        resampled: Shape (resamples, k), means of the runs in each resample.
+        resampled: Shape (resamples, k), means of the runs in each resample; no resample of one image.
+        images: Number of images that have a score in every run.
+        trials: Number of trials behind `p_value`; with 0, it and `p_holm` are NaN but for the diagonal.
     """
 
     difference: FloatArray
@@ -69,14 +74,36 @@ class PairedTests:
     p_bootstrap: FloatArray
     p_holm: FloatArray
     resampled: FloatArray
+    images: int
+    trials: int
 
 
-def paired_tests(scores: FloatArray, options: PairOptions) -> PairedTests:
+class PairMemory(Protocol):
+    """Keeps how often the trials of a pair were as extreme as its difference, for the next time."""
+
+    def known_pairs(self, names: Sequence[str]) -> tuple[IntArray, IntArray]:
+        """Return the number of trials of each pair, 0 where unknown, and how many were extreme; shape (k, k).
+
+        Args:
+            names: For each run, a digest of all that decides its part in a trial.
+        """
+        ...
+
+    def keep_pairs(self, names: Sequence[str], trials: IntArray, extremes: IntArray) -> None:
+        """Keep them; entries above the diagonal count."""
+        ...
+
+
+def paired_tests(
+    scores: FloatArray, options: PairOptions, memory: PairMemory | None = None, *, has_trials: bool = True
+) -> PairedTests:
     """Test every pair of runs.
 
     Args:
         scores: Shape (n, k): n images, the same for each of k runs, no image unscored.
         options: Numbers of trials and resamples.
+        memory: Trials that are known already; the new ones are kept there.
+        has_trials: Whether trials are drawn; without them there are no p-values of the randomisation test.
 
     Raises:
         ValueError: There is no image.
@@ -89,7 +116,7 @@ def paired_tests(scores: FloatArray, options: PairOptions) -> PairedTests:
     exact, step = on_grid(scores)
     slack = 4 * step  # the grid moves either difference by at most a step; the rest covers the divisions
     observed = exact.mean(axis=0)
-    extremes = _extremes(exact, observed, slack, options)
+    extremes = _extremes(exact, observed, step, options, memory) if has_trials else None
     resampled = resampled_columns(exact, options.bootstrap)
     p_value, p_bootstrap = np.ones((k, k)), np.ones((k, k))
     low, high = np.zeros((k, k)), np.zeros((k, k))
@@ -98,14 +125,18 @@ def paired_tests(scores: FloatArray, options: PairOptions) -> PairedTests:
         rest = slice(a + 1, k)
         centre = observed[rest] - observed[a]
         bound = np.abs(centre) - slack
-        p_value[a, rest] = (extremes[a, rest] + 1) / (options.trials + 1)
+        p_value[a, rest] = np.nan if extremes is None else (extremes[a, rest] + 1) / (options.trials + 1)
         drawn = resampled[:, rest] - resampled[:, [a]]
         p_bootstrap[a, rest] = _share(np.abs(drawn - centre) >= bound)
         low[a, rest], high[a, rest] = np.quantile(drawn, [tail, 1 - tail], axis=0)
         low[rest, a], high[rest, a] = 0.0 - high[a, rest], 0.0 - low[a, rest]  # 0.0, not -0.0
     upper = np.triu_indices(k, 1)
     p_holm = np.ones((k, k))
-    p_holm[upper] = holm(p_value[upper])
+    p_holm[upper] = np.nan if extremes is None else holm(p_value[upper])
+    if n < FEWEST_IMAGES:
+        low, high = np.full((2, k, k), np.nan)
+        p_bootstrap = np.ones((k, k))
+        resampled = resampled[:0]
     for table in (p_value, p_bootstrap, p_holm):
         table.T[upper] = table[upper]
     return PairedTests(
@@ -116,6 +147,8 @@ def paired_tests(scores: FloatArray, options: PairOptions) -> PairedTests:
         p_bootstrap=p_bootstrap,
         p_holm=p_holm,
         resampled=resampled,
+        images=len(scores),
+        trials=options.trials if has_trials else 0,
     )
 
 
@@ -142,7 +175,7 @@ def signed_means(scores: FloatArray, trials: int, seed: int) -> FloatArray:
         trials: Number of draws.
         seed: Seed of the random generator; equal seeds give equal signs on every machine.
     """
-    return np.concatenate(list(_signed_chunks(scores, trials, seed)))
+    return np.concatenate([means for _, means in _signed_chunks(scores, trials, seed)])
 
 
 def holm(p_values: FloatArray) -> FloatArray:
@@ -159,6 +192,21 @@ def trials_needed(runs: int, alpha: float) -> int:
     """Return how many trials the smallest possible p-value needs to survive Holm's correction."""
     pairs = runs * (runs - 1) // 2
     return math.floor(pairs / alpha)  # (0 + 1) / (trials + 1) * pairs < alpha
+
+
+def too_few_images(metric: str, shape: tuple[int, ...], alpha: float) -> list[str]:
+    """Return a note where no pair can be significant, because each p-value is one of 2 ** n signs.
+
+    Args:
+        metric: Name of the score.
+        shape: Numbers of images and of runs.
+        alpha: Bound below which a corrected p-value counts as significant.
+    """
+    n, k = shape
+    smallest = k * (k - 1) // 2 * 2.0 ** (1 - n)  # both signs of every image count as that large
+    if k == 1 or smallest < alpha:
+        return []
+    return [f"{metric}: too few images: with {n:,} no corrected p-value falls below {min(smallest, 1):.2g}"]
 
 
 def enough_trials(options: PairOptions, runs: int) -> PairOptions:
@@ -211,33 +259,73 @@ def competition_ranks(means: FloatArray) -> IntArray:
     return ranks
 
 
-def _extremes(scores: FloatArray, observed: FloatArray, slack: float, options: PairOptions) -> IntArray:
+def _extremes(
+    scores: FloatArray, observed: FloatArray, step: float, options: PairOptions, memory: PairMemory | None
+) -> IntArray:
     """Count, for each pair, the trials whose difference is as large as the observed one, shape (k, k).
 
-    Trials are counted as they are drawn: all of them at once would take memory for trials x runs.
+    Trials are counted as they are drawn: all of them at once would take memory for trials x runs. A pair of
+    which some trials are known goes on after them, as every number of trials begins with the same ones.
+
+    Args:
+        scores: Shape (n, k), multiples of `step`.
+        observed: Shape (k,), their means.
+        step: See `on_grid`.
+        options: Number of trials and seed.
+        memory: Trials that are known already.
     """
     k = scores.shape[1]
+    slack = 4 * step  # the grid moves either difference by at most a step; the rest covers the divisions
     bound = np.abs(observed[None, :] - observed[:, None]) - slack
+    done: IntArray = np.zeros((k, k), np.int64)
     counts: IntArray = np.zeros((k, k), np.int64)
-    for means in _signed_chunks(scores, options.trials, options.bootstrap.seed):
-        for a in range(k - 1):
-            rest = slice(a + 1, k)
+    names = [_trial_digest(column, step, options.bootstrap.seed) for column in scores.T] if memory else []
+    if memory:
+        done, counts = memory.known_pairs(names)
+        counts[done > options.trials] = done[done > options.trials] = 0  # a larger board drew more of them
+    is_open = np.triu(done < options.trials, 1)
+    if not is_open.any():
+        return counts
+    cuts = sorted({int(start) for start in np.unique(done[is_open])})
+    for start, means in _signed_chunks(scores, options.trials, options.bootstrap.seed, cuts):
+        now = is_open & (done <= start)
+        for a in np.flatnonzero(now.any(axis=1)):
+            rest = np.flatnonzero(now[a])
             counts[a, rest] += (np.abs(means[:, rest] - means[:, [a]]) >= bound[a, rest]).sum(axis=0)
+    if memory:
+        memory.keep_pairs(names, np.where(is_open, options.trials, 0), counts)
     return counts
 
 
-def _signed_chunks(scores: FloatArray, trials: int, seed: int) -> Iterator[FloatArray]:
-    """Yield the means under random signs, some trials at a time."""
+def _trial_digest(column: FloatArray, step: float, seed: int) -> str:
+    """Return a digest of all that decides what a run's scores are in each trial."""
+    return hashlib.sha256(f"trials 1|{seed}|{step!r}|".encode() + column.tobytes()).hexdigest()
+
+
+def _signed_chunks(
+    scores: FloatArray, trials: int, seed: int, cuts: Sequence[int] = (0,)
+) -> Iterator[tuple[int, FloatArray]]:
+    """Yield the number of the first trial and the means under random signs, some trials at a time.
+
+    Args:
+        scores: Shape (n, k).
+        trials: Number of draws.
+        seed: Seed of the random generator.
+        cuts: Trials at which a chunk begins, ascending; what is before the first one is drawn and left out.
+    """
     n = len(scores)
     generator = np.random.default_rng(seed)
     total = scores.sum(axis=0)
     rows = max(_CHUNK // n, 1)
     width = 4 * -(-n // 32)  # in whole words of the generator, so that chunks join without a gap
-    for start in range(0, trials, rows):
-        stop = min(start + rows, trials)
-        octets = np.frombuffer(generator.bytes((stop - start) * width), np.uint8).reshape(-1, width)
+    starts = sorted({*range(0, trials, rows), *cuts})
+    for start, stop in zip(starts, [*starts[1:], trials], strict=True):
+        drawn = generator.bytes((stop - start) * width)
+        if start < cuts[0]:
+            continue
+        octets = np.frombuffer(drawn, np.uint8).reshape(-1, width)
         bits = np.unpackbits(octets, axis=1, count=n).astype(np.float64)
-        yield (2 * (bits @ scores) - total) / n
+        yield start, (2 * (bits @ scores) - total) / n
 
 
 def _share(is_extreme: BoolArray) -> FloatArray:

@@ -10,7 +10,6 @@ import io
 import os
 import shutil
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 import zipfile
@@ -41,9 +40,12 @@ from rocov2_eval.models import (
     superseded_files,
 )
 from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
+from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.files import file_digest
+from rocov2_eval.shelf.folders import all_is_ours, publishing
 from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
 from rocov2_eval.shelf.progress import Notify
+from rocov2_eval.shelf.words import shorten
 from rocov2_eval.tensor_files import check_tensor_file
 
 _ARCHIVE_LIMIT = 64 * 2**20
@@ -367,8 +369,8 @@ def _members(archive: Any, name: str) -> dict[str, bytes]:  # noqa: ANN401  a pa
             if any(info.file_size > _MEMBER_LIMIT for info in chosen):
                 raise UsageFault(f"{name}: a file in it is too large for Punkt's data")
             return {PurePosixPath(info.filename).name: opened.read(info) for info in chosen}
-    except zipfile.BadZipFile as error:
-        raise MissingResource(f"{name}: a damaged archive ({error})") from None
+    except UNREADABLE as error:
+        raise MissingResource(f"{name}: a damaged archive ({shorten(str(error), 100)})") from None
 
 
 def _recognised(source: Path, files: Mapping[str, Any], name: str | None) -> Weights:
@@ -408,21 +410,11 @@ def _refuse_foreign(row: Weights, name: str, content: Path | bytes) -> None:
 def _filing(row: Weights) -> Iterator[Path]:
     """Give a folder to fill, which then takes the place of the one that there is, with what that held."""
     target = store_folder(row.name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{row.name}.", dir=target.parent))
-    try:
+    with publishing(target, all_is_ours) as folder:
         if target.is_dir():
             for entry in target.iterdir():
-                _link(entry, scratch / entry.name)
-        yield scratch
-        if target.is_dir():
-            before = target.rename(scratch.with_name(f"{scratch.name}.before"))
-            scratch.rename(target)
-            shutil.rmtree(before)
-        else:
-            scratch.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+                _link(entry, folder / entry.name)
+        yield folder
 
 
 def _link(source: Path, target: Path) -> None:

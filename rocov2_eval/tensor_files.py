@@ -16,6 +16,7 @@ from typing import Any
 from rocov2_eval.devices import import_library
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
+from rocov2_eval.shelf.words import shorten
 
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100 * 2**20  # the limit of the safetensors library
@@ -59,7 +60,8 @@ def read_config(path: Path, names: Iterable[str]) -> dict[str, Any]:
     lacking = [name for name in names if not isinstance(config, dict) or name not in config]
     if lacking:
         raise MissingResource(f"{path}: no {lacking[0]}: the configuration of another model")
-    return dict(config)
+    assert isinstance(config, dict)
+    return config
 
 
 def check_merges(vocabulary: Path, merges: Path, marks: Iterable[str]) -> None:
@@ -174,12 +176,29 @@ def _check_safetensors(path: Path) -> None:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         header = file.read(length)
     try:
-        ends = [row["data_offsets"][1] for name, row in json_of(header).items() if name != "__metadata__"]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        expected = _LENGTH_BYTES + length + _end_of_tensors(json_of(header))
+    except ValueError as error:
         raise MissingResource(f"{path}: a damaged header ({error}): bring the file again") from None
-    expected = _LENGTH_BYTES + length + max(ends, default=0)
     if size != expected:
         raise MissingResource(f"{path}: {size:,} bytes, expected {expected:,}: bring the file again")
+
+
+def _end_of_tensors(header: object) -> int:
+    """Return the offset at which the last tensor ends, by the header of safetensors."""
+    rows = (
+        {name: row for name, row in header.items() if name != "__metadata__"}
+        if isinstance(header, dict)
+        else None
+    )
+    if rows is None:
+        raise ValueError("no object of tensors")
+    for name, row in rows.items():
+        match row:
+            case {"data_offsets": [int(start), int(end)]} if 0 <= start <= end:
+                pass
+            case _:
+                raise ValueError(f"{shorten(name)!r} does not say where it lies")
+    return max((row["data_offsets"][1] for row in rows.values()), default=0)
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:

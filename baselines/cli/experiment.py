@@ -66,6 +66,7 @@ def experiment(name: str, data: Path, **options: Any) -> None:  # noqa: ANN401  
     from baselines.experiments import AUTOMATIC, UNFILTERED, experiment_document, run_experiment
     from rocov2_eval.rendering.render import render
     from rocov2_eval.shelf.files import write_text
+    from rocov2_eval.shelf.folders import publishing
 
     recipe = read_recipe(options["recipe"], options["overrides"])
     if recipe.run.task != "concepts":
@@ -81,6 +82,7 @@ def experiment(name: str, data: Path, **options: Any) -> None:  # noqa: ANN401  
         given = {key: path for key, path in tables.items() if path}
         results = run_experiment(name, recipe, session, split=options["split"], out=out, tables=given)
     document = experiment_document(name, results)
-    write_text(out / "table.md", render(document, "markdown"))
-    write_text(out / "table.json", render(document, "json"))
+    with publishing(out, None) as folder:
+        write_text(folder / "table.md", render(document, "markdown"))
+        write_text(folder / "table.json", render(document, "json"))
     answer(document, options["style"])

@@ -23,6 +23,7 @@ from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import findings
 from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Table, load, read_table
 from rocov2_eval.records import Finding, Task
+from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
 from rocov2_eval.truth import Place, Truth, read_truth
@@ -216,7 +217,7 @@ def _picture_paths(folder: Path, split: str) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(archive) as members:
                 names = members.namelist()
-        except (OSError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise RejectedInput(f"{archive}: cannot be opened: {error}; fetch it again") from None
         yield from (archive / name for name in names if "__MACOSX" not in name)
 

@@ -10,11 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from rocov2_eval.errors import RejectedInput
+from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.words import shorten
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".bmp", ".webp")
 _MOST_BYTES = 1 << 28  # of a picture file
-_FAULTS = (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError)
 
 
 def read_picture(path: Path) -> bytes:
@@ -27,7 +27,7 @@ def read_picture(path: Path) -> bytes:
     try:
         with path.open("rb") if archive is None else _opened(archive).open(_member(path, archive)) as file:
             content = file.read(_MOST_BYTES + 1)
-    except _FAULTS as error:
+    except UNREADABLE as error:
         raise RejectedInput(f"{path}: cannot be read: {error}") from None
     if len(content) > _MOST_BYTES:
         raise RejectedInput(f"{path}: more than {_MOST_BYTES:,} bytes")
@@ -76,5 +76,5 @@ def _opened(archive: Path) -> zipfile.ZipFile:
     """Return an archive, opened once for all its pictures."""
     try:
         return zipfile.ZipFile(archive)
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise RejectedInput(f"{archive}: cannot be opened: {error}; fetch it again") from None

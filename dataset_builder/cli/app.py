@@ -14,7 +14,7 @@ from rocov2_eval import __version__
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rocov2-build")
 def app() -> None:
-    """Build a dataset in the ROCOv2 layout from PMC Open Access.
+    """Build a dataset in the ROCOv2 layout from articles, of PMC Open Access or on disk, or from own images.
 
     \b
     rocov2-build sample articles/                        ten made-up articles to try it with

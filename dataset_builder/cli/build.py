@@ -133,7 +133,7 @@ def run(file: Path, *, until: str | None, again: bool, quiet: bool, **options: A
     if again and not until:
         raise UsageFault("--again goes with --until: it says which stage is run again")
     build = read_build(file)
-    progress = silent if quiet else _progress()
+    progress = silent if quiet else _progress(build)
     anew = {name: options.pop(name) for name in ("refresh", "rehash")}
     with _pool(**options) as pool:
         run_build(build, pool, progress, until=until, again=again, **anew)
@@ -200,7 +200,7 @@ def _pool(*, workers: int | None, ray: str | None) -> Pool | RayPool:
     return Pool(workers) if ray is None else RayPool(workers, ray)
 
 
-def _progress() -> StageProgress:
+def _progress(build: Build) -> StageProgress:
     """Return what shows how far each stage is: a bar on a terminal, else a line when a stage begins."""
     bars: dict[str, Progress] = {}
 
@@ -208,7 +208,7 @@ def _progress() -> StageProgress:
         if stage.name not in bars:
             bars[stage.name] = progress_bar(stage.name) if sys.stderr.isatty() else silent
             if not sys.stderr.isatty():
-                click.echo(f"{stage.name}: {stage.title}", err=True)
+                click.echo(f"{stage.name}: {stage.title_of(is_own=build.is_own)}", err=True)
         bars[stage.name](done, total)
 
     return show

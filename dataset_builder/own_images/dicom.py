@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +131,7 @@ def _decoded(dataset: Dataset, frame: int) -> PixelArray:
         raise RejectedInput(f"the picture cannot be decoded: {reason}; {_advice(dataset)}") from None
 
 
+@cache
 def decoders() -> str:
     """Return what decides how files are decoded on this machine: pydicom and the decoders beside it."""
     names = ("pydicom", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-libjpeg", "pyjpegls", "python-gdcm")
@@ -237,7 +239,7 @@ def _of_frame(dataset: Dataset, frame: int) -> Dataset:
     found = Dataset()
     for name in ("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence", "WindowCenter",
                  "WindowWidth", "VOILUTFunction", "PixelPaddingValue", "PixelRepresentation"):  # fmt: skip
-        if name in dataset:
+        if name in dataset and not dataset[name].is_empty:
             found[name] = dataset[name]
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
     groups = [*(dataset.get("SharedFunctionalGroupsSequence") or [])[:1], *per_frame[frame - 1 : frame]]

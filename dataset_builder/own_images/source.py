@@ -10,8 +10,15 @@ from functools import cached_property
 from pathlib import Path
 
 from dataset_builder.concepts.identifiers import cuis_of_cell
+from dataset_builder.dataset_tables import PICTURE_SUFFIXES
 from dataset_builder.facets import FACETS, MANUAL_NAMES, MODALITY, UNSURE, value_of
-from dataset_builder.own_images.dicom import SUFFIXES, decoders, frame_as_png, is_dicom, read_facts
+from dataset_builder.own_images.dicom import (
+    DicomFacts,
+    decoders,
+    frame_as_png,
+    is_dicom,
+    read_facts,
+)
 from dataset_builder.own_images.table import ImageRow, read_image_table
 from dataset_builder.pmc.eligibility import NOT_THERE, dropped
 from dataset_builder.pmc.jats import STAGE as FIGURES
@@ -107,7 +114,7 @@ class TableSource:
                 facts.update(f"{status.st_size}\0{status.st_mtime_ns}\n".encode())
             except (OSError, ValueError, RejectedInput):  # a drop of its own, told when the row is read
                 facts.update(b"-\n")
-            if row.cells["image"].lower().endswith(SUFFIXES):
+            if not row.cells["image"].lower().endswith(PICTURE_SUFFIXES):  # DICOM needs no suffix
                 facts.update(decoders().encode())
         return facts.hexdigest()
 
@@ -141,7 +148,7 @@ class TableSource:
             concepts = _concepts(cells)
         except RejectedInput as error:
             raise RowFault(UNKNOWN_VALUE, str(error)) from None
-        path, warnings = self._file(_slashes(cells["image"]))
+        path, facts = self._file(_slashes(cells["image"]))
         name = path.relative_to(self._folder).as_posix()
         shown = f"{name}#{frame}" if frame else name
         if shown in seen:
@@ -154,16 +161,16 @@ class TableSource:
             text=FigureText(caption=cells["caption"]),
             article=ArticleFacts(credit=" ".join(cells["attribution"].split())),
             licence=FigureLicence(article=(LicenceStatement(source="table", text=cells["licence"]),)),
-            media=Media(key=name, name=path.name, frame=frame),
+            media=Media(key=name, name=f"{path.name}.png" if facts or frame else path.name, frame=frame),
             concepts=concepts,
-            warnings=warnings,
+            warnings=facts.warnings if facts else (),
         )
 
-    def _file(self, name: str) -> tuple[Path, tuple[str, ...]]:
-        """Return where an image is, and what its header warns of."""
+    def _file(self, name: str) -> tuple[Path, DicomFacts | None]:
+        """Return where an image is, and what its header says if it is DICOM."""
         try:
             path = self._place(name)
-            return path, read_facts(path).warnings if is_dicom(path) else ()
+            return path, read_facts(path) if is_dicom(path) else None
         except OSError as error:
             raise RowFault(
                 NO_FILE, f"{shorten(name)}: {error.strerror}, below the folder of the table"

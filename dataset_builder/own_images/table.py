@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,12 +18,14 @@ from pathlib import Path
 
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.csv_files import read_text
+from rocov2_eval.shelf.parsing import Malformed, json_of
 from rocov2_eval.shelf.words import shorten
 
 REQUIRED = ("image", "caption", "group", "licence")
 OPTIONAL = ("modality", "region", "direction", "concepts", "attribution", "frame")
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _SPELLINGS = {"license": "licence"}
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: JSON may hold one, no file can
 _DELIMITERS = ",;\t"
 
 
@@ -121,8 +123,8 @@ def _json_rows(path: Path) -> Iterator[ImageRow]:
         if not text.strip():
             continue
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            document = json_of(text)
+        except Malformed as error:
             yield _row(path, line, {}, {}, f"no JSON ({shorten(str(error))})")
             continue
         if not isinstance(document, dict):
@@ -151,9 +153,9 @@ def _typed_row(path: Path, line: int, columns: Mapping[str, str], document: Mapp
     cells, faults = {}, []
     for name in columns.values():
         text = _text(document[name])
-        if text is None:
+        if text is None or _HALF.search(text):
             faults.append(f"{name} is {shorten(repr(document[name]), 40)}, expected text")
-        cells[name] = text or ""
+        cells[name] = "" if text is None else _HALF.sub("?", text)
     faults += [f"no {name}" for name in REQUIRED if name not in columns]
     return _row(path, line, columns, cells, "; ".join(faults))
 

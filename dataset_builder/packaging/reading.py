@@ -17,6 +17,7 @@ from dataset_builder.dataset_tables import ASSIGNMENTS, articles_of, truth_rows
 from dataset_builder.fingerprints import DEFAULT_DISTANCE, MOST_DISTANCE
 from dataset_builder.records import SPLITS, StageCount
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
 from rocov2_eval.shelf.words import shorten
@@ -111,7 +112,7 @@ class ImageFiles:
         if packed.is_file():
             try:
                 archive = zipfile.ZipFile(packed)
-            except zipfile.BadZipFile as error:
+            except UNREADABLE as error:
                 raise RejectedInput(f"{packed}: {error}; write the dataset again") from None
             self._archives.append(archive)
             for name in sorted(archive.namelist()):
@@ -142,7 +143,7 @@ def read_truth(path: Path) -> dict[str, bytes]:
             if large:
                 raise RejectedInput(f"{path}: {shorten(large[0])} has more than {_MOST_TRUTH_BYTES:,} bytes")
             return {item.filename: archive.read(item) for item in archive.infolist()}
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise RejectedInput(f"{path}: cannot be unpacked: {error}") from None
 
 

@@ -12,15 +12,17 @@ from rocov2_eval.shelf.csv_files import write_csv
 
 IDS_HEADER = ("ID",)
 ATTRIBUTION_HEADER = (
-    *("ID", "PMCID", "DOI", "Title", "Authors", "Licence", "Licence link", "Figure", "Link"),
+    *("ID", "PMCID", "DOI", "Title", "Authors", "Licence", "Licence link", "Copyright", "Figure", "Link"),
 )
 ASSIGNMENTS_HEADER = ("PMCID", "file", "split", "ID", "linked")
 CREDITS_HEADER = ("Attribution", "Licence", "Link")
 NOBODY = "not named"  # where neither article nor table says whom to name
 _LICENCE_URL = re.compile(
-    r"creativecommons\.org/(?:licenses/[a-z-]+/\d\.\d(?:/[a-z]{2,4})?|publicdomain/(?:zero|mark)/1\.0)(?![\w.])",
+    r"creativecommons\.org/(?:licenses/[a-z-]+/\d\.\d(?:/[a-z]{2,4})?|publicdomain/(?:zero|mark)/1\.0)"
+    r"(?![\w.])",
     re.IGNORECASE,
 )
+_VERSION = re.compile(r"\b([1-4]\.[05])(?![\w.]*\d)(?!\s*(?:[A-Z]{2}\b|IGO))")  # no port
 
 
 def write_truth(folder: Path, split: str, figures: Sequence[Figure]) -> None:
@@ -77,7 +79,7 @@ def write_licences(folder: Path, figures: Sequence[Figure]) -> None:
                     each.licence.code,
                     licence_link(each),
                 ),
-                *(each.text.label, article_link(each)),
+                *(each.licence.copyright, each.text.label, article_link(each)),
             )
             for each in figures
         ],
@@ -127,11 +129,20 @@ def article_link(figure: Figure) -> str:
 
 
 def licence_link(figure: Figure) -> str:
-    """Return the address of the licence as the article gives it, version included; empty if it gives none."""
-    for statement in (*figure.licence.own, *figure.licence.article):
+    """Return the address of the licence as the article gives it, version included.
+
+    Where it gives none but names a version, such as `CC BY 4.0`, the address of that; else empty.
+    """
+    statements = (*figure.licence.own, *figure.licence.article)
+    for statement in statements:
         for match in _LICENCE_URL.finditer(statement.text):
             if normalise(match[0]) == figure.licence.code:
                 return f"https://{match[0].lower()}/"
+    code = figure.licence.code
+    if code.startswith("CC BY"):
+        elements = code.removeprefix("CC ").lower()
+        versions = (_VERSION.search(each.text) for each in statements if normalise(each.text) == code)
+        return next((f"https://creativecommons.org/licenses/{elements}/{v[1]}/" for v in versions if v), "")
     return ""
 
 

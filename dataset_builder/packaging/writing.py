@@ -125,10 +125,9 @@ def write_dataset(
     figures = numbered(contents.figures, options.prefix, options.held_out, contents.salt, contents.earlier)
     by_split = {split: [each for each in figures if each.assignment.split == split] for split in SPLITS}
     dataset = _Dataset(contents=contents, options=options, by_split=by_split)
-    with installing.installing(target) as building:
-        folder = building / installing.DATASET
+    with installing.installing(target) as folder:
         parquet = tuple(_write_images(folder, dataset, progress))
-        checksum = _write_truth_archive(building, dataset, target) if options.held_out else ""
+        checksum = _write_truth_archive(folder.parent, dataset, target) if options.held_out else ""
         _write_tables(folder, dataset)
         _write_page(folder, dataset, private=False)
         _write_descriptions(folder, dataset, parquet, checksum)
@@ -240,12 +239,12 @@ def _write_truth_archive(building: Path, dataset: _Dataset, target: Path) -> str
     tables.write_assignments(folder, dataset.figures)
     _write_page(folder, dataset, private=True)
     write_text(folder / "README.md", truth_readme(dataset.options, len(dataset.hidden)))
-    path = building / installing.TRUTH
+    path = building / installing.truth_path(target).name
     with zipfile.ZipFile(path, "w") as archive:
         for file in sorted(folder.iterdir()):
             add_file(archive, file.name, file.read_bytes(), compress=False)
     checksum = file_digest(path)
-    write_text(building / installing.CHECKSUM, f"{checksum}  {installing.truth_path(target).name}\n")
+    write_text(building / installing.checksum_path(target).name, f"{checksum}  {path.name}\n")
     return checksum
 
 

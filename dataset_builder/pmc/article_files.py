@@ -20,10 +20,13 @@ from pathlib import Path, PurePosixPath
 
 from dataset_builder.pmc.eligibility import NO_FULL_TEXT, NOT_THERE, dropped
 from dataset_builder.pmc.folder_source import FolderSource
+from dataset_builder.pmc.layout import PICTURES
 from dataset_builder.records import Drop, Entry, Media, own_key
 from rocov2_eval.errors import RejectedInput
 
 SUFFIXES = (".xml", ".nxml")
+_READ = (*SUFFIXES, *(f".{suffix}" for suffix in PICTURES))
+_OURS = (".lock", "SHA256SUMS")  # of a work folder, of a finished dataset
 _PMCID = re.compile(r"PMC0*([1-9]\d{0,11})", re.IGNORECASE)
 _HREF = re.compile(rb"""href\s*=\s*["']([^"'<>]{1,1000})["']""")
 
@@ -80,12 +83,15 @@ class ArticleFiles:
 
     @cached_property
     def _names(self) -> Mapping[PurePosixPath, Sequence[str]]:
-        """The files of each folder, by its path below this one; hidden ones are passed over."""
+        """The texts and pictures of each folder, by its path below this one; hidden ones are passed over."""
         names: dict[PurePosixPath, list[str]] = {}
         for here, folders, files in os.walk(self._folder):
+            if any(name in files for name in _OURS):  # a build in the folder of its articles
+                folders.clear()
+                continue
             folders[:] = sorted(name for name in folders if _is_seen(name))
             names[PurePosixPath(Path(here).relative_to(self._folder).as_posix())] = sorted(
-                name for name in files if _is_seen(name)
+                name for name in files if _is_seen(name) and name.lower().endswith(_READ)
             )
         return names
 

@@ -11,7 +11,7 @@ from dataset_builder.pmc.xml_input import Element
 from dataset_builder.records import Graphic
 
 # Pictures below these are no pictures of the figure: formulas, tables, files to download, licence logos.
-_CLOSED = frozenset(
+CLOSED = frozenset(
     ["disp-formula", "fig", "inline-formula", "media", "permissions", "supplementary-material", "table-wrap"]
 )
 _EXTENSION = re.compile(r"\.(?:bmp|eps|gif|jpe?g|pdf|png|ps|svg|tiff?|webp)\Z", re.IGNORECASE)
@@ -53,7 +53,7 @@ def _own_graphics(element: Element) -> Iterator[Element]:
         child = waiting.pop()
         if child.tag == "graphic":
             yield child
-        elif child is element or child.tag not in _CLOSED:
+        elif child is element or child.tag not in CLOSED:
             waiting += reversed(list(child.iterchildren("*")))
 
 

@@ -12,7 +12,7 @@ None of it could be checked against the live service where this was written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal, TypeVar
@@ -33,7 +33,7 @@ LISTING_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 _INVENTORIES = "inventory-reports/pmc-oa-opendata/metadata"  # beside it `hive/` holds the same again
 _METADATA_KEY = re.compile(r"metadata/(PMC[0-9]{1,12})\.([0-9]{1,9})\.json")
 _PMCID = re.compile(r"(?:PMC)?([0-9]{1,12})", re.IGNORECASE)
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 12
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 _Shape = TypeVar("_Shape")
@@ -194,16 +194,35 @@ def media_of(url: str, key: str) -> Media:
 
 
 def find_media(media: Iterable[Media], name: str) -> Media | None:
-    """Return the file of a name: exactly, else by its stem, the largest kind of picture first."""
+    """Return the file of a name: exactly, else by its stem, the largest kind of picture first.
+
+    Capitals count, unless without them there is only one file or stem that it can be.
+    """
     media = tuple(media)
     exact = [item for item in media if item.name == name]
     if exact:
         return exact[0]
+    return _by_stem(media, name) or _whatever_its_capitals(media, name)
+
+
+def _by_stem(media: Sequence[Media], name: str) -> Media | None:
     # Old names have no suffix and may hold dots: what follows the last dot goes only if it is a suffix.
     for stem in (name, _stem(name)):
-        alike = [item for item in media if _rank(item.name) < len(_PICTURES) and _stem(item.name) == stem]
+        alike = [item for item in media if _rank(item.name) < len(PICTURES) and _stem(item.name) == stem]
         if alike:
             return min(alike, key=lambda item: (_rank(item.name), item.name))
+    return None
+
+
+def _whatever_its_capitals(media: Sequence[Media], name: str) -> Media | None:
+    alike = [item for item in media if item.name.casefold() == name.casefold()]
+    if alike:
+        return alike[0] if len(alike) == 1 else None
+    for stem in (name, _stem(name)):
+        pictures = [item for item in media if _rank(item.name) < len(PICTURES)]
+        stems = {_stem(item.name) for item in pictures if _stem(item.name).casefold() == stem.casefold()}
+        if stems:
+            return _by_stem(pictures, stems.pop()) if len(stems) == 1 else None
     return None
 
 
@@ -212,7 +231,7 @@ def object_path(key: str) -> str:
     return "/" + quote(key, safe="/")
 
 
-_PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "gif")
+PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "gif")
 
 
 class _MetadataDocument(msgspec.Struct):
@@ -262,12 +281,12 @@ def _part(item: _PartDocument, key: str) -> Media:
 def _stem(name: str) -> str:
     """Return a name without the suffix of a picture."""
     stem, _, suffix = name.rpartition(".")
-    return stem if suffix.lower() in (*_PICTURES, "eps") else name
+    return stem if suffix.lower() in (*PICTURES, "eps") else name
 
 
 def _rank(name: str) -> int:
     suffix = name.rpartition(".")[2].lower()
-    return _PICTURES.index(suffix) if suffix in _PICTURES else len(_PICTURES)
+    return PICTURES.index(suffix) if suffix in PICTURES else len(PICTURES)
 
 
 def _text(text: str | None) -> str | None:

@@ -28,16 +28,40 @@ _SKIPPED = frozenset((
 _SKIPPED_MATHS = frozenset({"annotation", "annotation-xml"})
 _BETWEEN_PARTS = {"msup": "^", "mfrac": "/"}  # 10 to the 6 must not become 106
 
-# The character is not allowed in XML, so no text has it of its own.
+# The characters are not allowed in XML, so no text has them of its own.
 _DROPPED = "\x00"
+_CITED = "\x01"  # on both sides of a reference to the bibliography
 
 _HYPHENS = re.compile("[\u2010\u2011]")
 _INVISIBLE = re.compile(
     "[\u00ad\u200b\u2060\ufeff]"
 )  # soft hyphen, zero-width space, word joiner, byte order mark
+_CITATION = r"\x01[^\x01]*\x01"
+_CITATIONS = re.compile(rf"{_CITATION}(?:(?:[\s,;\u2013-]|\band\b)*{_CITATION})*")
+# Words that a reference ends: without it, a sentence would end in a stump.
+_LED_BY = re.compile(
+    r"""[\s,;(\[]*\b(?:
+        in\ (?:analogy|accordance|agreement|line|contrast|comparison|addition)\ (?:to|with)
+        | according\ to | (?:similar|identical|analogous|comparable|compared)\ (?:to|with)
+        | (?:as\ )?(?:previously\ |originally\ |first\ )?
+          (?:described|reported|shown|published|suggested|proposed|defined|introduced|performed|used|outlined)
+          (?:\ (?:previously|earlier|before|elsewhere|in\ detail))?\ (?:by|in)
+        | based\ (?:up)?on
+        | (?:see|see\ also|cf\.?|e\.g\.,?|as\ in|following|refs?\.?|references?|by|in|of|to|from|after|with)
+    )\s*[\[(]*\s*\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# Words that say whose the picture is: the licence gate has to see the reference.
+_CREDITING = re.compile(
+    r"""\b(?:adapted|adopted|modified|copied|taken|obtained|extracted|borrowed|sourced?|reused|derived
+    |re-?(?:produced|printed|published|drawn)|images?|figures?|photographs?|pictures?|illustrations?|courtesy)
+    (?:\W+\w+){0,3}?\W+(?:from|by|of|after|in)\s*[\[(]*\s*\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_LONGEST_LEAD = 80  # characters before a reference that are looked at
 _EMPTY_BRACKETS = re.compile(r" ?[\[(][\s,;\u2013\u2014-]*\x00[\x00\s,;\u2013\u2014-]*[\])]")
 _LEFT_BEHIND = re.compile(r" ?\x00(?:[\s,;\u2013\u2014-]*\x00)*")
-_ONLY_PUNCTUATION = re.compile(r"[\x00\s,;\u2013\u2014-]*\Z")
+_ONLY_PUNCTUATION = re.compile(rf"(?:{_CITATION}|[\s,;\u2013\u2014-])*\Z")
 _EXPONENT = re.compile(r"\s*[-\u2212\u2013+]?\d")
 _TEX = re.compile(r"\$+(.*?)\$+", re.DOTALL)
 
@@ -90,7 +114,7 @@ def _append(child: Element, parts: list[str], depth: int) -> None:
         _collect(child, inner, depth - 1)
         parts.append(_superscript(parts[-1] if parts else "", "".join(inner), child.tail or ""))
     elif tag == "xref" and child.get("ref-type") == "bibr":
-        parts.append(_DROPPED)
+        parts.append(f"{_CITED}{''.join(child.itertext())}{_CITED}")
     elif tag == "tex-math":
         parts.append(_tex(child))
     elif tag in _INLINE or tag.startswith(MATHML):
@@ -129,6 +153,35 @@ def _clean(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFC", _INVISIBLE.sub("", _HYPHENS.sub("-", text)))
     text = " ".join(text.split())
+    if _CITED in text:
+        text = _without_citations(text)
     if _DROPPED in text:
-        text = _LEFT_BEHIND.sub("", _EMPTY_BRACKETS.sub("", text)).strip()
+        text = _EMPTY_BRACKETS.sub(
+            _DROPPED, _EMPTY_BRACKETS.sub(_DROPPED, text)
+        )  # one pair may be in another
+        text = _LEFT_BEHIND.sub("", text).strip().replace(" al..", " al.")
     return text
+
+
+def _without_citations(text: str) -> str:
+    """Return text with a mark for each reference to the bibliography, or with the reference itself.
+
+    An author in the sentence stays (`according to Roe et al.`), and so does what says whose the picture is
+    (`adapted from [12]`); a number goes with the words that led to it.
+    """
+    parts: list[str] = []
+    end = 0
+    for match in _CITATIONS.finditer(text):
+        before = text[end : match.start()]
+        end = match.end()
+        lead = before[-_LONGEST_LEAD:]
+        led_by = _LED_BY.search(lead)
+        names_authors = any(map(str.isalpha, match[0].split(_CITED)[1]))
+        if _CREDITING.search(lead) or (led_by and names_authors):
+            parts += [before, match[0].replace(_CITED, "")]
+        elif led_by:
+            brackets = "".join(sign for sign in led_by[0] if sign in "([")
+            parts += [before[: len(before) - len(led_by[0])], " ", brackets, _DROPPED]
+        else:
+            parts += [before, re.sub(_CITATION, _DROPPED, match[0])]
+    return "".join([*parts, text[end:]])

@@ -117,6 +117,7 @@ def report_page(
         statements=statements,
         is_own=is_own,
         not_annotated=NOT_ANNOTATED,
+        holders="Groups" if is_own else "Articles",
     )
 
 

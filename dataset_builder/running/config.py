@@ -61,6 +61,11 @@ class Build:
     shards: int
     tables: Mapping[str, Any]
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is made of a table of the user's own images, not of articles."""
+        return bool(self.tables["source"].kind == "table")
+
 
 def read_build(path: Path) -> Build:
     """Return what a file asks for.

@@ -33,7 +33,7 @@ from dataset_builder.sources import Source
 from dataset_builder.stages.package import SALT
 from dataset_builder.stages.stage import Candidate, Stage
 from dataset_builder.store import Store
-from rocov2_eval.errors import RejectedInput
+from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.options import options_digest
 
@@ -205,8 +205,16 @@ def option_digests(stage: Stage, build: Build) -> dict[str, str]:
         RocoError: Something in the options cannot work.
     """
     tables = {name: build.tables[name] for name in stage.tables}
-    digests = {name: options_digest(options) for name, options in tables.items()}
+    digests = {name: _digest(name, options, build) for name, options in tables.items()}
     return digests | {path.name: file_digest(path) for path in stage.inputs(tables)}
+
+
+def _digest(name: str, options: object, build: Build) -> str:
+    try:
+        return options_digest(options)
+    except MissingResource as error:
+        advice = "put it there, or name another one"
+        raise MissingResource(f"{build.path} [{name}]: {error}; {advice}") from None
 
 
 def library_versions(stage: Stage) -> dict[str, str]:

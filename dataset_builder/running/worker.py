@@ -48,23 +48,36 @@ def source_of(build: Build, workers: int) -> Source:
     return _opened(options, workers, build.work)
 
 
-def counts_of(stage: Stage, records: Sequence[Any], result: Result) -> tuple[StageCount, ...]:
+def counts_of(
+    stage: Stage, records: Sequence[Any], result: Result, *, is_own: bool = False
+) -> tuple[StageCount, ...]:
     """Count what a stage did: whatever goes in comes out or is dropped, by name.
+
+    Args:
+        stage: The stage.
+        records: What went in.
+        result: What it made of it.
+        is_own: Whether the source is a table of the user's own images, not articles.
 
     Raises:
         AssertionError: It lost something or made something up, which is a bug of the stage.
     """
     taken = Counter(record.key for record in records)
+    whole, part = ("groups", "images") if is_own else ("articles", "figures")
+    title = stage.title_of(is_own=is_own)
     if stage.takes is stage.gives or stage.gives is not Figure:
         _require_balance(stage, taken, [item.key for item in (*result.kept, *result.drops)])
-        unit = "figures" if stage.gives is Figure else "articles"
-        return (_count(stage, unit, len(result.kept), result.drops),)
+        unit = part if stage.gives is Figure else whole
+        return (_count(stage.name, title, unit, len(result.kept), result.drops),)
     # Articles go in and figures come out: an article is opened or dropped as a whole.
-    whole = [drop for drop in result.drops if "/" not in drop.key]
+    unopened = [drop for drop in result.drops if "/" not in drop.key]
     parts = [drop for drop in result.drops if "/" in drop.key]
     opened = {figure.pmcid for figure in result.kept} | {drop.key.partition("/")[0] for drop in parts}
-    _require_balance(stage, taken, [*opened, *(drop.key for drop in whole)])
-    return _count(stage, "articles", len(opened), whole), _count(stage, "figures", len(result.kept), parts)
+    _require_balance(stage, taken, [*opened, *(drop.key for drop in unopened)])
+    return (
+        _count(stage.name, title, whole, len(opened), unopened),
+        _count(stage.name, title, part, len(result.kept), parts),
+    )
 
 
 def _run_stage(task: ShardTask, progress: Progress) -> Account:
@@ -79,7 +92,7 @@ def _run_stage(task: ShardTask, progress: Progress) -> Account:
         stage.name,
         task.shard,
         fingerprint=task.fingerprint,
-        counts=counts_of(stage, records, result),
+        counts=counts_of(stage, records, result, is_own=task.build.is_own),
         result=result,
     )
 
@@ -120,10 +133,10 @@ def _opened(options: SourceOptions, workers: int, work_folder: str) -> Source:
     return open_source(options, open_store(work_folder), workers=workers)
 
 
-def _count(stage: Stage, unit: str, kept: int, drops: Sequence[Drop]) -> StageCount:
+def _count(stage: str, title: str, unit: str, kept: int, drops: Sequence[Drop]) -> StageCount:
     return StageCount(
-        stage=stage.name,
-        title=stage.title,
+        stage=stage,
+        title=title,
         unit=unit,
         taken=kept + len(drops),
         kept=kept,

@@ -158,7 +158,7 @@ def says(tables: Mapping[str, Any], count: StageCount) -> str:
 STAGE = Stage(
     name=NAME,
     revision=1,
-    title="caption in English and long enough",
+    title="captions cleaned, and within the limits",
     tables=("captions",),
     takes=Figure,
     gives=Figure,

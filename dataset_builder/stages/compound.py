@@ -187,7 +187,7 @@ def _rescaled(likely: float, threshold: float) -> float:
 STAGE = Stage(
     name=NAME,
     revision=2,
-    title="one picture, not several in one",
+    title="filter of several pictures in one",
     tables=("source", "compound"),
     takes=Figure,
     gives=Figure,

@@ -196,7 +196,7 @@ def _loaded(pack: Path, identity: str) -> ConceptExtractor:
 STAGE = Stage(
     name=NAME,
     revision=2,
-    title="has concepts",
+    title="concepts looked for",
     tables=("concepts", "extraction", "merging"),
     takes=Figure,
     gives=Figure,

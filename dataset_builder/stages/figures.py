@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from dataset_builder.pmc.jats import STAGE as NAME
 from dataset_builder.pmc.jats import Article, read_article
 from dataset_builder.pmc.layout import find_media
-from dataset_builder.records import Drop, Entry, Figure, Media
+from dataset_builder.records import Drop, Entry, Figure, LicenceSource, LicenceStatement, Media
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.words import shorten
@@ -59,7 +59,7 @@ def _figures(
         content = context.open_source().read(xml)
         if content is None:
             return [], [_drop(entry, NOT_THERE, xml.key)]
-        article = read_article(content, xml.key, pmcid=entry.pmcid, licence_code=entry.licence)
+        article = read_article(content, xml.key, pmcid=entry.pmcid, outside=_outside(entry))
     except RejectedInput as error:
         return [], [_drop(entry, UNREADABLE, str(error))]
     if not article.has_body:
@@ -69,6 +69,15 @@ def _figures(
     if not article.figures and not article.drops:
         return [], [_drop(entry, NO_FIGURE)]
     return _with_files(entry, article)
+
+
+def _outside(entry: Entry) -> tuple[LicenceStatement, ...]:
+    """Return what is said about the licence outside the XML."""
+    stated: tuple[tuple[LicenceSource, str | None], ...] = (
+        ("metadata", entry.licence),
+        ("file-list", entry.listed_licence),
+    )
+    return tuple(LicenceStatement(source=source, text=text) for source, text in stated if text)
 
 
 def _with_files(entry: Entry, article: Article) -> tuple[list[Figure], list[Drop]]:
@@ -93,8 +102,9 @@ def _drop(entry: Entry, reason: str, detail: str = "") -> Drop:
 
 STAGE = Stage(
     name=NAME,
-    revision=1,
+    revision=2,
     title="figures of the articles, with their files",
+    own_title="images of the table, with their files",
     tables=("source", "figures"),
     takes=Entry,
     gives=Figure,

@@ -16,9 +16,11 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from dataset_builder.licence_codes import LicenceCode, codes_in
+from dataset_builder.licence_claims import Claim, claims_in
+from dataset_builder.licence_codes import LicenceCode
 from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatement, StageCount, kept_and_drops
 from dataset_builder.stages.stage import Context, Result, Stage, share_dropped
+from dataset_builder.stages.third_parties import copied_words, is_own_work, third_party_words
 from rocov2_eval.shelf.words import shorten
 
 NAME = "licence"
@@ -26,23 +28,15 @@ NO_LICENCE = "no licence found"
 SOURCES_DISAGREE = "licence sources disagree"
 NOT_ALLOWED = "licence not allowed"
 THIRD_PARTY = "third-party content"
+NOTHING_STATED = "no statement in the metadata or the XML"
 
 _SOURCES: tuple[LicenceSource, ...] = get_args(LicenceSource)  # the strongest first
+_XML = frozenset(_SOURCES) - {"table", "metadata", "file-list", "custom-meta"}
+_ADDRESSES = frozenset({"license_ref", "license-href"})
 # Publishers waive the rights in the data of an article in the paragraph that puts its text under CC BY.
-_WAIVER_SOURCES = frozenset({"license_ref", "license-link", "license-text"})
-_ELSEWHERE = re.compile(
-    r"""©
-    | \(c\)\s*(?:19|20)\d\d
-    | \bcopyright\W+(?:by\b|(?:19|20)\d\d|of\s+[A-Z])
-    | \ball\s+rights\s+reserved\b
-    | \b(?:by\s+)?courtesy\s+(?:of|from)\b
-    | \b(?:image|photo|photograph|picture|figure)\s+(?:credits?|by\s+courtesy)\b
-    | \b(?:re-?produced|re-?printed|re-?published|re-?drawn|adapted|modified|copied)\s+(?:\w+\s+){0,3}?from\b
-    | \b(?:re-?produced|re-?printed|re-?published|re-?drawn|adapted|modified|copied|taken|used|shown)\b
-      [^.;]{0,120}?\b(?:with|by)\s+(?:\w+\s+){0,3}?permission\b(?!\s+(?:of|from)\s+(?:\w+\s+){0,2}?PATIENT)
-    | \b(?:with|by)\s+(?:\w+\s+){0,3}?permission\s+(?:of|from)\b(?!\s+(?:\w+\s+){0,2}?PATIENT)
-    """.replace("PATIENT", "(?:patient|parent|famil|guardian|relative|participant|volunteer|subject)"),
-    re.IGNORECASE | re.VERBOSE,
+_WAIVER = re.compile(
+    r"(?:waive|dedicat|zero|cc\s?0|public\s+domain).{0,200}\bdata\b|\bdata\b.{0,200}(?:waive|dedicat|cc\s?0)",
+    re.IGNORECASE,
 )
 
 
@@ -84,48 +78,55 @@ def select(figures: Iterable[Figure], options: LicenceOptions) -> tuple[list[Fig
     return kept_and_drops(_judge(figure, options) for figure in figures)
 
 
-def decide(statements: Sequence[LicenceStatement]) -> Verdict:
-    """Return what the statements about one article or figure come to.
+def decide(of_article: Sequence[LicenceStatement], own: Sequence[LicenceStatement] = ()) -> Verdict:
+    """Return what the statements about an article, and about one figure of it, come to.
 
     The strongest source comes first in `detail`; but a weaker one that contradicts it leaves the matter open.
+    A figure's own licence must agree with the article's too: nobody can tell who may grant more than the
+    article does, and who states less was overlooked by whoever stated the licence of the whole.
     """
-    ordered = sorted(statements, key=lambda statement: _SOURCES.index(statement.source))
-    claims = [(statement.source, codes_in(statement.text)) for statement in ordered]
-    named = {code for _, codes in claims for code in codes}
-    if len(named) > 1:
-        claims = [
-            (source, codes - {"CC0"} if source in _WAIVER_SOURCES else codes) for source, codes in claims
-        ]
-        named = {code for _, codes in claims for code in codes}
-    says = [f"{source}: {' and '.join(sorted(codes))}" for source, codes in claims if codes]
-    detail = "; ".join(dict.fromkeys(says))
-    if len(named) == 1:
-        return Verdict(code=named.pop(), reason="", detail=detail)
+    claims = [*_claims(own, "figure's "), *_claims(of_article)]
+    named = {claim.says for _, claim in claims if claim.is_code}
+    code = next(iter(named)) if len(named) == 1 else None
+    if code and not any(claim.contradicts(code) for _, claim in claims):
+        says = dict.fromkeys(f"{place}: {claim.says}" for place, claim in claims)
+        return Verdict(code=code, reason="", detail="; ".join(says))
     if named:
-        return Verdict(code=None, reason=SOURCES_DISAGREE, detail=detail)
-    quoted = "; ".join(f"{statement.source}: {shorten(statement.text)}" for statement in ordered)
-    return Verdict(code=None, reason=NO_LICENCE, detail=quoted)
+        says = dict.fromkeys(f"{place}: {claim.says} ({claim.words!r})" for place, claim in claims)
+        return Verdict(code=None, reason=SOURCES_DISAGREE, detail="; ".join(says))
+    quoted = "; ".join(f"{each.source}: {shorten(each.text)}" for each in (*own, *_ordered(of_article)))
+    return Verdict(code=None, reason=NO_LICENCE, detail=quoted or NOTHING_STATED)
 
 
-def third_party_words(text: str) -> str | None:
-    """Return the words of a text that credit somebody else with the picture, None where there are none."""
-    match = _ELSEWHERE.search(text)
-    return shorten(text[match.start() : match.start() + 80], 80) if match else None
+def _claims(statements: Sequence[LicenceStatement], whose: str = "") -> list[tuple[str, Claim]]:
+    """Return place and claim of all that statements say, the strongest source first."""
+    claims = [
+        (statement.source, claim)
+        for statement in _ordered(statements)
+        for claim in claims_in(statement.text, is_address=statement.source in _ADDRESSES)
+    ]
+    is_named = any(claim.is_code and claim.says != "CC0" for _, claim in claims)
+    if is_named and any(_WAIVER.search(statement.text) for statement in statements):
+        claims = [(source, each) for source, each in claims if source not in _XML or each.says != "CC0"]
+    return [(f"{whose}{source}", claim) for source, claim in claims]
+
+
+def _ordered(statements: Sequence[LicenceStatement]) -> list[LicenceStatement]:
+    """Return statements by their source, the strongest first."""
+    return sorted(statements, key=lambda statement: _SOURCES.index(statement.source))
 
 
 def _judge(figure: Figure, options: LicenceOptions) -> Figure | Drop:
     """Return the figure with its licence, or why it is dropped."""
-    own = decide(figure.licence.own)
-    foreign = _third_party(figure, has_own_licence=own.code is not None)
+    has_own_licence = decide((), figure.licence.own).code is not None
+    foreign = _third_party(figure, has_own_licence=has_own_licence)
     if foreign and options.third_party == "drop":
         return _drop(figure, THIRD_PARTY, foreign)
-    if own.reason == SOURCES_DISAGREE:
-        return _drop(figure, own.reason, f"the figure's own: {own.detail}")
-    verdict = own if own.code else decide(figure.licence.article)
+    verdict = decide(figure.licence.article, figure.licence.own)
     if verdict.code is None:
         return _drop(figure, verdict.reason, verdict.detail)
     if verdict.code not in options.allow:
-        return _drop(figure, NOT_ALLOWED, verdict.code)
+        return _drop(figure, NOT_ALLOWED, f"{verdict.code}, as said by {verdict.detail}")
     return replace(figure, licence=replace(figure.licence, code=verdict.code))
 
 
@@ -137,10 +138,11 @@ def _third_party(figure: Figure, *, has_own_licence: bool) -> str | None:
     text = figure.text
     words = third_party_words(f"{text.caption} {text.attribution}")
     if words or has_own_licence:
-        return words
+        return words or copied_words(text.permissions)
     if text.permissions:
         return f"own permissions: {shorten(text.permissions, 80)}"
-    return f"attribution: {shorten(text.attribution, 80)}" if text.attribution else None
+    is_named = text.attribution and not is_own_work(text.attribution)
+    return f"attribution: {shorten(text.attribution, 80)}" if is_named else None
 
 
 def _drop(figure: Figure, reason: str, detail: str) -> Drop:
@@ -159,8 +161,8 @@ def says(tables: Mapping[str, Any], count: StageCount) -> str:
 
 STAGE = Stage(
     name=NAME,
-    revision=1,
-    title="licence allows redistribution",
+    revision=2,
+    title="licence allowed",
     tables=("licence",),
     takes=Figure,
     gives=Figure,

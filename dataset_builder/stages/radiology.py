@@ -122,7 +122,7 @@ def _judge(figure: Figure, content: bytes, classifier: OnnxClassifier, threshold
 STAGE = Stage(
     name=NAME,
     revision=2,
-    title="a radiology image",
+    title="filter of radiology images",
     tables=("source", "radiology"),
     takes=Figure,
     gives=Figure,

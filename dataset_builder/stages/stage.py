@@ -107,6 +107,7 @@ class Stage:
         revision: Number to raise whenever the stage makes something else of the same records and options:
             builds that are done run it again then. A golden test tells when.
         title: What the stage does, for people.
+        own_title: What it does with images of the user's own, where that is something else.
         tables: Tables of build.toml that the stage reads.
         takes: Type of the records that go in.
         gives: Type of the records that come out; where it differs from `takes`, several may come of one.
@@ -132,7 +133,12 @@ class Stage:
     libraries: tuple[str, ...] = ()
     says: Callable[[Mapping[str, Any], StageCount], str] | None = None
     figure_tables: Callable[[Mapping[str, Any]], Mapping[str, FigureTable[Any]]] = lambda _tables: {}
+    own_title: str = ""
     inputs: Callable[[Mapping[str, Any]], tuple[Path, ...]] = lambda _tables: ()
+
+    def title_of(self, *, is_own: bool) -> str:
+        """Return what the stage does with articles, or with images of the user's own."""
+        return self.own_title if is_own and self.own_title else self.title
 
 
 def share_dropped(count: StageCount) -> str:

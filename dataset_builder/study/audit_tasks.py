@@ -14,7 +14,6 @@ where to look its concepts up, and two items with one picture that the other is 
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -29,6 +28,7 @@ from dataset_builder.study.audit_sample import AuditedImage, Item, Key, Kind
 from dataset_builder.study.tasks import deal
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.files import write_bytes
+from rocov2_eval.shelf.folders import all_is_ours, publishing
 from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes, read_plain
 from rocov2_eval.shelf.words import shorten
 
@@ -100,24 +100,19 @@ def write_audit(
     _refuse_bare(key, pictures)
     if out.exists():
         raise UsageFault(f"{out} is there already; name another folder, for no audit is written over")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))  # for its owner alone
-    try:
-        with tempfile.TemporaryDirectory(prefix=".pictures.", dir=building) as folder:
-            tasks = {
-                item.item: _task(item, key, texts[item.item], pictures[item.image](), Path(folder))
-                for item in key.items
-            }
-            for part, kinds in PARTS.items():
-                # In order of their ids, which is no order at all.
-                asked = [tasks[item.item] for item in key.items if item.kind in kinds]
-                _write_part(building / "raters", part, key, deal(asked, raters, OVERLAP, key.seed), tool)
+    with (
+        publishing(out, all_is_ours) as building,
+        tempfile.TemporaryDirectory(prefix=".pictures.", dir=building.parent) as folder,
+    ):
+        tasks = {
+            item.item: _task(item, key, texts[item.item], pictures[item.image](), Path(folder))
+            for item in key.items
+        }
+        for part, kinds in PARTS.items():
+            # In order of their ids, which is no order at all.
+            asked = [tasks[item.item] for item in key.items if item.kind in kinds]
+            _write_part(building / "raters", part, key, deal(asked, raters, OVERLAP, key.seed), tool)
         _write_key(building / "secret", key)
-        building.chmod(0o755)
-        building.rename(out)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
 
 
 def read_key(path: Path) -> Key:

@@ -13,7 +13,8 @@ from dataset_builder.facets import FACETS, Facets
 from dataset_builder.study import answer_tables, label_studio, medcattrainer
 from dataset_builder.study.annotations import Annotation, Export, RatingTask
 from dataset_builder.study.tool_files import Format, ToolFile, open_file
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput, UsageFault, is_disk_full
+from rocov2_eval.shelf.folders import publishing
 from rocov2_eval.shelf.words import shorten
 
 _FOLDER = "images"
@@ -105,10 +106,11 @@ def write(tasks: Sequence[RatingTask], facets: Facets, out: Path, *, name: str, 
         RejectedInput: A picture cannot be read.
     """
     form = FORMATS[name]
-    pictures = _write_pictures(tasks, out) if form.shows_pictures else {}
     served = f"{label_studio.LOCAL_FILES}{quote(place)}/" if name == label_studio.NAME else ""
-    addresses = {image: f"{served}{_FOLDER}/{picture}" for image, picture in pictures.items()}
-    form.write(tasks, facets, out, addresses)
+    with publishing(out, None) as folder:
+        pictures = _write_pictures(tasks, folder) if form.shows_pictures else {}
+        addresses = {image: f"{served}{_FOLDER}/{picture}" for image, picture in pictures.items()}
+        form.write(tasks, facets, folder, addresses)
 
 
 def picture_name(image: str, picture: Path) -> str:
@@ -156,15 +158,13 @@ def _check(names: Mapping[str, str]) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a picture; its final name is there only when all of it is."""
     if not source.is_file():
         raise RejectedInput(f"{source}: no such picture")
-    building = target.with_name(f".{target.name[:200]}.part")
     try:
-        shutil.copyfile(source, building)
-        building.replace(target)
+        shutil.copyfile(source, target)
     except OSError as error:
-        building.unlink(missing_ok=True)
+        if is_disk_full(error):
+            raise
         raise UsageFault(f"{source} cannot be written to {target}: {error.strerror or error}") from None
 
 

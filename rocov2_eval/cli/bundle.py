@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rocov2_eval.cli.options import edition_option, note, writing
+from rocov2_eval.cli.options import decimals_option, edition_option, note, writing
 from rocov2_eval.errors import UsageFault
 
 # Options that only an image makes use of, and the score that each brings.
@@ -69,6 +69,7 @@ def bundle() -> None:
     metavar="FILE",
     help="Vectors of the images of the truth, for similarity: a file of `embed-images`. It is sent along.",
 )
+@decimals_option
 def codabench(**options: Any) -> None:
     """Make a Codabench v2 competition with everything in it.
 
@@ -93,6 +94,7 @@ def codabench(**options: Any) -> None:
         encoder=options["encoder"] or BundleOptions.encoder,
         concept_model=options["concept_model"],
         image_vectors=options["image_vectors"],
+        decimals=options["decimals"],
     )
     archive = make_bundle(Place(path=options["truth"], origin="--truth"), chosen, note)
     with writing(out):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rocov2_eval.cli.options import (
+    decimals_option,
     model_choices,
     model_options,
     note,
@@ -50,8 +52,14 @@ if TYPE_CHECKING:
     "--public/--private",
     default=True,
     show_default=True,
-    help="Public: no truth, no score of a single image, no picture. Private is for the organisers.",
+    help="Public: rounded means with intervals, nothing finer. Private is for the organisers.",
 )
+@click.option(
+    "--truth-retired",
+    is_flag=True,
+    help="The truth is no longer in use: the public may read everything that it tells.",
+)
+@decimals_option
 @click.option("--title", default="Leaderboard", show_default=True, help="Heading of the front page.")
 @click.option(
     "--store",
@@ -72,11 +80,17 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     from rocov2_eval.leaderboard.site import require_site_folder, write_site
     from rocov2_eval.leaderboard.store import FILE_NAME, ScoreStore
     from rocov2_eval.leaderboard.submissions import find_submissions
+    from rocov2_eval.pages.disclosure import public_board
     from rocov2_eval.places import truth_places
     from rocov2_eval.resampling import Bootstrap
     from rocov2_eval.significance import PairOptions
 
     site: Path = options["site"]
+    is_private, is_retired = not options["public"], options["truth_retired"]
+    if is_private and is_retired:
+        raise UsageFault("--private and --truth-retired exclude each other: a private board shows everything")
+    if options["decimals"] is not None and (is_private or is_retired):
+        raise UsageFault("--decimals is for a public board while the truth is in use: others are not rounded")
     with writing(site):
         require_site_folder(site, submissions)
     found, rejections = find_submissions(submissions)
@@ -91,6 +105,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
         tasks=options["tasks"] or TASKS,
         rank_by=options["rank_by"],
         pairs=PairOptions(bootstrap=Bootstrap(seed=options["seed"])),
+        is_compared=is_private or is_retired,
     )
     shown = sys.stderr.isatty() and not options["quiet"]
     with ScoreStore(options["store"] or submissions / FILE_NAME) as store:
@@ -104,12 +119,24 @@ def leaderboard(submissions: Path, **options: Any) -> None:
             progress=progress_bar("runs") if shown else silent,
         )
     with writing(site):
+        if not (is_private or is_retired):
+            shown = tuple(public_board(board, options["decimals"]) for board in made.boards)
+            made = replace(made, boards=shown)
         # A public page shows no picture.
-        images = None if options["public"] else options["images"]
-        write_site(made, site, title=options["title"], private=not options["public"], images=images)
+        images = options["images"] if is_private else None
+        write_site(
+            made,
+            site,
+            title=options["title"],
+            private=is_private,
+            truth_retired=is_retired,
+            images=images,
+        )
     click.echo(_summary(made, site), nl=False)
     if not options["quiet"]:
-        _note_rest(made, site, private=not options["public"])
+        _note_rest(made, site, private=is_private)
+        if not (is_private or is_retired):
+            _note_told(made, options["decimals"])
 
 
 def _summary(made: Leaderboard, site: Path) -> str:
@@ -128,12 +155,27 @@ def _summary(made: Leaderboard, site: Path) -> str:
 
 
 def _note_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
-    """Note beside the answer which submissions were rejected, and what to keep secret."""
+    """Note beside the answer which submissions were rejected, what to look at, and what to keep secret."""
+    from rocov2_eval.findings import RULES
+    from rocov2_eval.pages.disclosure import public_findings
     from rocov2_eval.shelf.words import shorten
 
     for item in made.rejections:
         first = next(found for found in item.findings if found.severity == "error")
         where = f"{shorten(item.team)}/{shorten(item.run)}"
-        note(f"{where}: {first.code} {shorten(first.message, 200)}")
+        # The log of a job that makes a public board is mostly public too.
+        is_told = private or public_findings([first])
+        note(f"{where}: {first.code} {shorten(first.message, 200) if is_told else RULES[first.code].title}")
+    for text in made.notes:
+        note(text)
     if private:
         note(f"{site} holds the truth: do not publish it")
+
+
+def _note_told(made: Leaderboard, decimals: int | None) -> None:
+    """Note which public scores tell single images while the truth is in use."""
+    from rocov2_eval.pages.disclosure import FEWEST_IMAGES, advice, public_decimals
+
+    for board in made.boards:
+        if board.images < FEWEST_IMAGES or (decimals or 0) > public_decimals(board.images):
+            note(f"{board.task}: {advice(board.images, decimals)}")

@@ -38,6 +38,12 @@ truth_option = click.option(
 split_option = click.option(
     "--split", type=click.Choice(["train", "valid", "test"]), help="Split of the truth; else the ids tell."
 )
+decimals_option = click.option(
+    "--decimals",
+    type=click.IntRange(0, 4),
+    metavar="N",
+    help="Decimals of what participants see; else as few as hide the score of a single image.",
+)
 task_option = click.option(
     "--task",
     type=click.Choice(["concepts", "captions"]),

@@ -28,14 +28,17 @@ def sample(folder: Path) -> None:
 
     It is in the ROCOv2 layout: see what --truth expects, and try commands on it.
     """
-    import shutil
-
+    from rocov2_eval.shelf.files import write_bytes
+    from rocov2_eval.shelf.folders import all_is_ours, publishing
     from rocov2_eval.truth import sample_folder
 
     if folder.exists():
         raise UsageFault(f"{folder} exists already; name a new folder")
-    with writing(folder):
-        shutil.copytree(sample_folder(), folder)
+    source = sample_folder()
+    with writing(folder), publishing(folder, all_is_ours) as content:
+        for path in source.rglob("*"):
+            if path.is_file():
+                write_bytes(content / path.relative_to(source), path.read_bytes())
     click.echo(f"{folder}: 3 splits; see {folder / 'README.md'}")
 
 

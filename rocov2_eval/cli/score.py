@@ -11,6 +11,7 @@ import click
 from rocov2_eval.cli.options import (
     FACETS,
     answer,
+    decimals_option,
     edition_option,
     format_option,
     model_choices,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     help="Score INPUT/res against INPUT/ref, write scores.json and detailed_results.html to OUTPUT: what "
     "the scoring programs of `bundle codabench` call.",
 )
+@decimals_option
 @quiet_option
 def score(run: Path | None, **options: Any) -> None:
     """Score a run: a CSV file, or a zip archive with one in it.
@@ -81,6 +83,8 @@ def score(run: Path | None, **options: Any) -> None:
     if run is None:
         _score_for_codabench(options)
         return
+    if options["decimals"] is not None:
+        raise UsageFault("--decimals goes with --codabench alone: other answers have their numbers in full")
     from rocov2_eval.front_door import model_opener, scored
     from rocov2_eval.per_image import check_per_image
     from rocov2_eval.report_document import report_document
@@ -216,6 +220,7 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
     from rocov2_eval.codabench import score_submission
     from rocov2_eval.front_door import model_opener
     from rocov2_eval.metrics import main_outputs
+    from rocov2_eval.rendering.values import value_text
 
     refused = {
         "truth": "--truth",
@@ -223,9 +228,11 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
         "page": "--page",
         "verify": "--verify",
         "output": "--out",
+        "by": "--by",
+        "lenient": "--lenient",
     }
     for name, option in refused.items():
-        if options[name] is not None:
+        if options[name]:
             raise UsageFault(f"{option} does not go with --codabench INPUT OUTPUT")
     if options["style"] != "text":
         raise UsageFault("--format does not go with --codabench INPUT OUTPUT")
@@ -238,9 +245,10 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
             model_opener(**opener_choices(options)),
             task=options["task"],
             split=options["split"],
+            decimals=options["decimals"],
         )
     for name in main_outputs(report.metrics):
-        click.echo(f"{name} {report.metrics[name].mean:.4f}")
-    note(f"truth: {Path(report.truth[0][0]).name}")
+        result = report.metrics[name]
+        click.echo(f"{name} {value_text(result.mean, 'score', result.decimals)}")
     for text in report.notes:
         note(text)

@@ -23,8 +23,9 @@ from rocov2_eval.codabench.tasks import IMAGE_VECTORS, BundleOptions, Competitio
 from rocov2_eval.codabench.wheels import IMAGE, own_wheel, wheel_files
 from rocov2_eval.formats import Source
 from rocov2_eval.metrics import METRICS
+from rocov2_eval.pages.disclosure import advice, public_report
 from rocov2_eval.pages.tables import title_of
-from rocov2_eval.records import Task
+from rocov2_eval.records import MetricResult, Task
 from rocov2_eval.rendering.render import findings_text
 from rocov2_eval.scoring import evaluate
 from rocov2_eval.shelf.archives import zip_bytes
@@ -59,7 +60,7 @@ def make_bundle(place: Place, options: BundleOptions, notify: Notify) -> bytes:
     written = texts.competition_files(
         tasks, docker_image=options.image or IMAGE, time_limit=time_limit(tasks), wheel=kit_wheel
     )
-    scores: dict[Task, Mapping[str, float | None]] = {}
+    scores: dict[Task, Mapping[str, MetricResult]] = {}
     content = {
         "logo.png": (files("rocov2_eval.codabench") / "templates/logo.png").read_bytes(),
         f"starting_kit/{kit_wheel}": kit_wheel_bytes,
@@ -94,8 +95,8 @@ def _seconds_per_image(models: int) -> float:
     return _SECONDS_PER_IMAGE_WITH_MODEL + (models - 1) * _SECONDS_PER_FURTHER_MODEL
 
 
-def _kit_scores(task: CompetitionTask) -> dict[str, float | None]:
-    """Return what the starting kit's run scores by column, None for a score that needs a model.
+def _kit_scores(task: CompetitionTask) -> Mapping[str, MetricResult]:
+    """Return what the starting kit's run scores, as the platform will show it; no score that needs a model.
 
     Raises:
         RejectedInput: The run is not valid against this truth, so that no run could be.
@@ -105,14 +106,14 @@ def _kit_scores(task: CompetitionTask) -> dict[str, float | None]:
     source = Source(path=f"starting_kit/{task.name}/run.csv", sha256="", text=texts.example_run(task))
     run = read_run(source, settings.edition, task.name)
     report = evaluate(run, task.truth, settings, lambda *_: nullcontext())
-    return {key: report.metrics[key].mean if key in report.metrics else None for key in task.columns}
+    return public_report(report, task.decimals).metrics
 
 
 def _reference_data(task: CompetitionTask) -> dict[str, bytes]:
     """Return the truth files of a task as they are, under names that tell the split.
 
-    Beside the answers only the manual concepts are needed, for a score and for breakdowns of captions too,
-    and the vectors of the images where a score reads them.
+    Beside the answers only the manual concepts are needed, where a score reads them, and likewise the vectors
+    of the images.
     """
     prefix = f"{task.truth.split}_" if task.truth.split else ""
     paths: dict[str, str | Path] = {f"{prefix}{task.name}.csv": task.truth.inputs[0][0]}
@@ -126,7 +127,8 @@ def _reference_data(task: CompetitionTask) -> dict[str, bytes]:
 def _program(task: CompetitionTask, image: str | None, wheels: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return the scoring program of a task. The platform splits its command at blanks; there is no shell."""
     start = "rocov2-eval score --codabench" if image else "python3 /app/program/score.py"
-    command = json.dumps(f"{start} /app/input /app/output {task.arguments}")  # JSON is YAML too
+    decimals = "" if task.decimals is None else f" --decimals {task.decimals}"
+    command = json.dumps(f"{start} /app/input /app/output {task.arguments}{decimals}")  # JSON is YAML too
     program = {"metadata.yaml": f"command: {command}\n".encode()}
     if image:
         return program
@@ -135,8 +137,8 @@ def _program(task: CompetitionTask, image: str | None, wheels: Mapping[str, byte
 
 
 def _surprises(tasks: Sequence[CompetitionTask]) -> list[str]:
-    """Return what the platform will do that an organiser may not expect."""
-    notes = []
+    """Return what an organiser may not expect of the scores and of the platform."""
+    notes = [f"NOTE: {task.name}: {advice(task.images, task.decimals)}" for task in tasks]
     if time_limit(tasks) > _DEFAULT_QUEUE_SECONDS:
         notes.append(
             f"NOTE: a submission may take {time_limit(tasks):,} s, and the platform's own workers stop at "

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rocov2_eval.breakdown import facets_of
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import RULES, finding, is_rejected
 from rocov2_eval.formats import Source, load, sniff_task
 from rocov2_eval.metrics import main_outputs
 from rocov2_eval.pages import findings_page, run_page
-from rocov2_eval.pages.disclosure import PUBLIC_DECIMALS, public_findings
+from rocov2_eval.pages.disclosure import public_findings, public_report
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.rendering.render import json_text
 from rocov2_eval.scoring import Opener, Report, evaluate
@@ -29,10 +28,11 @@ from rocov2_eval.validation import read_run
 SCORES = "scores.json"
 PAGE = "detailed_results.html"
 _SUFFIXES = (".csv", ".tsv", ".txt", ".zip")
-_ADDED = ("metadata", "__MACOSX")  # by the platform and by macOS, beside names that start with a dot
-# What a submission may hold before it is refused unread: a run for each task and some notes.
-_MOST_ENTRIES = 1000
-_MOST_CANDIDATES = 8
+_METADATA = "submission.json"
+_OF_PLATFORM = "metadata"  # what the platform says of how the submission came about
+_MOST_METADATA_BYTES = 4096
+# What a submission may hold before it is refused unread: a run for each task, each in folders of its own.
+_MOST_ENTRIES = 50
 _SHOWN_NAMES = 5
 _TITLE = "Detailed results"
 _UNFINISHED = (
@@ -51,18 +51,20 @@ def score_submission(
     *,
     task: Task | None = None,
     split: str | None = None,
+    decimals: int | None = None,
 ) -> Report:
-    """Score a submission and write what the platform reads.
+    """Score a submission, write what the platform reads, and return what participants may know of it.
 
     `scores.json` is written last, and for a valid run alone: the platform takes its absence for a failure.
 
     Args:
         input_folder: With `ref`, the truth, and `res`, the submission unpacked.
         output_folder: Gets `detailed_results.html` in any case.
-        settings: What to compute; without facets, those that the truth tells.
+        settings: What to compute.
         open_resource: Opens the model of a metric that has one.
         task: Concepts or captions; None for the one that the truth is of.
         split: Split of the truth; None for the one that the truth is of.
+        decimals: Decimals of every score; None for those that hide single images.
 
     Raises:
         RejectedInput: The run is not valid, or the truth is not; its findings do not tell the truth.
@@ -75,7 +77,7 @@ def score_submission(
     write_text(page, findings_page(_TITLE, [], message=_UNFINISHED))  # until there is another
     try:
         truth = _read_truth(input_folder / "ref", settings, task, split)
-        report = _evaluate(input_folder / "res", truth, settings, open_resource)
+        report = public_report(_evaluate(input_folder / "res", truth, settings, open_resource), decimals)
         scores = _scores(report, settings)
     except RejectedInput as error:
         visible = public_findings(error.findings)
@@ -92,7 +94,7 @@ def score_submission(
 
 def _read_truth(folder: Path, settings: Settings, task: Task | None, split: str | None) -> Truth:
     place = Place(path=folder, origin="reference data")
-    return read_truth(place, task or _task_of(folder), settings.edition, split=split, facets=True)
+    return read_truth(place, task or _task_of(folder), settings.edition, split=split)
 
 
 def _task_of(folder: Path) -> Task:
@@ -107,10 +109,9 @@ def _task_of(folder: Path) -> Task:
 
 
 def _evaluate(folder: Path, truth: Truth, settings: Settings, open_resource: Opener) -> Report:
-    source = _find_run(folder, truth, settings)
+    source = _find_run(folder, truth)
     table = read_run(source, settings.edition, truth.task)
-    by = settings.by or facets_of(truth)
-    return evaluate(table, truth, replace(settings, by=by), open_resource)
+    return evaluate(table, truth, settings, open_resource)
 
 
 def _scores(report: Report, settings: Settings) -> dict[str, float]:
@@ -125,7 +126,7 @@ def _mean(report: Report, name: str) -> float:
     mean = report.metrics[name].mean
     if mean is None:
         raise MissingResource(f"the truth has no image that {name} is computed for")
-    return round(mean, PUBLIC_DECIMALS)  # participants may read the file
+    return mean
 
 
 def _bare(findings: Sequence[Finding], visible: Sequence[Finding]) -> list[Finding]:
@@ -141,77 +142,78 @@ def _bare(findings: Sequence[Finding], visible: Sequence[Finding]) -> list[Findi
     )
 
 
-def _find_run(folder: Path, truth: Truth, settings: Settings) -> Source:
-    """Return the one file of a submission that answers the task.
+def _find_run(folder: Path, truth: Truth) -> Source:
+    """Return the one run of a submission that answers the task.
+
+    Beside it there may be the run of the other task and what its author says of it, `submission.json`.
 
     Raises:
-        RejectedInput: There is none, or several might be meant.
+        RejectedInput: The submission is anything else, or a program made it.
     """
-    answers: dict[Path, str] = {}
-    others: list[str] = []
-    faults: list[Finding] = []
-    for path, name in _candidates(folder).items():
-        try:
-            task = sniff_task(load(path, shown=name))
-        except RejectedInput as error:
-            faults += error.findings
-            continue
-        if task in (truth.task, None):
-            answers[path] = name
-        else:
-            others.append(name)
-    if len(answers) > 1:  # notes that come with a run have no image of the truth
-        runs = {path: name for path, name in answers.items() if _shares_image(path, name, truth, settings)}
-        answers = runs or answers
-    if len(answers) > 1:
-        names = ", ".join(list(answers.values())[:_SHOWN_NAMES])
-        raise _rejected("R004", f"expected one file of {truth.task}, found {len(answers)}: {names}")
-    for path, name in answers.items():
-        return load(path, shown=name)
-    if faults:
-        raise RejectedInput(faults[0].message, faults)
-    other = "captions" if truth.task == "concepts" else "concepts"
-    message = f"{others[0]} holds {other}, this task wants {truth.task}: tick only the tasks you answer"
-    raise _rejected("R605", message)
+    _refuse_programs(folder)
+    paths = {path: shorten(path.relative_to(folder).as_posix(), 100) for path in sorted(_files(folder))}
+    strange = [name for path, name in paths.items() if path.suffix.lower() not in _SUFFIXES]
+    if strange:
+        raise _rejected("R004", f"expected a CSV file and nothing else, found {_listed(strange)}")
+    runs: dict[Task, list[Source]] = {"concepts": [], "captions": []}
+    for path, name in paths.items():
+        source = load(path, shown=name)
+        runs[sniff_task(source) or truth.task].append(source)
+    for task, sources in runs.items():
+        if len(sources) > 1:
+            names = _listed([source.path for source in sources])
+            raise _rejected("R004", f"expected one file of {task}, found {len(sources)}: {names}")
+    if runs[truth.task]:
+        return runs[truth.task][0]
+    if not paths:
+        raise _rejected("R004", "expected a CSV file, found nothing")
+    other: Task = "captions" if truth.task == "concepts" else "concepts"
+    held = f"{runs[other][0].path} holds {other}, this task wants {truth.task}"
+    raise _rejected("R605", f"{held}: tick only the tasks you answer")
 
 
-def _candidates(folder: Path) -> dict[Path, str]:
-    """Return the files of a submission that may be the run, each with the name that its author knows."""
-    files = {path: shorten(path.relative_to(folder).as_posix(), 100) for path in sorted(_files(folder))}
-    candidates = {path: name for path, name in files.items() if path.suffix.lower() in _SUFFIXES}
-    if not candidates:
-        names = ", ".join(list(files.values())[:_SHOWN_NAMES])
-        dots = ", …" if len(files) > _SHOWN_NAMES else ""
-        raise _rejected("R004", f"expected a CSV file, found {names or 'nothing'}{dots}")
-    if len(candidates) > _MOST_CANDIDATES:
-        raise _rejected("R004", f"expected a CSV file a task, found {len(candidates)} files that may be one")
-    return candidates
+def _refuse_programs(folder: Path) -> None:
+    """Refuse what a program of the participant wrote.
+
+    The platform runs a submission that brings a command, whatever the phase asks for, and leaves its exit
+    code beside what it wrote; for a submission of results it leaves none.
+    """
+    path = folder / _OF_PLATFORM
+    if path.is_symlink() or not path.is_file():
+        return
+    with path.open("rb") as file:
+        lines = file.read(_MOST_METADATA_BYTES).decode("utf-8", "replace").splitlines()
+    told = dict(line.split(": ", 1) for line in lines if ": " in line)
+    code = told.get("exitCode", "null").strip()
+    if code != "null":
+        ran = f"a program was handed in and ran (exit code {shorten(code, 20)})"
+        raise _rejected("R004", f"{ran}: expected a CSV file and no program")
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a submission but those that platform and system add; follow and open no link."""
+    """Yield the files of a submission that may be runs; follow and open no link."""
     entries = 0
     for parent, folders, names in os.walk(folder):
+        is_top = Path(parent) == folder
         folders[:] = [name for name in folders if not _is_added(name)]
-        files = [name for name in names if not _is_added(name)]
+        files = [name for name in names if not (_is_added(name) or (is_top and name == _OF_PLATFORM))]
         entries += len(folders) + len(files)
         if entries > _MOST_ENTRIES:
-            raise _rejected("R004", f"more than {_MOST_ENTRIES:,} files and folders")
+            raise _rejected("R004", f"more than {_MOST_ENTRIES} files and folders")
         for path in (Path(parent, name) for name in (*folders, *files)):
             if path.is_symlink() or not (path.is_dir() or path.is_file()):
                 shown = shorten(path.relative_to(folder).as_posix(), 100)
                 raise _rejected("R604", f"{shown!r} is a symbolic link or a device")
-        yield from (Path(parent, name) for name in files)
+        yield from (Path(parent, name) for name in files if name != _METADATA)
 
 
 def _is_added(name: str) -> bool:
-    return name.startswith(".") or name in _ADDED
+    """Tell whether macOS or an editor added a file."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
-def _shares_image(path: Path, name: str, truth: Truth, settings: Settings) -> bool:
-    """Tell whether a file has an image of the truth."""
-    table = read_run(load(path, shown=name), settings.edition, truth.task)
-    return not set(truth.table.image_ids).isdisjoint(table.image_ids)
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN_NAMES]) + (", …" if len(names) > _SHOWN_NAMES else "")
 
 
 def _rejected(code: str, message: str) -> RejectedInput:

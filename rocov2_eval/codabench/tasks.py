@@ -39,6 +39,7 @@ class BundleOptions:
         encoder: Text encoder of BERTScore, which there is with an image only.
         concept_model: Path of the model pack of `umls_f1` in the image, None to leave that score out.
         image_vectors: File of image vectors to send along for Similarity, None to leave that score out.
+        decimals: Decimals of every score; None for those that hide single images.
     """
 
     edition: str
@@ -49,6 +50,7 @@ class BundleOptions:
     encoder: str = OFFICIAL_ENCODER
     concept_model: str | None = None
     image_vectors: Path | None = None
+    decimals: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,12 +58,14 @@ class CompetitionTask:
     """One task of a competition.
 
     Attributes:
-        truth: Truth of the task, with what breakdowns need.
+        truth: Truth of the task.
         settings: Edition, metrics by name, and encoder; the metric that ranks is the first.
+        decimals: Decimals of every score that the organiser named, if any.
     """
 
     truth: Truth
     settings: Settings
+    decimals: int | None
 
     @property
     def name(self) -> Task:
@@ -127,7 +131,7 @@ class CompetitionTask:
 
     @property
     def arguments(self) -> str:
-        """The options of `rocov2-eval score` that stand for this task."""
+        """The options of `rocov2-eval score` that stand for this task, but for the decimals that it shows."""
         words = ["--edition", self.settings.edition.name, "--task", self.name]
         words += ["--split", self.truth.split] if self.truth.split else []
         words += [word for name in self.settings.metrics for word in ("--metric", name)]
@@ -156,7 +160,7 @@ def read_tasks(place: Place, options: BundleOptions, notify: Notify) -> tuple[Co
     tasks = []
     for name in names:
         try:
-            truth = read_truth(place, name, edition, split=split, facets=True)
+            truth = read_truth(place, name, edition, split=split)
         except MissingResource as error:
             if options.tasks:
                 raise
@@ -165,7 +169,7 @@ def read_tasks(place: Place, options: BundleOptions, notify: Notify) -> tuple[Co
         settings = _settings(edition, truth, options)
         if note := _omission(settings, truth, options):
             notify(note)
-        tasks.append(CompetitionTask(truth=truth, settings=settings))
+        tasks.append(CompetitionTask(truth=truth, settings=settings, decimals=options.decimals))
     if not tasks:
         raise MissingResource(f"{place.path} holds no truth of {' or '.join(names)}")
     return tuple(tasks)

@@ -16,8 +16,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rocov2_eval import __version__
 from rocov2_eval.codabench.tasks import CompetitionTask
 from rocov2_eval.metrics.derived import DERIVED
+from rocov2_eval.pages.disclosure import advice, most_submissions, most_submissions_per_day, public_decimals
 from rocov2_eval.pages.tables import title_of
-from rocov2_eval.records import Task
+from rocov2_eval.records import MetricResult, Task
+from rocov2_eval.rendering.values import value_text
 from rocov2_eval.shelf.csv_files import csv_text
 
 # One answer for every image, chosen without looking at the truth: computed tomography, words of any caption.
@@ -79,6 +81,8 @@ def competition_files(
             docker_image=docker_image,
             time_limit=time_limit,
             columns=leaderboard_columns(tasks),
+            most_submissions=min(most_submissions(task.images) for task in tasks),
+            most_submissions_per_day=min(most_submissions_per_day(task.images) for task in tasks),
         ),
         **{f"pages/{name}.md": _text(f"{name}.md", tasks) for name in _PAGES},
         "starting_kit/README.md": _text("starting_kit.md", tasks, wheel=wheel),
@@ -86,7 +90,7 @@ def competition_files(
 
 
 def leaderboard_columns(tasks: Sequence[CompetitionTask]) -> list[dict[str, Any]]:
-    """Return title and key of each column, and of which others the platform makes the mean, if it does.
+    """Return title, key and decimals of each column, and of which others the platform makes the mean.
 
     Tasks that write the same key share its column. A mean of columns would then be one of both tasks, and is
     left out.
@@ -98,12 +102,15 @@ def leaderboard_columns(tasks: Sequence[CompetitionTask]) -> list[dict[str, Any]
             key = keys.get(output, output)
             if key is not None or len(tasks) == 1:
                 titles.setdefault(key or output, []).append(title_of(output))
+    named = tasks[0].decimals
+    decimals = max(public_decimals(task.images) for task in tasks) if named is None else named
     places = {key: index for index, key in enumerate(titles)}
     means = {output: DERIVED[output].members for output, key in keys.items() if key is None}
     return [
         {
             "key": key,
             "title": " or ".join(names),
+            "decimals": decimals,
             "mean_of": [places[str(keys[member])] for member in means.get(key, ())],
         }
         for key, names in titles.items()
@@ -112,14 +119,14 @@ def leaderboard_columns(tasks: Sequence[CompetitionTask]) -> list[dict[str, Any]
 
 def organisers_readme(
     tasks: Sequence[CompetitionTask],
-    scores: Mapping[Task, Mapping[str, float | None]],
+    scores: Mapping[Task, Mapping[str, MetricResult]],
     image: str | None,
 ) -> str:
     """Return what the organisers have to do.
 
     Args:
         tasks: The tasks of the competition.
-        scores: Scores of the starting kit by task and column; None for one that was not computed here.
+        scores: Scores of the starting kit by task and name, those that were computed here.
         image: Docker image that the organisers made; None where the scoring programs install wheels.
     """
     return _text("readme.md", tasks, scores=scores, image=image)
@@ -144,6 +151,8 @@ def _templates() -> Environment:
     )
     templates.filters.update(
         score_title=title_of,
+        advice=advice,
+        score=lambda result: value_text(result.mean, "score", result.decimals),
         example=lambda task: "\n".join(example_run(task).splitlines()[:_EXAMPLE_LINES]),
     )
     templates.globals.update(

@@ -12,12 +12,13 @@ from rocov2_eval.breakdown import facets_of
 from rocov2_eval.editions import EDITIONS, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import finding
-from rocov2_eval.formats import Source
+from rocov2_eval.formats import Source, Table
+from rocov2_eval.leaderboard.likeness import too_like, twins
 from rocov2_eval.leaderboard.store import Key, ScoreStore, truth_digest
 from rocov2_eval.leaderboard.submissions import METADATA, Submission, load_run
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.metrics import task_of_score
-from rocov2_eval.ranking import Board, Entry, Rejection, rank
+from rocov2_eval.ranking import Board, Entry, Rejection, rank, untested_note
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.scoring import Opener, Report, evaluate, not_computed, outputs_of, plan
 from rocov2_eval.settings import Settings
@@ -39,6 +40,7 @@ class BoardOptions:
         tasks: Tasks to rank.
         rank_by: Output to rank by; None for the primary score of the edition.
         pairs: How runs are tested against each other.
+        is_compared: Whether they are: a board for everybody tells nothing of it.
     """
 
     settings: Settings
@@ -46,6 +48,7 @@ class BoardOptions:
     tasks: tuple[Task, ...] = TASKS
     rank_by: str | None = None
     pairs: PairOptions = field(default_factory=PairOptions)
+    is_compared: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,11 +58,12 @@ class Leaderboard:
     Attributes:
         edition: The edition by whose rules all runs were scored.
         boards: One ranking for each task that has a scored run.
-        rejections: Every submission that was not scored, ordered by name.
+        rejections: Every submission that is not ranked, ordered by name.
         truths: The truth of each task.
         submissions: Every submission that could be read, by `team/run`.
         scored: Number of runs that were scored this time.
         known: Number of runs whose scores the store had already.
+        notes: What the organisers shall look at.
     """
 
     edition: Edition
@@ -69,6 +73,7 @@ class Leaderboard:
     submissions: Mapping[str, Submission]
     scored: int
     known: int
+    notes: tuple[str, ...] = ()
 
 
 def edition_of(submissions: Sequence[Submission]) -> Edition:
@@ -119,7 +124,7 @@ def make_leaderboard(
         kind = f"{' or '.join(options.tasks)} of {options.settings.edition.name}"
         raise UsageFault(f"no submission is for {kind}; found {_tally(kinds)}")
     truths = {task: _truth(task, some, place, options) for task, some in _by_task(runs).items()}
-    entries: dict[Task, list[Entry]] = {task: [] for task in truths}
+    entries: list[Entry] = []
     rejected = [*rejections, *others]
     scored = 0
     with ExitStack() as models:
@@ -127,23 +132,44 @@ def make_leaderboard(
         judges = {task: _judge(truth, store, options, shared) for task, truth in truths.items()}
         for done, run in enumerate(runs):
             progress(done, len(runs))
-            task: Task = run.metadata["task"]
-            outcome, is_new = judges[task].outcome(run)
+            outcome, is_new = judges[run.metadata["task"]].outcome(run)
             scored += is_new
             if isinstance(outcome, Report):
-                entries[task].append(Entry(team=run.team, run=run.run, metadata=run.metadata, report=outcome))
+                entries.append(Entry(team=run.team, run=run.run, metadata=run.metadata, report=outcome))
             else:
                 rejected.append(Rejection(team=run.team, run=run.run, findings=outcome))
         progress(len(runs), len(runs))
+    by_name = {f"{run.team}/{run.run}": run for run in runs}
+    alike, notes = too_like(entries, store.ranked(options.settings.edition.name))
+    unranked = {(item.team, item.run) for item in alike}
+    ranked = [entry for entry in entries if (entry.team, entry.run) not in unranked]
+    boards = []
+    for task, truth in truths.items():
+        notes += twins(
+            (entry for entry in entries if entry.report.task == task),
+            lambda entry, truth=truth: _read(by_name[entry.name], options, truth),  # type: ignore[misc]
+        )
+        some = [entry for entry in ranked if entry.report.task == task]
+        boards += [_board(some, options, task, store)] if some else []
+    store.keep_ranked(options.settings.edition.name, [(entry.team, entry.run) for entry in ranked])
+    notes += [f"{board.task}: {note}" for board in boards if (note := untested_note(board))]
+    notes += [
+        f"{place}: what the store had of it was damaged or edited, scored again" for place in store.damaged
+    ]
     return Leaderboard(
         edition=options.settings.edition,
-        boards=tuple(_board(some, options, task) for task, some in entries.items() if some),
-        rejections=tuple(sorted(rejected, key=lambda item: (item.team, item.run))),
+        boards=tuple(boards),
+        rejections=tuple(sorted([*rejected, *alike], key=lambda item: (item.team, item.run))),
         truths=truths,
-        submissions={f"{run.team}/{run.run}": run for run in runs},
+        submissions=by_name,
         scored=scored,
         known=len(runs) - scored,
+        notes=tuple(notes),
     )
+
+
+def _read(submission: Submission, options: BoardOptions, truth: Truth) -> Table:
+    return read_run(load_run(submission, split=truth.split), options.settings.edition, truth.task)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,10 +253,16 @@ def _settings(options: BoardOptions, truth: Truth) -> Settings:
     return replace(options.settings, metrics=metrics, by=facets_of(truth))
 
 
-def _board(entries: Sequence[Entry], options: BoardOptions, task: Task) -> Board:
+def _board(entries: Sequence[Entry], options: BoardOptions, task: Task, store: ScoreStore) -> Board:
     """Rank the runs of a task: by the output asked for where the task has it, with trials enough."""
     has_output = options.rank_by and task_of_score(options.rank_by) in (task, None)
-    return rank(entries, enough_trials(options.pairs, len(entries)), options.rank_by if has_output else None)
+    return rank(
+        entries,
+        enough_trials(options.pairs, len(entries)),
+        options.rank_by if has_output else None,
+        store,
+        is_compared=options.is_compared,
+    )
 
 
 def _signature(settings: Settings, truth: Truth) -> str:

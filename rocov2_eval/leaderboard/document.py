@@ -6,33 +6,42 @@ them depends on the time or the machine: the same submissions give the same byte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from rocov2_eval import __version__
 from rocov2_eval.leaderboard.board import Leaderboard
-from rocov2_eval.pages.disclosure import public_findings, public_result, public_value, secret_groups
-from rocov2_eval.ranking import Board, Rejection, Standing
+from rocov2_eval.pages.disclosure import public_board, public_findings
+from rocov2_eval.ranking import Board, Rejection, Standing, untested_note
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.rendering.document import Column, Document, Note, Section, Table, Value
 from rocov2_eval.scoring import Group
 from rocov2_eval.shelf.words import counted, shorten
+from rocov2_eval.significance import PairedTests
 
 SCHEMA_VERSION = 1
 _MOST_FINDINGS = 100  # of one submission; `validate` lists them all
 _LONGEST_NAME = 200
-_STANDING = ("task", "status", "rank", "team", "run", "best_of_team", "group", "rank_low", "rank_high")
+_STANDING = ("task", "status", "rank", "team", "run", "best_of_team")
+_OF_PAIRS = ("group", "rank_low", "rank_high")
 
 
-def board_document(leaderboard: Leaderboard, *, title: str, private: bool) -> Document:
+def board_document(
+    leaderboard: Leaderboard, *, title: str, private: bool, truth_retired: bool = False
+) -> Document:
     """Return a table for each ranking, and one of what was rejected; data as in `schema/leaderboard.json`.
 
     Args:
-        leaderboard: What to show.
+        leaderboard: What to show; see `disclosure.public_board`.
         title: The first line.
-        private: With numbers that are not rounded, and the findings about the truth.
+        private: For the organisers: with the findings about the truth.
+        truth_retired: The truth is no longer in use, and everybody may read what it tells.
     """
-    sections = [_section(board, private=private) for board in leaderboard.boards]
+    if not (private or truth_retired):
+        leaderboard = replace(leaderboard, boards=tuple(map(public_board, leaderboard.boards)))
+    sections = [_section(board, truth_retired=truth_retired) for board in leaderboard.boards]
     if not sections:
         sections.append(Section(notes=[Note(text="No run has been scored.")]))
     if leaderboard.rejections:
@@ -51,7 +60,8 @@ def board_document(leaderboard: Leaderboard, *, title: str, private: bool) -> Do
             "tool": {"name": "rocov2-eval", "version": __version__},
             "title": shorten(title, _LONGEST_NAME),
             "private": private,
-            "boards": [_board_data(board, private=private) for board in leaderboard.boards],
+            "truth_retired": truth_retired,
+            "boards": [_board_data(board) for board in leaderboard.boards],
             "rejected": [_rejection_data(item, private=private) for item in leaderboard.rejections],
         },
         rows=_submission_table(leaderboard, private=private),
@@ -62,15 +72,16 @@ def _submission_table(leaderboard: Leaderboard, *, private: bool) -> Table:
     """Return one row a submission, those of all tasks and the rejected ones in one table."""
     outputs = list(dict.fromkeys(name for board in leaderboard.boards for name in board.outputs))
     scores = [Column(title=name, kind=kind) for name in outputs for kind in ("score", "interval")]
-    columns = [*(Column(title=name) for name in _STANDING), *scores, Column(title="findings")]
+    of_pairs = _OF_PAIRS if any(board.tests for board in leaderboard.boards) else ()
+    columns = [*(Column(title=name) for name in (*_STANDING, *of_pairs)), *scores, Column(title="findings")]
     rows: list[list[Value]] = []
     for board in leaderboard.boards:
         for standing in board.standings:
-            results = _public_results(standing, private=private)
+            results, entry = standing.entry.report.metrics, standing.entry
             cells = [cell for name in outputs for cell in _score_cells(results.get(name))]
             best = "yes" if standing.is_best_of_team else "no"
-            entry, ends = standing.entry, (standing.low_rank, standing.high_rank)
-            row = [board.task, "scored", standing.rank, entry.team, entry.run, best, standing.letters, *ends]
+            ends = (standing.letters, standing.low_rank, standing.high_rank) if of_pairs else ()
+            row: list[Value] = [board.task, "scored", standing.rank, entry.team, entry.run, best, *ends]
             rows.append([*row, *cells, None])
     for item in leaderboard.rejections:
         team, run, codes = _rejected_cells(item, private=private)
@@ -78,15 +89,21 @@ def _submission_table(leaderboard: Leaderboard, *, private: bool) -> Table:
     return Table(columns=columns, rows=rows)
 
 
-def _section(board: Board, *, private: bool) -> Section:
+def _section(board: Board, *, truth_retired: bool) -> Section:
     """Return the table of a ranking, with what a reader of it has to know."""
     split = f", {board.split} split" if board.split else ""
     notes = [Note(text=note, label="NOT OFFICIAL") for note in board.notes]
-    if len(board.standings) > 1:
-        test = (
-            f"paired randomisation test, {board.options.trials:,} trials, Holm, alpha {board.options.alpha:g}"
-        )
+    if truth_retired:
+        notes.append(Note(text="The truth is no longer in use."))
+    untested = untested_note(board)
+    if untested:
+        notes.append(Note(text=f"{untested}."))
+    elif board.tests and len(board.standings) > 1:
+        trials, alpha = board.tests.trials, board.options.alpha
+        test = f"paired randomisation test, {trials:,} trials, Holm, alpha {alpha:g}"
         notes.append(Note(text=f"Runs that share a letter do not differ significantly ({test})."))
+    metrics = board.standings[0].entry.report.metrics
+    decimals = {name: result.decimals for name, result in metrics.items()}
     interval = f"{100 * board.options.bootstrap.level:g} % interval"
     return Section(
         title=f"{board.task.capitalize()}: {board.edition}{split}, {counted(board.images, 'image')}",
@@ -96,13 +113,20 @@ def _section(board: Board, *, private: bool) -> Section:
                     Column(title="rank", kind="count"),
                     Column(title="team"),
                     Column(title="run"),
-                    Column(title=board.primary, kind="score"),
-                    Column(title=interval, kind="interval", key=board.primary),
-                    *(Column(title=name, kind="score") for name in board.outputs[1:]),
-                    Column(title="group"),
-                    Column(title="ranks"),
+                    Column(title=board.primary, kind="score", decimals=decimals[board.primary]),
+                    Column(
+                        title=interval,
+                        kind="interval",
+                        key=board.primary,
+                        decimals=metrics[board.primary].interval_decimals,
+                    ),
+                    *(
+                        Column(title=name, kind="score", decimals=decimals[name])
+                        for name in board.outputs[1:]
+                    ),
+                    *(Column(title=name) for name in ("group", "ranks") if board.tests),
                 ],
-                rows=[_cells(standing, board.outputs, private=private) for standing in board.standings],
+                rows=[_cells(standing, board) for standing in board.standings],
                 best=True,
             )
         ],
@@ -110,9 +134,8 @@ def _section(board: Board, *, private: bool) -> Section:
     )
 
 
-def _cells(standing: Standing, outputs: Sequence[str], *, private: bool) -> list[Value]:
-    results = _public_results(standing, private=private)
-    primary, *others = (results[name] for name in outputs)
+def _cells(standing: Standing, board: Board) -> list[Value]:
+    primary, *others = (standing.entry.report.metrics[name] for name in board.outputs)
     ranks = dict.fromkeys((str(standing.low_rank), str(standing.high_rank)))
     return [
         standing.rank,
@@ -120,8 +143,7 @@ def _cells(standing: Standing, outputs: Sequence[str], *, private: bool) -> list
         standing.entry.run,
         *_score_cells(primary),
         *(result.mean for result in others),
-        standing.letters,
-        " to ".join(ranks),
+        *([standing.letters, " to ".join(ranks)] if board.tests else []),
     ]
 
 
@@ -135,9 +157,12 @@ def _rejected_cells(item: Rejection, *, private: bool) -> list[str]:
     return [shorten(item.team, _LONGEST_NAME), shorten(item.run, _LONGEST_NAME), " ".join(codes)]
 
 
-def _board_data(board: Board, *, private: bool) -> dict[str, Any]:
-    report = board.standings[0].entry.report
-    return {
+def _board_data(board: Board) -> dict[str, Any]:
+    """Return a ranking; what is made of pairs or groups is absent where it may not be told."""
+    report, options, tests = board.standings[0].entry.report, board.options, board.tests
+    intervals = options.bootstrap
+    made = {"resamples": intervals.resamples, "level": intervals.level, "seed": intervals.seed}
+    data = {
         "task": board.task,
         "edition": board.edition,
         "split": board.split,
@@ -145,76 +170,66 @@ def _board_data(board: Board, *, private: bool) -> dict[str, Any]:
         "primary": board.primary,
         "notes": list(board.notes),
         "signatures": list(dict.fromkeys(result.signature for result in report.metrics.values())),
-        "options": {
-            "trials": board.options.trials,
-            "alpha": board.options.alpha,
-            "resamples": board.options.bootstrap.resamples,
-            "level": board.options.bootstrap.level,
-            "seed": board.options.bootstrap.seed,
-        },
-        "standings": [_standing_data(item, board.outputs, private=private) for item in board.standings],
-        "pairs": list(_pairs(board, private=private)),
+        "options": made | ({"trials": tests.trials, "alpha": options.alpha} if tests else {}),
+        "standings": [_standing_data(item, board) for item in board.standings],
     }
+    # Without tests a pair tells no more than the means, and there are many.
+    return data | ({"pairs": list(_pairs(board, tests)) if tests.trials else []} if tests else {})
 
 
-def _pairs(board: Board, *, private: bool) -> Iterator[dict[str, Any]]:
+def _pairs(board: Board, tests: PairedTests) -> Iterator[dict[str, Any]]:
     """Yield the difference of each pair of runs, second minus first."""
-    names, tests = [standing.entry.name for standing in board.standings], board.tests
+    names = [standing.entry.name for standing in board.standings]
     for a in range(len(names)):
         for b in range(a + 1, len(names)):
             values = {"difference": tests.difference, "low": tests.low, "high": tests.high}
             yield {
                 "a": names[a],
                 "b": names[b],
-                **{key: public_value(float(table[a, b]), private=private) for key, table in values.items()},
+                **{key: _known(float(table[a, b])) for key, table in values.items()},
                 "p_value": float(f"{tests.p_value[a, b]:.2g}"),
                 "p_holm": float(f"{tests.p_holm[a, b]:.2g}"),
             }
 
 
-def _standing_data(standing: Standing, outputs: Sequence[str], *, private: bool) -> dict[str, Any]:
-    results = _public_results(standing, private=private)
-    return {
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _standing_data(standing: Standing, board: Board) -> dict[str, Any]:
+    report, is_whole = standing.entry.report, board.tests is not None
+    data = {
         "rank": standing.rank,
         "team": standing.entry.team,
         "run": standing.entry.run,
         "best_of_team": standing.is_best_of_team,
+        "run_sha256": report.run[1],
+        "metrics": {name: _result_data(report.metrics[name], is_whole=is_whole) for name in board.outputs},
+    }
+    if not is_whole:
+        return data
+    return data | {
         "group": standing.letters,
         "rank_low": standing.low_rank,
         "rank_high": standing.high_rank,
         "rank_shares": standing.shares.tolist(),
-        "run_sha256": standing.entry.report.run[1],
-        "metrics": {name: _result_data(results[name]) for name in outputs},
         "breakdowns": {
-            facet: list(_group_data(groups, outputs, private=private))
-            for facet, groups in standing.entry.report.breakdowns.items()
+            facet: [_group_data(group, board.outputs) for group in groups]
+            for facet, groups in report.breakdowns.items()
         },
     }
 
 
-def _group_data(
-    groups: Sequence[Group], outputs: Iterable[str], *, private: bool
-) -> Iterator[dict[str, Any]]:
-    """Yield the scores of groups; a mean that may not be shown is None."""
-    secret = {name: secret_groups(groups, name, private=private) for name in outputs}
-    for group in groups:
-        metrics = {
-            name: None
-            if group.name in names
-            else _result_data(public_result(group.metrics[name], private=private))
-            for name, names in secret.items()
-        }
-        yield {"group": group.name, "images": group.images, "metrics": metrics}
+def _group_data(group: Group, outputs: Iterable[str]) -> dict[str, Any]:
+    metrics = {name: _result_data(group.metrics[name], is_whole=True) for name in outputs}
+    return {"group": group.name, "images": group.images, "metrics": metrics}
 
 
-def _public_results(standing: Standing, *, private: bool) -> Mapping[str, MetricResult]:
-    metrics = standing.entry.report.metrics
-    return {name: public_result(result, private=private) for name, result in metrics.items()}
-
-
-def _result_data(result: MetricResult) -> dict[str, Any]:
+def _result_data(result: MetricResult, *, is_whole: bool) -> dict[str, Any]:
+    """Return a score; of how many images it is the mean may tell for which of them the truth is empty."""
     low, high = (result.interval.low, result.interval.high) if result.interval else (None, None)
-    return {"mean": result.mean, "low": low, "high": high, "n": result.n, "unscored": result.unscored}
+    counts = {"n": result.n, "unscored": result.unscored} if is_whole else {}
+    return {"mean": result.mean, "low": low, "high": high} | counts
 
 
 def _rejection_data(item: Rejection, *, private: bool) -> dict[str, Any]:

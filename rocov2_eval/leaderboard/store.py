@@ -3,6 +3,9 @@
 Each submission is written in a transaction of its own, so that a killed process loses at most the one it was
 at, and several processes may score the same folder at once. Nothing in it is precious, but it is secret: it
 holds the score of every image.
+
+Each row has a checksum of its key and its content. It detects damage, and what somebody edited by mistake or
+by hand. It does not stop an attacker: who can write the file can write a checksum that fits.
 """
 
 from __future__ import annotations
@@ -12,10 +15,9 @@ import io
 import json
 import os
 import sqlite3
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,26 +27,16 @@ import numpy as np
 
 from rocov2_eval.concept_errors import ConceptErrors
 from rocov2_eval.errors import MissingResource
-from rocov2_eval.records import Finding, MetricResult, SampleScores, Task
+from rocov2_eval.records import Finding, IntArray, MetricResult, SampleScores, Task
 from rocov2_eval.scoring import Group, Report
-from rocov2_eval.shelf.parsing import json_of
 from rocov2_eval.truth import Truth
 
 FILE_NAME = "scores.sqlite3"
 _OWNER = 0x526F4376  # "RoCv": by this number a store of ours is told from another program's database
-_LAYOUT = 2  # raised when a row changes its meaning: older rows are then dropped
+_LAYOUT = 3  # raised when a row changes its meaning: older rows are then dropped
 _BUSY_SECONDS = 120.0
-_UNREADABLE = (
-    msgspec.MsgspecError,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    OSError,
-    zlib.error,
-    zipfile.BadZipFile,
-)
-_TABLE = """
+_TABLES = (
+    """
 CREATE TABLE IF NOT EXISTS scores (
     run TEXT NOT NULL,
     truth TEXT NOT NULL,
@@ -52,9 +44,29 @@ CREATE TABLE IF NOT EXISTS scores (
     signature TEXT NOT NULL,
     document TEXT NOT NULL,
     samples BLOB,
+    checksum TEXT NOT NULL,
     PRIMARY KEY (run, truth, edition, signature)
-) WITHOUT ROWID;
-"""
+) WITHOUT ROWID
+""",
+    """
+CREATE TABLE IF NOT EXISTS ranked (
+    edition TEXT NOT NULL,
+    team TEXT NOT NULL,
+    run TEXT NOT NULL,
+    PRIMARY KEY (edition, team, run)
+) WITHOUT ROWID
+""",
+    """
+CREATE TABLE IF NOT EXISTS pairs (
+    a TEXT NOT NULL,
+    b TEXT NOT NULL,
+    trials INTEGER NOT NULL,
+    extreme INTEGER NOT NULL,
+    checksum TEXT NOT NULL,
+    PRIMARY KEY (a, b)
+) WITHOUT ROWID
+""",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +128,7 @@ class ScoreStore:
             MissingResource: It cannot be opened or written, or is damaged.
         """
         self._path = path
+        self.damaged: list[str] = []  # places of the runs whose rows did not fit their checksums
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
             self._connection = _connect(path)
@@ -137,6 +150,8 @@ class ScoreStore:
     def read(self, key: Key, *, place: str, truth: Truth) -> Report | tuple[Finding, ...] | None:
         """Return what is known of a run: its report, the findings that rejected it, or None.
 
+        A row that does not fit its checksum is not known, and `damaged` names it.
+
         Args:
             key: What decides the scores of the run.
             place: Path that findings and report shall name: the same run may have moved.
@@ -147,30 +162,19 @@ class ScoreStore:
         """
         try:
             row = self._connection.execute(
-                "SELECT document, samples FROM scores "
+                "SELECT CAST(document AS BLOB), CAST(samples AS BLOB), CAST(checksum AS BLOB) FROM scores "
                 "WHERE run = ? AND truth = ? AND edition = ? AND signature = ?",
-                (key.run, key.truth, key.edition, key.signature),
+                astuple(key),
             ).fetchone()
-            if row is None:
-                return None
-            document = msgspec.convert(json_of(row[0]), _Document)
-            findings = tuple(
-                replace(item, path=place) if item.path == document.place else item
-                for item in document.findings
-            )
-            if document.result is None:
-                return findings
-            samples = _unpacked(row[1])
-            return Report(
-                run=(place, key.run),
-                truth=truth.inputs,
-                samples={name: samples[name] for name in document.result.metrics},
-                image_ids=truth.table.image_ids,
-                findings=findings,
-                **msgspec.structs.asdict(document.result),
-            )
-        except (sqlite3.DatabaseError, msgspec.ValidationError, *_UNREADABLE) as error:
+        except sqlite3.DatabaseError as error:
             raise self._unusable(error) from None
+        if row is None:
+            return None
+        document, samples, checksum = row
+        if document is None or _checksum(key, document, samples) != checksum:
+            self.damaged.append(place)
+            return None
+        return _outcome(key, document, samples, place=place, truth=truth)
 
     def write(self, key: Key, known: Report | Sequence[Finding], *, place: str) -> None:
         """Keep the scores of a run, or the findings that rejected it.
@@ -190,12 +194,75 @@ class ScoreStore:
         else:
             document, samples = _Document(place=place, findings=tuple(known), result=None), None
         text = json.dumps(msgspec.to_builtins(document), allow_nan=False)
+        checksum = _checksum(key, text.encode(), samples).decode()
+        row = (*astuple(key), text, samples, checksum)
+        self._execute("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)", [row])
+
+    def ranked(self, edition: str) -> frozenset[tuple[str, str]]:
+        """Return team and run of everything that was ever on a board of an edition.
+
+        Raises:
+            MissingResource: The file is damaged.
+        """
         try:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)",
-                (*astuple(key), text, samples),
-            )
+            rows = self._connection.execute("SELECT team, run FROM ranked WHERE edition = ?", (edition,))
+            return frozenset(rows.fetchall())
         except sqlite3.DatabaseError as error:
+            raise self._unusable(error) from None
+
+    def keep_ranked(self, edition: str, names: Iterable[tuple[str, str]]) -> None:
+        """Keep team and run of what is on the board.
+
+        Raises:
+            MissingResource: The file cannot be written.
+        """
+        self._execute("INSERT OR IGNORE INTO ranked VALUES (?, ?, ?)", [(edition, *name) for name in names])
+
+    def known_pairs(self, names: Sequence[str]) -> tuple[IntArray, IntArray]:
+        """Return the trials of each pair of runs, and how many were extreme; see `significance.PairMemory`.
+
+        Raises:
+            MissingResource: The file is damaged.
+        """
+        k = len(names)
+        trials, extremes = np.zeros((k, k), np.int64), np.zeros((k, k), np.int64)
+        statement = "SELECT b, trials, extreme, checksum FROM pairs WHERE a = ?"
+        try:
+            rows = {
+                (a, b): values
+                for a in dict.fromkeys(names)
+                for b, *values in self._connection.execute(statement, (a,))
+            }
+        except sqlite3.DatabaseError as error:
+            raise self._unusable(error) from None
+        for i, j in combinations(range(k), 2):
+            pair = (min(names[i], names[j]), max(names[i], names[j]))
+            drawn, extreme, checksum = rows.get(pair, (0, 0, ""))
+            if checksum == _pair_checksum(*pair, drawn, extreme):
+                trials[i, j], extremes[i, j] = drawn, extreme
+        return trials, extremes
+
+    def keep_pairs(self, names: Sequence[str], trials: IntArray, extremes: IntArray) -> None:
+        """Keep the trials of pairs of runs; 0 trials are none.
+
+        Raises:
+            MissingResource: The file cannot be written.
+        """
+        rows = []
+        for i, j in np.argwhere(np.triu(trials, 1) > 0):
+            row = (*sorted((names[i], names[j])), int(trials[i, j]), int(extremes[i, j]))
+            rows.append((*row, _pair_checksum(*row)))
+        self._execute("INSERT OR REPLACE INTO pairs VALUES (?, ?, ?, ?, ?)", rows)
+
+    def _execute(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Change several rows in one transaction."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(statement, rows)
+            self._connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise self._unusable(error) from None
 
     def _unusable(self, error: Exception) -> MissingResource:
@@ -204,12 +271,43 @@ class ScoreStore:
             return MissingResource(f"{self._path} is no store of scores: name another file with --store")
         remedy = (
             "mend that"
-            if code not in {sqlite3.SQLITE_CORRUPT, None}
+            if code not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR, None}
             else "delete it: its runs are scored again"
         )
         return MissingResource(
             f"{self._path} cannot be used ({error}): {remedy}, or name another file with --store"
         )
+
+
+def _checksum(key: Key, document: bytes, samples: bytes | None) -> bytes:
+    digest = hashlib.sha256()
+    for part in (*map(str.encode, astuple(key)), document, b"" if samples is None else samples):
+        digest.update(len(part).to_bytes(8) + part)
+    return digest.hexdigest().encode()
+
+
+def _pair_checksum(*row: object) -> str:
+    return hashlib.sha256(repr(row).encode()).hexdigest()
+
+
+def _outcome(
+    key: Key, document: bytes, samples: bytes | None, *, place: str, truth: Truth
+) -> Report | tuple[Finding, ...]:
+    """Return what a row holds; its checksum fits, so that it is as this program wrote it."""
+    row = msgspec.convert(json.loads(document), _Document)
+    findings = tuple(replace(item, path=place) if item.path == row.place else item for item in row.findings)
+    if row.result is None:
+        return findings
+    assert samples is not None, "a report has scores"
+    scores = _unpacked(samples)
+    return Report(
+        run=(place, key.run),
+        truth=truth.inputs,
+        samples={name: scores[name] for name in row.result.metrics},
+        image_ids=truth.table.image_ids,
+        findings=findings,
+        **msgspec.structs.asdict(row.result),
+    )
 
 
 def _packed(samples: Mapping[str, SampleScores]) -> bytes:
@@ -242,7 +340,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         (layout,) = connection.execute("PRAGMA user_version").fetchone()
         if layout not in {0, _LAYOUT}:
             connection.execute("DROP TABLE IF EXISTS scores")
-        connection.execute(_TABLE)
+        for statement in _TABLES:
+            connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_OWNER}")
         connection.execute(f"PRAGMA user_version = {_LAYOUT}")
         connection.execute("COMMIT")

@@ -57,7 +57,6 @@ def find_submissions(root: Path) -> tuple[list[Submission], list[Rejection]]:
     """
     submissions: list[Submission] = []
     rejections = [_misplaced(name) for name in _loose_files(root)]
-    taken: set[str] = set()
     for team in _entries(root):
         try:
             _require_folder(team, team.name)
@@ -70,7 +69,7 @@ def find_submissions(root: Path) -> tuple[list[Submission], list[Rejection]]:
             place = f"{team.name}/{run.name}"
             try:
                 _require_folder(run, place)
-                _require_own_page(place, taken)
+                _require_portable(place)
                 submissions.append(_submission(team.name, run.name, Path(run.path)))
             except RejectedInput as error:
                 rejections.append(Rejection(team=team.name, run=run.name, findings=error.findings))
@@ -131,14 +130,10 @@ def _require_runs(team: os.DirEntry[str], runs: Sequence[os.DirEntry[str]]) -> N
         raise _rejected("R602", team.name, "the folder of the team holds no run")
 
 
-def _require_own_page(place: str, taken: set[str]) -> None:
-    """Refuse a name that a file system which ignores case, or Windows, would take for another's page."""
-    names = place.casefold().split("/")
-    if any(name.endswith(".") or name.partition(".")[0] in _RESERVED for name in names):
+def _require_portable(place: str) -> None:
+    """Refuse a name that Windows would not take for a page."""
+    if any(name.endswith(".") or name.partition(".")[0] in _RESERVED for name in place.casefold().split("/")):
         raise _rejected("R602", place, "not every system can have a file of this name")
-    if place.casefold() in taken:
-        raise _rejected("R602", place, "another run has this name but for upper and lower case")
-    taken.add(place.casefold())
 
 
 def _require_folder(entry: os.DirEntry[str], place: str) -> None:
@@ -181,7 +176,7 @@ def _kinds(folder: Path, place: str) -> dict[str, bool]:
 def _check_names(team: str, run: str, place: str) -> None:
     rule = schema("submission")["$defs"]["name"]
     for name in (team, run):
-        if len(name) > rule["maxLength"] or not re.search(rule["pattern"], name):
+        if len(name) > rule["maxLength"] or not re.fullmatch(rule["pattern"], name):
             message = f"{shorten(name)!r} is no name for a team or a run"
             raise _rejected("R602", place, message)
 

@@ -55,7 +55,7 @@ def interval_plot(results: Mapping[str, MetricResult], *, title: str, key: str) 
     for i, (label, result) in enumerate(results.items()):
         middle = i * _ROW + _ROW / 2 + 3
         parts += [_row_label(label, middle), _whisker(result, scale, middle)]
-        parts.append(text(_WIDTH - 60, middle + 4, score_text(result.mean), "value"))
+        parts.append(text(_WIDTH - 60, middle + 4, score_text(result.mean, result.decimals), "value"))
     return svg(_WIDTH, bottom + 26, parts, title=title, description=_in_words(results), key=key)
 
 
@@ -68,7 +68,7 @@ def narrow_interval_plot(results: Mapping[str, MetricResult], *, title: str, key
     for i, (label, result) in enumerate(results.items()):
         base = i * _NARROW_ROW + 14
         parts.append(text(4, base, _cut(label), "label"))
-        parts.append(text(_NARROW - 4, base, score_text(result.mean), "value end"))
+        parts.append(text(_NARROW - 4, base, score_text(result.mean, result.decimals), "value end"))
         parts.append(_whisker(result, scale, base + 11))
     return svg(_NARROW, bottom + 26, parts, title=title, description=_in_words(results), key=key)
 
@@ -149,9 +149,9 @@ def p_text(value: float) -> str:
     return f"p < {_SMALLEST_P}" if value < _SMALLEST_P else f"p = {value:.2g}"
 
 
-def score_text(value: float | None) -> str:
-    """Return a score to four digits, a dash where there is none."""
-    return "\N{EN DASH}" if value is None else f"{value:.4f}"
+def score_text(value: float | None, decimals: int = 4) -> str:
+    """Return a score to so many digits, a dash where there is none."""
+    return "\N{EN DASH}" if value is None else f"{value:.{decimals}f}"
 
 
 def _cell_size(k: int) -> float:
@@ -242,10 +242,11 @@ def _percent(share: float) -> str:
 
 def _in_words(results: Mapping[str, MetricResult]) -> str:
     return "; ".join(
-        f"{_cut(label)} {', '.join([score_text(result.mean), *_interval_words(result)])}"
+        f"{_cut(label)} {', '.join([score_text(result.mean, result.decimals), *_interval_words(result)])}"
         for label, result in results.items()
     )
 
 
 def _interval_words(result: MetricResult) -> list[str]:
-    return [f"{result.interval.low:.4f} to {result.interval.high:.4f}"] if result.interval else []
+    ends = [score_text(end, result.interval_decimals) for end in _ends(result)] if result.interval else []
+    return [" to ".join(ends)] if ends else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from rocov2_eval.pages.charts import (
     significance_matrix,
     span,
 )
+from rocov2_eval.pages.disclosure import public_board
 from rocov2_eval.pages.tables import (
     TASK_TITLES,
     Breakdown,
@@ -27,9 +29,9 @@ from rocov2_eval.pages.tables import (
     signatures_of,
     title_of,
 )
-from rocov2_eval.ranking import Board, Rejection
+from rocov2_eval.ranking import Board, Rejection, untested_note
 from rocov2_eval.rendering import html
-from rocov2_eval.significance import trials_needed
+from rocov2_eval.significance import PairedTests
 
 RUNS_IN_MATRIX = 60  # rows and columns that can be told apart, and no page of megabytes
 _RUNS_IN_BREAKDOWN = 10  # columns that stand beside each other; the others are on the pages of the runs
@@ -62,11 +64,13 @@ class Section:
         title: Name of the task.
         outputs: Scores beside the one that ranks.
         marks: Picture of the interval of each standing.
-        pictures: By name in the template; those that compare runs are absent from a board of one run.
-        comparisons: For each standing, in order of rank, how it stands against the others, in words.
+        pictures: By name in the template; those that compare runs are absent from a board of one run, and
+            from one that tells nothing of pairs.
+        comparisons: For each standing, in order of rank, how it stands against the others, in words; none
+            where the board tells nothing of pairs, or no trials were drawn.
         breakdowns: For each facet, a table of the scores within its groups.
         signatures: Everything that can move a score.
-        trials_needed: Trials of the test without which no two runs can differ significantly.
+        untested: Why runs are not tested against each other; None where they are.
     """
 
     board: Board
@@ -78,24 +82,41 @@ class Section:
     comparisons: tuple[Comparison, ...]
     breakdowns: tuple[Breakdown, ...]
     signatures: tuple[str, ...]
-    trials_needed: int
+    untested: str | None
 
 
-def index_page(boards: Sequence[Board], rejections: Sequence[Rejection], *, title: str, private: bool) -> str:
-    """Return the front page of a leaderboard: all rankings, and what was rejected."""
+def index_page(
+    boards: Sequence[Board],
+    rejections: Sequence[Rejection],
+    *,
+    title: str,
+    private: bool,
+    truth_retired: bool = False,
+) -> str:
+    """Return the front page of a leaderboard: all rankings, and what was rejected.
+
+    Args:
+        boards: The rankings; see `disclosure.public_board` for what is shown of them.
+        rejections: The submissions that were not scored.
+        title: Heading of the page.
+        private: For the organisers.
+        truth_retired: The truth is no longer in use, and everybody may read what it tells.
+    """
+    shown = boards if private or truth_retired else [public_board(board) for board in boards]
     return page(
         "index.html",
         title=title,
         private=private,
+        truth_retired=truth_retired,
         script=html.resource("rocov2_eval.pages", "page.js"),
-        sections=[_section(board, f"board-{i}", private=private) for i, board in enumerate(boards, start=1)],
+        sections=[_section(board, f"board-{i}") for i, board in enumerate(shown, start=1)],
         rejections=[(item, faults_of(item.findings, private=private)) for item in rejections],
         runs_in_breakdown=_RUNS_IN_BREAKDOWN,
         runs_in_matrix=RUNS_IN_MATRIX,
     )
 
 
-def _section(board: Board, key: str, *, private: bool) -> Section:
+def _section(board: Board, key: str) -> Section:
     report = board.standings[0].entry.report
     ends = span(standing.result for standing in board.standings)
     return Section(
@@ -105,10 +126,10 @@ def _section(board: Board, key: str, *, private: bool) -> Section:
         outputs=tuple(name for name in main_outputs(report.metrics) if name != board.primary),
         marks=tuple(interval_mark(standing.result, ends) for standing in board.standings),
         pictures=_pictures(board, key),
-        comparisons=tuple(_comparisons(board)),
-        breakdowns=tuple(_breakdown(board, facet, private=private) for facet in report.breakdowns),
+        comparisons=tuple(_comparisons(board, board.tests) if board.tests and board.tests.trials else ()),
+        breakdowns=tuple(_breakdown(board, facet) for facet in report.breakdowns),
         signatures=signatures_of(report),
-        trials_needed=trials_needed(len(board.standings), board.options.alpha),
+        untested=untested_note(board),
     )
 
 
@@ -121,7 +142,8 @@ def _pictures(board: Board, key: str) -> dict[str, Markup]:
         "intervals": interval_plot(results, title=title, key=f"{key}-intervals"),
         "narrow": narrow_interval_plot(results, title=title, key=f"{key}-narrow"),
     }
-    if len(results) > 1:
+    tests = board.tests
+    if tests and len(results) > 1:
         first = board.standings[:RUNS_IN_MATRIX]
         k = len(first)
         labels = list(results)[:k]
@@ -132,34 +154,35 @@ def _pictures(board: Board, key: str) -> dict[str, Markup]:
             title=f"Share of the resamples in which a run takes a rank by {score}",
             key=f"{key}-stability",
         )
-        pictures["significance"] = significance_matrix(
-            labels,
-            board.tests.difference[:k, :k],
-            board.tests.p_holm[:k, :k],
-            board.options.alpha,
-            title=f"Which run is significantly better than which by {score}",
-            key=f"{key}-significance",
-        )
+        if tests.trials:
+            pictures["significance"] = significance_matrix(
+                labels,
+                tests.difference[:k, :k],
+                tests.p_holm[:k, :k],
+                board.options.alpha,
+                title=f"Which run is significantly better than which by {score}",
+                key=f"{key}-significance",
+            )
     return pictures
 
 
-def _comparisons(board: Board) -> list[Comparison]:
-    tests = board.tests
+def _comparisons(board: Board, tests: PairedTests) -> list[Comparison]:
     is_significant = tests.p_holm < board.options.alpha
     rows = []
     for i, standing in enumerate(board.standings):
         gap = ""
         if i + 1 < len(board.standings):
             lead, low, high = (float(table[i + 1, i]) for table in (tests.difference, tests.low, tests.high))
-            gap = f"{lead:+.4f} [{low:+.4f}, {high:+.4f}], {p_text(float(tests.p_holm[i, i + 1]))}"
+            ends = "" if math.isnan(low) else f" [{low:+.4f}, {high:+.4f}]"
+            gap = f"{lead:+.4f}{ends}, {p_text(float(tests.p_holm[i, i + 1]))}"
         better = int((is_significant[i] & (tests.difference[i] < 0)).sum())
         worse = int((is_significant[i] & (tests.difference[i] > 0)).sum())
         rows.append(Comparison(label=standing.entry.name, better=better, worse=worse, gap=gap))
     return rows
 
 
-def _breakdown(board: Board, facet: str, *, private: bool) -> Breakdown:
+def _breakdown(board: Board, facet: str) -> Breakdown:
     """Return groups by the best runs, primary score."""
     entries = [standing.entry for standing in board.standings[:_RUNS_IN_BREAKDOWN]]
     columns = {entry.name: entry.report.breakdowns.get(facet, ()) for entry in entries}
-    return breakdown(facet, columns, [board.primary] * len(columns), private=private, marks=False)
+    return breakdown(facet, columns, [board.primary] * len(columns), marks=False)

@@ -11,15 +11,13 @@ from urllib.parse import urlsplit
 import numpy as np
 from markupsafe import Markup
 
-from rocov2_eval.editions import EDITIONS
 from rocov2_eval.metrics import main_outputs, metric_of
 from rocov2_eval.metrics.derived import DERIVED
-from rocov2_eval.pages.disclosure import FEWEST_IN_PUBLIC_HISTOGRAM, PRIVATE_BINS, PUBLIC_BINS
+from rocov2_eval.pages.disclosure import public_board, public_report
 from rocov2_eval.pages.tables import (
     TASK_TITLES,
     breakdown,
     faults_of,
-    file_name,
     page,
     signatures_of,
     title_of,
@@ -28,7 +26,10 @@ from rocov2_eval.ranking import Board, Standing
 from rocov2_eval.records import Finding, FloatArray
 from rocov2_eval.rendering.svg import Bin, histogram
 from rocov2_eval.scoring import Report
+from rocov2_eval.shelf.words import file_name
 from rocov2_eval.worst_images import WorstImage
+
+_BINS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ def run_page(
     *,
     title: str,
     private: bool,
+    truth_retired: bool = False,
     board: Board | None = None,
     standing: Standing | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -65,22 +67,31 @@ def run_page(
     """Return the page of one run.
 
     Args:
-        report: The scores of the run.
+        report: The scores of the run; see `disclosure.public_report` for what is shown of them.
         title: Heading of the page.
-        private: For the organisers: with the truth, the worst images and the contact.
+        private: For the organisers: with everything that is known, the contact too.
+        truth_retired: The truth is no longer in use, and everybody may read what it tells.
         board: The ranking of the run, if it has one.
         standing: The place of the run in that ranking.
         metadata: The submission.json of the run; else that of the standing.
-        worst: The images that the run does worst on; left out of a public page.
+        worst: The images that the run does worst on; left out while participants must not know the truth.
         picture: Returns a relative or `data:` address for an image id, None where there is no picture.
         home: Address of the front page.
     """
     about = metadata if metadata is not None else standing.entry.metadata if standing else {}
+    is_whole = private or truth_retired
+    if not is_whole and report.samples:  # else it is what participants may know already
+        report = public_report(report)
+        if board and standing:
+            name, board = standing.entry.name, public_board(board)
+            standing = next(item for item in board.standings if item.entry.name == name)
     outputs = main_outputs(report.metrics)
     return page(
         "run.html",
         title=title,
         private=private,
+        truth_retired=truth_retired,
+        is_whole=is_whole,
         home=home,
         report=report,
         task=TASK_TITLES[report.task],
@@ -88,14 +99,14 @@ def run_page(
         standing=standing,
         about=_about(about, private=private),
         outputs=outputs,
-        not_computed=_not_computed(report, private=private),
-        distributions=_distributions(report, private=private),
+        not_computed=report.not_computed,
+        distributions=_distributions(report),
         breakdowns=[
-            breakdown(facet, dict.fromkeys(outputs, groups), outputs, private=private, marks=True)
+            breakdown(facet, dict.fromkeys(outputs, groups), outputs, marks=True)
             for facet, groups in report.breakdowns.items()
         ],
-        errors=report.concept_errors if private else None,
-        worst=[_card(item, report, picture) for item in worst] if private else [],
+        errors=report.concept_errors,
+        worst=[_card(item, report, picture) for item in worst] if is_whole else [],
         faults=faults_of(report.findings, report.truth, private=private),
         signatures=signatures_of(report),
         inputs=[report.run, *report.truth] if private else [(file_name(report.run[0]), report.run[1])],
@@ -108,39 +119,24 @@ def findings_page(title: str, findings: Sequence[Finding], *, message: str | Non
     return page("findings.html", title=title, private=False, faults=faults, message=message)
 
 
-def _distributions(report: Report, *, private: bool) -> dict[str, Markup | None]:
-    """Return a histogram of each main score, None where too few images would tell their scores."""
-    pictures: dict[str, Markup | None] = {}
-    for name in main_outputs(report.metrics):
-        scores = report.samples[name]
-        values = scores.values[scores.scored]
-        if not len(values):
-            continue
-        few = not private and len(values) < FEWEST_IN_PUBLIC_HISTOGRAM
-        bins = PRIVATE_BINS if private else PUBLIC_BINS
-        pictures[name] = None if few else _histogram(values, name, bins)
-    return pictures
+def _distributions(report: Report) -> dict[str, Markup]:
+    """Return a histogram of each main score that any image has."""
+    return {
+        name: _histogram(scores.values[scores.scored], name)
+        for name in main_outputs(report.metrics)
+        if (scores := report.samples.get(name)) and scores.n
+    }
 
 
-def _histogram(values: FloatArray, output: str, bins: int) -> Markup:
-    # Fixed ends: those of the scores themselves would be the scores of two images.
+def _histogram(values: FloatArray, output: str) -> Markup:
     top = 1.0 if output in DERIVED else metric_of(output).bounds[1]
     ends = (-1.0 if (values < 0).any() else 0.0, top if np.isfinite(top) else 1.0)
-    counts, edges = np.histogram(np.clip(values, *ends), bins=bins, range=ends)
+    counts, edges = np.histogram(np.clip(values, *ends), bins=_BINS, range=ends)
     bars = [
         Bin(label="", words=f"{low:.2f} to {high:.2f}", number=int(count))
         for count, low, high in zip(counts, edges, edges[1:], strict=False)
     ]
     return histogram(bars, title=f"Images by {title_of(output)}", key=f"histogram-{output}", ends=ends)
-
-
-def _not_computed(report: Report, *, private: bool) -> dict[str, str]:
-    """Return the reasons why scores are missing; what the organisers lack concerns nobody else."""
-    excluded = EDITIONS[report.edition].captions.excluded
-    return {
-        name: reason if private or name in excluded else "not computed by the organisers"
-        for name, reason in report.not_computed.items()
-    }
 
 
 def _about(metadata: Mapping[str, Any], *, private: bool) -> dict[str, Any]:

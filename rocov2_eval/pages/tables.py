@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,17 +13,12 @@ from markupsafe import Markup
 
 from rocov2_eval.findings import RULES
 from rocov2_eval.pages.charts import interval_mark, score_text, span
-from rocov2_eval.pages.disclosure import (
-    FEWEST_IN_PUBLIC_HISTOGRAM,
-    FEWEST_IN_PUBLIC_MEAN,
-    public_findings,
-    public_value,
-    secret_groups,
-)
+from rocov2_eval.pages.disclosure import public_findings
 from rocov2_eval.ranking import Standing
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.rendering import html
 from rocov2_eval.scoring import Group, Report
+from rocov2_eval.shelf.words import file_name
 
 _MOST_PLACES = 20  # findings listed of one rule
 _TITLES: Mapping[str, str] = {
@@ -67,13 +61,11 @@ class Cell:
     """A score in a table of groups.
 
     Attributes:
-        result: The score; None where it is secret or there is none.
-        is_secret: The score may not stand on a public page, because the mean is over too few images.
+        result: The score; None where there is none.
         mark: Picture of the interval; None where there is none.
     """
 
     result: MetricResult | None = None
-    is_secret: bool = False
     mark: Markup | None = None
 
 
@@ -90,11 +82,6 @@ class Breakdown:
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[Group, tuple[Cell, ...]], ...]
-
-    @property
-    def has_secrets(self) -> bool:
-        """Tell whether any mean is left out."""
-        return any(cell.is_secret for _, cells in self.rows for cell in cells)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +111,11 @@ class Faults:
 
     Attributes:
         rules: The findings by rule, in the order in which the rules first occur.
-        secret: Number of findings about the organisers' files, which a public page only counts.
+        has_secrets: There are findings that a public page does not show. How many may tell the truth.
     """
 
     rules: tuple[Fault, ...]
-    secret: int
+    has_secrets: bool
 
 
 def page(template: str, *, title: str, private: bool, **values: Any) -> str:  # noqa: ANN401  of any type
@@ -137,7 +124,7 @@ def page(template: str, *, title: str, private: bool, **values: Any) -> str:  # 
 
 
 def breakdown(
-    facet: str, columns: Mapping[str, Sequence[Group]], outputs: Sequence[str], *, private: bool, marks: bool
+    facet: str, columns: Mapping[str, Sequence[Group]], outputs: Sequence[str], *, marks: bool
 ) -> Breakdown:
     """Return a table of groups by runs or by scores.
 
@@ -145,12 +132,10 @@ def breakdown(
         facet: What the images are grouped by.
         columns: The groups of each column by its heading; the first column names the rows.
         outputs: The score that each column shows.
-        private: Show the means of few images too.
         marks: Add a picture to each interval.
     """
     cells = [
-        _cells(groups, output, private=private, marks=marks)
-        for groups, output in zip(columns.values(), outputs, strict=True)
+        _cells(groups, output, marks=marks) for groups, output in zip(columns.values(), outputs, strict=True)
     ]
     return Breakdown(
         title=_FACET_TITLES.get(facet, facet),
@@ -185,7 +170,7 @@ def faults_of(findings: Sequence[Finding], truth: Sequence[tuple[str, str]] = ()
         )
         for (code, severity), items in by_rule.items()
     )
-    return Faults(rules=rules, secret=len(findings) - len(visible))
+    return Faults(rules=rules, has_secrets=len(visible) < len(findings))
 
 
 def signatures_of(report: Report) -> tuple[str, ...]:
@@ -193,26 +178,16 @@ def signatures_of(report: Report) -> tuple[str, ...]:
     return tuple(dict.fromkeys(result.signature for result in report.metrics.values()))
 
 
-def file_name(path: str) -> str:
-    """Return the last part of a path of any system."""
-    return re.split(r"[/\\]", path)[-1]
-
-
 def title_of(output: str) -> str:
     """Return a score's name as people write it."""
     return _TITLES.get(output, output)
 
 
-def _cells(groups: Sequence[Group], output: str, *, private: bool, marks: bool) -> dict[str, Cell]:
-    """Return the score of each group by name, without those that may not be shown."""
-    secret = secret_groups(groups, output, private=private)
-    cells = {
-        group.name: Cell(is_secret=True) if group.name in secret else Cell(result=group.metrics[output])
-        for group in groups
-    }
+def _cells(groups: Sequence[Group], output: str, *, marks: bool) -> dict[str, Cell]:
+    """Return the score of each group by name."""
+    cells = {group.name: Cell(result=group.metrics[output]) for group in groups}
     if not marks:
         return cells
-    # Only the scores that are shown have a say in the axis.
     ends = span(cell.result for cell in cells.values() if cell.result)
     return {
         name: replace(cell, mark=interval_mark(cell.result, ends)) if cell.result else cell
@@ -230,10 +205,7 @@ def _place(item: Finding, *, private: bool) -> tuple[str, str]:
 @cache
 def _templates() -> Environment:
     templates = html.environment("rocov2_eval.pages")
-    templates.filters.update(
-        number=score_text, public_value=public_value, score_title=title_of, run_address=_run_address
-    )
-    templates.globals.update(fewest=FEWEST_IN_PUBLIC_MEAN, fewest_bars=FEWEST_IN_PUBLIC_HISTOGRAM)
+    templates.filters.update(number=score_text, score_title=title_of, run_address=_run_address)
     return templates
 
 

@@ -24,16 +24,19 @@ class Column:
 
     Attributes:
         title: Heading of the column.
-        kind: What its cells hold: `text`; `code`, a name that nobody has checked; `score`, four decimals;
+        kind: What its cells hold: `text`; `code`, a name that nobody has checked; `score`, four
+            decimals or as the column says;
             `difference`, four decimals with a sign; `interval` and `difference_interval`, an `Interval` of
             such values; `p`, a p-value; `count`, a whole number; `percent`, a share in [0, 1]; `tiny`, a
             number of any size with two digits.
         key: Name of the column in CSV, where the title will not do.
+        decimals: Decimals of a `score` or an `interval`.
     """
 
     title: str
     kind: Kind = "text"
     key: str = ""
+    decimals: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -189,9 +189,14 @@ def _markdown_parts(section: Section) -> Iterator[str]:
 
 
 def _cells(table: Table) -> list[list[str]]:
-    kinds = [column.kind for column in table.columns]
     head = [column.title for column in table.columns]
-    body = [[_line(value_text(v, kind)) for v, kind in zip(row, kinds, strict=True)] for row in table.rows]
+    body = [
+        [
+            _line(value_text(value, column.kind, column.decimals))
+            for value, column in zip(row, table.columns, strict=True)
+        ]
+        for row in table.rows
+    ]
     return [head, *body]
 
 
@@ -290,7 +295,7 @@ def _mark_best(table: Table, rows: Sequence[list[str]]) -> None:
         values = [value for value in (row[i] for row in table.rows) if isinstance(value, float)]
         if column.kind != "score" or not values:
             continue
-        best = value_text(max(values), "score")  # ties as they are shown
+        best = value_text(max(values), "score", column.decimals)  # ties as they are shown
         for row in rows:
             row[i] = f"\\textbf{{{row[i]}}}" if row[i] == best else row[i]
 

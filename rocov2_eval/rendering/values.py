@@ -15,17 +15,26 @@ def is_number(kind: Kind) -> bool:
     return kind not in {"text", "code"}
 
 
-def value_text(value: Value, kind: Kind) -> str:
-    """Return a value as a table shows it; None is `-` in a column of scores, else empty."""
+def value_text(value: Value, kind: Kind, decimals: int = 4) -> str:
+    """Return a value as a table shows it; None is `-` in a column of scores, else empty.
+
+    Args:
+        value: Any value.
+        kind: What its column holds.
+        decimals: Decimals of a score or of the ends of an interval.
+    """
     if value is None:
         return "-" if kind == "score" else ""
     if isinstance(value, Interval):
         end: Kind = "difference" if kind == "difference_interval" else "score"
-        return f"[{value_text(value.low, end).strip()}, {value_text(value.high, end).strip()}]"
+        low, high = (value_text(number, end, decimals).strip() for number in (value.low, value.high))
+        return f"[{low}, {high}]"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
         return value
+    if kind == "score":
+        return f"{value:.{decimals}f}"
     return _NUMBERS[kind](value) if kind in _NUMBERS else str(value)
 
 
@@ -39,7 +48,6 @@ def _p(value: float) -> str:
 
 
 _NUMBERS: Mapping[Kind, Callable[[float], str]] = {
-    "score": lambda value: f"{value:.4f}",
     "difference": _difference,
     "p": _p,
     "count": lambda value: f"{value:,}",

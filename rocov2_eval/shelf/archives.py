@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 
+# What zipfile raises on archives that are damaged, encrypted, or packed in a way that it does not know.
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    zlib.error,
+)
 _NO_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format can say
 _UNIX = 3
 _READABLE = 0o100644 << 16

@@ -35,8 +35,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.umask(umask)
         Path(name).chmod(0o666 & ~umask)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(
+                path
+            )  # a write that fails does not say of which file, and the user knows this one
         raise
 
 

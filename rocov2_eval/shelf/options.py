@@ -53,7 +53,7 @@ def read_options(kind: type[Options], table: Mapping[str, Any], where: str, fold
     for key, value in table.items():
         if key not in names:
             raise UsageFault(f"{where}: unknown key {shorten(key)!r}; {suggestion(key, names)}")
-        _require_finite(value, f"{where} {key}")
+        _require_sound(value, f"{where} {key}")
     try:
         return msgspec.convert(table, kind, strict=True, dec_hook=partial(_file, folder))
     except msgspec.ValidationError as error:
@@ -74,13 +74,15 @@ def options_digest(options: object) -> str:
     return hashlib.sha256(document.encode()).hexdigest()
 
 
-def _require_finite(value: object, where: str) -> None:
-    """Refuse nan and inf, which no comparison with a bound would stop."""
+def _require_sound(value: object, where: str) -> None:
+    """Refuse nan and inf, which no comparison with a bound stops, and NUL, which no file name can hold."""
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageFault(f"{where}: {value}, expected a finite number")
+    if isinstance(value, str) and "\0" in value:
+        raise UsageFault(f"{where}: {shorten(value)!r} holds a NUL, expected text without")
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, item in items:
-        _require_finite(item, f"{where}.{name}")
+        _require_sound(item, f"{where}.{name}")
 
 
 def _file(folder: Path, kind: type, value: object) -> Path:

@@ -12,7 +12,7 @@ import stat
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EFBIG, EINVAL
+from errno import EINVAL
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,7 +51,7 @@ def read_plain(path: Path, most: int = MOST_BYTES) -> bytes:
     with path.open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
-        raise OSError(EFBIG, f"more than {most:,} bytes", str(path))
+        raise OSError(EINVAL, f"more than {most:,} bytes", str(path))
     return content
 
 

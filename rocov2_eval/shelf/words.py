@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import re
+import unicodedata
 from collections.abc import Iterable
+
+# Small letters that look like Latin ones, and Latin ones and digits that look like each other in many fonts.
+_CYRILLIC = str.maketrans("авеёзіјкмнорсԁѕтухһԛԝү", "abee3ijkmhopcdstyxhqwy")
+_GREEK = str.maketrans("αβγεηικνορτυχω", "abyenikvoptuxw")
+_LATIN = str.maketrans("i\u01311|0", "llllo")
 
 
 def shorten(text: str, width: int = 60) -> str:
     """Return text fit for a message: control characters escaped, cut at `width` characters."""
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: width + 1])
     return safe if len(safe) <= width else safe[: width - 1] + "…"
+
+
+def look(name: str) -> str:
+    """Return what a reader sees of a name: equal for names that differ by case, form or alike letters."""
+    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter) and letter.isprintable())
+    return bare.translate(_CYRILLIC | _GREEK).translate(_LATIN).replace("rn", "m").replace("vv", "w")
 
 
 def path_text(path: object) -> str:
@@ -20,6 +34,11 @@ def path_text(path: object) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun, `1 image` or `2,000 images`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path of any system."""
+    return re.split(r"[/\\]", path)[-1]
 
 
 def n_words(text: str) -> int:

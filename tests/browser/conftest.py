@@ -88,7 +88,7 @@ def small_site(tmp_path_factory: pytest.TempPathFactory) -> Mapping[bool, Path]:
 
 @pytest.fixture(scope="session")
 def large_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a public site of fifty runs over 300 images."""
+    """Return the folder of a site of fifty runs over 300 images of a truth that is no longer in use."""
     folder = tmp_path_factory.mktemp("large")
     return synthetic_site(folder, runs=50, images=300)
 
@@ -114,7 +114,9 @@ def sample_site(folder: Path, *, private: bool) -> Path:
         "--rank-by",
         "rouge1",
     ]
-    publish(folder, sample, *words, *(["--private", "--images", str(sample)] if private else []))
+    publish(
+        folder, sample, *words, *(["--private", "--images", str(sample)] if private else ["--truth-retired"])
+    )
     return folder / "site"
 
 
@@ -134,7 +136,7 @@ def synthetic_site(folder: Path, *, runs: int, images: int) -> Path:
         team = f"team-{i % 17:02}" if i % 9 else "a-team-with-a-rather-long-name-as-they-come"
         rows = _rows([";".join(_guess(chance, concepts, quality)) for concepts in truth])
         submit(folder / "in", team, f"run-{i:02}", rows)
-    publish(folder, folder / "truth")
+    publish(folder, folder / "truth", "--truth-retired")
     return folder / "site"
 
 

@@ -47,6 +47,14 @@ def test_a_window_is_of_rescaled_values() -> None:
 
 def test_a_window_without_width_is_none() -> None:
     assert shown(dicom(RAMP, WindowCenter=100, WindowWidth=0)) == shown(dicom(RAMP))
+    assert shown(dicom(RAMP, WindowCenter="", WindowWidth="", RescaleSlope="")) == shown(dicom(RAMP))
+
+
+def test_a_file_without_preamble_is_read_by_its_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "old.DCM"
+    path.write_bytes(dicom(RAMP)[132:])
+    assert is_dicom(path)
+    assert shown(path.read_bytes()) == shown(dicom(RAMP))
 
 
 def test_a_voi_lut_goes_before_a_window() -> None:

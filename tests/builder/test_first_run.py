@@ -125,6 +125,20 @@ def test_a_file_is_found_however_the_text_spells_it(
     assert json.loads(line)["media"]["name"] == file
 
 
+def test_a_build_in_the_folder_of_its_articles_has_nothing_to_do_again() -> None:
+    write_sample(Path("in"))
+    assert run(["init", "in", "in/build.toml"]) == 0
+    account = Path("in/work/stages/figures/00000-of-00001.done.json")
+    times = []
+    for _ in range(2):
+        assert run(["run", "in/build.toml", "--until", "figures", "--quiet", "--workers", "1"]) == 0
+        times.append(account.stat().st_mtime_ns)
+        for name in ("dataset/SHA256SUMS", "dataset/a.jpg", "dataset-truth.zip"):
+            Path("in", name).parent.mkdir(exist_ok=True)
+            Path("in", name).write_bytes(b"made by the build")
+    assert times[0] == times[1]
+
+
 def test_packages_are_read_where_they_lie(init: Callable[[str], tuple[int, str]]) -> None:
     path = Path("in/08/e0/PMC13900.tar.gz")
     path.parent.mkdir(parents=True)

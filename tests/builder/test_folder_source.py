@@ -184,4 +184,4 @@ def test_a_list_tells_the_licence_where_there_is_no_json(folder: Path, tmp_path:
     path.write_text("File,Accession ID,License\na,PMC9,CC BY-NC\n", encoding="utf-8")
     options = SourceOptions(kind="folder", path=str(folder), list=path)
     source = open_source(options, FolderStore(tmp_path / "build"))
-    assert kept(source.entry("PMC9")).licence == "CC BY-NC"
+    assert kept(source.entry("PMC9")).listed_licence == "CC BY-NC"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dataset_builder.pmc import jats as reader
 from dataset_builder.pmc.jats import Article, read_article
 from dataset_builder.pmc.markup import MAX_DEPTH
-from dataset_builder.records import Drop
+from dataset_builder.records import Drop, LicenceStatement
 from rocov2_eval.errors import RejectedInput
 
 ReadArticle = Callable[..., Article]
@@ -21,6 +21,10 @@ WriteArticle = Callable[..., str]
 
 PICTURE = '<graphic xlink:href="a.jpg"/>'
 OTHER = '<graphic xlink:href="b.jpg"/>'
+
+
+TIFF = '<graphic xlink:href="a.tif"/>'
+CAPTIONED = '<graphic xlink:href="a.jpg"><caption><p>Chest film.</p></caption></graphic>'
 
 
 def fig(inner: str, figure_id: str = "f1") -> str:
@@ -59,6 +63,69 @@ def test_figures_of_sub_articles_are_dropped_with_the_reason(article: ReadArticl
 
 def test_pictures_outside_figures_are_no_figures(article: ReadArticle) -> None:
     assert article(f"<p>{PICTURE}</p><table-wrap>{PICTURE}</table-wrap>").figures == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "caption"),
+    [
+        (f"<p>{CAPTIONED}</p>", "Chest film."),
+        (f"<fig-group><caption><p>Films.</p></caption>{PICTURE}</fig-group>", "Films."),
+        (
+            f"<p>{alternatives(TIFF, CAPTIONED)}</p>",
+            "Chest film.",
+        ),
+    ],
+)
+def test_a_bare_graphic_with_a_caption_is_a_figure(article: ReadArticle, body: str, caption: str) -> None:
+    read = article(body)
+    assert [(f.graphic.name, f.text.caption) for f in read.figures] == [("a.jpg", caption)]
+    assert read.drops == ()
+
+
+def test_a_graphic_with_a_caption_inside_a_table_or_figure_is_no_figure_of_its_own(
+    article: ReadArticle,
+) -> None:
+    assert article(f"<table-wrap>{CAPTIONED}</table-wrap>").figures == ()
+    assert len(article(fig(CAPTIONED)).figures) == 1
+
+
+def test_a_legend_beside_the_caption_belongs_to_it(article: ReadArticle) -> None:
+    read = article(fig(f"<caption><title>Chest film.</title></caption><p>Arrow: mass.</p>{PICTURE}"))
+    assert read.figures[0].text.caption == "Chest film. Arrow: mass."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Drawn in analogy to {12}.", "Drawn."),
+        ("Drawn in analogy to [{12}, {13}]. Next.", "Drawn. Next."),
+        ("Mass (measured as in {3}).", "Mass (measured)."),
+        ("Mass (see [{3}]) of the lung.", "Mass of the lung."),
+        ("Measured according to {Roe et al., 2010}.", "Measured according to Roe et al., 2010."),
+        ("Mass, as described previously by Roe et al. {[3]}.", "Mass, as described previously by Roe et al."),
+        ("Mass (adapted from [{12}]).", "Mass (adapted from [12])."),
+        ("Source: From {[3]}, with permission.", "Source: From [3], with permission."),
+        ("Mass ({Roe, 2010}) of the lung.", "Mass of the lung."),
+    ],
+)
+def test_no_sentence_ends_in_a_stump_where_a_citation_went(
+    article: ReadArticle, text: str, expected: str
+) -> None:
+    marked = text.replace("{", '<xref ref-type="bibr">').replace("}", "</xref>")
+    assert expected == article(captioned(f"<p>{marked}</p>")).figures[0].text.caption
+
+
+def test_permissions_of_a_box_around_a_figure_are_its_own(article: ReadArticle) -> None:
+    box = (
+        f"<boxed-text>{fig(PICTURE)}<permissions><copyright-statement>© A</copyright-statement></permissions>"
+    )
+    read = article(f"{box}</boxed-text>").figures[0]
+    assert (read.text.permissions, read.licence.copyright) == ("© A", "© A")
+
+
+def test_a_copyright_line_that_repeats_the_articles_is_no_permission_of_its_own(article: ReadArticle) -> None:
+    line = "<copyright-statement>© 2020 Roe</copyright-statement>"
+    assert article(fig(PICTURE + line), meta=line).figures[0].text.permissions == ""
 
 
 def test_an_article_without_body_says_so() -> None:
@@ -250,7 +317,7 @@ def test_the_english_caption_of_several_is_taken(article: ReadArticle) -> None:
             "<p>Tumour<sup><xref ref-type='bibr'>3</xref>\u2013<xref ref-type='bibr'>5</xref></sup>.</p>",
             "Tumour.",
         ),
-        ("<p>Size (see <xref ref-type='bibr'>3</xref>) of .5 mm</p>", "Size (see) of .5 mm"),
+        ("<p>Size (see <xref ref-type='bibr'>3</xref>) of .5 mm</p>", "Size of .5 mm"),
         ("<p>See <xref ref-type='fig'>Fig. 2</xref>.</p>", "See Fig. 2."),
         ("<p>T2\u2011weighted, 5\u2009mm, cafe\u0301, a\u00adb\u200bc</p>", "T2-weighted, 5 mm, café, abc"),
         ("<p>A <!-- note --><?pi x?>B</p>", "A B"),
@@ -273,7 +340,7 @@ def test_permissions_stay_out_of_the_caption_and_the_attribution_ends_it(article
     assert figure.text.caption == "Chest film. Courtesy of a clinic."
     assert figure.text.attribution == "Courtesy of a clinic."
     assert figure.text.permissions == "© A publisher"
-    assert [statement.text for statement in figure.licence.own] == ["u"]
+    assert [statement.text for statement in figure.licence.own] == ["u", "© A publisher"]
 
 
 # The article
@@ -314,7 +381,7 @@ def test_the_front_matter_is_read(article: ReadArticle) -> None:
     assert (facts.year, facts.article_type) == (2020, "case-report")
 
 
-def test_licence_statements_come_strongest_first_and_without_license_type(article: ReadArticle) -> None:
+def test_licence_statements_come_strongest_first(article: ReadArticle) -> None:
     meta = (
         '<permissions><license license-type="open-access" xlink:href="href">'
         "<ali:license_ref>ref</ali:license_ref>"
@@ -323,14 +390,15 @@ def test_licence_statements_come_strongest_first_and_without_license_type(articl
         "</custom-meta><custom-meta><meta-name>pmc-prop</meta-name><meta-value>no</meta-value></custom-meta>"
         "</custom-meta-group>"
     )
-    read = article(fig(PICTURE), meta=meta, licence_code="CC BY-NC")
+    read = article(fig(PICTURE), meta=meta, outside=[LicenceStatement(source="metadata", text="CC BY-NC")])
     expected = [
         ("metadata", "CC BY-NC"),
-        ("pmc-license-ref", "CC BY"),
+        ("custom-meta", "CC BY"),
         ("license_ref", "ref"),
         ("license-href", "href"),
         ("license-link", "link"),
         ("license-text", "ref Text here"),
+        ("license-type", "open-access"),
     ]
     assert expected == [(statement.source, statement.text) for statement in read.figures[0].licence.article]
 
@@ -418,7 +486,7 @@ def test_elements_nested_too_deep_are_rejected(article: ReadArticle) -> None:
 
 def test_a_graphic_nested_deeper_than_python_can_call_is_found(article: ReadArticle) -> None:
     depth = sys.getrecursionlimit() + 100
-    assert len(article(fig(f"{'<p>' * depth}{PICTURE}{'</p>' * depth}")).figures) == 1
+    assert len(article(fig(f"{'<list>' * depth}{PICTURE}{'</list>' * depth}")).figures) == 1
 
 
 @pytest.mark.parametrize("run", [" ", "a", ",", "(", "[ ", ". A", "Fig. 1 "])

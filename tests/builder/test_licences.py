@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from dataset_builder.licence_codes import CODES, codes_in, normalise
 from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatement
 from dataset_builder.stages import licence
-from dataset_builder.stages.licence import LicenceOptions, decide, select, third_party_words
+from dataset_builder.stages.licence import LicenceOptions, decide, select
+from dataset_builder.stages.third_parties import third_party_words
 
 from made_figures import made_figure
 
@@ -113,6 +114,45 @@ def test_no_separator_hides_an_element_of_a_licence(text: str, code: str) -> Non
     assert outcome(figure(says(text)), LicenceOptions(allow=("CC BY",))) == licence.NOT_ALLOWED
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("ccbyncndlicense", "CC BY-NC-ND"),
+        ("http://pubs.example.org/authorchoice_ccby_terms.html", "CC BY"),
+        ("Creative Commons Atribución-NoComercial-SinDerivadas 4.0", "CC BY-NC-ND"),
+        ("Creative Commons Atribuição Não Comercial, sem fins comerciais", "CC BY-NC"),
+        (
+            "Creative Commons Attribution - Pas d\u2019Utilisation Commerciale - Pas de Modification",
+            "CC BY-NC-ND",
+        ),
+        ("Creative Commons Namensnennung - Nicht kommerziell - Keine Bearbeitung 3.0", "CC BY-NC-ND"),
+        ("http://creativecommons.org/licenses/publicdomain/", "PUBLIC DOMAIN"),
+        ("This article is in the public domain.", "PUBLIC DOMAIN"),
+        ("Creative Commons Attribution 3.0 License (by-nc 3.0)", None),
+        ("the Creative Commons Deed, Attribution 2.5, which does not permit commercial exploitation", None),
+        ("http://creativecommons.org/licenses/nc/1.0/", None),
+        ("Creative Commons by the authors", None),
+    ],
+)
+def test_every_vintage_and_language_comes_to_its_code(text: str, code: str | None) -> None:
+    assert code == normalise(text)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "No use, distribution or reproduction is permitted which does not comply with these terms.",
+        "If your intended use is not permitted by statutory regulation, you will need to obtain permission.",
+        "The moral rights of the authors have been asserted. Some rights reserved.",
+        "Permits unrestricted use, even commercially, without further permission.",
+        "Users may copy it without asking prior permission from the publisher or the author.",
+        "You may use it for commercial and non-commercial purposes. You must indicate if changes were made.",
+    ],
+)
+def test_what_every_licence_says_contradicts_none(harmless: str) -> None:
+    assert outcome(figure(says(f"CC BY 4.0. {harmless}", "license-text"))) == "CC BY"
+
+
 @pytest.mark.parametrize("text", ["CC BY and others", "CC BY, sample", "CC BY 3.0 IGO", "CC BY. San E."])
 def test_a_word_that_begins_like_an_element_is_none(text: str) -> None:
     assert normalise(text) == "CC BY"
@@ -187,7 +227,7 @@ def test_a_long_run_of_anything_is_judged_in_no_time(run: str) -> None:
     start = time.perf_counter()
     codes_in(run * 20_000)
     third_party_words(run * 20_000)
-    assert time.perf_counter() - start < 2.0  # quadratic would be minutes
+    assert time.perf_counter() - start < 5.0  # quadratic would be minutes
 
 
 @given(st.text())
@@ -210,7 +250,7 @@ def test_sources_that_say_nothing_are_passed_over() -> None:
 def test_sources_that_disagree_settle_nothing() -> None:
     verdict = decide([says("CC BY"), says("CC BY-NC", "license-text")])
     assert (verdict.code, verdict.reason) == (None, licence.SOURCES_DISAGREE)
-    assert verdict.detail == "metadata: CC BY; license-text: CC BY-NC"
+    assert verdict.detail == "metadata: CC BY ('CC BY'); license-text: CC BY-NC ('CC BY-NC')"
 
 
 def test_pmc_finding_no_licence_disagrees_with_an_article_that_states_one() -> None:
@@ -267,6 +307,24 @@ def test_a_figure_without_licence_is_dropped() -> None:
         "CT scan. All rights reserved.",
         "CT scan, courtesy of E. Muster.",
         "CT scan. Image credit: E. Muster.",
+        "CT scan. Image courtesy Dr E. Muster.",
+        "CT scan. Courtesy: Pr E. Muster, Paris, France.",
+        "CT scan. Copyright Eva Muster.",
+        "CT scan. Source: From , with permission.",
+        "CT scan. Source: E. Muster",
+        "CT scan, image from Radiopaedia.",
+        "CT scan taken from Muster et al. (2021); permission obtained.",
+        "CT scan (from Muster, E. 2006, A book. Example Press).",
+        "CT scan (adapted from 12).",
+        "CT scan kindly provided by E. Muster.",
+        "CT scan. Photo by Eva Muster.",
+        "CT scan (Eva Muster, MD).",
+        "CT scan. From Wikipedia, http://example.org.",
+        "CT scan. Muster-Roe et al. (2004) 46.",
+        "CT scan. Images were supplied by the University of Example.",
+        "CT scan from the MIAS database.",
+        "CT scan, reused under CC BY 4.0.",
+        "CT scan. Reproduced courtesy of the authors of Muster et al.",
     ],
 )
 def test_captions_that_credit_somebody_else_drop_the_figure(caption: str) -> None:
@@ -282,10 +340,28 @@ def test_captions_that_credit_somebody_else_drop_the_figure(caption: str) -> Non
         "Tissue taken from the liver, with a modified technique.",
         "Phases (a), (b) and (c) of the scan.",
         "Coronal image, permissioned access.",
+        "Source: own work.",
+        "CT scan. Courtesy of the authors.",
+        "CT scan from the authors' own collection.",
+        "Images obtained from 12 patients.",
+        "Image taken from the left side in May 2012.",
+        "Scan from January 2010.",
+        "Bleeding source: left gastric artery.",
+        "Source images of the angiogram.",
+        "Angle measured according to Muster et al. (2010).",
+        "Reformat adapted from the axial CT.",
+        "Blood supply provided by the left renal artery.",
+        "Seen after 3, 6 and 12 months (see Materials and Methods).",
+        "Lengths as measured using ViewerX©: axial length.",
     ],
 )
 def test_captions_that_only_sound_like_it_pass(caption: str) -> None:
     assert outcome(figure(says("CC BY"), caption=caption)) == "CC BY"
+
+
+@pytest.mark.parametrize("line", ["Own work", "Source: the authors.", "Fuente: elaboración propia"])
+def test_an_attribution_that_names_the_authors_alone_passes(line: str) -> None:
+    assert outcome(figure(says("CC BY"), attribution=line, caption=f"CT scan. {line}")) == "CC BY"
 
 
 @pytest.mark.parametrize("field", ["attribution", "permissions"])
@@ -304,14 +380,27 @@ def own(text: str) -> dict[str, Any]:
     return {"own_licences": (says(text, "license-text"),), "permissions": f"© E. Muster. {text}"}
 
 
-def test_a_licence_of_its_own_takes_the_place_of_the_articles() -> None:
-    assert outcome(figure(says("CC BY-NC-ND"), **own("CC BY 3.0"))) == "CC BY"
-    assert outcome(figure(says("CC BY"), **own("CC BY-SA 3.0"))) == licence.NOT_ALLOWED
+@pytest.mark.parametrize(("articles", "figures"), [("CC BY-NC-ND", "CC BY 3.0"), ("CC BY", "CC BY-SA 3.0")])
+def test_a_licence_of_its_own_must_not_contradict_the_articles(articles: str, figures: str) -> None:
+    _, drops = select([figure(says(articles), **own(figures))], DEFAULT)
+    assert [drop.reason for drop in drops] == [licence.SOURCES_DISAGREE]
+    assert f"({figures!r})" in drops[0].detail
+    assert f"({articles!r})" in drops[0].detail
+
+
+def test_a_licence_of_its_own_counts_where_nothing_is_said_of_the_article() -> None:
+    assert outcome(figure(**own("CC BY 3.0"))) == "CC BY"
 
 
 def test_a_licence_of_its_own_does_not_cover_what_is_reproduced_with_permission() -> None:
     one = figure(says("CC BY"), caption="Reproduced with permission.", **own("CC BY 3.0"))
     assert outcome(one) == licence.THIRD_PARTY
+    one = figure(says("CC BY"), **own("CC BY 3.0. Reproduced with permission from Example Press."))
+    assert outcome(one) == licence.THIRD_PARTY
+    one = figure(
+        says("CC BY"), **own("CC BY 3.0, which permits any use without permission from the authors.")
+    )
+    assert outcome(one) == "CC BY"
 
 
 def test_a_figure_whose_own_licences_disagree_is_dropped_even_where_third_parties_pass() -> None:

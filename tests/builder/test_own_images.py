@@ -111,7 +111,9 @@ def test_pictures_and_dicom_become_a_dataset_that_tells_no_patient(
     assert not [
         secret for secret in ("Smith", PATIENT, "4711", "site 2") if secret.encode() in public(dataset)
     ]
-    assert "PubMed" not in (dataset / "README.md").read_text().partition("\n---\n")[2]
+    card = (dataset / "README.md").read_text().partition("\n---\n")[2]
+    assert not [words for words in ("PubMed", "retracted", "| articles |") if words in card]
+    assert "Articles" not in (dataset / "report.html").read_text()
 
 
 def test_text_that_a_file_declares_as_burnt_in_is_warned_of_by_name(
@@ -290,3 +292,37 @@ def test_an_image_in_two_groups_keeps_them_in_one_split(
     assert build("own.csv")[0] == 0
     assert len(table(folder.parent / "dataset", "train_captions.csv")) == 3
     assert run(["leaks", str(folder.parent / "dataset")]) == 0
+
+
+def test_rows_of_json_that_are_no_rows_are_drops(
+    folder: Path, build: Callable[[str], tuple[int, str]], drops: Callable[[], dict[str, tuple[str, str]]]
+) -> None:
+    good = dict(zip(HEADER, GOOD[0], strict=True))
+    rows = [
+        json.dumps(good),
+        "{",
+        "[1]",
+        json.dumps({**good, "image": {"bytes": "x"}}),
+        json.dumps({**good, "caption": "half a pair \ud800"}),
+        json.dumps({name: cell for name, cell in good.items() if name != "licence"}),
+        "[" * 100_000,
+    ]
+    (folder / "own.jsonl").write_text("\n".join(rows))
+    code, said = build("own.jsonl")
+    assert code == 0, said
+    assert {place: reason for place, (reason, _) in drops().items()} == {
+        f"own.jsonl:{line}": "row not understood" for line in range(2, 8)
+    }
+
+
+def test_the_pages_of_a_tiff_can_be_asked_for(folder: Path, build: Callable[[str], tuple[int, str]]) -> None:
+    pages = [Image.fromarray((noise(seed) // 16).astype(np.uint8)) for seed in (7, 8, 9)]
+    pages[0].save(folder / "pages.tif", save_all=True, append_images=pages[1:])
+    rows = [
+        ("pages.tif", f"CT of the chest, page {frame}.", "g", "CC BY", str(frame)) for frame in (1, 2, 3, 4)
+    ]
+    write(folder / "own.csv", [*rows, (*GOOD[0], "")], (*HEADER, "frame"))
+    code, said = build("own.csv")
+    assert code == 0, said
+    assert len(table(folder.parent / "dataset", "train_captions.csv")) == 3
+    assert "file damaged at the source" in said

@@ -94,7 +94,7 @@ def test_licences_name_authors_article_and_licence(write: Write) -> None:
     assert [
         *("ROCOv2_train_000001", "PMC7001", "10.1234/example.1", "A case, number 1"),
         *("Example, Ada; Sample, Ben; Specimen, Cy", "CC BY", "https://creativecommons.org/licenses/by/3.0/"),
-        *("Figure 1", "https://doi.org/10.1234/example.1"),
+        *("", "Figure 1", "https://doi.org/10.1234/example.1"),
     ] == table(target / "attribution.csv")[1]
 
 

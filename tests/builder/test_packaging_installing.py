@@ -102,10 +102,11 @@ def test_a_killed_replacement_is_finished_by_settling(tmp_path: Path) -> None:
     written(tmp_path / "place")
     ready = tmp_path / "place/.out.ready"
     ready.mkdir()
-    shutil.copytree(tmp_path / "expected/out", ready / installing.DATASET)
-    shutil.copy(tmp_path / "expected/out-truth.zip", ready / installing.TRUTH)
-    shutil.copy(tmp_path / "expected/out-truth.zip.sha256", ready / installing.CHECKSUM)
-    (tmp_path / "place/out").rename(ready / "replaced")
+    shutil.copytree(tmp_path / "expected/out", ready / "content")
+    (ready / "stale").write_bytes(b"%d" % (ready / "content").stat().st_ino)
+    shutil.copy(tmp_path / "expected/out-truth.zip", ready / "out-truth.zip")
+    shutil.copy(tmp_path / "expected/out-truth.zip.sha256", ready / "out-truth.zip.sha256")
+    (tmp_path / "place/out").rename(ready / "old")
     settle(tmp_path / "place/out")
     assert expected == snapshot(tmp_path / "place")
 

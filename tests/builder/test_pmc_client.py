@@ -285,3 +285,24 @@ def test_a_list_of_something_else_does_not_flood_the_terminal(tmp_path: Path) ->
 def test_the_list_of_roco_is_read_as_it_is(shared: Path) -> None:
     wanted = read_list(shared / "data/roco/figures.csv", "pmcid", "graphic")
     assert (len(wanted), wanted[0]) == (22_463, FigureName(pmcid="PMC4608653", file="cro-0008-0385-g01.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "expected"),
+    [
+        (["A.JPG"], "a.jpg", "A.JPG"),
+        (["A.JPG"], "a", "A.JPG"),
+        (["A.JPG", "A.TIF"], "a", "A.JPG"),
+        (["A.JPG", "a.jpg"], "a.jpg", "a.jpg"),
+        (["A.JPG", "a.JPG"], "a.jpg", "a.JPG"),
+        (["A.JPG", "A.jpg"], "a.jpg", None),
+        (["B1.JPG", "b1.jpg"], "B1", "B1.JPG"),
+        (["aB.jpg", "Ab.jpg"], "ab", None),
+        (["table.PDF"], "table.jpg", None),
+    ],
+)
+def test_capitals_of_a_file_name_count_only_where_they_tell_files_apart(
+    there: list[str], asked: str, expected: str | None
+) -> None:
+    found = find_media([Media(key=name, name=name) for name in there], asked)
+    assert expected == (found.name if found else None)

@@ -42,9 +42,8 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     for number in range(1, 7):
         folder = Path(f"articles/PMC{number}")
         folder.mkdir(parents=True)
-        text = article(caption=f"CT of patient number {number} with a fracture of the left arm.")
-        front = f"<article-meta>{LICENCE}</article-meta>".encode()
-        (folder / "main.xml").write_bytes(text.replace(b"<article-meta/>", front))
+        caption = f"CT of patient number {number} with a fracture of the left arm."
+        (folder / "main.xml").write_bytes(article(caption=caption, meta=LICENCE))
         (folder / "a.png").write_bytes(png(seed=number))
 
     def make(*words: str, **tables: str) -> tuple[int, str]:

@@ -103,7 +103,7 @@ def test_the_first_line_can_be_cut_off_with_head(concept_run: Path) -> None:
 def test_a_full_disk_is_not_reported_as_a_bug() -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run([COMMAND, "explain"], stdout=full, stderr=subprocess.PIPE, text=True)
-    expected = "Error: No space left on device: make room and run the command again\n"
+    expected = "Error: stdout: No space left on device: make room and run the command again\n"
     assert (ExitCode.MISSING_RESOURCE, expected) == (done.returncode, done.stderr)
 
 

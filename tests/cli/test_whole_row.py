@@ -175,6 +175,7 @@ def test_the_scoring_program_of_a_bundle_writes_the_keys_of_the_organisers(
     made = call(
         *("bundle", "codabench", "--truth", sample_folder(), "--split", "valid", "--out", archive, *EDITION),
         *("--task", "captions", "--image", "example.org/scorer:1", "--encoder", models["encoder"]),
+        *("--decimals", "4"),
         *("--concept-model", models["concept_model"], "--image-vectors", vectors),
     )
     assert made.code == ExitCode.OK, made.err

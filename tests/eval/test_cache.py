@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rocov2_eval.cache import FILE_NAME, EmbeddingCache, entry_key, require_writable
-from rocov2_eval.errors import MissingResource
+from rocov2_eval.cache import FILE_NAME, EmbeddingCache, entry_key
 
 KEYS = [entry_key(bytes([number])) for number in range(200)]
 
@@ -167,8 +166,45 @@ def test_what_a_killed_process_had_written_is_kept(tmp_path: Path) -> None:
         assert list(cache.read(KEYS[:1])) == [(0, b"kept")]
 
 
-def test_a_folder_that_cannot_be_written_to_is_named_with_the_way_out(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
+def in_the_way(folder: Path) -> Path:
+    (folder / "file").write_text("", encoding="utf-8")
+    return folder / "file" / "cache"
 
-    with pytest.raises(MissingResource, match=r"ROCOV2_CACHE.*--no-cache"):
-        require_writable(tmp_path / "file" / "cache")
+
+def of_another_layout(folder: Path) -> Path:
+    with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+        connection.executescript("CREATE TABLE entries (other); PRAGMA user_version = 1;")
+    return folder
+
+
+def a_folder(folder: Path) -> Path:
+    (folder / FILE_NAME).mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("spoil", [in_the_way, of_another_layout, a_folder])
+def test_a_cache_that_cannot_be_used_is_told_once_and_done_without(
+    tmp_path: Path, spoil: Callable[[Path], Path]
+) -> None:
+    told: list[str] = []
+    with open_cache(spoil(tmp_path), told.append) as cache:
+        for _ in range(2):
+            cache.write([(KEYS[0], b"zero")])
+            assert list(cache.read(KEYS[:1])) == []
+    (message,) = told
+    assert "nothing is kept for the next run; name another folder with ROCOV2_CACHE" in message
+
+
+def test_a_cache_that_another_process_keeps_locked_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, [(KEYS[0], b"zero")])
+    monkeypatch.setattr("rocov2_eval.cache._BUSY_SECONDS", 0.02)
+    told: list[str] = []
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other, open_cache(tmp_path, told.append) as cache:
+        other.execute("BEGIN IMMEDIATE")
+        cache.write([(KEYS[1], b"one")])
+        assert list(cache.read(KEYS[:2])) == []
+    assert "database is locked" in told[0]
+    with open_cache(tmp_path) as cache:
+        assert list(cache.read(KEYS[:2])) == [(0, b"zero")]

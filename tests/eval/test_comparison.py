@@ -293,7 +293,7 @@ def test_images_that_a_run_is_not_scored_on_are_left_out_and_counted() -> None:
     assert (pair.n, pair.difference) == (2, 0.5)
     assert [(e.group, e.images) for e in pair.effects["modality"]] == [("CT", 1), ("X-ray", 1)]
     assert [image.image_id for image in pair.images] == ["image_1"]
-    assert comparison.notes == ("concept_f1: 1 image left out, not scored in every run",)
+    assert comparison.notes[0] == "concept_f1: 1 image left out, not scored in every run"
 
 
 def test_a_score_that_no_image_has_is_told_and_the_others_are_compared() -> None:
@@ -301,7 +301,7 @@ def test_a_score_that_no_image_has_is_told_and_the_others_are_compared() -> None
     comparison = compare(reports, {"modality": ["CT", "CT"]}, OPTIONS)
 
     assert comparison.metrics == ("concept_f1",)
-    assert comparison.notes == ("no image has a concept_f1_manual in every run: not compared",)
+    assert comparison.notes[0] == "no image has a concept_f1_manual in every run: not compared"
 
 
 def test_runs_without_a_common_image_are_refused() -> None:
@@ -435,7 +435,15 @@ def test_a_truth_without_manual_concepts_has_no_groups_unless_asked(
 def test_the_want_of_groups_is_told() -> None:
     note = "no groups of images: they need a concepts_manual.csv beside truth/valid_concepts.csv"
 
-    assert (note,) == compared([0, 1], [1, 0]).notes
+    assert note == compared([0, 1], [1, 0]).notes[0]
+
+
+@pytest.mark.parametrize("images", [5, 6])
+def test_too_few_images_for_a_significant_difference_are_told(images: int) -> None:
+    notes = compared([0] * images, [1] * images).notes
+
+    expected = ["concept_f1: too few images: with 5 no corrected p-value falls below 0.062"] * (images == 5)
+    assert expected == [note for note in notes if "too few images" in note]
 
 
 # ---- names and truths

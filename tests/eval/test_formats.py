@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import stat
 from pathlib import Path
@@ -429,7 +430,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(
     path.write_bytes(b"old")
 
     def refuse(*_: object) -> None:
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OSError, match="disk full"):

@@ -9,22 +9,23 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from rocov2_eval.findings import finding
 from rocov2_eval.pages import findings_page, index_page, run_page
 from rocov2_eval.pages.disclosure import (
-    FEWEST_IN_PUBLIC_HISTOGRAM,
-    PUBLIC_BINS,
-    is_secret_mean,
+    advice,
+    most_submissions,
+    public_board,
+    public_decimals,
     public_findings,
-    secret_groups,
+    public_report,
+    public_result,
 )
 from rocov2_eval.ranking import Board, Entry, Rejection, rank
-from rocov2_eval.records import MetricResult
+from rocov2_eval.records import Interval, MetricResult
 from rocov2_eval.resampling import Bootstrap
-from rocov2_eval.scoring import Group, Report
+from rocov2_eval.scoring import Report
 from rocov2_eval.significance import PairOptions
 from rocov2_eval.worst_images import WorstImage
 
@@ -37,7 +38,6 @@ METADATA = {
     "paper": "https://example.org/a?b=1&c=2",
     "code": "javascript:alert(1)",
 }
-# Four images of CT and one of PET are too few each; together they are enough to leave X-ray its mean.
 CELLS = ["C0040405;C0000001"] * 4 + ["C0032743;C0000002"] + ["C1306645;C0000003"] * 30
 WORST = WorstImage(
     image_id=HOSTILE, score=0.0123, candidate="C0000009;C0040405", reference="C0040405;C0000777"
@@ -190,13 +190,13 @@ def test_a_public_page_tells_nothing_of_the_truth(report: Report) -> None:
     }
     secrets = [
         "someone@example.org", "0.0123", "C0000777", "both-are-empty", "an-id-of-the-truth", "R502", "R303",
-        str(Path(truth).parent), "/srv/organisers", "a.jpg", "Most often missed",
+        str(Path(truth).parent), "/srv/organisers", "a.jpg", "Most often missed", "histogram", "By modality",
+        "Unscored",
     ]  # fmt: skip
     public = run_page(told, private=False, **values)
     private = run_page(told, private=True, **values)
     assert [secret for secret in secrets if secret in public] == []
     assert [secret for secret in secrets if secret not in private] == []
-    assert "3 findings about the organisers" in public
     assert "run.csv:5" in public
 
 
@@ -222,7 +222,7 @@ def test_a_rejection_names_the_file_and_what_to_do(board: Board) -> None:
 def test_a_page_of_findings_leaves_the_truth_out_and_says_so() -> None:
     text = findings_page("a", [finding("R501", "truth.csv", 1, "secret")], message="not scored")
     assert "secret" not in text
-    assert "1 finding about the organisers\N{RIGHT SINGLE QUOTATION MARK} files is not shown here." in text
+    assert "Findings about the organisers\N{RIGHT SINGLE QUOTATION MARK} files are not shown here." in text
     assert "not scored" in text
 
 
@@ -237,6 +237,7 @@ def test_public_findings_leave_out_the_rules_and_the_files_of_the_truth() -> Non
     found = [
         finding("R103", "run.csv", 1, "a"),
         finding("R303", "run.csv", 1, "b"),
+        finding("R304", "run.csv", 2, "b"),
         finding("R502", "truth.csv", 1, "c"),
         finding("R106", "truth.csv", 1, "d"),
     ]
@@ -244,63 +245,96 @@ def test_public_findings_leave_out_the_rules_and_the_files_of_the_truth() -> Non
 
 
 @pytest.mark.parametrize(
-    ("images", "private", "expected"),
-    [(0, False, False), (1, False, True), (4, False, True), (5, False, False), (1, True, False)],
-)
-def test_a_mean_of_few_images_is_withheld_from_the_public(images: int, private: bool, expected: bool) -> None:  # noqa: FBT001
-    assert expected == is_secret_mean(images, private=private)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "expected"),
+    ("images", "width", "decimals"),
     [
-        ({"a": 10, "b": 20}, set()),
-        ({"a": 1, "b": 7, "c": 30}, {"a", "b"}),
-        ({"a": 2, "b": 3, "c": 30}, {"a", "b"}),
-        ({"a": 0, "b": 7}, set()),
-        ({"a": 3}, {"a"}),
+        *((0, 1, 0), (20, 1, 0), (21, 1, 1), (200, 1, 1), (201, 1, 2), (6834, 1, 3), (20_000, 1, 3)),
+        *((20_001, 1, 4), (10**7, 1, 4), (6834, 10, 2)),
     ],
 )
-def test_a_small_group_is_not_left_alone_to_be_told_by_subtraction(
-    sizes: dict[str, int], expected: set[str]
+def test_half_a_step_of_public_decimals_is_more_than_an_image_moves_the_mean(
+    images: int, width: float, decimals: int
 ) -> None:
-    groups = [
-        Group(
-            name=name,
-            images=n,
-            metrics={"f1": MetricResult(mean=0.5, interval=None, n=n, unscored=0, signature="f1")},
-        )
-        for name, n in sizes.items()
+    assert public_decimals(images, width) == decimals
+    if decimals:
+        assert 10**-decimals / 2 > width / images
+
+
+@pytest.mark.parametrize(("images", "submissions"), [(13, 5), (1000, 10), (6834, 68), (50_000, 100)])
+def test_a_participant_has_one_submission_for_a_hundred_images(images: int, submissions: int) -> None:
+    assert most_submissions(images) == submissions
+    assert (f"{submissions} submissions" in advice(images)) == (images > 20)
+
+
+def result_of(mean: float, n: int, low: float = 0.0, high: float = 0.0) -> MetricResult:
+    ends = Interval(low=low, high=high)
+    return MetricResult(mean=mean, interval=ends, n=n, unscored=0, signature="x")
+
+
+def test_a_result_is_rounded_by_the_images_that_it_is_of_and_by_the_range_of_the_score() -> None:
+    public = public_result("concept_f1", result_of(0.123456, 6834, 0.11111, 0.14444))
+    assert (public.mean, public.interval) == (0.123, Interval(low=0.11, high=0.14))
+    assert public_result("cider", result_of(0.123456, 6834)).mean == 0.12
+    assert public_result("concept_f1_manual", result_of(0.123456, 20)).mean == 0.0
+    assert public_result("bleu1_corpus", result_of(0.123456, 6834)).mean == 0.1
+    assert public_result("concept_f1", result_of(-1e-9, 6834)).mean == 0.0
+
+
+def test_the_interval_of_a_sparse_score_tells_nothing_of_its_one_image() -> None:
+    """All images but one score 0: the upper end is three or four times the mean."""
+    for n in (81, 801, 6834, 8001):
+        public = public_result("concept_f1", result_of(1 / n, n, 0.0, 4 / n))
+        assert public == public_result("concept_f1", result_of(0.0, n))
+
+
+def test_too_few_images_for_an_interval_have_none() -> None:
+    assert public_result("concept_f1", result_of(0.5, 8, 0.4, 0.6)).interval is None
+
+
+def test_what_participants_get_of_a_report_holds_no_score_of_images_or_groups(report: Report) -> None:
+    public = public_report(report)
+    assert (public.samples, public.breakdowns, public.concept_errors, public.truth) == ({}, {}, None, ())
+    assert public_report(public).metrics == public.metrics
+
+
+def test_runs_of_equal_public_score_share_a_rank_and_stand_by_their_names(report: Report) -> None:
+    def scoring(mean: float) -> Report:
+        return replace(report, metrics={"concept_f1": replace(report.metrics["concept_f1"], mean=mean)})
+
+    # 34 images: one decimal. Unrounded, t1 is last of the three and t0 first.
+    means = {"t0": 0.5, "t1": 0.46, "t2": 0.54, "t3": 0.56}
+    entries = [Entry(team=t, run="r", metadata={}, report=scoring(mean)) for t, mean in means.items()]
+    whole = rank(entries, OPTIONS)
+    public = public_board(whole)
+    assert [(item.entry.team, item.rank) for item in public.standings] == [
+        *(("t3", 1), ("t0", 2), ("t1", 2), ("t2", 2))
     ]
-    assert expected == secret_groups(groups, "f1", private=False)
-    assert set() == secret_groups(groups, "f1", private=True)
+    assert [item.entry.team for item in whole.standings] == ["t3", "t2", "t0", "t1"]
+    assert (public.tests, {item.letters for item in public.standings}) == (None, {""})
 
 
-def test_withheld_groups_keep_their_row_and_count(board: Board, report: Report) -> None:
-    for private, times in ((False, 2), (True, 0)):
-        text = run_page(report, title="a", private=private, board=board, standing=board.standings[0])
-        assert 2 * times == text.count('class="muted">withheld')  # F1 and F1 manual
-        assert all(f'<th scope="row">{name}</th>' in text for name in ("CT", "X-ray", "PET"))
+def test_the_best_run_of_a_team_is_the_first_by_public_score(report: Report) -> None:
+    entries = [Entry(team="a", run=run, metadata={}, report=report) for run in ("2", "1")]
+    assert [item.is_best_of_team for item in public_board(rank(entries, OPTIONS)).standings] == [True, False]
 
 
-def test_a_histogram_of_few_images_is_withheld_and_a_public_one_is_coarse(report: Report) -> None:
-    text = run_page(report, title="a", private=False)
-    assert text.count('class="bar"') == PUBLIC_BINS * 2
-    few = {
-        name: replace(scores, scored=np.arange(len(scores)) < FEWEST_IN_PUBLIC_HISTOGRAM - 1)
-        for name, scores in report.samples.items()
-    }
-    text = run_page(replace(report, samples=few), title="a", private=False)
-    assert 'class="bar"' not in text
-    assert "fewer than 20 images are scored" in text
-    assert 'class="bar"' in run_page(replace(report, samples=few), title="a", private=True)
+def test_a_truth_that_is_no_longer_in_use_is_told_to_everybody(board: Board, report: Report) -> None:
+    values: dict[str, Any] = {"title": "a", "private": False}
+    for page in (
+        index_page([board], [], truth_retired=True, **values),
+        run_page(report, truth_retired=True, metadata=METADATA, worst=[WORST], **values),
+    ):
+        assert "The truth is no longer in use." in page
+        assert "y modality" in page
+        assert "someone@example.org" not in page
+        assert "Holds the truth." not in page
+    assert ("C0000777" in page, page.count('class="bar"') > 0) == (True, True)
 
 
 def test_too_few_trials_for_the_correction_are_said(report: Report) -> None:
     entries = [Entry(team=f"t{i}", run="r", metadata={}, report=report) for i in range(6)]
     few, enough = (rank(entries, replace(OPTIONS, trials=trials)) for trials in (299, 300))
-    assert "300 are needed" in index_page([few], [], title="a", private=False)
-    assert "are needed" not in index_page([enough], [], title="a", private=False)
+    assert "300 are needed" in index_page([few], [], title="a", private=True)
+    assert "are needed" not in index_page([enough], [], title="a", private=True)
 
 
 def test_each_run_links_to_its_page(board: Board) -> None:
@@ -312,9 +346,15 @@ def test_each_run_links_to_its_page(board: Board) -> None:
 
 def test_a_single_run_has_no_pictures_of_comparisons(report: Report) -> None:
     board = rank([Entry(team="alpha", run="r", metadata={}, report=report)], OPTIONS)
-    text = index_page([board], [], title="a", private=False)
+    text = index_page([board], [], title="a", private=True)
     assert "How stable" not in text
     assert "Which run beats which" not in text
+
+
+def test_a_public_board_has_no_pictures_of_comparisons(board: Board) -> None:
+    public, private = (index_page([board], [], title="a", private=private) for private in (False, True))
+    for words in ("How stable", "Which run beats which", "Group", "Rank interval", "by modality"):
+        assert (words in public, words in private) == (False, True)
 
 
 def test_a_site_without_runs_says_so() -> None:

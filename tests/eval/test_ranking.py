@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.ranking import Board, Entry, common_scores, rank, require_same_truth
+from rocov2_eval.ranking import Board, Entry, common_scores, rank, require_same_truth, untested_note
 from rocov2_eval.records import SampleScores
 from rocov2_eval.resampling import Bootstrap
 from rocov2_eval.scoring import Report
@@ -220,3 +220,29 @@ def test_a_run_that_lacks_a_score_of_the_other_is_refused(
     other = replace(report, metrics=few)
     with pytest.raises(UsageFault, match="concept_recall was computed differently"):
         require_same_truth(*((other, report) if is_first else (report, other)))
+
+
+def test_one_image_leaves_every_rank_possible(entry: Callable[..., Entry]) -> None:
+    alone = [unscored(entry(name, right), range(1, 40)) for name, right in (("a/1", 20), ("b/1", 0))]
+    board = rank(alone, OPTIONS)
+
+    assert [(standing.low_rank, standing.high_rank) for standing in board.standings] == [(1, 2), (1, 2)]
+    assert [standing.letters for standing in board.standings] == ["a", "a"]
+    assert untested_note(board) == "concept_f1: too few images: with 1 no corrected p-value falls below 1"
+
+
+def test_trials_that_could_show_nothing_are_not_drawn_and_the_board_says_so(
+    entry: Callable[..., Entry],
+) -> None:
+    entries = [entry("a/1", 30), entry("b/1", 20), entry("c/1", 10)]
+    enough, few = (rank(entries, replace(OPTIONS, trials=trials)) for trials in (60, 59))
+    assert enough.tests
+    assert few.tests
+    assert (enough.tests.trials, untested_note(enough)) == (60, None)
+    assert few.tests.trials == 0
+    assert [standing.letters for standing in few.standings] == ["", "", ""]
+    assert "of 3 runs no two can differ significantly" in str(untested_note(few))
+    assert "with 59 trials; 60 are needed" in str(untested_note(few))
+    assert [item.shares.tolist() for item in few.standings] == [
+        item.shares.tolist() for item in enough.standings
+    ]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rocov2_eval import significance
-from rocov2_eval.records import BoolArray, FloatArray
+from rocov2_eval.records import BoolArray, FloatArray, IntArray
 from rocov2_eval.resampling import Bootstrap
 from rocov2_eval.significance import (
     PairOptions,
@@ -22,6 +22,7 @@ from rocov2_eval.significance import (
     on_grid,
     paired_tests,
     signed_means,
+    too_few_images,
     trials_needed,
 )
 
@@ -127,7 +128,7 @@ def test_the_smallest_p_value_is_one_of_the_trials_and_the_data() -> None:
     assert paired_tests(scores, OPTIONS).p_value[0, 1] == 1 / 2001
 
 
-@pytest.mark.parametrize("n", [1, 7, 300, 12_345])
+@pytest.mark.parametrize("n", [2, 7, 300, 12_345])
 def test_a_run_does_not_differ_from_its_copy(n: int) -> None:
     column = f1_like(n, 1)
     tests = paired_tests(np.hstack([column, column, column]), OPTIONS)
@@ -385,3 +386,95 @@ def test_trials_needed_let_the_smallest_p_value_survive_the_correction(runs: int
 
     # One trial fewer gives alpha itself, which is below alpha or not by rounding.
     assert [survives(trials - 2), survives(trials)] == [False, True]
+
+
+def test_one_image_has_no_interval_and_tells_no_two_runs_apart() -> None:
+    tests = paired_tests(np.array([[0.0, 1.0, 1.0]]), OPTIONS)
+
+    assert tests.difference[0].tolist() == [0, 1, 1]
+    assert np.isnan(tests.low).all()
+    assert np.isnan(tests.high).all()
+    assert {*tests.p_value.flat, *tests.p_bootstrap.flat, *tests.p_holm.flat} == {1.0}
+    assert tests.resampled.shape == (0, 3)
+
+
+def test_scores_that_are_all_equal_have_an_interval_of_nothing() -> None:
+    tests = paired_tests(np.full((5, 2), 0.7), OPTIONS)
+
+    assert (tests.low[0, 1], tests.high[0, 1], tests.p_value[0, 1], tests.p_bootstrap[0, 1]) == (0, 0, 1, 1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_the_p_value_of_few_images_is_that_over_all_signs(n: int) -> None:
+    scores = np.column_stack([np.zeros(n), np.ones(n)])
+    trials = 20_000
+    p_value = paired_tests(scores, PairOptions(trials=trials, bootstrap=OPTIONS.bootstrap)).p_value[0, 1]
+
+    assert exact_p([1.0] * n) == 2 / 2**n
+    assert p_value == pytest.approx(2 / 2**n, abs=4 / math.sqrt(trials))
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_told"), [((5, 2), True), ((6, 2), False), ((6, 3), True), ((1, 1), False)]
+)
+def test_too_few_images_for_any_pair_to_be_significant_are_told(
+    shape: tuple[int, int], *, is_told: bool
+) -> None:
+    assert bool(too_few_images("rouge1", shape, 0.05)) == is_told
+
+
+class Memory:
+    """Keeps trials of pairs, and counts those that it was asked for and had."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], tuple[int, int]] = {}
+        self.kept = 0
+
+    def known_pairs(self, names: Sequence[str]) -> tuple[IntArray, IntArray]:
+        k = len(names)
+        rows = [self.rows.get((min(a, b), max(a, b)), (0, 0)) for a in names for b in names]
+        trials, extremes = np.array(rows, np.int64).reshape(k, k, 2).transpose(2, 0, 1)
+        return trials.copy(), extremes.copy()
+
+    def keep_pairs(self, names: Sequence[str], trials: IntArray, extremes: IntArray) -> None:
+        for i, j in np.argwhere(np.triu(trials, 1) > 0):
+            a, b = sorted((names[i], names[j]))
+            self.rows[a, b] = (int(trials[i, j]), int(extremes[i, j]))
+            self.kept += 1
+
+
+def test_pairs_that_are_known_have_the_same_p_values_and_only_new_ones_are_drawn() -> None:
+    scores = np.random.default_rng(5).integers(0, 4, (3001, 6)) / 3
+    fewer, more = (PairOptions(trials=trials, bootstrap=Bootstrap(resamples=20)) for trials in (700, 2_500))
+    memory = Memory()
+    for k, options, drawn in ((4, fewer, 6), (4, fewer, 0), (5, fewer, 4), (6, more, 15), (6, fewer, 15)):
+        memory.kept = 0
+        order = np.random.default_rng(k).permutation(k)
+        expected = paired_tests(scores[:, order], options)
+        found = paired_tests(scores[:, order], options, memory)
+        assert np.array_equal(found.p_value, expected.p_value)
+        assert np.array_equal(found.p_holm, expected.p_holm)
+        assert memory.kept == drawn
+
+
+def test_another_seed_or_grid_has_trials_of_its_own() -> None:
+    scores = np.random.default_rng(6).integers(0, 4, (50, 3)) / 3
+    memory = Memory()
+    for seed, scale in ((1, 1.0), (2, 1.0), (1, 8.0)):
+        memory.kept = 0
+        options = PairOptions(trials=50, bootstrap=Bootstrap(resamples=20, seed=seed))
+        paired_tests(scores * scale, options, memory)
+        assert memory.kept == 3
+
+
+def test_without_trials_no_p_value_is_made_up() -> None:
+    scores = np.random.default_rng(7).random((50, 3))
+    options = PairOptions(bootstrap=Bootstrap(resamples=20))
+    tests = paired_tests(scores, options, has_trials=False)
+    with_trials = paired_tests(scores, options)
+    upper = np.triu_indices(3, 1)
+    assert (tests.trials, with_trials.trials) == (0, options.trials)
+    assert np.isnan(tests.p_value[upper]).all()
+    assert np.isnan(tests.p_holm[upper]).all()
+    assert np.array_equal(tests.low, with_trials.low)
+    assert np.array_equal(tests.difference, with_trials.difference)

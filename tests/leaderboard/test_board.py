@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ from members import replace_members
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.leaderboard import board as board_module
 from rocov2_eval.leaderboard.board import Leaderboard, edition_of
+from rocov2_eval.leaderboard.store import ScoreStore
 from rocov2_eval.leaderboard.submissions import find_submissions
+from rocov2_eval.records import IntArray
 
 import concept_pack
 
@@ -232,3 +236,53 @@ def test_umls_f1_of_another_model_pack_is_another_score(
     assert [code for code, *_ in answers] == [0, 0, 0]
     told = [next(line for line in out.splitlines() if line.startswith("scored")) for _, out, *_ in answers]
     assert told == ["scored 1, known already 0", "scored 0, known already 1", "scored 1, known already 0"]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of pairs whose trials a board draws anew."""
+    pairs: list[int] = []
+    keep = ScoreStore.keep_pairs
+
+    def counted(store: ScoreStore, names: Sequence[str], trials: IntArray, extremes: IntArray) -> None:
+        pairs.append(int((trials > 0).sum()))
+        keep(store, names, trials, extremes)
+
+    monkeypatch.setattr(ScoreStore, "keep_pairs", counted)
+    return pairs
+
+
+def test_trials_of_known_pairs_are_not_drawn_again(submit: Submit, board: Make, drawn: list[int]) -> None:
+    submit("alpha", "one", right=5)
+    submit("alpha", "two", right=9)
+    first = board().boards[0].tests
+    again = board().boards[0].tests
+    assert first
+    assert again
+    assert (drawn, again.p_value.tolist()) == ([1], first.p_value.tolist())
+    submit("beta", "new", right=12)
+    board()
+    assert drawn == [1, 2]
+
+
+def test_an_edited_pair_is_drawn_again(root: Path, submit: Submit, board: Make, drawn: list[int]) -> None:
+    for i in range(3):
+        submit("alpha", f"run-{i}", right=5 + 3 * i)
+    first = board().boards[0].tests
+    with closing(sqlite3.connect(root / "scores.sqlite3")) as connection, connection:
+        edited = "UPDATE pairs SET extreme = 0 WHERE a = (SELECT min(a) FROM pairs)"
+        n_edited = connection.execute(edited).rowcount
+    again = board().boards[0].tests
+    assert first
+    assert again
+    assert (drawn, again.p_value.tolist()) == ([3, n_edited], first.p_value.tolist())
+
+
+def test_a_board_that_tells_nothing_of_pairs_draws_nothing(
+    submit: Submit, board: Make, drawn: list[int]
+) -> None:
+    submit("alpha", "one", right=5)
+    submit("beta", "two", right=9)
+    made = board(is_compared=False)
+    assert (made.boards[0].tests, drawn) == (None, [])
+    assert names(made) == [(1, "beta/two"), (2, "alpha/one")]

@@ -147,20 +147,44 @@ def test_a_fresh_store_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
     [
         "samples = substr(samples, 1, 40)",
         "samples = NULL",
+        "samples = 7",
         "document = substr(document, 1, 40)",
-        "document = replace(document, '\"mean\"', '\"main\"')",
+        "document = x'ff00fe'",
+        "document = 1",
+        "document = replace(document, '\"mean\": 0', '\"mean\": 1')",
         'document = replace(document, \'"n": 3\', \'"n": "three"\')',
+        "run = 'other'",
+        "truth = 'other'",
+        "edition = 'other'",
+        "signature = 'other'",
+        "checksum = 'other'",
     ],
 )
-def test_a_damaged_row_says_what_to_do(path: Path, known: tuple[Report, Truth], damage: str) -> None:
+def test_a_row_that_is_not_as_it_was_written_is_not_known_and_is_named(
+    path: Path, known: tuple[Report, Truth], damage: str
+) -> None:
     with ScoreStore(path) as store:
         store.write(KEY, known[0], place="x")
     with closing(sqlite3.connect(path)) as connection, connection:
-        before = connection.execute("SELECT document, samples FROM scores").fetchall()
+        before = connection.execute("SELECT * FROM scores").fetchall()
         connection.execute(f"UPDATE scores SET {damage}")  # noqa: S608  words of this test
-        assert before != connection.execute("SELECT document, samples FROM scores").fetchall()
-    with ScoreStore(path) as store, pytest.raises(MissingResource, match="delete it"):
-        store.read(KEY, place="x", truth=known[1])
+        assert before != connection.execute("SELECT * FROM scores").fetchall()
+    column, _, value = damage.partition(" = ")
+    key = replace(KEY, **{column: "other"}) if value == "'other'" and column != "checksum" else KEY
+    with ScoreStore(path) as store:
+        assert store.read(key, place="x", truth=known[1]) is None
+        assert store.damaged == ["x"]
+        store.write(key, known[0], place="x")
+        assert isinstance(store.read(key, place="x", truth=known[1]), Report)
+
+
+def test_what_was_ranked_is_known_by_edition(path: Path) -> None:
+    with ScoreStore(path) as store:
+        store.keep_ranked("rocov2", [("a", "b"), ("c", "d")])
+        store.keep_ranked("rocov2", [("a", "b")])
+        store.keep_ranked("imageclef-2026", [("e", "f")])
+    with ScoreStore(path) as store:
+        assert store.ranked("rocov2") == {("a", "b"), ("c", "d")}
 
 
 def test_a_folder_that_cannot_be_written_names_the_option(tmp_path: Path) -> None:

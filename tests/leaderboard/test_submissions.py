@@ -167,12 +167,6 @@ def test_a_run_one_level_too_high_is_rejected_and_not_passed_over(root: Path, su
     assert codes(root) == {"empty/": ["R602"], "flat/": ["R602"], "team.zip/": ["R602"]}
 
 
-def test_names_that_differ_in_case_alone_cannot_share_a_page(root: Path, submit: Submit) -> None:
-    submit("Alpha", "one")
-    submit("alpha", "ONE")
-    assert codes(root) == {"alpha/ONE": ["R602"]}
-
-
 @pytest.mark.parametrize("name", ["con", "NUL.txt", "lpt1", "dot."])
 def test_a_name_that_windows_has_not_is_refused(root: Path, submit: Submit, name: str) -> None:
     submit("alpha", name)

@@ -47,9 +47,18 @@ def _png(width: int, height: int, data: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def article(prolog: str = "", caption: str = "Axial image of the chest of an adult patient.") -> bytes:
+def article(
+    prolog: str = "",
+    caption: str = "Axial image of the chest of an adult patient.",
+    *,
+    meta: str = "",
+    beside: str = "",
+) -> bytes:
+    """Return an article of one figure; `meta` stands in its article-meta, `beside` after its graphic."""
     return (
-        f'{prolog}<article article-type="case-report" xmlns:xlink="http://www.w3.org/1999/xlink">'
-        f'<front><article-meta/></front><body><fig id="f"><caption><p>{caption}</p></caption>'
-        f'<graphic xlink:href="{PICTURE_NAME}"/></fig></body></article>'
+        f'{prolog}<article article-type="case-report" xmlns:xlink="http://www.w3.org/1999/xlink"'
+        ' xmlns:ali="http://www.niso.org/schemas/ali/1.0/">'
+        f"<front><article-meta>{meta}</article-meta></front>"
+        f'<body><fig id="f"><caption><p>{caption}</p></caption>'
+        f'<graphic xlink:href="{PICTURE_NAME}"/>{beside}</fig></body></article>'
     ).encode()

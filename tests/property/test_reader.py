@@ -29,6 +29,8 @@ from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.truth import Place, find_truth
 from rocov2_eval.validation import read_run
 
+from mutations import TRICKS
+
 TASKS: tuple[Task, ...] = ("concepts", "captions")
 COMBINATIONS = [(edition, task) for edition in EDITIONS for task in TASKS]
 TRUTH = {
@@ -346,6 +348,22 @@ def test_an_archive_that_is_no_submission_is_rejected(
     expected = ["R004"]
 
     assert expected == rejection(content)[0]
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_a_crafted_archive_ends_in_one_finding(
+    rejection: Callable[[bytes], tuple[list[str], str]], trick: str
+) -> None:
+    codes, message = rejection(TRICKS[trick](ARCHIVED))
+
+    assert codes == ["R004"]
+    assert message.isprintable()
+
+
+def test_what_stands_before_or_after_an_archive_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "run.zip").write_bytes(b"#!/bin/sh\n" + archive(("a.csv", ARCHIVED)) + b"\0" * 40)
+
+    assert ARCHIVED.decode() == load(tmp_path / "run.zip").text
 
 
 def test_an_archive_that_unpacks_to_too_much_is_rejected(
