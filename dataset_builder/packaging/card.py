@@ -102,6 +102,9 @@ def dataset_card(facts: Facts) -> str:
     """Return the card: YAML front matter for the Hugging Face Hub, then Markdown."""
     matter = yaml.safe_dump(_front_matter(facts), sort_keys=False, allow_unicode=True, width=110)
     values = {"facts": facts, "options": facts.options, "held_out": facts.options.held_out}
+    values["hidden"] = facts.images.get(facts.options.held_out, 0)
+    public = [split for split, n in facts.images.items() if n and split != facts.options.held_out]
+    values["scored"] = "valid" if "valid" in public else next(iter(public), "valid")
     text = _environment().get_template("card.md").render(total=sum(facts.images.values()), **values)
     return f"---\n{matter}---\n\n{text}"
 

@@ -122,7 +122,7 @@ def _context(stage: Stage, task: ShardTask, store: Store, progress: Progress) ->
 
 def _statements(build: Build, counts: Sequence[StageCount]) -> Iterator[str]:
     """Yield what the stages that are done say of themselves."""
-    by_stage = {count.stage: count for count in counts if count.unit == "figures"}
+    by_stage = {count.stage: count for count in counts if count.unit in ("figures", "images")}
     for stage in STAGES:
         if stage.says is not None and stage.name in by_stage:
             yield stage.says({name: build.tables[name] for name in stage.tables}, by_stage[stage.name])

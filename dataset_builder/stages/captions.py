@@ -149,10 +149,11 @@ def _identifier(languages: tuple[str, ...]) -> LanguageIdentifier:
 def says(tables: Mapping[str, Any], count: StageCount) -> str:
     """Say what the stage did."""
     options: CaptionOptions = tables[NAME]
-    language = f" those less probably English than {options.min_english:g} among them" * bool(
-        options.min_english
+    english = f", or whose probability of being English is less than {options.min_english:g}"
+    return (
+        f"Captions were cleaned; {share_dropped(count)} were dropped whose caption is empty, too short or too "
+        f"long, in another script{english if options.min_english else ''}."
     )
-    return f"Captions were cleaned; {share_dropped(count)} were dropped{',' if language else ''}{language}."
 
 
 STAGE = Stage(

@@ -91,7 +91,8 @@ def says(tables: Mapping[str, Any], count: StageCount) -> str:
     """Say where the concepts come from."""
     options: ConceptOptions = tables["concepts"]
     left_out = f" {share_dropped(count)} without any were left out." if options.drops_without else ""
-    return f"Concepts: {options.origin}.{left_out}"
+    given = "those that came with an image stand as they were; else " if count.unit == "images" else ""
+    return f"Concepts: {given}{options.origin}.{left_out}"
 
 
 def _answers(options: ConceptOptions) -> FigureTable[Answers]:

@@ -295,12 +295,9 @@ def _tally(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> IntArra
 
 def says(tables: Mapping[str, Any], count: StageCount) -> str:
     """Say what the stage did."""
-    del count
-    options: SplitOptions = tables[NAME]
-    return (
-        f"Articles, or groups of own images, went to {', '.join(options.shares)} as a whole, together with "
-        f"those that share a near duplicate."
-    )
+    del tables
+    who = "Groups" if count.unit == "images" else "Articles"
+    return f"{who} went whole to one split each, together with those that share a near duplicate."
 
 
 STAGE = Stage(

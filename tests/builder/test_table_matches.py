@@ -170,7 +170,7 @@ def test_a_dataset_without_filters_claims_no_radiology_image_and_no_filter(build
         assert "No filter looked for radiology images" in text
         assert "No filter looked for figures of several pictures" in text
         assert not re.search(r"(?<![Nn]o )\bfilters? (make|told)|radiology (figures|images) from", text)
-        assert "less probably English" not in text
+        assert "probability of being English" not in text
         assert "MedCAT" not in text
     assert "Automatic concepts make errors" in card
     assert "`ID,CUIs`: empty, for nobody was asked" in card
