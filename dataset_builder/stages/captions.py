@@ -151,7 +151,7 @@ def says(tables: Mapping[str, Any], count: StageCount) -> str:
     options: CaptionOptions = tables[NAME]
     english = f", or whose probability of being English is less than {options.min_english:g}"
     return (
-        f"Captions were cleaned; {share_dropped(count)} were dropped whose caption is empty, too short or too "
+        f"Captions were cleaned; {share_dropped(count)} were dropped whose caption is empty, too short, too "
         f"long, in another script{english if options.min_english else ''}."
     )
 

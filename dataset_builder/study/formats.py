@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,8 +75,10 @@ def read_exports(
         RejectedInput: A file cannot be read, or one with a rater named has the answers of several.
     """
     exports = []
-    for path in paths:
-        rater = raters.get(path, "")
+    spelled: dict[str, Path] = {}
+    for given in paths:
+        path = spelled.setdefault(os.path.realpath(given), given)  # one file may be named in two ways
+        rater = raters.get(given, "")
         export = read_export(path, facets, name=name, rater=rater)
         if rater:
             found = sorted({each.rater for each in export.annotations})

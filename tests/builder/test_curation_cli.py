@@ -224,6 +224,13 @@ def test_users_of_two_installations_are_two_raters(kind: str, run: Run, tmp_path
     assert rows(tmp_path / "manual.csv") == []
 
 
+def test_a_file_that_is_named_twice_has_one_rater(two: tuple[Path, Path], run: Run, tmp_path: Path) -> None:
+    again = two[0].parent / ".." / "x" / two[0].name
+    assert run("import", *two, again, "--out", tmp_path / "answers.csv")[0] == ExitCode.OK
+    raters = {row["rater"] for row in rows(tmp_path / "answers.csv")}
+    assert raters == {"x/export.json:1", "y/export.json:1"}
+
+
 def test_the_name_of_a_rater_holds_for_the_file_it_stands_before(
     two: tuple[Path, Path], run: Run, tmp_path: Path
 ) -> None:
