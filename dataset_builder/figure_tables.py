@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
 
+from dataset_builder.panels import panel_name, split_name
 from dataset_builder.records import OWN, Figure, Record
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.words import counted, shorten
@@ -117,5 +118,7 @@ def key_of_row(pmcid: str, file: str) -> str:
 
 
 def _stem(key: str) -> str:
-    stem, dot, suffix = key.rpartition(".")
-    return stem if dot and suffix.lower() in _PICTURE_SUFFIXES else key
+    file, box = split_name(key)
+    stem, dot, suffix = file.rpartition(".")
+    stem = stem if dot and suffix.lower() in _PICTURE_SUFFIXES else file
+    return panel_name(stem, box) if box else stem

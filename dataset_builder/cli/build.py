@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +137,8 @@ def run(file: Path, *, until: str | None, again: bool, quiet: bool, **options: A
     progress = silent if quiet else _progress(build)
     anew = {name: options.pop(name) for name in ("refresh", "rehash")}
     with _pool(**options) as pool:
-        run_build(build, pool, progress, until=until, again=again, **anew)
+        tell = (lambda _line: None) if quiet else partial(click.echo, err=True)
+        run_build(build, pool, progress, until=until, again=again, tell=tell, **anew)
     if not quiet:
         _print_status(build, "text")
         if until:
@@ -180,7 +182,9 @@ def drops(file: Path, key: str, stage: str | None, style: str) -> None:
         if (not key or drop.key == key or drop.key.startswith(f"{key}/")) and stage in (None, drop.stage)
     ]
     kept = (
-        [place for place in figures_of_build(build) if key in (place[1].key, place[1].pmcid)] if key else []
+        [place for place in figures_of_build(build) if key in (place[1].key, place[1].whole, place[1].pmcid)]
+        if key
+        else []
     )
     answer(drops_document(key, left_out, kept), style)
 

@@ -269,6 +269,7 @@ def _tasks_of_build(
     from dataset_builder.running.config import read_build
     from dataset_builder.running.status import radiology_figures
     from dataset_builder.running.worker import source_of
+    from dataset_builder.sources import read_figure
     from dataset_builder.study.annotations import RatingTask
 
     build = read_build(file)
@@ -276,11 +277,9 @@ def _tasks_of_build(
     tasks = []
     for number, figure in enumerate(radiology_figures(build)):
         assert figure.media is not None, "the stage figures has looked it up"
-        content = articles.read(figure.media)
-        if content is None:
-            raise RejectedInput(f"{figure.media.key}: the source had this file and has it no more")
-        picture = pictures / f"{number}{Path(figure.media.name).suffix}"
-        picture.write_bytes(content)
+        suffix = ".png" if figure.panel else Path(figure.media.name).suffix
+        picture = pictures / f"{number}{suffix}"
+        picture.write_bytes(read_figure(articles, figure))
         tasks.append(
             RatingTask(
                 image=figure.key, picture=picture, facets=facets, text=figure.text.caption if captions else ""

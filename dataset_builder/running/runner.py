@@ -15,6 +15,7 @@ from typing import NoReturn
 from dataset_builder.pmc.s3_source import forget_answers
 from dataset_builder.running.account import Account
 from dataset_builder.running.config import Build
+from dataset_builder.running.filter_review import model_of, review, sheet_path
 from dataset_builder.running.plan import (
     Past,
     ShardTask,
@@ -50,6 +51,7 @@ def run_build(
     again: bool = False,
     refresh: bool = False,
     rehash: bool = False,
+    tell: Callable[[str], None] = lambda _line: None,
 ) -> None:
     """Run what is not done of the stages.
 
@@ -61,6 +63,7 @@ def run_build(
         again: Run the last stage again even where it is done.
         refresh: Ask the service anew which versions of the articles are the newest and which were retracted.
         rehash: Read the files of the source to see which have changed, and not their sizes and times alone.
+        tell: Called with a line on each image filter that went by a model.
 
     Raises:
         RocoError: Something is wrong with what the build reads; the shards that could be done are done.
@@ -85,6 +88,12 @@ def run_build(
             if lacking:
                 match_tables(stage, past, build, store)
             done |= _run(stage, lacking, len(tasks), pool, progress)
+            has_sheet = not model_of(stage, build.tables) or sheet_path(build, stage).is_file()
+            if lacking or not has_sheet:
+                source = source_of(build, pool.workers)
+                line = review(stage, past.stage, done, build=build, store=store, source=source)
+                if line:
+                    tell(line)
             past = past.after(stage, {task.shard: done[task.shard] for task in tasks}, digests)
 
 

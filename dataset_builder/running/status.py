@@ -90,7 +90,7 @@ def figures_of_build(build: Build) -> Iterator[tuple[str, Figure]]:
         for shard in state.done:
             for figure in read_records(store, records_name(state.stage.name, shard), Figure):
                 if figure.key not in seen:
-                    seen.add(figure.key)
+                    seen |= {figure.key, figure.whole}
                     yield state.stage.name, figure
 
 

@@ -31,8 +31,8 @@ _ROUNDING = 1e-4  # by which a model of probabilities may leave [0, 1]
 
 
 def model_in_words(path: Path | None) -> str:
-    """Return which model a filter goes by, at the start of a sentence."""
-    return "The built-in model" if path is None else f"The model {path.name}"
+    """Return which model a filter goes by."""
+    return "the built-in model" if path is None else f"the model {path.name}"
 
 
 def find_model(task: Task, path: Path | None) -> Path:

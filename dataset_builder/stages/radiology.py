@@ -48,8 +48,13 @@ class RadiologyOptions(msgspec.Struct, frozen=True, kw_only=True):
     overrides: Path | None = None
     threads: Annotated[int, Meta(ge=1)] = 1
 
+    @property
+    def goes_by_model(self) -> bool:
+        """Whether a model judges the figures."""
+        return self.filter == "model"
+
     def __post_init__(self) -> None:
-        if self.model is not None and self.filter == "off":
+        if self.model is not None and not self.goes_by_model:
             raise UsageFault("model: named, but filter is 'off', expected 'model'")
 
 
@@ -65,8 +70,9 @@ def says(tables: Mapping[str, Any], count: StageCount) -> str:
     by_hand = DECIDED_BY_HAND if options.overrides else ""
     if options.filter == "off":
         return f"No filter looked for radiology images: pictures of every kind may be here.{by_hand}"
+    model = model_in_words(options.model)
     return (
-        f"{model_in_words(options.model)} told which pictures are radiology images, and dropped "
+        f"{model[0].upper()}{model[1:]} told which pictures are radiology images, and dropped "
         f"{share_dropped(count)}.{by_hand}"
     )
 
@@ -75,7 +81,7 @@ def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
     """Return the model, where one is asked; look at it and at the overrides."""
     options: RadiologyOptions = tables["radiology"]
     read_overrides(options.overrides)
-    if options.filter == "off":
+    if not options.goes_by_model:
         return ()
     model = find_model("radiology", options.model)
     open_classifier(model, "radiology", options.threads)
@@ -97,7 +103,7 @@ def select(
         RejectedInput: The model or the overrides are broken.
     """
     overrides = read_overrides(options.overrides)
-    if options.filter == "off":
+    if not options.goes_by_model:
         keeping = (Opinion(figure=figure, keeps=True) for figure in figures)
         return decide(keeping, overrides, NAME, NOT_RADIOLOGY)
     classifier = open_classifier(find_model("radiology", options.model), "radiology", options.threads)

@@ -11,9 +11,8 @@ from dataset_builder.earlier import Earlier
 from dataset_builder.figure_tables import FigureTable
 from dataset_builder.gates import share_text
 from dataset_builder.records import Drop, Figure, StageCount
-from dataset_builder.sources import Source
+from dataset_builder.sources import Source, read_figure
 from dataset_builder.store import Store
-from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.progress import Progress, silent
 
 
@@ -56,16 +55,12 @@ class Context:
     progress: Progress = silent
 
     def read(self, figure: Figure) -> bytes:
-        """Return the file of a figure.
+        """Return the file of a figure; of a panel, the part of it, as PNG.
 
         Raises:
             RejectedInput: The source had it, and has it no more.
         """
-        assert figure.media is not None, "stages that ask for files come after the one that looks them up"
-        content = self.open_source().read(figure.media)
-        if content is None:
-            raise RejectedInput(f"{figure.media.key}: the source had this file and has it no more")
-        return content
+        return read_figure(self.open_source(), figure)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +113,7 @@ class Stage:
         says: Returns what the stage did to the figures, in a sentence or two for the card of the dataset,
             from its options and what it took and dropped; None where there is nothing to say.
         figure_tables: Returns the tables about figures that the options name, by their key in build.toml.
+        splits: Whether several figures may come of one, as panels.
         inputs: Returns the files that can move the result besides those that the options name, and raises
             RocoError if anything in the options cannot work: called before the first stage runs.
     """
@@ -133,6 +129,7 @@ class Stage:
     libraries: tuple[str, ...] = ()
     says: Callable[[Mapping[str, Any], StageCount], str] | None = None
     figure_tables: Callable[[Mapping[str, Any]], Mapping[str, FigureTable[Any]]] = lambda _tables: {}
+    splits: bool = False
     own_title: str = ""
     inputs: Callable[[Mapping[str, Any]], tuple[Path, ...]] = lambda _tables: ()
 

@@ -328,3 +328,26 @@ def test_a_csv_export_of_label_studio_is_read(annotator: str, rater: str, run: R
         ("PMC1/a.jpg", "region", rater),
     ]
     assert "several answers where one was asked for       1" in stdout
+
+
+def test_an_adjudicator_of_other_images_is_refused_and_one_of_some_is_told(run: Run, tmp_path: Path) -> None:
+    answers, senior, out = (tmp_path / f"{name}.csv" for name in ("answers", "senior", "manual"))
+    answers.write_text(f"{LONG}a,modality,CT,anna,\n")
+    senior.write_text(f"{LONG}b,modality,MRI,ben,\n")
+    code, _, stderr = run("adjudicate", answers, "--adjudicator", senior, "--out", out)
+    assert (code, out.exists()) == (ExitCode.INPUT_REJECTED, False)
+    assert "none of its images is in" in stderr
+    senior.write_text(f"{LONG}a,modality,MRI,ben,\nb,modality,MRI,ben,\n")
+    code, _, stderr = run("adjudicate", answers, "--adjudicator", senior, "--out", out)
+    assert code == ExitCode.OK
+    assert "1 images are not in" in stderr
+
+
+def test_images_of_a_second_round_that_are_not_there_are_counted(
+    run: Run, pictures: Path, tmp_path: Path
+) -> None:
+    only = tmp_path / "disagreements.csv"
+    only.write_text("image\n3.jpg\nx.jpg\n")
+    code, _, stderr = run("export", pictures, "--for", "csv", "--out", tmp_path / "tasks", "--only", only)
+    assert code == ExitCode.OK
+    assert f"1 of 2 images are not in {pictures}: x.jpg" in stderr
