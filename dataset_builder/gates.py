@@ -15,10 +15,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from dataset_builder.facets import FACETS as ASKED
 from dataset_builder.kappa_table import read_kappas
 from dataset_builder.records import OTHER_LANGUAGE, PANELS, SPLITS, Figure, StageCount
 from rocov2_eval.breakdown import FACETS, order_of
-from rocov2_eval.errors import UsageFault
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import counted, shorten
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -40,6 +41,7 @@ WARNED = "files with a warning"
 FEWEST = 50  # shares of fewer things are not measured
 _NEARLY_NOTHING = 0.001
 _MORE_LIKELY_OTHER = 0.5  # a caption with less is more likely in another language than in English
+NOT_ANNOTATED = "not annotated"  # nobody was asked for the modality
 _MODALITY_OF = FACETS["modality"][1]
 
 
@@ -134,13 +136,18 @@ def judge(figures: Sequence[Figure], counts: Sequence[StageCount], options: Gate
 
 
 def modality_of(figure: Figure) -> str:
-    """Return the modality of a figure by its manual concepts, in the words of the scorer's breakdowns."""
+    """Return the modality of a figure by its manual concepts, in the words of the scorer's breakdowns.
+
+    Where nobody said it, it is NOT_ANNOTATED: that there is no concept tells nothing then.
+    """
+    if not (figure.concepts.manual or figure.concepts.is_annotated):
+        return NOT_ANNOTATED
     return _MODALITY_OF(";".join(figure.concepts.manual))
 
 
 def in_usual_order(modalities: Sequence[str]) -> list[str]:
     """Return each modality that occurs once, in the order of the scorer's breakdowns."""
-    return order_of("modality", modalities)
+    return [*order_of("modality", modalities), *([NOT_ANNOTATED] if NOT_ANNOTATED in modalities else [])]
 
 
 def share_text(share: float) -> str:
@@ -181,6 +188,7 @@ def _modality_skew(figures: Sequence[Figure], limit: float) -> Gate:
     )
     if not any(figure.concepts.manual for figure in figures):
         return gate
+    figures = [figure for figure in figures if modality_of(figure) != NOT_ANNOTATED]
     total = Counter(map(modality_of, figures))
     by_split = {split: Counter[str]() for split in sorted({figure.assignment.split for figure in figures})}
     for figure in figures:
@@ -254,7 +262,13 @@ def _kappa(options: GateOptions) -> Iterator[Gate]:
         message = "no table of agreement is given: name one with agreement"
         yield Gate(name="kappa", limit=floor, unit="kappa", message=message)
         return
-    for facet, kappa in read_kappas(options.agreement).items():
+    kappas = read_kappas(options.agreement)
+    if not kappas.keys() & ASKED.keys():
+        raise RejectedInput(
+            f"{options.agreement}: none of its facets is asked of images: {', '.join(map(shorten, kappas))}; "
+            f"expected some of {', '.join(ASKED)}"
+        )
+    for facet, kappa in kappas.items():
         message = "undefined, as where annotators use one value alone"
         gate = Gate(name=f"kappa: {facet}", limit=floor, unit="kappa", message=message)
         if kappa is None:

@@ -22,13 +22,13 @@ from rocov2_eval.errors import RejectedFiles, RejectedInput, UsageFault
 from rocov2_eval.findings import is_rejected
 from rocov2_eval.formats import Table, load
 from rocov2_eval.frames import Answers, frame_of, tables_of
-from rocov2_eval.intake import Handed, opened
+from rocov2_eval.intake import GUESSED, Columns, Handed, opened
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.places import cache_folder, truth_places
 from rocov2_eval.reading import Pair, read
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.resampling import DEFAULT_SEED, Bootstrap
-from rocov2_eval.schemas import check_json_file
+from rocov2_eval.schemas import check_json_file, is_table
 from rocov2_eval.scoring import Opener, Report, check, evaluate
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify, silent
@@ -81,6 +81,8 @@ def score(
     edition: str = AUTO,
     task: Task | None = None,
     split: Split | None = None,
+    id_column: str | None = None,
+    value_column: str | None = None,
     metrics: Iterable[str] = (),
     by: Iterable[str] = (),
     lenient: bool = False,
@@ -107,13 +109,16 @@ def score(
     1.0
 
     Args:
-        run: An answer for each image: a file, a frame, a mapping of ids to answers, or records.
+        run: An answer for each image: a table as CSV, JSON, JSON Lines or Parquet, `-` for the
+            standard input; or a frame, a mapping of ids to answers, or records.
         truth: A dataset folder, a truth file, or the same objects as for `run`; None for $ROCOV2_DATA, the
             config file or the bundled sample.
         edition: Name or year of the edition whose reader, limits and metrics apply; `auto` for the year that
             the ids name, else our own rules.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
+        id_column: Column of the image ids; None for what known names tell.
+        value_column: Column of the answers; None for what known names tell.
         metrics: Names of metrics or of their outputs; empty for all that the edition has for the task.
         by: Facets to break the scores down by: `modality`, `region`, `direction`, `concepts`.
         lenient: Score what can be scored; a missing image counts 0.
@@ -154,7 +159,8 @@ def score(
         concept_types=concept_types,
     )
     opener = model_opener(device, cache=cache, progress=progress, notify=notify)
-    return scored(run, truth, settings, opener, task=task, split=split).report
+    columns = Columns(id=id_column, value=value_column)
+    return scored(run, truth, settings, opener, task=task, split=split, columns=columns).report
 
 
 def validate(
@@ -164,6 +170,8 @@ def validate(
     edition: str = AUTO,
     task: Task | None = None,
     split: Split | None = None,
+    id_column: str | None = None,
+    value_column: str | None = None,
     strict: bool = False,
     notify: Notify = silent,
 ) -> tuple[Finding, ...]:
@@ -182,6 +190,8 @@ def validate(
             name, else our own rules.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
+        id_column: Column of the image ids; None for what known names tell.
+        value_column: Column of the answers; None for what known names tell.
         strict: Apply the platform's 2026 format check too.
         notify: Called with a sentence that names the truth.
 
@@ -195,9 +205,12 @@ def validate(
     if strict and not is_file:
         raise UsageFault("strict checks the format of a file, and the run is none")
     try:
+        columns = Columns(id=id_column, value=value_column)
         if isinstance(run, str | PathLike) and (path := Path(run)).suffix == ".json":
-            return tuple(check_json_file(str(path), load(path).text))
-        pair = _read_pair(run, "run", truth, settings, task=task, split=split)
+            text = load(path).text
+            if not is_table(text):
+                return tuple(check_json_file(str(path), text))
+        pair = _read_pair(run, "run", truth, settings, task=task, split=split, columns=columns)
     except RejectedInput as error:
         return error.findings
     why = _WHY[pair.chosen_by]
@@ -306,6 +319,7 @@ def scored(
     *,
     task: Task | None = None,
     split: str | None = None,
+    columns: Columns = GUESSED,
     every_facet: bool = False,
     verifiable: bool = False,
 ) -> Scored:
@@ -319,6 +333,7 @@ def scored(
         opener: Opens the model of a metric; see `model_opener`.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
+        columns: The columns of ids and answers, where their names do not tell.
         every_facet: Break the scores down by every facet that the truth has, where the settings name none.
         verifiable: Ask for the reference libraries first, because `verification.verify` comes next.
 
@@ -328,7 +343,7 @@ def scored(
         UsageFault: The options do not go together.
     """
     facets = bool(settings.by) or every_facet
-    pair = _read_pair(run, "run", truth, settings, task=task, split=split, facets=facets)
+    pair = _read_pair(run, "run", truth, settings, task=task, split=split, facets=facets, columns=columns)
     table, answers, settings = pair.run, pair.truth, _settled(settings, pair)
     if every_facet and not settings.by:
         settings = replace(settings, by=facets_of(answers))
@@ -346,6 +361,7 @@ def scores_of(
     *,
     task: Task | None = None,
     split: str | None = None,
+    columns: Columns = GUESSED,
 ) -> list[Report]:
     """Score several runs on one truth; the arguments are those of `scored`.
 
@@ -354,7 +370,8 @@ def scores_of(
         MissingResource: Truth, weights or a library are missing; the message names the command that helps.
         UsageFault: The runs belong to different truths or editions, or the options do not go together.
     """
-    pairs = _read_all(runs, truth, settings, task=task, split=split, facets=bool(settings.by))
+    facets = bool(settings.by)
+    pairs = _read_all(runs, truth, settings, task=task, split=split, facets=facets, columns=columns)
     return [_report(pair, settings, opener) for pair in pairs]
 
 
@@ -407,6 +424,7 @@ def _read_pair(
     task: Task | None,
     split: str | None,
     facets: bool = False,
+    columns: Columns = GUESSED,
 ) -> Pair:
     """Read a run, and its truth where the user names it or where it usually lies; see `reading.read`."""
     edition = settings.edition if settings.chosen_by == "user" else None
@@ -416,7 +434,7 @@ def _read_pair(
     else:
         tables = tables_of(truth, "truth")
         answers = {key: Handed(name="truth", content=frame) for key, frame in tables.items()}
-    return read(_handed(run, name), edition, answers, task=task, split=split, facets=facets)
+    return read(_handed(run, name), edition, answers, task=task, split=split, facets=facets, columns=columns)
 
 
 def _handed(run: Run, name: str) -> Handed:
@@ -475,6 +493,7 @@ def _read_all(
     task: Task | None,
     split: str | None,
     facets: bool,
+    columns: Columns = GUESSED,
 ) -> list[Pair]:
     """Read and check every run before any is scored; all have one truth and one edition."""
     pairs: list[Pair] = []
@@ -482,7 +501,9 @@ def _read_all(
     for i, run in enumerate(runs):
         name = str(run) if isinstance(run, str | PathLike) else f"runs[{i}]"
         try:
-            pair = _read_pair(run, name, truth, settings, task=task, split=split, facets=facets)
+            pair = _read_pair(
+                run, name, truth, settings, task=task, split=split, facets=facets, columns=columns
+            )
         except RejectedInput as error:
             rejected[name] = error.findings
             continue

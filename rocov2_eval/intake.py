@@ -36,9 +36,10 @@ from rocov2_eval.containers import (
     json_frame,
     looks_like_json,
     parquet_frame,
+    table_names,
 )
 from rocov2_eval.delimited import repacked_frame, text_frame
-from rocov2_eval.editions import Dialect, Edition
+from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, ChosenBy, Dialect, Edition, edition_by_ids
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.findings import finding
 from rocov2_eval.formats import (
@@ -58,6 +59,7 @@ from rocov2_eval.shelf.words import path_text, shorten
 ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", *PARQUET_ENDINGS)
 PACKED = (".gz", ".zip")
 STDIN = Path("-")
+SHARD = re.compile(r"[-_]\d+-of-\d+(?=\.)")  # tells the files of one table apart
 _JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
 _BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+\s*")
 _FEW, _MANY = 0.05, 0.9  # shares of the bytes of one half that are NUL
@@ -110,6 +112,19 @@ def opened(path: Path) -> Handed:
 
 
 def read_source(
+    path: Path, edition: Edition, task: Task | None = None, columns: Columns = GUESSED
+) -> tuple[Source, Task]:
+    """Read any file, and tell its task; see `source_of_handed`.
+
+    Raises:
+        RejectedInput: It cannot be read, is no table, or neither names nor cells tell columns and task.
+        MissingResource: It is a Parquet file, and pyarrow is not installed.
+        UsageFault: It has no column of a name that the user gives.
+    """
+    return source_of_handed(opened(path), edition, task, columns)
+
+
+def source_of_handed(
     handed: Handed, edition: Edition, task: Task | None = None, columns: Columns = GUESSED
 ) -> tuple[Source, Task]:
     """Return the rows of whatever was handed in, and their task.
@@ -121,7 +136,7 @@ def read_source(
         columns: The columns that hold ids and answers.
 
     Raises:
-        RejectedInput: It cannot be read, is no table, or neither names nor cells tell columns and task.
+        RejectedInput: It is no table, or neither names nor cells tell columns and task.
         MissingResource: It is a Parquet file, and pyarrow is not installed.
         UsageFault: It has no column of a name that the user gives.
     """
@@ -132,6 +147,34 @@ def read_source(
     assert source.records is not None
     digest = hashlib.sha256(csv_text(["ID", "Answer"], source.records.rows).encode()).hexdigest()
     return replace(source, sha256=digest), task
+
+
+def source_by_ids(
+    handed: Handed, edition: Edition | None, task: Task | None = None, columns: Columns = GUESSED
+) -> tuple[Source, Task, Edition, ChosenBy]:
+    """Return the rows of a run, their task, the edition that cuts them, and who chose it.
+
+    Args:
+        handed: A file or an object.
+        edition: The edition that the user names; None for the one that the ids name.
+        task: Concepts or captions; None for what names or cells tell.
+        columns: The columns that hold ids and answers.
+    """
+    if edition is not None:
+        return *source_of_handed(handed, edition, task, columns), edition, "user"
+    default = EDITIONS[DEFAULT_EDITION]
+    source, told = source_of_handed(handed, default, task, columns)
+    named, chosen_by = edition_by_ids(_ids(source))
+    if named is not default:  # another dialect may need no conversion, or another one
+        source, told = source_of_handed(handed, named, task, columns)
+    return source, told, named, chosen_by
+
+
+def _ids(source: Source) -> Iterable[str]:
+    """Return what holds the ids of a run, before any dialect has cut it into cells."""
+    if source.records is not None:
+        return (row[0] for row in source.records.rows)
+    return source.text.splitlines()
 
 
 def source_of_bytes(
@@ -171,6 +214,24 @@ def source_of_bytes(
     return source_of_frame(replace(frame, what=", ".join(what)), source, edition, task, columns)
 
 
+def source_of_tables(paths: Sequence[Path], edition: Edition, task: Task) -> Source:
+    """Return the rows of a truth in Parquet or Arrow: one file, or several that are one table.
+
+    Only the columns of ids and answers are read; the digest is that of the rows as CSV.
+    """
+    pattern = SHARD.sub("-*", paths[0].name)
+    name = path_text(paths[0] if len(paths) == 1 else paths[0].with_name(pattern))
+    wanted = [
+        known
+        for known in table_names(paths[0])
+        if is_id_name(known) or bare(known) in VALUE_NAMES[task] or bare(known) in NEUTRAL_NAMES
+    ]
+    frame = parquet_frame(paths, name, wanted)
+    source, _ = source_of_frame(frame, Source(path=name, sha256="", text=""), edition, task)
+    rows = source.records.rows if source.records else []
+    return replace(source, sha256=hashlib.sha256(csv_text((), rows).encode()).hexdigest())
+
+
 def source_of_frame(
     frame: Frame, source: Source, edition: Edition, task: Task | None, columns: Columns = GUESSED
 ) -> tuple[Source, Task]:
@@ -193,7 +254,7 @@ def source_of_frame(
     cell_texts = _texts(values, source.path, frame, task, faults)
     _refuse_unwritable(source.path, frame, id_texts, cell_texts)
     rows = [
-        [_plain(image_id, dialect).strip(), _plain(cell, dialect).strip()]
+        [plain(image_id, dialect).strip(), plain(cell, dialect).strip()]
         for image_id, cell in zip(id_texts, cell_texts, strict=True)
     ]
     records = Records(
@@ -202,6 +263,7 @@ def source_of_frame(
         rows=rows,
         lines=np.asarray(frame.lines, np.int64),
         findings=tuple(faults),
+        first=frame.first,
     )
     return replace(source, records=records), task
 
@@ -396,7 +458,7 @@ def _is_answer(key: str, task: Task) -> bool:
     return bare(key) in VALUE_NAMES[task] | NEUTRAL_NAMES
 
 
-def _plain(text: str, dialect: Dialect) -> str:
+def plain(text: str, dialect: Dialect) -> str:
     """Return text on one line, without the separator where the edition has no quotes."""
     text = _BREAKS.sub(" ", text)
     if dialect.quoted:

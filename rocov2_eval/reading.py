@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, ChosenBy, Edition, edition_by_ids
+from rocov2_eval.editions import ChosenBy, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.findings import finding, is_rejected
 from rocov2_eval.formats import Source, Table
-from rocov2_eval.intake import GUESSED, Columns, Handed, read_source
+from rocov2_eval.intake import GUESSED, Columns, Handed, source_by_ids
 from rocov2_eval.records import Finding, Task
+from rocov2_eval.shelf.words import shorten
 from rocov2_eval.truth import Place, Truth, find_truth, truth_of
 from rocov2_eval.validation import guess_dialect, read_run
 
@@ -58,12 +59,7 @@ def read(
         MissingResource: No place has ids of the run, or pyarrow is missing for a Parquet file.
         UsageFault: The run has no column of a name that the user gives.
     """
-    chosen_by: ChosenBy = "user"
-    source, task = read_source(handed, edition or EDITIONS[DEFAULT_EDITION], task, columns)
-    if edition is None:
-        edition, chosen_by = edition_by_ids(_ids(source))
-        if chosen_by == "ids":  # another dialect may need no conversion, or another one
-            source, task = read_source(handed, edition, task, columns)
+    source, task, edition, chosen_by = source_by_ids(handed, edition, task, columns)
     run = read_run(source, edition, task)
     try:
         if isinstance(truth, Mapping):
@@ -75,20 +71,23 @@ def read(
         if not is_rejected(findings):
             raise
         raise RejectedInput(f"{source.path} cannot be read", findings) from None
+    first = source.records.first if source.records else None
+    if first is not None and first in answers.table.image_ids[:1]:
+        run = _with_header_as_image(source, edition, task)
     return Pair(run=run, truth=answers, edition=edition, chosen_by=chosen_by)
 
 
-def _ids(source: Source) -> Iterable[str]:
-    """Return what holds the ids of a run, before any dialect has cut it into cells."""
-    if source.records is not None:
-        return (row[0] for row in source.records.rows)
-    return source.text.splitlines()
+def _with_header_as_image(source: Source, edition: Edition, task: Task) -> Table:
+    """Return the rows as an evaluator cuts them that takes the same header for an image of run and truth."""
+    run = read_run(replace(source, records=None), edition, task)
+    message = f"the header {shorten(run.image_ids[0])!r} is scored as an image, as in the truth"
+    return replace(run, findings=(*run.findings, finding("R108", run.path, 1, message)))
 
 
 def _reading_faults(run: Table, edition: Edition, task: Task) -> list[Finding]:
     """Return what may be the reason that no truth has the ids of a run."""
     dialect = edition.rules(task).dialect
-    findings = [*guess_dialect(run.source, dialect), *run.findings]
+    findings = [*(guess_dialect(run.source, dialect) if run.converted is None else ()), *run.findings]
     if not run.image_ids:
         findings.append(finding("R003", run.path, None, "no row with an image id"))
     return findings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -17,6 +18,8 @@ from rocov2_eval.shelf.words import shorten
 SchemaName = Literal[
     "concept_row", "caption_row", "submission", "result", "results", "comparison", "leaderboard"
 ]
+_RECORDS = re.compile(r'\s*\[\s*(?:\{|\[\s*")')  # a list of objects or of pairs
+_DOCUMENTS: tuple[SchemaName, ...] = ("submission", "result", "results", "comparison", "leaderboard")
 _MOST_JSON_BYTES = 1 << 24
 _TOLD_BY: Mapping[str, SchemaName] = {
     "metrics": "result",
@@ -60,6 +63,19 @@ def check_json_file(path: str, text: str) -> list[Finding]:
     if name == "results" and not found:
         found += [item for result in held["results"] for item in check_document(path, result, "result")]
     return found
+
+
+def is_table(text: str) -> bool:
+    """Tell whether a JSON text is a run, a list or answers by id, and no document of ours."""
+    if _RECORDS.match(text[:1000]) or len(text) > _MOST_JSON_BYTES:
+        return True
+    first, end, rest = text.strip().partition("\n")
+    try:
+        held = json_of(text)
+    except Malformed:
+        return bool(end) and first.startswith("{") and rest.startswith("{")  # JSON Lines
+    known = {name for kind in _DOCUMENTS for name in schema(kind)["properties"]}
+    return isinstance(held, dict) and not known & held.keys()
 
 
 def parse_json(path: str, text: str) -> object:

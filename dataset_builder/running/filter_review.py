@@ -19,6 +19,7 @@ from dataset_builder.running.config import Build
 from dataset_builder.sources import Source, read_figure
 from dataset_builder.stages import radiology
 from dataset_builder.stages.compound import CompoundOptions
+from dataset_builder.stages.image_classifier import model_in_words
 from dataset_builder.stages.overrides import read_overrides
 from dataset_builder.stages.radiology import RadiologyOptions
 from dataset_builder.stages.stage import Stage
@@ -44,12 +45,12 @@ def sheet_path(build: Build, stage: Stage) -> Path:
     return build.folder / FOLDER / f"{stage.name}.html"
 
 
-def model_in_words(stage: Stage, tables: Mapping[str, Any]) -> str:
+def model_of(stage: Stage, tables: Mapping[str, Any]) -> str:
     """Return which model a stage goes by; empty for a stage that goes by none."""
     options = tables.get(stage.name)
     if not isinstance(options, RadiologyOptions | CompoundOptions) or not options.goes_by_model:
         return ""
-    return "the built-in model" if options.model is None else f"the model {options.model.name}"
+    return model_in_words(options.model)
 
 
 def review(
@@ -65,7 +66,7 @@ def review(
         store: The files of the build.
         source: Where the pictures are.
     """
-    model = model_in_words(stage, build.tables)
+    model = model_of(stage, build.tables)
     if not model:
         return ""
     sign = 1 if stage is radiology.STAGE else -1  # a figure is kept for a high score, or for a low one

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -119,9 +119,18 @@ def _context(stage: Stage, task: ShardTask, store: Store, progress: Progress) ->
         out=build.out,
         earlier=read_earlier(build.earlier) if stage.scope == "all" and build.earlier else Earlier(),
         counts=task.counts,
+        statements=tuple(_statements(build, task.counts)),
         provenance=task.provenance,
         progress=progress,
     )
+
+
+def _statements(build: Build, counts: Sequence[StageCount]) -> Iterator[str]:
+    """Yield what the stages that are done say of themselves."""
+    by_stage = {count.stage: count for count in counts if count.unit in ("figures", "images")}
+    for stage in STAGES:
+        if stage.says is not None and stage.name in by_stage:
+            yield stage.says({name: build.tables[name] for name in stage.tables}, by_stage[stage.name])
 
 
 @lru_cache(maxsize=2)

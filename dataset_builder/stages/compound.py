@@ -36,14 +36,26 @@ from msgspec.structs import replace
 
 from dataset_builder.fingerprints import examine
 from dataset_builder.panels import cut_out, upright_pixels
-from dataset_builder.records import Drop, Figure, Panel, Scores
+from dataset_builder.records import Drop, Figure, Panel, Scores, StageCount
 from dataset_builder.stages.caption_panels import CERTAIN, POSSIBLE, Hint, caption_parts, panels_named
 from dataset_builder.stages.captions import CaptionOptions
-from dataset_builder.stages.image_classifier import OnnxClassifier, find_model, open_classifier
+from dataset_builder.stages.image_classifier import (
+    OnnxClassifier,
+    find_model,
+    model_in_words,
+    open_classifier,
+)
 from dataset_builder.stages.images import ImageOptions
-from dataset_builder.stages.overrides import BY_HAND, Opinion, decide, read_overrides
+from dataset_builder.stages.overrides import (
+    BY_HAND,
+    DECIDED_BY_HAND,
+    Opinion,
+    decide,
+    overrides_of,
+    read_overrides,
+)
 from dataset_builder.stages.picture_panels import GUTTER, SEAM, SIDE, panels_of, panels_seen
-from dataset_builder.stages.stage import Context, Result, Stage
+from dataset_builder.stages.stage import Context, Result, Stage, share_dropped
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.pictures import UNREADABLE, PixelArray, Unreadable, read_pixels
 
@@ -165,6 +177,19 @@ def _panel(figure: Figure, content: bytes, panel: Panel, caption: str) -> Figure
     )
 
 
+def says(tables: Mapping[str, Any], count: StageCount) -> str:
+    """Say who told figures of several pictures."""
+    options: CompoundOptions = tables[NAME]
+    by_hand = DECIDED_BY_HAND if options.overrides else ""
+    if options.method == "off":
+        return f"No filter looked for figures of several pictures in one: such may be here.{by_hand}"
+    hints, model = "captions and layout", model_in_words(options.model)
+    who = {"priors": hints, "model": model, "both": f"{model}, or {hints}"}[options.method]
+    told = f"{who[0].upper()}{who[1:]} told figures of several pictures in one"
+    apart = " Where panels were certain, each is an image of its own." if options.action == "split" else ""
+    return f"{told}: {share_dropped(count)} were dropped.{apart}{by_hand}"
+
+
 def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
     """Return the model, where one is asked; look at it and at the overrides."""
     options: CompoundOptions = tables["compound"]
@@ -283,12 +308,14 @@ def _log_odds(likely: float) -> float:
 STAGE = Stage(
     name=NAME,
     revision=2,
-    title="one picture, not several in one",
+    title="filter of several pictures in one",
     tables=("source", "captions", "images", "compound"),
     takes=Figure,
     gives=Figure,
     run=run,
     libraries=("pillow", "numpy", "onnxruntime"),
+    says=says,
+    figure_tables=overrides_of(NAME),
     splits=True,
     inputs=inputs,
 )

@@ -11,6 +11,7 @@ import click
 from rocov2_eval.cli.options import (
     FACETS,
     answer,
+    column_options,
     decimals_option,
     edition_option,
     format_option,
@@ -45,6 +46,7 @@ _OF_ONE_RUN = {"per_image": "--per-image", "page": "--page", "verify": "--verify
 @edition_option
 @split_option
 @task_option
+@column_options
 @click.option("--metric", "metrics", multiple=True, help="Only this metric or score; may be repeated.")
 @click.option(
     "--per-image",
@@ -77,7 +79,9 @@ _OF_ONE_RUN = {"per_image": "--per-image", "page": "--page", "verify": "--verify
 @decimals_option
 @quiet_option
 def score(runs: Sequence[Path], **options: Any) -> None:
-    """Score a run: a CSV file, or a zip archive with one in it. Several runs make one table.
+    """Score a run: a table of ids and answers, CSV, JSON, JSON Lines or Parquet; - is the standard input.
+
+    Several runs make one table.
 
     Task, split and truth are found by themselves where they can be. The answer goes to stdout; findings,
     progress and notes go to stderr.
@@ -93,6 +97,7 @@ def score(runs: Sequence[Path], **options: Any) -> None:
         _score_together(runs, options)
         return
     from rocov2_eval.front_door import model_opener, scored
+    from rocov2_eval.intake import Columns
     from rocov2_eval.per_image import check_per_image
     from rocov2_eval.report_document import report_document
 
@@ -106,6 +111,7 @@ def score(runs: Sequence[Path], **options: Any) -> None:
             model_opener(**opener_choices(options)),
             task=options["task"],
             split=options["split"],
+            columns=Columns(id=options["id_column"], value=options["value_column"]),
             every_facet=options["page"] is not None,
             verifiable=options["verify"] is not None,
         )
@@ -125,6 +131,7 @@ def score(runs: Sequence[Path], **options: Any) -> None:
 @edition_option
 @split_option
 @task_option
+@column_options
 @click.option("--strict", is_flag=True, help="Apply the platform's 2026 format check too.")
 @format_option
 @output_option
@@ -139,7 +146,7 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     from rocov2_eval.rendering.render import summary
     from rocov2_eval.report_document import findings_document
 
-    names = ("truth", "edition", "split", "task", "strict")
+    names = ("truth", "edition", "split", "task", "strict", "id_column", "value_column")
     choices = {name: options[name] for name in names}
     findings = {path: front_door.validate(path, **choices, notify=_noted(path)) for path in files}
     together = [item for items in findings.values() for item in items]
@@ -147,6 +154,50 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     for path, items in findings.items():
         click.echo(summary(str(path), items), err=options["style"] != "text" or bool(options["output"]))
     return ExitCode.INPUT_REJECTED if is_rejected(together) else ExitCode.OK
+
+
+@click.command(epilog="Example: rocov2-eval convert run.jsonl -o run.csv --edition imageclef-2026")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    "output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write: .csv, .tsv, .txt, or .zip for an archive of it.",
+)
+@edition_option
+@truth_option
+@split_option
+@task_option
+@column_options
+@quiet_option
+def convert(run: Path, output: Path, **options: Any) -> None:
+    """Write a run in the format of an edition.
+
+    Takes CSV of any separator and encoding, JSON, JSON Lines and Parquet; - is the standard input. With
+    --truth the rows come in its order, and ids that it lacks or that the run lacks are refused.
+    """
+    from rocov2_eval.conversion import converted, file_bytes
+    from rocov2_eval.editions import AUTO, edition_of
+    from rocov2_eval.intake import Columns
+    from rocov2_eval.places import truth_places
+    from rocov2_eval.shelf.files import write_bytes
+    from rocov2_eval.shelf.words import counted
+
+    file_bytes(output.name, "")  # a name that no platform takes is refused before anything is read
+    text, rows, edition = converted(
+        run,
+        None if options["edition"] == AUTO else edition_of(options["edition"]),
+        truth_places(options["truth"]) if options["truth"] else (),
+        task=options["task"],
+        split=options["split"],
+        columns=Columns(id=options["id_column"], value=options["value_column"]),
+    )
+    with writing(output):
+        write_bytes(output, file_bytes(output.name, text))
+    if not options["quiet"]:
+        note(f"{output}: {counted(rows, 'row')} in the format of {edition.name}")
 
 
 @click.command(epilog="Example: rocov2-eval explain R301")
@@ -225,6 +276,7 @@ def _settings(options: dict[str, Any]) -> Settings:
 def _score_together(runs: Sequence[Path], options: dict[str, Any]) -> None:
     """Score several runs of one truth, and answer with one table."""
     from rocov2_eval.front_door import model_opener, scores_of
+    from rocov2_eval.intake import Columns
     from rocov2_eval.report_document import reports_document
 
     for name, option in _OF_ONE_RUN.items():
@@ -238,6 +290,7 @@ def _score_together(runs: Sequence[Path], options: dict[str, Any]) -> None:
             model_opener(**opener_choices(options)),
             task=options["task"],
             split=options["split"],
+            columns=Columns(id=options["id_column"], value=options["value_column"]),
         )
     except RejectedInput as error:
         if options["style"] == "github":
