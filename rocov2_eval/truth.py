@@ -215,7 +215,7 @@ def _checked(source: Source, task: Task, edition: Edition, first: str | None = N
     faults = [_of_truth(item) for item in table.findings]
     faults += findings("R501", table.path, cut, severity="warning")
     faults += _broken_ids(table)
-    if records and not _is_known_form(records.what):
+    if records and records.what and not _is_known_form(records.what):
         message = f"the truth is read in spite of its form: {records.what}"
         faults.append(finding("R501", table.path, None, message, severity="warning"))
     content = SECOND_CELL.get(table.header[1].lower(), task) if table.header and table.header[1:] else task
