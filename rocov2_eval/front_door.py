@@ -18,21 +18,21 @@ from rocov2_eval.breakdown import facets_of
 from rocov2_eval.comparison import Comparison, ComparisonOptions
 from rocov2_eval.devices import DEVICES, PRECISIONS, Device, Precision
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
-from rocov2_eval.errors import RejectedFiles, RejectedInput, UsageFault
-from rocov2_eval.findings import is_rejected
+from rocov2_eval.errors import RejectedFiles, RejectedInput, UnknownIds, UsageFault
+from rocov2_eval.findings import finding, is_rejected
 from rocov2_eval.formats import Table, load
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.places import cache_folder, truth_places
-from rocov2_eval.reading import read
+from rocov2_eval.reading import read, read_alone, read_ids
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.resampling import DEFAULT_SEED, Bootstrap
 from rocov2_eval.schemas import check_json_file
-from rocov2_eval.scoring import Opener, Report, check, evaluate
+from rocov2_eval.scoring import Opener, Report, check, check_alone, evaluate
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify, silent
 from rocov2_eval.shelf.words import shorten, suggestion
 from rocov2_eval.significance import PairOptions, enough_trials
-from rocov2_eval.truth import Truth, truth_name
+from rocov2_eval.truth import Truth, subset_of, truth_name
 from rocov2_eval.verification import require_libraries
 
 File = str | PathLike[str]
@@ -75,6 +75,7 @@ def score(
     metrics: Iterable[str] = (),
     by: Iterable[str] = (),
     lenient: bool = False,
+    subset: bool = False,
     intervals: bool = True,
     seed: int = DEFAULT_SEED,
     encoder: str = OFFICIAL_ENCODER,
@@ -106,6 +107,7 @@ def score(
         metrics: Names of metrics or of their outputs; empty for all that the edition has for the task.
         by: Facets to break the scores down by: `modality`, `region`, `direction`, `concepts`.
         lenient: Score what can be scored; a missing image counts 0.
+        subset: Score against the part of the truth that the run answers, and mark the result.
         intervals: Make 95 % percentile bootstrap intervals.
         seed: Seed of the bootstrap.
         encoder: Text encoder of BERTScore, a name of `rocov2-eval models list` or the folder of a model.
@@ -143,7 +145,7 @@ def score(
         concept_types=concept_types,
     )
     opener = model_opener(device, cache=cache, progress=progress, notify=notify)
-    return scored(run, truth, settings, opener, task=task, split=split).report
+    return scored(run, truth, settings, opener, task=task, split=split, subset=subset).report
 
 
 def validate(
@@ -153,6 +155,7 @@ def validate(
     edition: str = DEFAULT_EDITION,
     task: Task | None = None,
     split: Split | None = None,
+    ids: File | None = None,
     strict: bool = False,
     notify: Notify = silent,
 ) -> tuple[Finding, ...]:
@@ -160,8 +163,9 @@ def validate(
 
     >>> import rocov2_eval
     >>> from rocov2_eval.truth import sample_folder
-    >>> rocov2_eval.validate(sample_folder() / "valid_concepts.csv", sample_folder())
-    ()
+    >>> run = sample_folder() / "valid_concepts.csv"  # the truth itself
+    >>> [(found.code, found.severity) for found in rocov2_eval.validate(run, sample_folder())]
+    [('R024', 'note')]
 
     Args:
         run: A CSV file, a zip archive with one in it, or a file that ends in .json.
@@ -169,21 +173,36 @@ def validate(
         edition: Name of the edition whose reader and limits apply.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
+        ids: The ids that the run should have, where there is no truth: a file with one at the start of each
+            row, or a folder of images.
         strict: Apply the platform's 2026 format check too.
-        notify: Called with a sentence that names the truth.
+        notify: Called with a sentence that names the truth, or says what is not checked for want of one.
 
     Raises:
-        MissingResource: No truth has ids of the run.
+        MissingResource: The truth that is named does not exist or is none of the task.
         UsageFault: The options do not go together.
     """
     _refuse_unknown(task=task, split=split)
+    if truth is not None and ids is not None:
+        raise UsageFault("--ids stands in the place of --truth: name one of them")
     path, rules = Path(run), edition_of(edition)
     try:
         if path.suffix == ".json":
             return tuple(check_json_file(str(path), load(path).text))
+        if ids is not None:
+            notify(f"ids: {ids}; there is no truth, so that nothing is compared with answers")
+            table, found = read_alone(path, rules, task=task)
+            return tuple(check_alone(table, found, rules, ids=read_ids(Path(ids), table), strict=strict))
         table, answers = read_pair(path, truth, rules, task=task, split=split)
     except RejectedInput as error:
         return error.findings
+    except UnknownIds as error:
+        table, found = read_alone(path, rules, task=task)
+        faults = check_alone(table, found, rules, strict=strict)
+        if truth is None:
+            notify("no truth with these ids is at hand: the ids are not checked; name --truth or --ids")
+            return tuple(faults)
+        return (finding("R104", table.path, None, str(error).partition("\n")[0]), *faults)
     notify(f"truth: {truth_name(answers.inputs)}")
     return check(table, answers, rules, strict=strict)
 
@@ -289,6 +308,7 @@ def scored(
     *,
     task: Task | None = None,
     split: str | None = None,
+    subset: bool = False,
     every_facet: bool = False,
     verifiable: bool = False,
 ) -> Scored:
@@ -301,6 +321,7 @@ def scored(
         opener: Opens the model of a metric; see `model_opener`.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
+        subset: Score against the part of the truth that the run answers, and mark the result.
         every_facet: Break the scores down by every facet that the truth has, where the settings name none.
         verifiable: Ask for the reference libraries first, because `verification.verify` comes next.
 
@@ -311,6 +332,8 @@ def scored(
     """
     facets = bool(settings.by) or every_facet
     table, answers = read_pair(run, truth, settings.edition, task=task, split=split, facets=facets)
+    if subset:
+        answers = subset_of(answers, table.image_ids)
     if every_facet and not settings.by:
         settings = replace(settings, by=facets_of(answers))
     if verifiable:

@@ -8,10 +8,11 @@ from pathlib import Path
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.findings import finding, is_rejected
-from rocov2_eval.formats import Source, Table, load, sniff_task
-from rocov2_eval.records import Finding, Task
+from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Source, Table, load, read_table, sniff_task
+from rocov2_eval.images import all_images
+from rocov2_eval.records import Task
 from rocov2_eval.truth import Place, Truth, find_truth
-from rocov2_eval.validation import guess_dialect, read_run
+from rocov2_eval.validation import check_run, read_run
 
 
 def read(
@@ -38,16 +39,52 @@ def read(
         MissingResource: No place has ids of the run.
         UsageFault: The edition does not score captions by metrics of this toolkit.
     """
-    source = load(path)
-    task = task or task_of(source)
-    run = read_run(source, edition, task)
+    run, task = read_alone(path, edition, task=task)
     try:
         return run, find_truth(run, task, edition, places, split=split, facets=facets)
     except MissingResource:
-        findings = _reading_faults(run, edition, task)
+        findings = check_run(run, edition, task, None)
         if not is_rejected(findings):
             raise
         raise RejectedInput(f"{path} cannot be read", findings) from None
+
+
+def read_alone(path: Path, edition: Edition, *, task: Task | None = None) -> tuple[Table, Task]:
+    """Read a run without a truth, and tell its task.
+
+    Args:
+        path: A CSV file, or a zip archive with one in it.
+        edition: The edition whose reader cuts the run into rows.
+        task: Concepts or captions; None for what the header or the cells tell.
+
+    Raises:
+        RejectedInput: The run cannot be read, or neither header nor cells tell the task.
+    """
+    source = load(path)
+    task = task or task_of(source)
+    return read_run(source, edition, task), task
+
+
+def read_ids(path: Path, run: Table) -> list[str]:
+    """Return the ids that a run should have.
+
+    Args:
+        path: A file with an id at the start of each row; or a folder of images, which has no order of its own
+            and gets that of the run.
+        run: The run.
+
+    Raises:
+        RejectedInput: The file cannot be read or has no ids.
+        MissingResource: The folder has no image.
+    """
+    if path.is_dir():
+        images = all_images(path)
+        return list(dict.fromkeys([*(name for name in run.image_ids if name in images), *images]))
+    table = read_table(load(path), LAYOUT, "concepts", ANY_NUMBER)
+    if not table.image_ids:
+        message = "no row with an image id"
+        raise RejectedInput(f"{path}: {message}", [finding("R003", str(path), None, message)])
+    return table.image_ids
 
 
 def task_of(source: Source) -> Task:
@@ -64,12 +101,3 @@ def task_of(source: Source) -> Task:
         )
         raise RejectedInput(f"{source.path}: {message}", [finding(code, source.path, None, message)])
     return task
-
-
-def _reading_faults(run: Table, edition: Edition, task: Task) -> list[Finding]:
-    """Return what may be the reason that no truth has the ids of a run."""
-    dialect = edition.rules(task).dialect
-    findings = [*guess_dialect(run.source, dialect), *run.findings]
-    if not run.image_ids:
-        findings.append(finding("R003", run.path, None, "no row with an image id"))
-    return findings

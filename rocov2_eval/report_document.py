@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
@@ -98,11 +99,11 @@ def findings_document(findings: Sequence[Finding]) -> Document:
 
 
 def findings_data(findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return findings as an object: counts and the list."""
-    errors = sum(item.severity == "error" for item in findings)
+    """Return findings as an object: counts and the list, notes included."""
+    number = Counter(item.severity for item in findings)
     return {
-        "errors": errors,
-        "warnings": len(findings) - errors,
+        "errors": number["error"],
+        "warnings": number["warning"],
         "list": [asdict(item) for item in findings],
     }
 

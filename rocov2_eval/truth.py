@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
+import numpy as np
+
 from rocov2_eval.align import align
+from rocov2_eval.causes import NEARLY_ALL, Columns, causes_of, slip_of
 from rocov2_eval.concept_cells import Cell
-from rocov2_eval.editions import Edition
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.editions import DEFAULT_EDITION, Edition
+from rocov2_eval.errors import MissingResource, RejectedInput, UnknownIds, UsageFault
 from rocov2_eval.findings import finding, findings, is_rejected
 from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Table, is_layout, load, read_table
 from rocov2_eval.records import Finding, Task
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import short_id
 
 SAMPLE = "bundled sample"  # who names the last place of all
 SPLITS = ("test", "valid", "train")
+_SPLIT_OF = {"val": "valid", "validation": "valid", "dev": "valid"}
+_SPLIT_WORD = re.compile(r"(?<![a-z])(train|validation|valid|val|dev|test)(?![a-z])")
 _FILE_NAME: dict[Task, str] = {"concepts": "concepts.csv", "captions": "captions.csv"}
 
 
@@ -33,7 +39,8 @@ class Truth:
         concepts: The cell of concepts of each image, None where there is no such file.
         names: Canonical name by CUI, empty where there is no cui_mapping.csv.
         inputs: Path and SHA-256 of every file that was read.
-        findings: Warnings about the truth itself.
+        findings: What is wrong with the truth itself.
+        whole: Number of images of the whole truth, where this is a part of it; else None.
     """
 
     task: Task
@@ -44,6 +51,7 @@ class Truth:
     names: Mapping[str, str]
     inputs: tuple[tuple[str, str], ...]
     findings: tuple[Finding, ...]
+    whole: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +103,12 @@ def find_truth(
         facets: Also read the concepts and manual concepts that only breakdowns need.
 
     Raises:
-        MissingResource: A place that somebody named has no truth of the task, or no place has ids of the run.
+        MissingResource: A place that somebody named has no truth of the task.
+        UnknownIds: No place has ids of the run, nor ids that differ from them in one way.
         RejectedInput: A truth file is broken.
     """
     wanted = set(run.image_ids)
+    strangers: list[tuple[Path, Table]] = []
     for place in places:
         tables = [(path, _read_truth(path, task, edition)) for path in _candidates(place.path, task, split)]
         if not tables:  # to pass it over would be to score against a truth that nobody named
@@ -108,7 +118,11 @@ def find_truth(
         path, table = max(tables, key=lambda item: len(wanted.intersection(item[1].image_ids)))
         if wanted.intersection(table.image_ids):
             return _complete(path, table, task, edition, facets=facets)
-    raise MissingResource(_not_found(run, task, places, split))
+        strangers += tables
+    for path, table in strangers:  # for the cause that explains it
+        if slip_of(run.image_ids, table.image_ids) or not set(table.image_ids).isdisjoint(run.cells):
+            return _complete(path, table, task, edition, facets=facets)
+    raise UnknownIds(_not_found(run, task, places, split))
 
 
 def read_truth(
@@ -136,6 +150,63 @@ def read_truth(
         names = ", ".join(path.name for path in paths)
         raise UsageFault(f"{place.path} has {names}: name one with --split")
     return _complete(paths[0], _read_truth(paths[0], task, edition), task, edition, facets=facets)
+
+
+def subset_of(truth: Truth, image_ids: Collection[str]) -> Truth:
+    """Return the part of a truth that some ids are of; the truth itself where that is all of it.
+
+    Raises:
+        RejectedInput: None of its images is among them.
+    """
+    wanted = set(image_ids)
+    table = truth.table
+    rows = [i for i, image_id in enumerate(table.image_ids) if image_id in wanted]
+    if len(rows) == len(table.image_ids):
+        return truth
+    if not rows:
+        raise RejectedInput(f"{table.path} has none of these images")
+
+    def part(cells: list[Cell] | None) -> list[Cell] | None:
+        return None if cells is None else [cells[i] for i in rows]
+
+    return replace(
+        truth,
+        table=replace(
+            table,
+            image_ids=[table.image_ids[i] for i in rows],
+            cells=[table.cells[i] for i in rows],
+            lines=table.lines[rows],
+            surplus=np.flatnonzero(np.isin(rows, table.surplus)),
+        ),
+        manual=part(truth.manual),
+        concepts=part(truth.concepts),
+        whole=len(table.image_ids),
+    )
+
+
+def other_split(run: Table, truth: Truth, edition: Edition) -> str | None:
+    """Return the split that has nearly all ids of a run, None where none beside the truth does."""
+    path = Path(truth.table.path)
+    wanted = set(run.image_ids)
+    for split in SPLITS:
+        beside = path.with_name(f"{split}_{_FILE_NAME[truth.task]}")
+        if beside == path or not wanted or not beside.is_file():
+            continue
+        try:
+            ids = _read_truth(beside, truth.task, edition).image_ids
+        except RejectedInput:  # what is wrong with it is told to those who use it
+            continue
+        if len(wanted.intersection(ids)) >= NEARLY_ALL * len(wanted):
+            return split
+    theirs, ours = _named_split(truth.table.image_ids), _named_split(run.image_ids)
+    return ours if ours != theirs and None not in (ours, theirs) else None
+
+
+def _named_split(image_ids: Sequence[str]) -> str | None:
+    """Return the split that all ids name, as ImageCLEFmedical_Caption_2024_valid_000001 does."""
+    named = {tuple(sorted(set(_SPLIT_WORD.findall(image_id.lower())))) for image_id in image_ids}
+    words = next(iter(named)) if len(named) == 1 else ()
+    return _SPLIT_OF.get(words[0], words[0]) if len(words) == 1 else None
 
 
 def _candidates(place: Path, task: Task, split: str | None) -> Iterator[Path]:
@@ -187,7 +258,7 @@ def _broken_ids(table: Table) -> Iterator[Finding]:
     faults = []
     for image_id, line in zip(table.image_ids, table.lines, strict=True):
         if image_id in seen:
-            faults.append((int(line), f"{shorten(image_id)!r} stands in the truth twice"))
+            faults.append((int(line), f"{short_id(image_id)!r} stands in the truth twice"))
         seen.add(image_id)
     yield from findings("R501", table.path, faults)
 
@@ -208,7 +279,7 @@ def _complete(path: Path, table: Table, task: Task, edition: Edition, *, facets:
         concepts = _beside(concepts_path, edition)
     scored = task == "concepts" and bool(edition.concepts.manual_cuis)
     manual = _beside(manual_path, edition) if scored or facets else None
-    faults = [*table.findings, *_empty_truth(table, task)]
+    faults = [*table.findings, *_hollow(table, task, edition)]
     if manual and scored:
         faults += _lacking(manual, table)
     names_path = path.with_name("cui_mapping.csv")
@@ -236,16 +307,26 @@ def _cells(other: Table | None, table: Table) -> list[Cell] | None:
 def _lacking(manual: Table, table: Table) -> list[Finding]:
     ids = set(manual.image_ids)
     absent = [image_id for image_id in table.image_ids if image_id not in ids]
-    message = f"{len(absent):,} images have no row: {shorten(absent[0])!r}, …" if absent else ""
+    message = f"{len(absent):,} images have no row: {short_id(absent[0])!r}, …" if absent else ""
     return [finding("R503", manual.path, None, message)] if absent else []
 
 
-def _empty_truth(table: Table, task: Task) -> list[Finding]:
+def _hollow(table: Table, task: Task, edition: Edition) -> list[Finding]:
+    """Return what keeps a truth from being right, in part or as a whole."""
+    is_ours = edition.name == DEFAULT_EDITION
     empty = len([cell for cell in table.cells if not cell or cell.isspace()])
-    if not empty or task != "concepts":
-        return []
-    message = f"{empty:,} of {len(table.cells):,} images have no concept"
-    return [finding("R502", table.path, None, message)]
+    if table.cells and empty >= NEARLY_ALL * len(table.cells):
+        message = f"{empty:,} of {len(table.cells):,} images have an empty cell"
+        return [finding("R504", table.path, None, message, severity="error" if is_ours else "warning")]
+    columns = Columns(image_ids=table.image_ids, cells=table.cells)
+    found = [
+        cause
+        for cause, _ in causes_of(columns, task, table.path, table.lines, is_ours=is_ours, of_truth=True)
+    ]
+    if empty and task == "concepts":
+        message = f"{empty:,} of {len(table.cells):,} images have no concept"
+        found.append(finding("R502", table.path, None, message))
+    return found
 
 
 def _names(path: Path) -> dict[str, str]:
@@ -261,7 +342,7 @@ def _not_found(run: Table, task: Task, places: Sequence[Place], split: str | Non
     files_looked_for = f"{split}_{name}" if split else f"{{{','.join(SPLITS)}}}_{name} or {name}"
     absent = {place: "" if place.path.exists() else "; does not exist" for place in places}
     looked = "\n".join(f"  {place.path}  ({place.origin}{lacks})" for place, lacks in absent.items())
-    example = shorten(run.image_ids[0], 40) if run.image_ids else "none"
+    example = short_id(run.image_ids[0]) if run.image_ids else "none"
     return (
         f"no truth found for the {task} run {run.path}, whose ids look like {example!r}.\n"
         f"Looked for {files_looked_for} with those ids in\n{looked}\n"

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 @output_option
 @model_options
 @click.option("--lenient", is_flag=True, help="Score what can be scored, a missing image as 0; not official.")
+@click.option("--subset", is_flag=True, help="Score against the images that the run answers; marked as such.")
 @click.option(
     "--verify", type=click.IntRange(min=1), help="Score N random images with the reference libraries too."
 )
@@ -99,6 +100,7 @@ def score(run: Path | None, **options: Any) -> None:
             model_opener(**opener_choices(options)),
             task=options["task"],
             split=options["split"],
+            subset=options["subset"],
             every_facet=options["page"] is not None,
             verifiable=options["verify"] is not None,
         )
@@ -118,6 +120,12 @@ def score(run: Path | None, **options: Any) -> None:
 @edition_option
 @split_option
 @task_option
+@click.option(
+    "--ids",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE|DIR",
+    help="Without a truth: the ids that runs should have, of a file or a folder of images.",
+)
 @click.option("--strict", is_flag=True, help="Apply the platform's 2026 format check too.")
 @format_option
 @output_option
@@ -132,7 +140,7 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     from rocov2_eval.rendering.render import summary
     from rocov2_eval.report_document import findings_document
 
-    names = ("truth", "edition", "split", "task", "strict")
+    names = ("truth", "edition", "split", "task", "ids", "strict")
     choices = {name: options[name] for name in names}
     findings = {path: front_door.validate(path, **choices, notify=_noted(path)) for path in files}
     together = [item for items in findings.values() for item in items]
@@ -230,6 +238,7 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
         "output": "--out",
         "by": "--by",
         "lenient": "--lenient",
+        "subset": "--subset",
     }
     for name, option in refused.items():
         if options[name]:
