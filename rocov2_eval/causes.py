@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rocov2_eval.concept_cells import Cell
-from rocov2_eval.findings import RULES, finding
 from rocov2_eval.containers import is_id_name
+from rocov2_eval.findings import RULES, finding
 from rocov2_eval.records import Finding, IntArray, Severity, Task
 from rocov2_eval.shelf.words import file_name, short_id, shorten
 

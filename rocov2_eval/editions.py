@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # records imports numpy, and --help must not pay for it
     from rocov2_eval.records import Task
 
 HeaderRule = Literal["none", "id_anywhere", "id_first", "optional"]
+Delimiter = Literal[",", "\t", "|", ";", " "]
 ExtraCells = Literal["error", "ignored"]
 
 # The 14 manual CUIs that the organisers score since 2024: six modalities, then eight X-ray body regions.
@@ -72,14 +73,15 @@ class Dialect:
     """How a run file is cut into rows and cells.
 
     Attributes:
-        delimiter: One character; `auto` is `|` where the first line has one, a tab otherwise (2023).
+        delimiter: One character, `;` and a blank in files of other programs alone; `auto` is `|` where the
+            first line has one, a tab otherwise (2023).
         quoted: Double quotes enclose cells; else they are characters like any other.
         header: `none`: every row is data. `id_anywhere`: each row with the capitals `ID` in its first cell is
             skipped, wherever it stands. `id_first`: the first row is the header and must start with `id` in
             any case. `optional`: the first row is a header if its first cell is `id` in any case.
     """
 
-    delimiter: Literal[",", "\t", "|", "auto"]
+    delimiter: Delimiter | Literal["auto"]
     quoted: bool
     header: HeaderRule
 

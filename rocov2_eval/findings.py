@@ -40,7 +40,8 @@ RULES: Mapping[str, Rule] = {
     "R002": Rule(
         title="the file is not UTF-8",
         why="The evaluators open files as UTF-8 and stop at the first byte that is not.",
-        fix="Save the file again as UTF-8, for instance: iconv -f latin1 -t utf-8 run.csv > run.utf8.csv",
+        fix="Save the text again as UTF-8. A text from Windows in a Western language, for instance: "
+        "iconv -f cp1252 -t utf-8 run.csv > run.utf8.csv",
     ),
     "R003": Rule(
         title="the file holds no rows",
@@ -70,15 +71,31 @@ RULES: Mapping[str, Rule] = {
         fix="Add --task concepts or --task captions.",
     ),
     "R008": Rule(
-        title="the file looks like that of another edition",
-        why="Editions differ in their separator: tab until 2019, | in 2022, | or tab in 2023, comma since 2024.",
-        fix="Name the edition of the file with --edition, or write it with the separator of this edition.",
+        title="the file is not in the format of the edition",
+        why="Editions differ in separator and header: tab until 2021, | in 2022, | or tab in 2023, comma since 2024. "
+        "The platform takes no other file. `score` and `validate` convert one in memory; the result is not official.",
+        fix="Write it anew: rocov2-eval convert RUN -o run.csv --edition EDITION; or name its edition with --edition.",
     ),
     "R009": Rule(
         title="a list that names no article",
         why="Lists of articles have a PMCID a line, or a header with the columns that are looked for; lists of "
         "figures have a column of PMCIDs and one of file names. This file has no such column, or no row.",
         fix="Give the right file, rename its columns, or name them to the command where it takes their names.",
+    ),
+    "R010": Rule(
+        title="the file is of another kind",
+        why="A run is a table of ids and answers. This file is a workbook, an archive or another binary file.",
+        fix="Do what the finding says; `rocov2-eval convert` takes CSV, JSON, JSON Lines and Parquet.",
+    ),
+    "R011": Rule(
+        title="the file cannot be read as JSON or Parquet",
+        why="It is damaged or cut off, or it holds something else than ids and answers.",
+        fix='Write a list of records, {"image_id": …, "caption": …}, one a line (.jsonl) or as one list.',
+    ),
+    "R012": Rule(
+        title="the columns of ids and answers cannot be told",
+        why="No column, or more than one, has a name that says what it holds, such as ID, image_id, CUIs, caption.",
+        fix="Name them: --id-column NAME --value-column NAME.",
     ),
     "R020": Rule(
         title="the answers are those of the other task",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rocov2_eval.editions import Edition
+from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.findings import finding, is_rejected
-from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Source, Table, load, read_table, sniff_task
+from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Table, read_table
 from rocov2_eval.images import all_images
+from rocov2_eval.intake import GUESSED, Columns, read_source
 from rocov2_eval.records import Task
 from rocov2_eval.truth import Place, Truth, find_truth
 from rocov2_eval.validation import check_run, read_run
@@ -23,23 +24,25 @@ def read(
     task: Task | None = None,
     split: str | None = None,
     facets: bool = False,
+    columns: Columns = GUESSED,
 ) -> tuple[Table, Truth]:
     """Read a run and the truth that goes with it.
 
     Args:
-        path: A CSV file, or a zip archive with one in it.
+        path: Any file that `intake` reads; `-` is the standard input.
         edition: The edition whose reader cuts the run into rows.
         places: Where to look for the truth, in order.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
         facets: Also read what only breakdowns need.
+        columns: The columns of ids and answers, where their names do not tell.
 
     Raises:
         RejectedInput: Run or truth cannot be read, or neither header nor cells tell the task.
-        MissingResource: No place has ids of the run.
-        UsageFault: The edition does not score captions by metrics of this toolkit.
+        MissingResource: No place has ids of the run, or pyarrow is missing for a Parquet file.
+        UsageFault: The run has no column of a name that the user gives.
     """
-    run, task = read_alone(path, edition, task=task)
+    run, task = read_alone(path, edition, task=task, columns=columns)
     try:
         return run, find_truth(run, task, edition, places, split=split, facets=facets)
     except MissingResource:
@@ -49,19 +52,21 @@ def read(
         raise RejectedInput(f"{path} cannot be read", findings) from None
 
 
-def read_alone(path: Path, edition: Edition, *, task: Task | None = None) -> tuple[Table, Task]:
+def read_alone(
+    path: Path, edition: Edition, *, task: Task | None = None, columns: Columns = GUESSED
+) -> tuple[Table, Task]:
     """Read a run without a truth, and tell its task.
 
     Args:
-        path: A CSV file, or a zip archive with one in it.
+        path: Any file that `intake` reads; `-` is the standard input.
         edition: The edition whose reader cuts the run into rows.
         task: Concepts or captions; None for what the header or the cells tell.
+        columns: The columns of ids and answers, where their names do not tell.
 
     Raises:
         RejectedInput: The run cannot be read, or neither header nor cells tell the task.
     """
-    source = load(path)
-    task = task or task_of(source)
+    source, task = read_source(path, edition, task, columns)
     return read_run(source, edition, task), task
 
 
@@ -80,24 +85,10 @@ def read_ids(path: Path, run: Table) -> list[str]:
     if path.is_dir():
         images = all_images(path)
         return list(dict.fromkeys([*(name for name in run.image_ids if name in images), *images]))
-    table = read_table(load(path), LAYOUT, "concepts", ANY_NUMBER)
+    table = read_table(
+        read_source(path, EDITIONS[DEFAULT_EDITION], "concepts")[0], LAYOUT, "concepts", ANY_NUMBER
+    )
     if not table.image_ids:
         message = "no row with an image id"
         raise RejectedInput(f"{path}: {message}", [finding("R003", str(path), None, message)])
     return table.image_ids
-
-
-def task_of(source: Source) -> Task:
-    """Return the task that the header or the cells of a run tell.
-
-    Raises:
-        RejectedInput: Neither does.
-    """
-    task = sniff_task(source)
-    if task is None:
-        empty = not source.text.strip()
-        code, message = (
-            ("R003", "the file is empty") if empty else ("R007", "neither header nor cells tell the task")
-        )
-        raise RejectedInput(f"{source.path}: {message}", [finding(code, source.path, None, message)])
-    return task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from rocov2_eval.precheck import precheck
 from rocov2_eval.records import BoolArray, Finding, MetricResult, SampleScores, Task
 from rocov2_eval.resampling import Bootstrap, interval
 from rocov2_eval.settings import Settings
-from rocov2_eval.shelf.words import counted
+from rocov2_eval.shelf.words import counted, file_name
 from rocov2_eval.signature import signature
 from rocov2_eval.truth import Truth, other_split
 from rocov2_eval.validation import OF_IDS, check_run, without
@@ -143,7 +144,9 @@ def check_alone(
     """
     if strict and not edition.precheck:
         raise UsageFault(f"--strict is the 2026 check of comma-separated files; {edition.name} has others")
-    further = precheck(run.source, task, ids or ()) if strict else []
+    further = _conversion(run, edition, strict=strict)
+    if strict and run.converted is None:
+        further += precheck(run.source, task, ids or ())
     return in_order(check_run(run, edition, task, ids, answers, further=further))
 
 
@@ -402,6 +405,19 @@ def _reason(output: str, settings: Settings, truth: Truth, outputs: Collection[s
     )
 
 
+def _conversion(run: Table, edition: Edition, *, strict: bool) -> list[Finding]:
+    """Return a finding where the run was converted, with the command that writes a file for the platform."""
+    if run.converted is None:
+        return []
+    path = "-" if run.path == "stdin" else run.path
+    name = f"{file_name(run.path).partition('.')[0] or 'run'}.csv"
+    if name == file_name(run.path):
+        name = f"{name.removesuffix('.csv')}.{edition.name}.csv"
+    command = f"rocov2-eval convert {shlex.quote(path)} -o {shlex.quote(name)} --edition {edition.name}"
+    message = f"the platform will not take this file ({run.converted}): `{command}` writes one that it takes"
+    return [finding("R008", run.path, None, message, severity="error" if strict else "warning")]
+
+
 def _of_one_reference(steps: Sequence[Step], truth: Truth) -> Iterator[Finding]:
     names = [step.metric.name for step in steps if step.metric.weighs_by_idf(step.options)]
     if names and len(truth.table.image_ids) == 1:
@@ -416,5 +432,6 @@ def _notes(findings: Sequence[Finding], steps: Sequence[Step], truth: Truth) -> 
     if errors:
         number = counted(errors, "error")
         yield f"--lenient in spite of {number}: the official evaluator rejects this run"
+    yield from (item.message for item in findings if item.code == "R008" and item.severity == "warning")
     for step in steps:
         yield from step.metric.notes(step.options)

@@ -118,15 +118,14 @@ def _causes(
     """Yield what holds for all rows, with the codes of what follows from it."""
     dialect = edition.rules(task).dialect
     is_ours = edition.name == DEFAULT_EDITION
-    if any(item.code == "R102" for item in run.findings) or None in run.cells:
+    if run.converted is None and (any(item.code == "R102" for item in run.findings) or None in run.cells):
         delimiter = next((d for d in _DELIMITERS if d in run.source.text[:_LOOKED_AT]), ",")
         if dialect.delimiter != "auto":
             delimiter = dialect.delimiter
         if cause := whole_lines(run.source.text, delimiter, task):
             yield finding(cause[0], run.path, None, cause[1]), OF_SEPARATOR
             return
-    separator = guess_dialect(run.source, dialect)
-    if separator:
+    if run.converted is None and (separator := guess_dialect(run.source, dialect)):
         yield separator[0], OF_SEPARATOR
         return
     columns = Columns(image_ids=run.image_ids, cells=run.cells, truth_ids=truth_ids, truth_cells=truth_cells)

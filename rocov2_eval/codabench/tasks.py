@@ -10,12 +10,12 @@ from pathlib import Path
 from rocov2_eval.editions import EDITIONS, Dialect, Edition
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.formats import load
+from rocov2_eval.intake import task_of
 from rocov2_eval.metric import Metric
 from rocov2_eval.metrics import METRICS, main_output, metric_of
 from rocov2_eval.metrics.derived import DERIVED, parts
 from rocov2_eval.models import WEIGHTS
 from rocov2_eval.pages.tables import TASK_TITLES, title_of
-from rocov2_eval.reading import task_of
 from rocov2_eval.records import Task
 from rocov2_eval.scoring import plan
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings

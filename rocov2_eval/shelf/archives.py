@@ -1,11 +1,12 @@
-"""Zip archives that are the same bytes for the same files, on every machine."""
+"""Zip archives, the same bytes for the same files on every machine; and files that are no table, by name."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterable, Mapping
 
 # What zipfile raises on archives that are damaged, encrypted, or packed in a way that it does not know.
 UNREADABLE = (
@@ -21,6 +22,32 @@ UNREADABLE = (
 _NO_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format can say
 _UNIX = 3
 _READABLE = 0o100644 << 16
+_CLUTTER = {".ds_store", "thumbs.db", "desktop.ini"}  # what file managers leave behind
+_SAVE = "save the sheet as 'CSV UTF-8' and give that file"
+_UNPACK = "unpack it and give the file in it"
+# How files begin that people hand in for tables, and what to do with each.
+_BEGINNINGS: Mapping[bytes, str] = {
+    b"\xd0\xcf\x11\xe0": f"an Excel workbook (.xls) or another file of Office: {_SAVE}",
+    b"PAR1": "a Parquet file: name it .parquet",
+    b"ARROW1": "an Arrow or Feather file: name it .arrow or .feather",
+    b"\x1f\x8b": f"a gzip archive: {_UNPACK}",
+    b"BZh": f"a bzip2 archive: {_UNPACK}",
+    b"\xfd7zXZ\x00": f"an xz archive: {_UNPACK}",
+    b"\x28\xb5\x2f\xfd": f"a zstd archive: {_UNPACK}",
+    b"7z\xbc\xaf": f"a 7-Zip archive: {_UNPACK}",
+    b"Rar!": f"a RAR archive: {_UNPACK}",
+    b"\x80": "a pickle of Python: write the table with to_csv",
+    b"\x93NUMPY": "an array of NumPy: write ids and answers as CSV",
+    b"\x89HDF": "an HDF5 file: write the table as CSV",
+    b"SQLite format 3\x00": "an SQLite database: write the table as CSV",
+    b"RDX": "an R data file: write the table with write.csv(…, row.names = FALSE)",
+    b"X\n\x00": "an R data file: write the table with write.csv(…, row.names = FALSE)",
+    b"%PDF": "a PDF document: give the table itself as CSV",
+    b"\x89PNG": "a PNG image: give a table of ids and answers",
+    b"\xff\xd8\xff": "a JPEG image: give a table of ids and answers",
+}
+_SHOWN = 1 << 16
+_MOST_CONTROLS = 100  # of so many bytes of a text may one be a control character
 
 
 def add_file(archive: zipfile.ZipFile, name: str, content: bytes, *, compress: bool) -> None:
@@ -39,3 +66,41 @@ def zip_bytes(files: Mapping[str, bytes]) -> bytes:
         for name, content in sorted(files.items()):
             add_file(archive, name, content, compress=not name.endswith(".whl"))
     return buffer.getvalue()
+
+
+def is_clutter(name: str) -> bool:
+    """Tell whether a file manager left a file behind, by its name within an archive or a folder."""
+    parts = name.replace("\\", "/").split("/")
+    return "__MACOSX" in parts or parts[-1].startswith("._") or parts[-1].lower() in _CLUTTER
+
+
+def office_kind(names: Iterable[str]) -> str | None:
+    """Return what an archive of these files is where a program of an office wrote it, and what to do."""
+    held = set(names)
+    if any(name.startswith("xl/") for name in held):
+        return f"an Excel workbook (.xlsx): {_SAVE}"
+    if any(name.startswith("word/") for name in held):
+        return "a Word document (.docx): give the table itself as CSV"
+    if {"mimetype", "content.xml"} <= held:
+        return f"a sheet or text of LibreOffice (.ods, .odt): {_SAVE}"
+    if any(name.startswith("Index/") and name.endswith(".iwa") for name in held):
+        return f"a sheet of Numbers: {_SAVE}"
+    if held and all(name.endswith(".npy") for name in held):
+        return "arrays of NumPy (.npz): write ids and answers as CSV"
+    return None
+
+
+def foreign_kind(content: bytes) -> str | None:
+    """Return what bytes are that are no text, and what to do; None where they may be text."""
+    for beginning, kind in _BEGINNINGS.items():
+        if content.startswith(beginning):
+            return kind
+    if content[257:262] == b"ustar":
+        return f"a tar archive: {_UNPACK}"
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return None
+    shown = content[:_SHOWN]
+    controls = sum(map(shown.count, map(bytes, ([code] for code in (*range(9), *range(14, 27))))))
+    if controls * _MOST_CONTROLS > len(shown):
+        return "a binary file: write ids and answers as CSV"
+    return None

@@ -382,7 +382,7 @@ def test_no_more_than_the_bound_is_unpacked_whatever_size_the_archive_declares(
     monkeypatch.setattr(formats, "MOST_BYTES", 10_000)
     content = with_size(archive(("a.csv", b"0" * BOMB)), BOMB, declared)
     # The archive itself would be refused for its size.
-    monkeypatch.setattr(formats, "_read", lambda _path, _name: content)
+    monkeypatch.setattr(formats, "read_bytes", lambda _path, _name: content)
     tracemalloc.start()
     try:
         codes, _ = rejection(content)

@@ -1,0 +1,401 @@
+"""Any file that people hand in, as the rows that the edition would have of it.
+
+What is in the format of the edition is left as it is. Anything else is converted in memory: other separators,
+encodings or headers, an index column, gzip, JSON, JSON Lines, Parquet. `Records.what` says what it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import math
+import re
+import sys
+import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rocov2_eval import formats
+from rocov2_eval.containers import (
+    ANSWER_NAMES,
+    ID_NAMES,
+    INDEX_NAMES,
+    NEUTRAL_NAMES,
+    PARQUET_ENDINGS,
+    VALUE_NAMES,
+    Frame,
+    bare,
+    is_id_name,
+    json_frame,
+    looks_like_json,
+    parquet_frame,
+)
+from rocov2_eval.delimited import repacked_frame, text_frame
+from rocov2_eval.editions import Dialect, Edition
+from rocov2_eval.errors import UsageFault
+from rocov2_eval.findings import finding
+from rocov2_eval.formats import (
+    Records,
+    Source,
+    is_archive,
+    only_member,
+    rejected,
+    sniff_task,
+    source_of,
+    task_of_cells,
+)
+from rocov2_eval.records import Finding, Task
+from rocov2_eval.shelf.words import path_text, shorten
+
+ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", *PARQUET_ENDINGS)
+PACKED = (".gz", ".zip")
+STDIN = Path("-")
+_JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
+_BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+\s*")
+_FEW, _MANY = 0.05, 0.9  # shares of the bytes of one half that are NUL
+_UNPACKING = (OSError, EOFError, zlib.error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The columns that the user names.
+
+    Attributes:
+        id: Name of the column of ids, None for what the names tell.
+        value: Name of the column of answers, None for what the names tell.
+    """
+
+    id: str | None = None
+    value: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.id is not None or self.value is not None
+
+
+GUESSED = Columns()
+
+
+def read_source(
+    path: Path, edition: Edition, task: Task | None = None, columns: Columns = GUESSED
+) -> tuple[Source, Task]:
+    """Read any file, and tell its task.
+
+    Args:
+        path: The file; `-` is the standard input.
+        edition: The edition whose format needs no conversion.
+        task: Concepts or captions; None for what names or cells tell.
+        columns: The columns that hold ids and answers.
+
+    Raises:
+        RejectedInput: It cannot be read, is no table, or neither names nor cells tell columns and task.
+        MissingResource: It is a Parquet file, and pyarrow is not installed.
+        UsageFault: It has no column of a name that the user gives.
+    """
+    name = "stdin" if path == STDIN else path_text(path)
+    content = _standard_input() if path == STDIN else formats.read_bytes(path, name)
+    return source_of_bytes(content, name, edition, ending=path.name, task=task, columns=columns)
+
+
+def source_of_bytes(
+    content: bytes,
+    name: str,
+    edition: Edition,
+    *,
+    ending: str = "",
+    task: Task | None = None,
+    columns: Columns = GUESSED,
+) -> tuple[Source, Task]:
+    """Return the rows of a file's bytes, and their task.
+
+    Args:
+        content: The bytes.
+        name: How findings and results name the file.
+        edition: The edition whose format needs no conversion.
+        ending: A name whose end says what the file may be; bytes that tell it themselves need none.
+        task: Concepts or captions; None for what names or cells tell.
+        columns: The columns that hold ids and answers.
+    """
+    ending, content, packed = _unpacked(content, name, ending.lower())
+    if ending.endswith(PARQUET_ENDINGS) or content.startswith((b"PAR1", b"ARROW1\0\0")):
+        source = Source(path=name, sha256=hashlib.sha256(content).hexdigest(), text="")
+        return source_of_frame(parquet_frame(content, name), source, edition, task, columns)
+    text, encoding = _decoded(content)
+    source = source_of(text, name)
+    source = replace(source, sha256=hashlib.sha256(content).hexdigest())
+    if ending.endswith(_JSON_ENDINGS) or looks_like_json(source.text):
+        return source_of_frame(json_frame(source.text, name), source, edition, task, columns)
+    frame = text_frame(source, edition, task, is_named=bool(columns))
+    if frame is None and (packed or encoding):
+        frame = repacked_frame(source, edition)
+    if frame is None:
+        return source, task or task_of(source)
+    what = [*filter(None, (packed, encoding, frame.what))]
+    return source_of_frame(replace(frame, what=", ".join(what)), source, edition, task, columns)
+
+
+def source_of_frame(
+    frame: Frame, source: Source, edition: Edition, task: Task | None, columns: Columns = GUESSED
+) -> tuple[Source, Task]:
+    """Return the rows of a frame as those of a run or truth of the edition.
+
+    Args:
+        frame: Rows of any cells.
+        source: What findings and results name; its records are set.
+        edition: The edition whose dialect says what a cell cannot hold.
+        task: Concepts or captions; None for what names or cells tell.
+        columns: The columns that hold ids and answers.
+    """
+    ids, values, named = _chosen(frame, task, columns, source.path)
+    task = task or named or task_of_cells(_sampled(values))
+    if task is None:
+        raise rejected("R007", source.path, None, "neither the names of columns nor cells tell the task")
+    dialect = edition.rules(task).dialect
+    faults = list(frame.findings)
+    id_texts = _texts(ids, source.path, frame, "concepts", faults)
+    cell_texts = _texts(values, source.path, frame, task, faults)
+    _refuse_unwritable(source.path, frame, id_texts, cell_texts)
+    rows = [
+        [_plain(image_id, dialect).strip(), _plain(cell, dialect).strip()]
+        for image_id, cell in zip(id_texts, cell_texts, strict=True)
+    ]
+    records = Records(
+        what=frame.what,
+        task=named,
+        rows=rows,
+        lines=np.asarray(frame.lines, np.int64),
+        findings=tuple(faults),
+    )
+    return replace(source, records=records), task
+
+
+def task_of(source: Source) -> Task:
+    """Return the task that the header or the cells of a run tell.
+
+    Raises:
+        RejectedInput: Neither does.
+    """
+    task = sniff_task(source)
+    if task is None:
+        empty = source.records is None and not source.text.strip()
+        code, message = (
+            ("R003", "the file is empty") if empty else ("R007", "neither header nor cells tell the task")
+        )
+        raise rejected(code, source.path, None, message)
+    return task
+
+
+# ---- bytes
+
+
+def _standard_input() -> bytes:
+    content = sys.stdin.buffer.read(formats.MOST_BYTES + 1)
+    if len(content) > formats.MOST_BYTES:
+        raise rejected("R001", "stdin", None, f"more than {formats.MOST_BYTES:,} bytes")
+    return content
+
+
+def _unpacked(content: bytes, name: str, ending: str) -> tuple[str, bytes, str]:
+    """Return name and bytes of the file in an archive, and what the archive was if no platform takes it."""
+    if is_archive(content) or ending.endswith(".zip"):
+        member, content = only_member(content, name, (*ENDINGS, ".gz"))
+        ending = member.lower()
+        if not content.startswith(b"\x1f\x8b"):
+            return ending, content, ""
+    if not content.startswith(b"\x1f\x8b"):
+        return ending.removesuffix(".gz"), content, ""
+    try:
+        with gzip.open(io.BytesIO(content)) as file:
+            content = file.read(formats.MOST_BYTES + 1)
+    except _UNPACKING as error:
+        raise rejected("R004", name, None, f"cannot be unpacked: {shorten(str(error), 100)}") from None
+    if len(content) > formats.MOST_BYTES:
+        raise rejected("R004", name, None, f"unpacks to more than {formats.MOST_BYTES:,} bytes")
+    return ending.removesuffix(".gz"), content, "a gzip archive"
+
+
+def _decoded(content: bytes) -> tuple[bytes, str]:
+    """Return a text as UTF-8 and the name of its encoding if it was another; bytes of no text as they are."""
+    encoding = _encoding(content)
+    if encoding is None:
+        return content, ""
+    try:
+        return content.decode(encoding).encode(), encoding.partition("-l")[0].partition("-b")[0].upper()
+    except UnicodeError:
+        return content, ""
+
+
+def _encoding(content: bytes) -> str | None:
+    if content.startswith((BOM_UTF32_LE, BOM_UTF32_BE)):
+        return "utf-32"
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "utf-16"
+    start = content[:1000]
+    half = len(start) // 2
+    if half and start[1::2].count(0) > _MANY * half and start[::2].count(0) < _FEW * half:
+        return "utf-16-le"
+    if half and start[::2].count(0) > _MANY * half and start[1::2].count(0) < _FEW * half:
+        return "utf-16-be"
+    return None
+
+
+# ---- columns
+
+
+def _chosen(
+    frame: Frame, task: Task | None, columns: Columns, path: str
+) -> tuple[Sequence[Any], Sequence[Any], Task | None]:
+    """Return the cells of ids and of answers, and the task that a name tells."""
+    if not frame.rows and frame.names is None:
+        raise rejected("R003", path, None, "no row with an image id")
+    if frame.names is None:
+        if columns:
+            raise UsageFault(
+                f"{path} has no names of columns: --id-column and --value-column do not go with it"
+            )
+        short = next((i for i, row in enumerate(frame.rows) if len(row) != len(("id", "cell"))), None)
+        if short is not None:
+            message = f"{len(frame.rows[short])} cells, expected an id and an answer"
+            raise rejected("R102", path, int(frame.lines[short]), message)
+        return [row[0] for row in frame.rows], [row[1] for row in frame.rows], None  # type: ignore[index]
+    id_name = _required(columns.id, frame, path) or _id_name(frame, columns.value, path)
+    value_name = _required(columns.value, frame, path) or _value_name(frame, id_name, task, path)
+    named = next((kind for kind, known in VALUE_NAMES.items() if bare(value_name) in known), None)
+    return frame.column(id_name), frame.column(value_name), named  # type: ignore[return-value]
+
+
+def _required(name: str | None, frame: Frame, path: str) -> str | None:
+    if name is None or name in (frame.names or ()):
+        return name
+    raise UsageFault(f"{path} has no column {shorten(name)!r}; its columns are {_listed(frame.names or ())}")
+
+
+def _id_name(frame: Frame, value_name: str | None, path: str) -> str:
+    names = [name for name in frame.names or () if name != value_name]
+    known = [name for name in names if is_id_name(name)]
+    for wanted in ({"id", "imageid"}, ID_NAMES):
+        near = [name for name in known if bare(name) in wanted]
+        if "imageid" in map(bare, near):  # beside the number of an annotation, its id
+            return next(name for name in near if bare(name) == "imageid")
+        if near:
+            return near[0]
+    others = [name for name in names if bare(name) not in INDEX_NAMES]
+    answers = ANSWER_NAMES
+    left = [name for name in others if bare(name) not in answers]
+    if len(left) == 1 and len(others) == len(("id", "cell")):
+        return left[0]
+    if frame.names and frame.names[0] == "" and not left:  # answers by id, as pandas writes them
+        return ""
+    raise rejected("R012", path, None, f"no column of ids among {_listed(frame.names or ())}")
+
+
+def _value_name(frame: Frame, id_name: str, task: Task | None, path: str) -> str:
+    others = [name for name in frame.names or () if name != id_name and bare(name) not in INDEX_NAMES]
+    kinds: Iterable[str] = (task,) if task else VALUE_NAMES
+    named = [name for name in others if any(bare(name) in VALUE_NAMES[kind] for kind in kinds)]
+    neutral = [name for name in others if bare(name) in NEUTRAL_NAMES]
+    if len({bare(name) for name in named}) == 1 or (task and named):
+        return named[0]
+    if named:
+        message = (
+            f"columns of concepts and of captions, {_listed(named)}: add --task concepts or --task captions"
+        )
+        raise rejected("R007", path, None, message)
+    for left in (neutral, others):
+        if len(left) == 1:
+            return left[0]
+    wanted = task or "answers"
+    raise rejected("R012", path, None, f"no one column of {wanted} among {_listed(frame.names or ())}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(shorten(name, 30)) for name in names[:8])
+    return shown + (", …" if len(names) > len(names[:8]) else "")
+
+
+# ---- cells
+
+
+def _sampled(values: Sequence[Any]) -> list[str]:
+    shown = values[: formats.SNIFFED_ROWS]
+    return [
+        ";".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "") for value in shown
+    ]
+
+
+def _texts(cells: Sequence[Any], path: str, frame: Frame, task: Task, faults: list[Finding]) -> list[str]:
+    """Return cells as text; what is none is a fault of its row."""
+    if all(type(cell) is str for cell in cells):
+        return list(cells)
+    texts = []
+    for cell, line in zip(cells, frame.lines.tolist(), strict=True):
+        text = _text(cell, task)
+        if text is None:
+            faults.append(
+                finding("R011", path, line, f"no text and no list of texts: {shorten(repr(cell), 40)}")
+            )
+        texts.append(text or "")
+    return texts
+
+
+def _text(cell: Any, task: Task) -> str | None:  # noqa: ANN401  whatever JSON or Arrow holds
+    """Return a cell as it would stand in a CSV file; None for what cannot stand in one."""
+    text: str | None = None
+    if isinstance(cell, str):
+        text = cell
+    elif cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        text = ""
+    elif isinstance(cell, int | float) and not isinstance(cell, bool):
+        text = str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)
+    elif isinstance(cell, Mapping) and (name := next((key for key in cell if _is_answer(key, task)), None)):
+        text = _text(cell[name], task)
+    elif isinstance(cell, list | tuple) and (task == "concepts" or len(cell) <= 1):
+        parts = [_text(part, task) for part in cell]
+        text = None if None in parts else ";".join(filter(None, parts))
+    return text
+
+
+def _is_answer(key: str, task: Task) -> bool:
+    return bare(key) in VALUE_NAMES[task] | NEUTRAL_NAMES
+
+
+def _plain(text: str, dialect: Dialect) -> str:
+    """Return text on one line, without the separator where the edition has no quotes."""
+    text = _BREAKS.sub(" ", text)
+    if dialect.quoted:
+        return text
+    marks = "|\t" if dialect.delimiter == "auto" else dialect.delimiter
+    return text.translate(dict.fromkeys(map(ord, marks), " "))
+
+
+def _refuse_unwritable(path: str, frame: Frame, *columns: list[str]) -> None:
+    """Refuse cells that no CSV file of the platform could hold: too much text, too long, no Unicode."""
+    limit = csv.field_size_limit()
+    for texts in columns:
+        if sum(map(len, texts)) > formats.MOST_BYTES:
+            raise rejected("R001", path, None, f"more than {formats.MOST_BYTES:,} characters")
+        for text, line in zip(texts, frame.lines.tolist(), strict=True):
+            if len(text) > limit:
+                message = f"a cell of {len(text):,} characters, more than {limit:,}"
+                raise rejected("R005", path, line, message)
+        try:
+            "\n".join(texts).encode()
+        except UnicodeEncodeError:
+            line = next(
+                n for text, n in zip(texts, frame.lines.tolist(), strict=True) if not _is_unicode(text)
+            )
+            raise rejected("R011", path, line, "half a surrogate pair, which UTF-8 cannot hold") from None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
