@@ -156,7 +156,7 @@ def _is_wordless(columns: Columns, i: int) -> bool:
     return cell == columns.image_ids[i] or bool(is_file) or not any(map(str.isalpha, cell))
 
 
-_MOST_WORDS_OF_A_NAME = 6
+_MOST_WORDS_OF_A_NAME = 4
 _ANSWER = re.compile(r"\s*(?:C[0-9]{7}(?:[;,\s].*)?|\S+(?:\s+\S+){3,})\s*", re.DOTALL).fullmatch
 _OF_CELLS = frozenset({"R110", "R111", "R203", "R204", "R205", "R207", "R406"})
 _OF_OTHER_CELLS = _OF_CELLS | {"R208", "R209", "R210", "R211"}
@@ -175,7 +175,7 @@ CAUSES: tuple[Cause, ...] = (
         code="R021",
         what="rows have the answer in the first cell and the id in the second",
         holds=_is_swapped,
-        explains=_OF_IDS | _OF_OTHER_CELLS | {"R020", "R102", "R206", "R305", "R306", "R023"},
+        explains=_OF_IDS | _OF_OTHER_CELLS | {"R020", "R102", "R103", "R206", "R305", "R306", "R023"},
     ),
     Cause(
         code="R116",
@@ -219,6 +219,7 @@ CAUSES: tuple[Cause, ...] = (
         what="cells hold a sentence and no concept",
         holds=_is_sentence,
         tasks=("concepts",),
+        least=0.5,
         explains=_OF_OTHER_CELLS,
     ),
     Cause(
@@ -421,7 +422,10 @@ def slip_of(image_ids: Sequence[str], truth_ids: Collection[str]) -> tuple[str, 
         image_ids: Ids of a run that are not in the truth.
         truth_ids: Ids of the truth.
     """
-    ways: dict[str, Way] = {**WAYS, "several of these: blanks, ending, folder, case, zeros": _in_every_way}
+    ways: dict[str, Way] = {
+        **WAYS,
+        "several of these: blanks, a file ending, a folder, case, zeros": _in_every_way,
+    }
     if len(image_ids) < _FEWEST:
         return None
     if all(map(str.isdigit, truth_ids)) or all(map(str.isdigit, image_ids)):

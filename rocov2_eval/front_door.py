@@ -30,7 +30,7 @@ from rocov2_eval.schemas import check_json_file
 from rocov2_eval.scoring import Opener, Report, check, check_alone, evaluate
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify, silent
-from rocov2_eval.shelf.words import shorten, suggestion
+from rocov2_eval.shelf.words import short_id, shorten, suggestion
 from rocov2_eval.significance import PairOptions, enough_trials
 from rocov2_eval.truth import Truth, subset_of, truth_name
 from rocov2_eval.verification import require_libraries
@@ -196,13 +196,15 @@ def validate(
         table, answers = read_pair(path, truth, rules, task=task, split=split)
     except RejectedInput as error:
         return error.findings
-    except UnknownIds as error:
+    except UnknownIds:
         table, found = read_alone(path, rules, task=task)
         faults = check_alone(table, found, rules, strict=strict)
         if truth is None:
             notify("no truth with these ids is at hand: the ids are not checked; name --truth or --ids")
             return tuple(faults)
-        return (finding("R104", table.path, None, str(error).partition("\n")[0]), *faults)
+        shown = short_id(table.image_ids[0]) if table.image_ids else ""
+        message = f"none of {len(table.image_ids):,} ids is in a truth of {truth}: they look like {shown!r}"
+        return (finding("R104", table.path, None, message), *faults)
     notify(f"truth: {truth_name(answers.inputs)}")
     return check(table, answers, rules, strict=strict)
 

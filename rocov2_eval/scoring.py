@@ -68,6 +68,7 @@ class Report:
         concept_errors: What went wrong concept by concept, None for captions.
         breakdowns: For each facet, the results within its groups of images.
         findings: Faults of run and truth that did not keep the run from being scored.
+        whole: Number of images of the whole truth where a part of it was scored, else None.
     """
 
     edition: str
@@ -83,6 +84,7 @@ class Report:
     concept_errors: ConceptErrors | None
     breakdowns: Mapping[str, tuple[Group, ...]]
     findings: tuple[Finding, ...]
+    whole: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +203,7 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
         concept_errors=_concept_errors(inputs),
         breakdowns={facet: _groups(facet, truth, samples, signatures, settings) for facet in settings.by},
         findings=(*findings, *_of_one_reference(steps, truth)),
+        whole=truth.whole,
     )
 
 

@@ -122,16 +122,20 @@ def _causes(
         delimiter = next((d for d in _DELIMITERS if d in run.source.text[:_LOOKED_AT]), ",")
         if dialect.delimiter != "auto":
             delimiter = dialect.delimiter
-        if cause := whole_lines(run.source.text, delimiter, task):
-            yield finding(cause[0], run.path, None, cause[1]), OF_SEPARATOR
+        if of_lines := whole_lines(run.source.text, delimiter, task):
+            yield finding(of_lines[0], run.path, None, of_lines[1]), OF_SEPARATOR
             return
     if run.converted is None and (separator := guess_dialect(run.source, dialect)):
         yield separator[0], OF_SEPARATOR
         return
     columns = Columns(image_ids=run.image_ids, cells=run.cells, truth_ids=truth_ids, truth_cells=truth_cells)
-    yield from causes_of(columns, task, run.path, run.lines, is_ours=is_ours)
+    explained: set[str] = set()
+    for cause, follows in causes_of(columns, task, run.path, run.lines, is_ours=is_ours):
+        explained |= follows
+        yield cause, follows
     for note in equal_answers(columns, run.path):
-        yield note, frozenset()
+        if note.code not in explained:
+            yield note, frozenset()
     if run.image_ids:
         for header in scored_header(columns, run.path, int(run.lines[0]), is_ours=is_ours):
             yield header, frozenset()
@@ -147,10 +151,8 @@ def _check_ids(run: Table, truth_ids: Sequence[str]) -> Iterator[Finding]:
     if slip:
         way, right = slip
         wrong = next(iter(right))
-        message = (
-            f"{len(right):,} of {len(run.image_ids):,} ids differ from those of the truth by {way} alone: "
-        )
-        message += f"{short_id(wrong)!r} is {short_id(right[wrong])!r} there"
+        number = f"{len(right):,} of {len(run.image_ids):,} ids differ from those of the truth in one way"
+        message = f"{number}, {way}: {short_id(wrong)!r} is {short_id(right[wrong])!r} there"
         yield finding("R114", run.path, None, message)
         unknown = [i for i in unknown if run.image_ids[i] not in right]
         ids |= set(right.values())
