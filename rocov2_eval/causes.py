@@ -30,8 +30,8 @@ _NUMBERS = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Columns:
-    """The columns of a file, and of the truth that it is compared with.
+class Answers:
+    """The answers of a file, and of the truth that it is compared with.
 
     Attributes:
         image_ids: The first cell of each row.
@@ -69,7 +69,7 @@ class Columns:
 
 
 # Tells for a row whether a cause holds for it; None where the row says nothing of it either way.
-Test = Callable[[Columns, int], bool | None]
+Test = Callable[[Answers, int], bool | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,66 +94,66 @@ class Cause:
     least: float = NEARLY_ALL
     explains: frozenset[str] = frozenset()
     of_truth: bool = True
-    is_possible: Callable[[Columns], bool] | None = None
+    is_possible: Callable[[Answers], bool] | None = None
 
 
 def _matches(pattern: str, flags: int = 0) -> Test:
     fits = re.compile(pattern, re.DOTALL | flags).fullmatch
-    return lambda columns, i: fits(columns.text(i).strip()) is not None
+    return lambda answers, i: fits(answers.text(i).strip()) is not None
 
 
 def _finds(pattern: str) -> Test:
     search = re.compile(pattern).search
-    return lambda columns, i: search(columns.text(i)) is not None
+    return lambda answers, i: search(answers.text(i)) is not None
 
 
 def _cuis(cell: str) -> list[str]:
     return re.findall(r"\b[Cc][0-9]+\b", cell)
 
 
-def _may_lack_values(columns: Columns) -> bool:
-    short = {cell for cell in columns.cells if cell and len(cell) <= _LONGEST_NO_VALUE}
+def _may_lack_values(answers: Answers) -> bool:
+    short = {cell for cell in answers.cells if cell and len(cell) <= _LONGEST_NO_VALUE}
     return any(cell.lower() in NO_VALUE for cell in short)
 
 
-def _is_swapped(columns: Columns, i: int) -> bool:
-    cell = columns.text(i).strip()
-    if columns.truth_ids is not None:
-        return cell in columns.known and columns.image_ids[i] not in columns.known
-    return bool(_ANSWER(columns.image_ids[i])) and not _ANSWER(cell) and len(cell.split()) == 1
+def _is_swapped(answers: Answers, i: int) -> bool:
+    cell = answers.text(i).strip()
+    if answers.truth_ids is not None:
+        return cell in answers.known and answers.image_ids[i] not in answers.known
+    return bool(_ANSWER(answers.image_ids[i])) and not _ANSWER(cell) and len(cell.split()) == 1
 
 
-def _is_badly_joined(columns: Columns, i: int) -> bool | None:
+def _is_badly_joined(answers: Answers, i: int) -> bool | None:
     """A cell of one concept says nothing of how several are joined."""
-    cell = columns.text(i)
+    cell = answers.text(i)
     if len(_cuis(cell)) <= 1 and re.fullmatch(r"\W*[Cc]?[0-9]+\W*", cell):
         return None
     return re.fullmatch(r"\s*[Cc][0-9]+(?:(?:[\s,|/+&:_-]|\band\b)+[Cc][0-9]+)+[\s,|]*", cell) is not None
 
 
-def _has_lost_digits(columns: Columns, i: int) -> bool:
-    return columns.has_whole_cuis and any(map(_DAMAGED_CUI, columns.text(i).split(";")))
+def _has_lost_digits(answers: Answers, i: int) -> bool:
+    return answers.has_whole_cuis and any(map(_DAMAGED_CUI, answers.text(i).split(";")))
 
 
-def _is_sentence(columns: Columns, i: int) -> bool:
-    cell = columns.text(i)
+def _is_sentence(answers: Answers, i: int) -> bool:
+    cell = answers.text(i)
     longest = max(len(piece.split()) for piece in re.split("[;,|]", cell))
     return longest > _MOST_WORDS_OF_A_NAME and not re.search(r"\b[Cc][0-9]{4,}\b", cell)
 
 
-def _is_no_concept(columns: Columns, i: int) -> bool:
-    return not _cuis(columns.text(i))
+def _is_no_concept(answers: Answers, i: int) -> bool:
+    return not _cuis(answers.text(i))
 
 
-def _is_lower(columns: Columns, i: int) -> bool:
-    found = _cuis(columns.text(i))
+def _is_lower(answers: Answers, i: int) -> bool:
+    found = _cuis(answers.text(i))
     return bool(found) and all(cui[0] == "c" for cui in found)
 
 
-def _is_wordless(columns: Columns, i: int) -> bool:
-    cell = columns.text(i)
+def _is_wordless(answers: Answers, i: int) -> bool:
+    cell = answers.text(i)
     is_file = re.fullmatch(r"\S+\.(?:jpe?g|png|dcm|tiff?)", cell.strip(), re.IGNORECASE)
-    return cell == columns.image_ids[i] or bool(is_file) or not any(map(str.isalpha, cell))
+    return cell == answers.image_ids[i] or bool(is_file) or not any(map(str.isalpha, cell))
 
 
 _MOST_WORDS_OF_A_NAME = 4
@@ -180,7 +180,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         code="R116",
         what="answers are a word that stands for no value",
-        holds=lambda columns, i: columns.text(i).strip().lower() in NO_VALUE,
+        holds=lambda answers, i: answers.text(i).strip().lower() in NO_VALUE,
         least=0.0,
         explains=frozenset({"R306", "R209", "R208", "R020", "R023"}),
         is_possible=_may_lack_values,
@@ -272,7 +272,7 @@ CAUSES: tuple[Cause, ...] = (
 
 
 def causes_of(
-    columns: Columns,
+    answers: Answers,
     task: Task,
     path: str,
     lines: Sequence[int] | IntArray,
@@ -283,7 +283,7 @@ def causes_of(
     """Yield a finding for each cause that holds, with the codes of what follows from it.
 
     Args:
-        columns: The columns of the file.
+        answers: The answers of the file.
         task: What the file should hold.
         path: How findings name it.
         lines: The line of each row.
@@ -295,14 +295,14 @@ def causes_of(
     for cause in CAUSES:
         if task not in cause.tasks or cause.code in explained or (of_truth and not cause.of_truth):
             continue
-        rows, n = _rows(cause, columns)
+        rows, n = _rows(cause, answers)
         if not rows:
             continue
-        share = len(rows) / max(len(columns.filled), 1)
+        share = len(rows) / max(len(answers.filled), 1)
         if of_truth and share < _MEANINGLESS:
             continue
         severity: Severity = "error" if is_ours and share >= _MEANINGLESS and _is_fatal(cause) else "warning"
-        message = f"{len(rows):,} of {n:,} {cause.what}: {_examples(columns, rows, lines)}"
+        message = f"{len(rows):,} of {n:,} {cause.what}: {_examples(answers, rows, lines)}"
         code = "R504" if of_truth else cause.code
         follows = cause.explains if share >= _MEANINGLESS else frozenset[str]()
         yield finding(code, path, None, message, severity=severity), follows
@@ -310,29 +310,28 @@ def causes_of(
             explained |= cause.explains | {cause.code}
 
 
-def equal_answers(columns: Columns, path: str) -> Iterator[Finding]:
+def equal_answers(answers: Answers, path: str) -> Iterator[Finding]:
     """Yield a note where all answers are the same, and one where they are those of the truth."""
-    cells = columns.cells
+    cells = answers.cells
     if len(cells) >= _FEWEST_EQUAL and len(set(cells)) == 1:
         yield finding("R023", path, None, f"all {len(cells):,} rows have {shorten(cells[0] or '')!r}")
-    answers = columns.truth_cells
-    if not any(answers) or len(cells) != len(answers):
+    if not any(answers.truth_cells) or len(cells) != len(answers.truth_cells):
         return
-    if columns.image_ids == columns.truth_ids:
-        is_truth = list(cells) == list(answers)
+    if answers.image_ids == answers.truth_ids:
+        is_truth = list(cells) == list(answers.truth_cells)
     else:
-        truth = dict(zip(columns.truth_ids or (), answers, strict=True))
-        is_truth = all(truth.get(i) == cell for i, cell in zip(columns.image_ids, cells, strict=True))
+        truth = dict(zip(answers.truth_ids or (), answers.truth_cells, strict=True))
+        is_truth = all(truth.get(i) == cell for i, cell in zip(answers.image_ids, cells, strict=True))
     if is_truth:
         yield finding("R024", path, None, f"all {len(cells):,} answers are those of the truth")
 
 
-def scored_header(columns: Columns, path: str, line: int, *, is_ours: bool) -> Iterator[Finding]:
+def scored_header(answers: Answers, path: str, line: int, *, is_ours: bool) -> Iterator[Finding]:
     """Yield a finding where run and truth begin with the same header that the reader takes for an image."""
-    if not looks_like_header(columns.image_ids) or columns.image_ids[0] not in columns.known:
+    if not looks_like_header(answers.image_ids) or answers.image_ids[0] not in answers.known:
         return
     message = (
-        f"the header {short_id(columns.image_ids[0])!r} stands in run and truth and is scored as an image"
+        f"the header {short_id(answers.image_ids[0])!r} stands in run and truth and is scored as an image"
     )
     yield finding("R117", path, line, message, severity="error" if is_ours else "warning")
 
@@ -451,21 +450,21 @@ def nearest(image_id: str, known: set[str]) -> str:
 # ---- the table, applied
 
 
-def _rows(cause: Cause, columns: Columns) -> tuple[list[int], int]:
+def _rows(cause: Cause, answers: Answers) -> tuple[list[int], int]:
     """Return the rows for which a cause holds, and of how many it could; none where they are too few."""
     if cause.is_possible is not None:
-        if not cause.is_possible(columns):
+        if not cause.is_possible(answers):
             return [], 0
     else:
-        tested = [cause.holds(columns, i) for i in _spread(columns.filled)]
+        tested = [cause.holds(answers, i) for i in _spread(answers.filled)]
         if tested.count(True) < 0.8 * cause.least * (len(tested) - tested.count(None)) or True not in tested:
             return [], 0
-    results = {i: cause.holds(columns, i) for i in columns.filled}
+    results = {i: cause.holds(answers, i) for i in answers.filled}
     rows = [i for i, holds in results.items() if holds]
     n = sum(holds is not None for holds in results.values())
     is_enough = len(rows) >= max(cause.least * n, 1) and (n >= _FEWEST or not cause.least)
     # One cell among thousands that say nothing is the fault of a row.
-    is_common = not cause.least or len(rows) >= 0.1 * len(columns.filled)
+    is_common = not cause.least or len(rows) >= 0.1 * len(answers.filled)
     return (rows, n) if is_enough and is_common else ([], 0)
 
 
@@ -473,8 +472,8 @@ def _is_fatal(cause: Cause) -> bool:
     return cause.code == "R116" or RULES[cause.code].severity == "error"
 
 
-def _examples(columns: Columns, rows: Sequence[int], lines: Sequence[int] | IntArray) -> str:
-    shown = [f"line {lines[i]} {shorten(columns.text(i), 40)!r}" for i in rows[:_SHOWN]]
+def _examples(answers: Answers, rows: Sequence[int], lines: Sequence[int] | IntArray) -> str:
+    shown = [f"line {lines[i]} {shorten(answers.text(i), 40)!r}" for i in rows[:_SHOWN]]
     return ", ".join(shown) + (", …" if len(rows) > _SHOWN else "")
 
 

@@ -44,6 +44,7 @@ class Frame:
         rows: A mapping by name, or the cells in order, for each row.
         lines: Shape (rows,): physical line, from 1, where each row starts, or its number.
         findings: Faults found on the way.
+        first: As `formats.Records.first`.
     """
 
     what: str
@@ -51,6 +52,7 @@ class Frame:
     rows: Sequence[Mapping[str, Any] | Sequence[Any]]
     lines: IntArray
     findings: tuple[Finding, ...] = ()
+    first: str | None = None
 
     def column(self, name: str) -> list[Any]:
         """Return the cells of a column, None where a row lacks it."""
@@ -298,11 +300,7 @@ def parquet_frame(content: bytes | Sequence[Path], path: str, wanted: Iterable[s
         RejectedInput: It cannot be read, or holds too much.
         MissingResource: pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa
-    except ImportError:
-        message = f'{path}: Parquet files cannot be read without pyarrow: pip install "rocov2-eval[parquet]"'
-        raise MissingResource(message) from None
+    pa = _arrow(path)
     sources = [content] if isinstance(content, bytes) else list(content)
     columns: dict[str, list[Any]] = {}
     size = 0
@@ -359,6 +357,43 @@ def _batches(source: bytes | Path, path: str, wanted: Iterable[str] | None) -> I
             else:
                 batches = iter(reader)
             yield from (batch.select(names) for batch in batches)
+
+
+def table_names(path: Path) -> list[str]:
+    """Return the columns of a Parquet, Arrow or Feather file that may hold ids or answers.
+
+    Raises:
+        RejectedInput: It cannot be read.
+        MissingResource: pyarrow is not installed.
+    """
+    pa = _arrow(str(path))
+    try:
+        with pa.memory_map(str(path)) as opened:
+            return _readable(_schema(opened), None)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise rejected("R011", str(path), None, f"no Parquet file: {shorten(str(error), 60)}") from None
+
+
+def _arrow(path: str) -> Any:  # noqa: ANN401  a module
+    try:
+        import pyarrow as pa
+    except ImportError:
+        message = f'{path}: Parquet files cannot be read without pyarrow: pip install "rocov2-eval[parquet]"'
+        raise MissingResource(message) from None
+    return pa
+
+
+def _schema(opened: Any) -> Any:  # noqa: ANN401  of pyarrow
+    """Return the columns of an open file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    start = opened.read(8)
+    opened.seek(0)
+    if start.startswith(b"PAR1"):
+        return pq.read_schema(opened)
+    with pa.ipc.open_file(opened) if start.startswith(b"ARROW1") else pa.ipc.open_stream(opened) as reader:
+        return reader.schema
 
 
 def _refuse_large(metadata: Any, names: Sequence[str], path: str) -> None:  # noqa: ANN401  of pyarrow

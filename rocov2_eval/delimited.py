@@ -71,7 +71,10 @@ def text_frame(source: Source, edition: Edition, task: Task | None, *, is_named:
         return None
     cut = _guessed_dialect(body, delimiter)
     frame = _frame(body, cut, sample, has_names=has_names or is_named, has_index=has_index)
-    return replace(frame, what=", ".join(faults) or "other columns", lines=frame.lines + bool(preset))
+    is_named_otherwise = len(faults) == 1 and has_names and not has_index and len(sample[0]) == _PAIR
+    first = sample[0][0] if is_named_otherwise and delimiter == official and not preset else None
+    what = ", ".join(faults) or "other columns"
+    return replace(frame, what=what, lines=frame.lines + bool(preset), first=first)
 
 
 def repacked_frame(source: Source, edition: Edition) -> Frame:

@@ -13,7 +13,7 @@ import io
 import re
 import stat
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +30,7 @@ from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding, findings
 from rocov2_eval.records import BoolArray, Finding, IntArray, Severity, Task
 from rocov2_eval.shelf.archives import UNREADABLE, foreign_kind, is_clutter, office_kind
-from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
+from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK, csv_text
 from rocov2_eval.shelf.words import path_text, short_id, shorten
 
 # What a hostile file may cost at most: some 3 GB and 15 seconds. A run of a million images has 70 MB.
@@ -39,6 +39,7 @@ MOST_LINES = 2_000_000
 MOST_SEPARATORS = 32_000_000
 MOST_MEMBERS = 1000  # of an archive, whatever a Mac adds included
 SECOND_CELL: dict[str, Task] = {"cuis": "concepts", "caption": "captions"}
+HEADERS: dict[Task, tuple[str, str]] = {"concepts": ("ID", "CUIs"), "captions": ("ID", "Caption")}
 LAYOUT = Dialect(delimiter=",", quoted=True, header="optional")  # of the ROCOv2 release
 _CONCEPT_CELL = re.compile(r"\s*[Cc][0-9]+\s*(;\s*[Cc][0-9]+\s*)*;?\s*")
 Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
@@ -61,6 +62,8 @@ class Records:
         lines: Shape (rows,): physical line, from 1, where each row starts; the number of the row where a file
             has no lines.
         findings: Faults found on the way.
+        first: The first cell of the header where nothing but the header's names differs, else None: some
+            editions take such a row for an image.
     """
 
     what: str
@@ -68,6 +71,7 @@ class Records:
     rows: list[list[str]]
     lines: IntArray
     findings: tuple[Finding, ...] = ()
+    first: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -279,6 +283,16 @@ def task_of_cells(cells: Iterable[str]) -> Task | None:
     return "concepts" if 2 * concepts >= len(present) else "captions"
 
 
+def run_text(rows: Sequence[tuple[str, str]], dialect: Dialect, task: Task) -> str:
+    """Return ids and cells as a file of a dialect; where it has no quotes, cells hold no separator."""
+    header = HEADERS[task]
+    if dialect.quoted:  # such a dialect is separated by commas
+        return csv_text(header, rows)
+    delimiter = "|" if dialect.delimiter == "auto" else dialect.delimiter
+    lines = rows if dialect.header == "none" else [header, *rows]
+    return "".join(f"{delimiter.join(line)}\n" for line in lines)
+
+
 def is_layout(source: Source) -> bool:
     """Tell whether a truth file is in the ROCOv2 layout: a comma-separated header that starts with ID."""
     first = source.text.lstrip(BYTE_ORDER_MARK).partition("\n")[0].strip().lower().replace('"', "")
@@ -431,7 +445,7 @@ def _named_header(
     """Return the header of converted rows, and which of them the edition's evaluator would still skip."""
     ids = list(map(itemgetter(0), rows))
     skipped = _skipped(ids, dialect)
-    header = ("ID", "CUIs" if records.task == "concepts" else "Caption") if records.task else None
+    header = HEADERS[records.task] if records.task else None
     return header, skipped, list(_skipped_faults(path, ids, lines, skipped))
 
 

@@ -21,12 +21,13 @@ from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
 from rocov2_eval.errors import RejectedFiles, RejectedInput, UnknownIds, UsageFault
 from rocov2_eval.findings import finding, is_rejected
 from rocov2_eval.formats import Table, load
+from rocov2_eval.intake import GUESSED, Columns
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.places import cache_folder, truth_places
 from rocov2_eval.reading import read, read_alone, read_ids
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.resampling import DEFAULT_SEED, Bootstrap
-from rocov2_eval.schemas import check_json_file
+from rocov2_eval.schemas import check_json_file, is_table
 from rocov2_eval.scoring import Opener, Report, check, check_alone, evaluate
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify, silent
@@ -72,6 +73,8 @@ def score(
     edition: str = DEFAULT_EDITION,
     task: Task | None = None,
     split: Split | None = None,
+    id_column: str | None = None,
+    value_column: str | None = None,
     metrics: Iterable[str] = (),
     by: Iterable[str] = (),
     lenient: bool = False,
@@ -99,11 +102,13 @@ def score(
     1.0
 
     Args:
-        run: A CSV file with an answer for each image, or a zip archive with one in it.
+        run: A table with an answer for each image: CSV, JSON, JSON Lines, Parquet; `-` is the standard input.
         truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
         edition: Name of the edition whose reader, limits and metrics apply.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
+        id_column: Column of the image ids; None for what known names tell.
+        value_column: Column of the answers; None for what known names tell.
         metrics: Names of metrics or of their outputs; empty for all that the edition has for the task.
         by: Facets to break the scores down by: `modality`, `region`, `direction`, `concepts`.
         lenient: Score what can be scored; a missing image counts 0.
@@ -145,7 +150,8 @@ def score(
         concept_types=concept_types,
     )
     opener = model_opener(device, cache=cache, progress=progress, notify=notify)
-    return scored(run, truth, settings, opener, task=task, split=split, subset=subset).report
+    columns = Columns(id=id_column, value=value_column)
+    return scored(run, truth, settings, opener, task=task, split=split, columns=columns, subset=subset).report
 
 
 def validate(
@@ -156,6 +162,8 @@ def validate(
     task: Task | None = None,
     split: Split | None = None,
     ids: File | None = None,
+    id_column: str | None = None,
+    value_column: str | None = None,
     strict: bool = False,
     notify: Notify = silent,
 ) -> tuple[Finding, ...]:
@@ -168,13 +176,15 @@ def validate(
     [('R024', 'note')]
 
     Args:
-        run: A CSV file, a zip archive with one in it, or a file that ends in .json.
+        run: A run, as `score` reads it, or a document of this program that ends in .json.
         truth: A dataset folder or truth file; None for $ROCOV2_DATA, the config file or the bundled sample.
         edition: Name of the edition whose reader and limits apply.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
         ids: The ids that the run should have, where there is no truth: a file with one at the start of each
             row, or a folder of images.
+        id_column: Column of the image ids; None for what known names tell.
+        value_column: Column of the answers; None for what known names tell.
         strict: Apply the platform's 2026 format check too.
         notify: Called with a sentence that names the truth, or says what is not checked for want of one.
 
@@ -186,18 +196,19 @@ def validate(
     if truth is not None and ids is not None:
         raise UsageFault("--ids stands in the place of --truth: name one of them")
     path, rules = Path(run), edition_of(edition)
+    columns = Columns(id=id_column, value=value_column)
     try:
-        if path.suffix == ".json":
-            return tuple(check_json_file(str(path), load(path).text))
+        if path.suffix == ".json" and not is_table(text := load(path).text):
+            return tuple(check_json_file(str(path), text))
         if ids is not None:
             notify(f"ids: {ids}; there is no truth, so that nothing is compared with answers")
-            table, found = read_alone(path, rules, task=task)
+            table, found = read_alone(path, rules, task=task, columns=columns)
             return tuple(check_alone(table, found, rules, ids=read_ids(Path(ids), table), strict=strict))
-        table, answers = read_pair(path, truth, rules, task=task, split=split)
+        table, answers = read_pair(path, truth, rules, task=task, split=split, columns=columns)
     except RejectedInput as error:
         return error.findings
     except UnknownIds:
-        table, found = read_alone(path, rules, task=task)
+        table, found = read_alone(path, rules, task=task, columns=columns)
         faults = check_alone(table, found, rules, strict=strict)
         if truth is None:
             notify("no truth with these ids is at hand: the ids are not checked; name --truth or --ids")
@@ -311,6 +322,7 @@ def scored(
     task: Task | None = None,
     split: str | None = None,
     subset: bool = False,
+    columns: Columns = GUESSED,
     every_facet: bool = False,
     verifiable: bool = False,
 ) -> Scored:
@@ -324,6 +336,7 @@ def scored(
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
         subset: Score against the part of the truth that the run answers, and mark the result.
+        columns: The columns of ids and answers, where their names do not tell.
         every_facet: Break the scores down by every facet that the truth has, where the settings name none.
         verifiable: Ask for the reference libraries first, because `verification.verify` comes next.
 
@@ -333,7 +346,9 @@ def scored(
         UsageFault: The options do not go together.
     """
     facets = bool(settings.by) or every_facet
-    table, answers = read_pair(run, truth, settings.edition, task=task, split=split, facets=facets)
+    table, answers = read_pair(
+        run, truth, settings.edition, task=task, split=split, facets=facets, columns=columns
+    )
     if subset:
         answers = subset_of(answers, table.image_ids)
     if every_facet and not settings.by:
@@ -391,9 +406,11 @@ def read_pair(
     task: Task | None = None,
     split: str | None = None,
     facets: bool = False,
+    columns: Columns = GUESSED,
 ) -> tuple[Table, Truth]:
     """Read a run, and its truth where the user names it or where it usually lies; see `reading.read`."""
-    return read(Path(run), edition, truth_places(truth), task=task, split=split, facets=facets)
+    places = truth_places(truth)
+    return read(Path(run), edition, places, task=task, split=split, facets=facets, columns=columns)
 
 
 def model_opener(

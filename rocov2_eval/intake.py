@@ -36,6 +36,7 @@ from rocov2_eval.containers import (
     json_frame,
     looks_like_json,
     parquet_frame,
+    table_names,
 )
 from rocov2_eval.delimited import repacked_frame, text_frame
 from rocov2_eval.editions import Dialect, Edition
@@ -52,11 +53,13 @@ from rocov2_eval.formats import (
     task_of_cells,
 )
 from rocov2_eval.records import Finding, Task
+from rocov2_eval.shelf.csv_files import csv_text
 from rocov2_eval.shelf.words import path_text, shorten
 
 ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", *PARQUET_ENDINGS)
 PACKED = (".gz", ".zip")
 STDIN = Path("-")
+SHARD = re.compile(r"[-_]\d+-of-\d+(?=\.)")  # tells the files of one table apart
 _JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
 _BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+\s*")
 _FEW, _MANY = 0.05, 0.9  # shares of the bytes of one half that are NUL
@@ -140,6 +143,24 @@ def source_of_bytes(
     return source_of_frame(replace(frame, what=", ".join(what)), source, edition, task, columns)
 
 
+def source_of_tables(paths: Sequence[Path], edition: Edition, task: Task) -> Source:
+    """Return the rows of a truth in Parquet or Arrow: one file, or several that are one table.
+
+    Only the columns of ids and answers are read; the digest is that of the rows as CSV.
+    """
+    pattern = SHARD.sub("-*", paths[0].name)
+    name = path_text(paths[0] if len(paths) == 1 else paths[0].with_name(pattern))
+    wanted = [
+        known
+        for known in table_names(paths[0])
+        if is_id_name(known) or bare(known) in VALUE_NAMES[task] or bare(known) in NEUTRAL_NAMES
+    ]
+    frame = parquet_frame(paths, name, wanted)
+    source, _ = source_of_frame(frame, Source(path=name, sha256="", text=""), edition, task)
+    rows = source.records.rows if source.records else []
+    return replace(source, sha256=hashlib.sha256(csv_text((), rows).encode()).hexdigest())
+
+
 def source_of_frame(
     frame: Frame, source: Source, edition: Edition, task: Task | None, columns: Columns = GUESSED
 ) -> tuple[Source, Task]:
@@ -162,7 +183,7 @@ def source_of_frame(
     cell_texts = _texts(values, source.path, frame, task, faults)
     _refuse_unwritable(source.path, frame, id_texts, cell_texts)
     rows = [
-        [_plain(image_id, dialect).strip(), _plain(cell, dialect).strip()]
+        [plain(image_id, dialect).strip(), plain(cell, dialect).strip()]
         for image_id, cell in zip(id_texts, cell_texts, strict=True)
     ]
     records = Records(
@@ -171,6 +192,7 @@ def source_of_frame(
         rows=rows,
         lines=np.asarray(frame.lines, np.int64),
         findings=tuple(faults),
+        first=frame.first,
     )
     return replace(source, records=records), task
 
@@ -365,7 +387,7 @@ def _is_answer(key: str, task: Task) -> bool:
     return bare(key) in VALUE_NAMES[task] | NEUTRAL_NAMES
 
 
-def _plain(text: str, dialect: Dialect) -> str:
+def plain(text: str, dialect: Dialect) -> str:
     """Return text on one line, without the separator where the edition has no quotes."""
     text = _BREAKS.sub(" ", text)
     if dialect.quoted:

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rocov2_eval.findings import findings
-from rocov2_eval.formats import LAYOUT, Source, csv_rows, physical_lines
+from rocov2_eval.formats import HEADERS, LAYOUT, Source, csv_rows, physical_lines
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.schemas import row_schema
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
 from rocov2_eval.shelf.words import short_id, shorten
 
-_HEADERS: dict[Task, list[str]] = {"concepts": ["ID", "CUIs"], "captions": ["ID", "Caption"]}
 Fault = tuple[int | None, str]
 
 
@@ -43,7 +42,7 @@ def precheck(source: Source, task: Task, truth_ids: Sequence[str]) -> list[Findi
     header, *body = _records(source) or [_Record(line=1, cells=[], raw="")]
     pairs = [record for record in body if record.is_pair]
     checks: list[tuple[str, Iterable[Fault]]] = [
-        ("R402", _header_faults(header, _HEADERS[task], marked=source.text.startswith(BYTE_ORDER_MARK))),
+        ("R402", _header_faults(header, [*HEADERS[task]], marked=source.text.startswith(BYTE_ORDER_MARK))),
         ("R404", ((record.line, "blank line") for record in body if record.is_blank)),
         ("R405", _cell_faults(body)),
         ("R403", _blanks(pairs, task)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -15,6 +16,8 @@ from rocov2_eval.shelf.parsing import Malformed, json_of
 from rocov2_eval.shelf.words import shorten
 
 SchemaName = Literal["concept_row", "caption_row", "submission", "result", "comparison", "leaderboard"]
+_RECORDS = re.compile(r'\s*\[\s*(?:\{|\[\s*")')  # a list of objects or of pairs
+_DOCUMENTS: tuple[SchemaName, ...] = ("submission", "result", "comparison", "leaderboard")
 _MOST_JSON_BYTES = 1 << 24
 _TOLD_BY: Mapping[str, SchemaName] = {"metrics": "result", "pairs": "comparison", "boards": "leaderboard"}
 
@@ -50,6 +53,19 @@ def check_json_file(path: str, text: str) -> list[Finding]:
     held = document if isinstance(document, dict) else {}
     name: SchemaName = next((name for key, name in _TOLD_BY.items() if key in held), "submission")
     return check_document(path, document, name)
+
+
+def is_table(text: str) -> bool:
+    """Tell whether a JSON text is a run, a list or answers by id, and no document of ours."""
+    if _RECORDS.match(text[:1000]) or len(text) > _MOST_JSON_BYTES:
+        return True
+    first, end, rest = text.strip().partition("\n")
+    try:
+        held = json_of(text)
+    except Malformed:
+        return bool(end) and first.startswith("{") and rest.startswith("{")  # JSON Lines
+    known = {name for kind in _DOCUMENTS for name in schema(kind)["properties"]}
+    return isinstance(held, dict) and not known & held.keys()
 
 
 def parse_json(path: str, text: str) -> object:

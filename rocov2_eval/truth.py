@@ -11,20 +11,23 @@ from pathlib import Path
 import numpy as np
 
 from rocov2_eval.align import align
-from rocov2_eval.causes import NEARLY_ALL, Columns, causes_of, slip_of
+from rocov2_eval.causes import NEARLY_ALL, Answers, causes_of, slip_of
 from rocov2_eval.concept_cells import Cell
-from rocov2_eval.editions import DEFAULT_EDITION, Edition
+from rocov2_eval.containers import PARQUET_ENDINGS
+from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UnknownIds, UsageFault
 from rocov2_eval.findings import finding, findings, is_rejected
-from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Table, is_layout, load, read_table
+from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Source, Table, is_layout, load, read_table
+from rocov2_eval.intake import read_source, source_of_tables
 from rocov2_eval.records import Finding, Task
-from rocov2_eval.shelf.words import short_id
+from rocov2_eval.shelf.words import counted, short_id
+from rocov2_eval.truth_files import FILE_NAME, SPLITS, Candidate, Found, beside, find_files
 
 SAMPLE = "bundled sample"  # who names the last place of all
-SPLITS = ("test", "valid", "train")
 _SPLIT_OF = {"val": "valid", "validation": "valid", "dev": "valid"}
 _SPLIT_WORD = re.compile(r"(?<![a-z])(train|validation|valid|val|dev|test)(?![a-z])")
-_FILE_NAME: dict[Task, str] = {"concepts": "concepts.csv", "captions": "captions.csv"}
+_OF_CONTENT = {"R003", "R005", "R007", "R011", "R012", "R102"}  # faults of what a file holds
+_SHOWN_FILES = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,20 +111,22 @@ def find_truth(
         RejectedInput: A truth file is broken.
     """
     wanted = set(run.image_ids)
-    strangers: list[tuple[Path, Table]] = []
+    strangers: list[tuple[Candidate, Table]] = []
+    first = run.source.records.first if run.source.records else None
     for place in places:
-        tables = [(path, _read_truth(path, task, edition)) for path in _candidates(place.path, task, split)]
+        candidates = find_files(place.path, task, split).candidates
+        tables = [(item, _read_truth(item.paths, task, edition, first)) for item in candidates]
         if not tables:  # to pass it over would be to score against a truth that nobody named
             raise MissingResource(_not_found(run, task, [place], split))
         if len(places) == len(tables) == 1 and place.origin != SAMPLE:
             return _complete(*tables[0], task, edition, facets=facets)
-        path, table = max(tables, key=lambda item: len(wanted.intersection(item[1].image_ids)))
+        found, table = max(tables, key=lambda item: len(wanted.intersection(item[1].image_ids)))
         if wanted.intersection(table.image_ids):
-            return _complete(path, table, task, edition, facets=facets)
+            return _complete(found, table, task, edition, facets=facets)
         strangers += tables
-    for path, table in strangers:  # for the cause that explains it
+    for found, table in strangers:  # for the cause that explains it
         if slip_of(run.image_ids, table.image_ids) or not set(table.image_ids).isdisjoint(run.cells):
-            return _complete(path, table, task, edition, facets=facets)
+            return _complete(found, table, task, edition, facets=facets)
     raise UnknownIds(_not_found(run, task, places, split))
 
 
@@ -142,14 +147,15 @@ def read_truth(
         UsageFault: It has several splits and none is asked for.
         RejectedInput: A truth file is broken.
     """
-    paths = list(_candidates(place.path, task, split))
-    if not paths:
-        wanted = f"{split}_{_FILE_NAME[task]}" if split else _FILE_NAME[task]
-        raise MissingResource(f"no {wanted} in {place.path} ({place.origin})")
-    if len(paths) > 1:
-        names = ", ".join(path.name for path in paths)
+    found = find_files(place.path, task, split)
+    if not found.candidates:
+        wanted = f"{split}_{FILE_NAME[task]}" if split else FILE_NAME[task]
+        raise MissingResource(f"no {wanted} in {place.path} ({place.origin}){_held(found)}")
+    if len(found.candidates) > 1:
+        names = ", ".join(item.name for item in found.candidates)
         raise UsageFault(f"{place.path} has {names}: name one with --split")
-    return _complete(paths[0], _read_truth(paths[0], task, edition), task, edition, facets=facets)
+    (only,) = found.candidates
+    return _complete(only, _read_truth(only.paths, task, edition), task, edition, facets=facets)
 
 
 def subset_of(truth: Truth, image_ids: Collection[str]) -> Truth:
@@ -188,16 +194,16 @@ def other_split(run: Table, truth: Truth, edition: Edition) -> str | None:
     """Return the split that has nearly all ids of a run, None where none beside the truth does."""
     path = Path(truth.table.path)
     wanted = set(run.image_ids)
-    for split in SPLITS:
-        beside = path.with_name(f"{split}_{_FILE_NAME[truth.task]}")
-        if beside == path or not wanted or not beside.is_file():
+    folder = path.parent.parent if path.parent.name in SPLITS else path.parent
+    for item in find_files(folder, truth.task, None).candidates:
+        if path in item.paths or item.split in (None, truth.split) or not wanted:
             continue
         try:
-            ids = _read_truth(beside, truth.task, edition).image_ids
+            ids = _read_truth(item.paths, truth.task, edition).image_ids
         except RejectedInput:  # what is wrong with it is told to those who use it
             continue
         if len(wanted.intersection(ids)) >= NEARLY_ALL * len(wanted):
-            return split
+            return item.split
     theirs, ours = _named_split(truth.table.image_ids), _named_split(run.image_ids)
     return ours if ours != theirs and None not in (ours, theirs) else None
 
@@ -209,20 +215,27 @@ def _named_split(image_ids: Sequence[str]) -> str | None:
     return _SPLIT_OF.get(words[0], words[0]) if len(words) == 1 else None
 
 
-def _candidates(place: Path, task: Task, split: str | None) -> Iterator[Path]:
-    """Yield the truth files of a task in a folder, or the file itself."""
-    if place.is_file():
-        yield place
-        return
-    name = _FILE_NAME[task]
-    names = [f"{split}_{name}"] if split else [*(f"{known}_{name}" for known in SPLITS), name]
-    yield from (place / name for name in names if (place / name).is_file())
+def _read_truth(paths: Sequence[Path], task: Task, edition: Edition, first: str | None = None) -> Table:
+    """Read a truth, of one file or of the shards of one table.
 
-
-def _read_truth(path: Path, task: Task, edition: Edition) -> Table:
-    source = load(path)
+    Args:
+        paths: The files.
+        task: Concepts or captions.
+        edition: Edition whose dialect cuts a file that is not in the ROCOv2 layout.
+        first: First cell of the run's header, which this edition may take for an image of both.
+    """
+    try:
+        source = _truth_source(paths, task, edition)
+    except RejectedInput as error:
+        if any(item.code in _OF_CONTENT for item in error.findings):
+            faults = list(map(_of_truth, error.findings))
+            raise RejectedInput(f"the truth {paths[0]} is broken", faults) from None
+        raise
     dialect = edition.rules(task).dialect
-    if is_layout(source):
+    records = source.records
+    if records and records.first is not None and records.first == first and dialect.header == "id_anywhere":
+        source, records = replace(source, records=None), None
+    if records or is_layout(source):
         header = dialect.header if dialect.header == "id_anywhere" else LAYOUT.header
         dialect = replace(LAYOUT, header=header)
     elif dialect.header == "id_first":
@@ -234,12 +247,32 @@ def _read_truth(path: Path, task: Task, edition: Edition) -> Table:
     faults = [_of_truth(item) for item in table.findings]
     faults += findings("R501", table.path, cut, severity="warning")
     faults += _broken_ids(table)
+    if records and not _is_known_form(records.what):
+        message = f"the truth is read in spite of its form: {records.what}"
+        faults.append(finding("R501", table.path, None, message, severity="warning"))
     content = SECOND_CELL.get(table.header[1].lower(), task) if table.header and table.header[1:] else task
     if content != task:
         faults.append(finding("R501", table.path, 1, f"the file holds {content}, the run {task}"))
     if is_rejected(faults):
-        raise RejectedInput(f"the truth {path} is broken", faults)
+        raise RejectedInput(f"the truth {table.path} is broken", faults)
     return replace(table, findings=tuple(faults))
+
+
+def _truth_source(paths: Sequence[Path], task: Task, edition: Edition) -> Source:
+    """Return the rows of a truth: in the ROCOv2 layout, else as the edition has them, else converted."""
+    if paths[0].name.endswith(PARQUET_ENDINGS):
+        return source_of_tables(paths, edition, task)
+    layout, _ = read_source(paths[0], EDITIONS[DEFAULT_EDITION], task)
+    if (layout.records is None and is_layout(layout)) or edition.name == DEFAULT_EDITION:
+        return layout
+    if is_layout(layout) and layout.records and layout.records.first is not None:  # of the other task
+        return replace(layout, records=None)
+    return read_source(paths[0], edition, task)[0]
+
+
+def _is_known_form(what: str) -> bool:
+    """Tell whether a truth is published in a form, so that nothing need be said."""
+    return what.startswith(("a Parquet", "a gzip"))
 
 
 def _of_truth(item: Finding) -> Finding:
@@ -263,41 +296,49 @@ def _broken_ids(table: Table) -> Iterator[Finding]:
     yield from findings("R501", table.path, faults)
 
 
-def _complete(path: Path, table: Table, task: Task, edition: Edition, *, facets: bool) -> Truth:
+def _complete(found: Candidate, table: Table, task: Task, edition: Edition, *, facets: bool) -> Truth:
     """Add what lies beside a truth file: concepts, manual concepts, names."""
-    name = _FILE_NAME[task]
-    prefix: str | None = None
-    concepts_path: Path | None = None
-    if path.name.endswith(name):
-        prefix = path.name.removesuffix(name)
-        concepts_path = path.with_name(f"{prefix}concepts.csv")
-        manual_path = path.with_name(f"{prefix}concepts_manual.csv")
-    else:  # a name of the organisers' own: gold.tsv goes with gold_manual.tsv, captions with no concepts
-        manual_path = path.with_name(f"{path.stem}_manual{path.suffix}")
+    path = found.paths[0]
+    concepts_path, manual_path = beside(path)
     concepts = table if task == "concepts" else None
-    if facets and concepts is None:
+    if facets and concepts is None and path.name.endswith(PARQUET_ENDINGS):
+        concepts = _column_beside(found, edition)
+    elif facets and concepts is None:
         concepts = _beside(concepts_path, edition)
     scored = task == "concepts" and bool(edition.concepts.manual_cuis)
     manual = _beside(manual_path, edition) if scored or facets else None
     faults = [*table.findings, *_hollow(table, task, edition)]
     if manual and scored:
         faults += _lacking(manual, table)
-    names_path = path.with_name("cui_mapping.csv")
+    folders = (path.parent, path.parent.parent)  # the second where each split has a folder of its own
+    names_path = next((near for near in map(_mapping_in, folders) if near.is_file()), None)
     tables = [item for item in (table, concepts, manual) if item is not None]
     return Truth(
         task=task,
-        split=next((known for known in SPLITS if prefix == f"{known}_"), None),
+        split=found.split,
         table=table,
         manual=_cells(manual, table),
         concepts=_cells(concepts, table),
-        names=_names(names_path) if names_path.is_file() else {},
+        names=_names(names_path) if names_path else {},
         inputs=tuple(dict.fromkeys((item.path, item.sha256) for item in tables)),
         findings=tuple(faults),
     )
 
 
+def _mapping_in(folder: Path) -> Path:
+    return folder / "cui_mapping.csv"
+
+
 def _beside(path: Path | None, edition: Edition) -> Table | None:
-    return _read_truth(path, "concepts", edition) if path and path.is_file() else None
+    return _read_truth([path], "concepts", edition) if path and path.is_file() else None
+
+
+def _column_beside(found: Candidate, edition: Edition) -> Table | None:
+    """Return the concepts that a table of captions has in a column of its own; None where it has none."""
+    try:
+        return _read_truth(found.paths, "concepts", edition)
+    except RejectedInput:
+        return None
 
 
 def _cells(other: Table | None, table: Table) -> list[Cell] | None:
@@ -318,10 +359,10 @@ def _hollow(table: Table, task: Task, edition: Edition) -> list[Finding]:
     if table.cells and empty >= NEARLY_ALL * len(table.cells):
         message = f"{empty:,} of {len(table.cells):,} images have an empty cell"
         return [finding("R504", table.path, None, message, severity="error" if is_ours else "warning")]
-    columns = Columns(image_ids=table.image_ids, cells=table.cells)
+    answers = Answers(image_ids=table.image_ids, cells=table.cells)
     found = [
         cause
-        for cause, _ in causes_of(columns, task, table.path, table.lines, is_ours=is_ours, of_truth=True)
+        for cause, _ in causes_of(answers, task, table.path, table.lines, is_ours=is_ours, of_truth=True)
     ]
     if empty and task == "concepts":
         message = f"{empty:,} of {len(table.cells):,} images have no concept"
@@ -338,10 +379,9 @@ def _names(path: Path) -> dict[str, str]:
 
 
 def _not_found(run: Table, task: Task, places: Sequence[Place], split: str | None) -> str:
-    name = _FILE_NAME[task]
+    name = FILE_NAME[task]
     files_looked_for = f"{split}_{name}" if split else f"{{{','.join(SPLITS)}}}_{name} or {name}"
-    absent = {place: "" if place.path.exists() else "; does not exist" for place in places}
-    looked = "\n".join(f"  {place.path}  ({place.origin}{lacks})" for place, lacks in absent.items())
+    looked = "\n".join(f"  {place.path}  ({place.origin}{_state(place, task, split)}" for place in places)
     example = short_id(run.image_ids[0]) if run.image_ids else "none"
     return (
         f"no truth found for the {task} run {run.path}, whose ids look like {example!r}.\n"
@@ -349,3 +389,22 @@ def _not_found(run: Table, task: Task, places: Sequence[Place], split: str | Non
         f"Name the dataset folder: rocov2-eval score {run.path} --truth DIR\n"
         f"or once for all:         export ROCOV2_DATA=DIR"
     )
+
+
+def _state(place: Place, task: Task, split: str | None) -> str:
+    """Return what a place holds, and why none of it was taken."""
+    if place.origin == SAMPLE:
+        return ")"
+    if not place.path.exists():
+        return "; does not exist)"
+    found = find_files(place.path, task, split)
+    others = {item.name: "its ids are not those of the run" for item in found.candidates}
+    return f"){_held(replace(found, passed={**others, **found.passed}))}"
+
+
+def _held(found: Found) -> str:
+    lines = [f"\n    {name}: {why}" for name, why in list(found.passed.items())[:_SHOWN_FILES]]
+    rest = len(found.passed) - _SHOWN_FILES
+    lines += [f"\n    {counted(rest, 'more file')} of these kinds"] if rest > 0 else []
+    lines += [f"\n    {found.others}"] if found.others else []
+    return "".join(lines)

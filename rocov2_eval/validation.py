@@ -12,7 +12,7 @@ from rocov2_eval.align import align
 from rocov2_eval.causes import (
     NEARLY_ALL,
     NO_VALUE,
-    Columns,
+    Answers,
     causes_of,
     equal_answers,
     nearest,
@@ -128,16 +128,16 @@ def _causes(
     if run.converted is None and (separator := guess_dialect(run.source, dialect)):
         yield separator[0], OF_SEPARATOR
         return
-    columns = Columns(image_ids=run.image_ids, cells=run.cells, truth_ids=truth_ids, truth_cells=truth_cells)
+    answers = Answers(image_ids=run.image_ids, cells=run.cells, truth_ids=truth_ids, truth_cells=truth_cells)
     explained: set[str] = set()
-    for cause, follows in causes_of(columns, task, run.path, run.lines, is_ours=is_ours):
+    for cause, follows in causes_of(answers, task, run.path, run.lines, is_ours=is_ours):
         explained |= follows
         yield cause, follows
-    for note in equal_answers(columns, run.path):
+    for note in equal_answers(answers, run.path):
         if note.code not in explained:
             yield note, frozenset()
     if run.image_ids:
-        for header in scored_header(columns, run.path, int(run.lines[0]), is_ours=is_ours):
+        for header in scored_header(answers, run.path, int(run.lines[0]), is_ours=is_ours):
             yield header, frozenset()
 
 

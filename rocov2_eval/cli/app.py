@@ -26,6 +26,7 @@ def app() -> None:
 for command in (
     score.score,
     score.validate,
+    score.convert,
     score.explain,
     bundle.bundle,
     compare.compare,

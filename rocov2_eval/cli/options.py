@@ -49,6 +49,10 @@ task_option = click.option(
     type=click.Choice(["concepts", "captions"]),
     help="Task of the run; else the header or the cells tell.",
 )
+_COLUMN_OPTIONS = (
+    click.option("--id-column", metavar="NAME", help="Column of the image ids; else known names tell."),
+    click.option("--value-column", metavar="NAME", help="Column of the answers; else known names tell."),
+)
 seed_option = click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -170,6 +174,13 @@ _MODEL_OPTIONS = (
         help="Let umls_f1 count only concepts of this semantic type, such as T047; may be repeated.",
     ),
 )
+
+
+def column_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name the columns of a run."""
+    for option in reversed(_COLUMN_OPTIONS):
+        command = option(command)
+    return command
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:

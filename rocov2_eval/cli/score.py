@@ -11,6 +11,7 @@ import click
 from rocov2_eval.cli.options import (
     FACETS,
     answer,
+    column_options,
     decimals_option,
     edition_option,
     format_option,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @edition_option
 @split_option
 @task_option
+@column_options
 @click.option("--metric", "metrics", multiple=True, help="Only this metric or score; may be repeated.")
 @click.option(
     "--per-image",
@@ -74,7 +76,7 @@ if TYPE_CHECKING:
 @decimals_option
 @quiet_option
 def score(run: Path | None, **options: Any) -> None:
-    """Score a run: a CSV file, or a zip archive with one in it.
+    """Score a run: a table of ids and answers, CSV, JSON, JSON Lines or Parquet; - is the standard input.
 
     Task, split and truth are found by themselves where they can be. The answer goes to stdout; findings,
     progress and notes go to stderr.
@@ -87,6 +89,7 @@ def score(run: Path | None, **options: Any) -> None:
     if options["decimals"] is not None:
         raise UsageFault("--decimals goes with --codabench alone: other answers have their numbers in full")
     from rocov2_eval.front_door import model_opener, scored
+    from rocov2_eval.intake import Columns
     from rocov2_eval.per_image import check_per_image
     from rocov2_eval.report_document import report_document
 
@@ -101,6 +104,7 @@ def score(run: Path | None, **options: Any) -> None:
             task=options["task"],
             split=options["split"],
             subset=options["subset"],
+            columns=Columns(id=options["id_column"], value=options["value_column"]),
             every_facet=options["page"] is not None,
             verifiable=options["verify"] is not None,
         )
@@ -126,6 +130,7 @@ def score(run: Path | None, **options: Any) -> None:
     metavar="FILE|DIR",
     help="Without a truth: the ids that runs should have, of a file or a folder of images.",
 )
+@column_options
 @click.option("--strict", is_flag=True, help="Apply the platform's 2026 format check too.")
 @format_option
 @output_option
@@ -140,7 +145,7 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     from rocov2_eval.rendering.render import summary
     from rocov2_eval.report_document import findings_document
 
-    names = ("truth", "edition", "split", "task", "ids", "strict")
+    names = ("truth", "edition", "split", "task", "ids", "strict", "id_column", "value_column")
     choices = {name: options[name] for name in names}
     findings = {path: front_door.validate(path, **choices, notify=_noted(path)) for path in files}
     together = [item for items in findings.values() for item in items]
@@ -148,6 +153,51 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     for path, items in findings.items():
         click.echo(summary(str(path), items), err=options["style"] != "text" or bool(options["output"]))
     return ExitCode.INPUT_REJECTED if is_rejected(together) else ExitCode.OK
+
+
+@click.command(epilog="Example: rocov2-eval convert run.jsonl -o run.csv --edition imageclef-2026")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    "output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write: .csv, .tsv, .txt, or .zip for an archive of it.",
+)
+@edition_option
+@truth_option
+@split_option
+@task_option
+@column_options
+@quiet_option
+def convert(run: Path, output: Path, **options: Any) -> None:
+    """Write a run in the format of an edition.
+
+    Takes CSV of any separator and encoding, JSON, JSON Lines and Parquet; - is the standard input. With
+    --truth the rows come in its order, and ids that it lacks or that the run lacks are refused.
+    """
+    from rocov2_eval.conversion import converted, file_bytes
+    from rocov2_eval.front_door import edition_of
+    from rocov2_eval.intake import Columns
+    from rocov2_eval.places import truth_places
+    from rocov2_eval.shelf.files import write_bytes
+    from rocov2_eval.shelf.words import counted
+
+    file_bytes(output.name, "")  # a name that no platform takes is refused before anything is read
+    edition = edition_of(options["edition"])
+    text, rows = converted(
+        run,
+        edition,
+        truth_places(options["truth"]) if options["truth"] else (),
+        task=options["task"],
+        split=options["split"],
+        columns=Columns(id=options["id_column"], value=options["value_column"]),
+    )
+    with writing(output):
+        write_bytes(output, file_bytes(output.name, text))
+    if not options["quiet"]:
+        note(f"{output}: {counted(rows, 'row')} in the format of {edition.name}")
 
 
 @click.command(epilog="Example: rocov2-eval explain R301")

@@ -20,7 +20,8 @@ from rocov2_eval.records import Task
 from rocov2_eval.scoring import plan
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify
-from rocov2_eval.truth import SPLITS, Place, Truth, read_truth
+from rocov2_eval.truth import Place, Truth, read_truth
+from rocov2_eval.truth_files import SPLITS
 
 IMAGE_VECTORS = "image_vectors.npz"  # its name among the reference data
 _TASKS: tuple[Task, ...] = ("concepts", "captions")

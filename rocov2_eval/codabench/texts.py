@@ -15,16 +15,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rocov2_eval import __version__
 from rocov2_eval.codabench.tasks import CompetitionTask
+from rocov2_eval.formats import run_text
 from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.pages.disclosure import advice, most_submissions, most_submissions_per_day, public_decimals
 from rocov2_eval.pages.tables import title_of
 from rocov2_eval.records import MetricResult, Task
 from rocov2_eval.rendering.values import value_text
-from rocov2_eval.shelf.csv_files import csv_text
 
 # One answer for every image, chosen without looking at the truth: computed tomography, words of any caption.
 _ANSWERS: Mapping[Task, str] = {"concepts": "C0040405", "captions": "Image of the patient"}
-_HEADERS: Mapping[Task, tuple[str, str]] = {"concepts": ("ID", "CUIs"), "captions": ("ID", "Caption")}
 _SEPARATORS: Mapping[str, str] = {
     ",": "a comma",
     "\t": "a tab",
@@ -37,13 +36,8 @@ _EXAMPLE_LINES = 3
 
 def example_run(task: CompetitionTask) -> str:
     """Return a run with the same answer for every image, in the dialect of the edition."""
-    dialect = task.dialect
     rows = [(image_id, _ANSWERS[task.name]) for image_id in task.truth.table.image_ids]
-    lines = rows if dialect.header == "none" else [_HEADERS[task.name], *rows]
-    if dialect.quoted:  # such a dialect is separated by commas
-        return csv_text(lines[0], lines[1:])
-    delimiter = "|" if dialect.delimiter == "auto" else dialect.delimiter
-    return "".join(f"{delimiter.join(line)}\n" for line in lines)
+    return run_text(rows, task.dialect, task.name)
 
 
 def example_metadata(task: CompetitionTask) -> str:

@@ -536,12 +536,16 @@ def test_where_nothing_fits_the_message_says_what_was_looked_for_where_and_what_
     monkeypatch.setenv("ROCOV2_DATA", str(variable))
     answer = call("score", foreign_run)
     config = Path(click.get_app_dir("rocov2-eval")) / "config.toml"
+    held = "".join(
+        f"    {split}_concepts.csv: its ids are not those of the run\n"
+        for split in ("test", "valid", "train")
+    )
     expected = f"""\
 Error: no truth found for the concepts run foreign.csv, whose ids look like 'elsewhere_1'.
 Looked for {{test,valid,train}}_concepts.csv or concepts.csv with those ids in
   {variable}  ($ROCOV2_DATA)
-  {configured}  (data in {config})
-  {sample}  (bundled sample)
+{held}  {configured}  (data in {config})
+{held}  {sample}  (bundled sample)
 Name the dataset folder: rocov2-eval score foreign.csv --truth DIR
 or once for all:         export ROCOV2_DATA=DIR
 """
@@ -564,10 +568,10 @@ def test_a_broken_config_file_is_named(content: str, complaint: str, call: Call,
 
 
 def test_a_run_that_could_not_be_read_is_told_so_and_not_that_its_truth_is_missing(call: Call) -> None:
-    Path("tabs.csv").write_text("elsewhere_1\tC0040405\nelsewhere_2\tC1306645\n", encoding="utf-8")
-    answer = call("score", "tabs.csv")
+    Path("blanks.csv").write_text("elsewhere_1,C0040405\n\n", encoding="utf-8")
+    answer = call("score", "blanks.csv")
     assert answer.code == ExitCode.INPUT_REJECTED
-    assert answer.err.startswith("tabs.csv:1: R008 expected commas between cells, the first line has tabs\n")
+    assert answer.err.startswith("blanks.csv:2: R101 blank line\n")
 
 
 # ---- the encoder

@@ -78,12 +78,13 @@ def test_the_first_place_with_ids_of_the_run_is_taken(dataset: Dataset, sample: 
     assert str(folder / "test_concepts.csv") == truth.table.path
 
 
-@pytest.mark.parametrize("lacks", ["; does not exist", ""])
+@pytest.mark.parametrize("lacks", ["; does not exist", ""], ids=["absent", "empty"])
 def test_a_place_without_a_truth_of_the_task_is_not_passed_over(
     lacks: str, sample: Path, tmp_path: Path
 ) -> None:
     place = tmp_path / "absent" if lacks else tmp_path
-    with pytest.raises(MissingResource, match=rf"(?s){place}  \(place 0{lacks}\)\nName the dataset"):
+    held = "" if lacks else "\n    it is empty"
+    with pytest.raises(MissingResource, match=rf"(?s){place}  \(place 0{lacks}\){held}\nName the dataset"):
         search(run_of("sample_valid_000001,C1\n"), place, sample)
 
 
