@@ -73,6 +73,10 @@ class MissingResource(RocoError):
     exit_code = ExitCode.MISSING_RESOURCE
 
 
+class UnknownIds(MissingResource):
+    """There are truths, and none has ids of the run."""
+
+
 def is_disk_full(error: OSError) -> bool:
     """Tell whether a file has no room, on the disk or for this user, which no option of ours can mend.
 

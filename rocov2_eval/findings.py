@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rocov2_eval.records import Finding, Severity
 
-MOST_PER_RULE = 10_000  # findings kept of one rule and file: a hostile file must not fill the memory
+MOST_PER_RULE = 5  # examples of one rule and file: who mends the cause needs no more, and nobody reads 10,000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +97,34 @@ RULES: Mapping[str, Rule] = {
         why="No column, or more than one, has a name that says what it holds, such as ID, image_id, CUIs, caption.",
         fix="Name them: --id-column NAME --value-column NAME.",
     ),
+    "R020": Rule(
+        title="the answers are those of the other task",
+        why="A caption is no concept and a concept is no caption: no answer can match.",
+        fix="Hand in the file of this task, or name the task of the file with --task.",
+    ),
+    "R021": Rule(
+        title="ids and answers have changed places",
+        why="Every evaluator takes the first cell for the id and the second for the answer.",
+        fix="Write the id first, then the answer.",
+    ),
+    "R022": Rule(
+        title="each row is one quoted cell",
+        why="Quotes around a whole row make one cell of id and answer. Most often a finished row went through a "
+        "CSV writer once more.",
+        fix="Write id and answer as two cells: writer.writerow([image_id, answer]).",
+    ),
+    "R023": Rule(
+        title="all images have the same answer",
+        why="It may be meant, as a floor. Most often a loop kept its first answer, or a model has collapsed.",
+        fix="Look at some answers before you hand the run in.",
+        severity="note",
+    ),
+    "R024": Rule(
+        title="the run has the answers of the truth",
+        why="The best score of all says nothing then. It is of use to check an installation.",
+        fix="Name the run that your method wrote.",
+        severity="note",
+    ),
     "R101": Rule(
         title="a blank line",
         why="2018 and 2022 report a wrong format; the evaluators from 2023 on crash with an IndexError.",
@@ -175,6 +203,30 @@ RULES: Mapping[str, Rule] = {
         "header has; put a cell that holds the separator in double quotes.",
     ),
     "R114": Rule(
+        title="ids that differ from the truth's in one way",
+        why="Ids are compared as they are: a file ending, a folder, blanks, another case or a character that nobody "
+        "sees make another id, and every evaluator refuses the file.",
+        fix="Write the ids exactly as the truth has them.",
+    ),
+    "R115": Rule(
+        title="ids of another split",
+        why="The run answers other images than those that it is compared with.",
+        fix="Name the split of the run with --split, or hand in the run of this split.",
+    ),
+    "R116": Rule(
+        title="a word that stands for no value",
+        why="pandas and Python write nan, None or null for a cell without a value. Evaluators take the word for "
+        "the answer.",
+        fix="Write the answer, or an empty cell: frame.fillna('') in pandas.",
+        severity="warning",
+    ),
+    "R117": Rule(
+        title="a header among the images",
+        why="Only a header spelt ID is told from data. Where run and truth share another, the official evaluators "
+        "score it as an image that every run has right.",
+        fix="Make the first line ID,CUIs or ID,Caption, in the run and in the truth.",
+    ),
+    "R118": Rule(
         title="ids of another year",
         why="The ids of the challenge name its year. Each year has images and rules of its own: a run of one year "
         "has no score on the truth of another, and its score by the rules of another is in no table.",
@@ -224,6 +276,30 @@ RULES: Mapping[str, Rule] = {
         fix="Remove the blanks.",
         severity="warning",
     ),
+    "R208": Rule(
+        title="concepts are not separated by ';'",
+        why="A list, an object, quotes, commas or blanks make one long concept of all concepts of an image, which "
+        "matches nothing in the truth.",
+        fix="Join the concepts of an image with ';' and nothing else: ';'.join(concepts) in Python.",
+    ),
+    "R209": Rule(
+        title="the answers are no concept identifiers",
+        why="Concepts are compared by their CUI. Names and other codes match nothing in the truth.",
+        fix="Write the CUI of each concept, such as C0040405 for CT; cui_mapping.csv has those of ROCOv2.",
+    ),
+    "R210": Rule(
+        title="concept identifiers have lost characters",
+        why="A CUI is a C and seven digits. Whatever takes it for a number drops the C or the zeros after it, and "
+        "what is left matches nothing in the truth.",
+        fix="Keep CUIs as text, or restore them: f'C{number:07}' in Python.",
+    ),
+    "R211": Rule(
+        title="concepts in lower case",
+        why="The evaluators compare in upper case, so that the score is right. The 2026 format check refuses lower "
+        "case.",
+        fix="Write CUIs in upper case.",
+        severity="warning",
+    ),
     "R301": Rule(
         title="an empty caption",
         why="In 2025 and 2026 AlignScore gets an empty list and the whole evaluation ends without a score, "
@@ -249,6 +325,18 @@ RULES: Mapping[str, Rule] = {
         "match, and BLEU, ROUGE and BERTScore are 0.",
         fix="Write words.",
         severity="warning",
+    ),
+    "R305": Rule(
+        title="captions with marks of a program around them",
+        why="Brackets, quotes, keys and the special tokens of a model become part of the caption, and metrics that "
+        "read the caption as it is take them for words.",
+        fix="Write the text of the caption alone.",
+        severity="warning",
+    ),
+    "R306": Rule(
+        title="the captions hold no words",
+        why="Numbers and file names match nothing in the truth.",
+        fix="Write a caption for each image in the second cell.",
     ),
     "R401": Rule(
         title="2026 check: rows in another order than the truth",
@@ -299,6 +387,19 @@ RULES: Mapping[str, Rule] = {
         "official code that means to skip it is never reached. In 2018 it is skipped.",
         fix="Organisers: leave such images out of the test set.",
         severity="warning",
+    ),
+    "R504": Rule(
+        title="the truth holds no answers",
+        why="No run can be right where the truth is empty or holds something else than answers to the task: a score "
+        "says nothing then.",
+        fix="Organisers: mend the file. Everybody: point --truth at a ROCOv2 dataset folder.",
+    ),
+    "R505": Rule(
+        title="the truth holds one image",
+        why="A weight by idf is the logarithm of the number of references over those with the word: with one "
+        "reference it is 0 for each of its words, and so is the score, by definition.",
+        fix="Score more images at once.",
+        severity="note",
     ),
     "R503": Rule(
         title="the manual truth lacks images",
@@ -355,16 +456,42 @@ def finding(
 
 
 def findings(
-    code: str, path: str, faults: Iterable[tuple[int | None, str]], *, severity: Severity | None = None
+    code: str,
+    path: str,
+    faults: Iterable[tuple[int | None, str]],
+    *,
+    severity: Severity | None = None,
+    more: int = 0,
 ) -> Iterator[Finding]:
-    """Yield one finding for each (line, message), and a last one that counts those beyond the bound."""
+    """Yield a finding for each of the first (line, message), and a last one that counts the others.
+
+    Args:
+        code: Key of `RULES`.
+        path: The file.
+        faults: Line and message of each fault.
+        severity: Severity where it is not that of the rule.
+        more: How many faults there are beside `faults`, which nobody has to write a message for.
+    """
     count = 0
     for count, (line, message) in enumerate(faults, start=1):
         if count <= MOST_PER_RULE:
             yield finding(code, path, line, message, severity=severity)
-    if count > MOST_PER_RULE:
-        rest = f"{count - MOST_PER_RULE:,} more of the same: {RULES[code].title}"
-        yield finding(code, path, None, rest, severity=severity)
+    more += max(count - MOST_PER_RULE, 0)
+    if more:
+        yield finding(code, path, None, f"{more:,} more of the same: {RULES[code].title}", severity=severity)
+
+
+def in_order(found: Iterable[Finding]) -> list[Finding]:
+    """Return findings in the order of the file: those of a rule together, the count of the others last."""
+    found = list(found)
+    first: dict[str, tuple[bool, int]] = {}
+    for item in found:
+        place = (item.line is None, item.line or 0)
+        first[item.code] = min(first.get(item.code, place), place)
+    return sorted(
+        found,
+        key=lambda item: (*first[item.code], item.code, item.line is None, item.line or 0),
+    )
 
 
 def explain(code: str) -> str:

@@ -31,7 +31,7 @@ from rocov2_eval.findings import finding, findings
 from rocov2_eval.records import BoolArray, Finding, IntArray, Severity, Task
 from rocov2_eval.shelf.archives import UNREADABLE, foreign_kind, is_clutter, office_kind
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK, csv_text
-from rocov2_eval.shelf.words import path_text, shorten
+from rocov2_eval.shelf.words import path_text, short_id, shorten
 
 # What a hostile file may cost at most: some 3 GB and 15 seconds. A run of a million images has 70 MB.
 MOST_BYTES = 1 << 28
@@ -423,7 +423,7 @@ def _headers(
         found.append(finding("R006", path, 1, "the file starts with U+FEFF", severity=severity))
     no_data = np.zeros(len(ids), np.bool_)
     no_data[0] = is_header = _is_header(rows[0])
-    shown = repr(shorten(ids[0]))
+    shown = repr(short_id(ids[0]))
     if is_header and dialect.header == "none":
         found.append(finding("R109", path, int(lines[0]), f"header {shown}"))
     if dialect.header == "id_first" and not is_header:
@@ -457,7 +457,7 @@ def _skipped(ids: list[str], dialect: Dialect) -> BoolArray:
 
 
 def _skipped_faults(path: str, ids: list[str], lines: IntArray, skipped: BoolArray) -> Iterator[Finding]:
-    faults = ((int(lines[i]), f"{shorten(ids[i])!r} is skipped") for i in np.flatnonzero(skipped))
+    faults = ((int(lines[i]), f"{short_id(ids[i])!r} is skipped") for i in np.flatnonzero(skipped))
     yield from findings("R106", path, faults)
 
 

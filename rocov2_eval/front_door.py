@@ -18,23 +18,23 @@ from rocov2_eval.breakdown import facets_of
 from rocov2_eval.comparison import Comparison, ComparisonOptions
 from rocov2_eval.devices import DEVICES, PRECISIONS, Device, Precision
 from rocov2_eval.editions import AUTO, DEFAULT_EDITION, ChosenBy, edition_of
-from rocov2_eval.errors import RejectedFiles, RejectedInput, UsageFault
-from rocov2_eval.findings import is_rejected
+from rocov2_eval.errors import RejectedFiles, RejectedInput, UnknownIds, UsageFault
+from rocov2_eval.findings import finding, is_rejected
 from rocov2_eval.formats import Table, load
 from rocov2_eval.frames import Answers, frame_of, tables_of
 from rocov2_eval.intake import GUESSED, Columns, Handed, opened
 from rocov2_eval.metric import Metric, Options
 from rocov2_eval.places import cache_folder, truth_places
-from rocov2_eval.reading import Pair, read
+from rocov2_eval.reading import Pair, read, read_alone, read_ids
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.resampling import DEFAULT_SEED, Bootstrap
 from rocov2_eval.schemas import check_json_file, is_table
-from rocov2_eval.scoring import Opener, Report, check, evaluate
+from rocov2_eval.scoring import Opener, Report, check, check_alone, evaluate
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify, silent
-from rocov2_eval.shelf.words import shorten, suggestion
+from rocov2_eval.shelf.words import short_id, shorten, suggestion
 from rocov2_eval.significance import PairOptions, enough_trials
-from rocov2_eval.truth import Place, Truth, truth_name
+from rocov2_eval.truth import Place, Truth, subset_of, truth_name
 from rocov2_eval.verification import require_libraries
 
 File = str | PathLike[str]
@@ -86,6 +86,7 @@ def score(
     metrics: Iterable[str] = (),
     by: Iterable[str] = (),
     lenient: bool = False,
+    subset: bool = False,
     intervals: bool = True,
     seed: int = DEFAULT_SEED,
     encoder: str = OFFICIAL_ENCODER,
@@ -122,6 +123,7 @@ def score(
         metrics: Names of metrics or of their outputs; empty for all that the edition has for the task.
         by: Facets to break the scores down by: `modality`, `region`, `direction`, `concepts`.
         lenient: Score what can be scored; a missing image counts 0.
+        subset: Score against the part of the truth that the run answers, and mark the result.
         intervals: Make 95 % percentile bootstrap intervals.
         seed: Seed of the bootstrap.
         encoder: Text encoder of BERTScore, a name of `rocov2-eval models list` or the folder of a model.
@@ -160,7 +162,7 @@ def score(
     )
     opener = model_opener(device, cache=cache, progress=progress, notify=notify)
     columns = Columns(id=id_column, value=value_column)
-    return scored(run, truth, settings, opener, task=task, split=split, columns=columns).report
+    return scored(run, truth, settings, opener, task=task, split=split, columns=columns, subset=subset).report
 
 
 def validate(
@@ -170,6 +172,7 @@ def validate(
     edition: str = AUTO,
     task: Task | None = None,
     split: Split | None = None,
+    ids: File | None = None,
     id_column: str | None = None,
     value_column: str | None = None,
     strict: bool = False,
@@ -179,8 +182,9 @@ def validate(
 
     >>> import rocov2_eval
     >>> from rocov2_eval.truth import sample_folder
-    >>> rocov2_eval.validate(sample_folder() / "valid_concepts.csv", sample_folder())
-    ()
+    >>> run = sample_folder() / "valid_concepts.csv"  # the truth itself
+    >>> [(found.code, found.severity) for found in rocov2_eval.validate(run, sample_folder())]
+    [('R024', 'note')]
 
     Args:
         run: As for `score`; a file that ends in .json may also be a document of this program.
@@ -190,29 +194,47 @@ def validate(
             name, else our own rules.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
+        ids: The ids that the run should have, where there is no truth: a file with one at the start of each
+            row, or a folder of images.
         id_column: Column of the image ids; None for what known names tell.
         value_column: Column of the answers; None for what known names tell.
         strict: Apply the platform's 2026 format check too.
-        notify: Called with a sentence that names the truth.
+        notify: Called with a sentence that names the truth, or says what is not checked for want of one.
 
     Raises:
-        MissingResource: No truth has ids of the run.
+        MissingResource: The truth that is named does not exist or is none of the task.
         UsageFault: The options do not go together.
     """
     _refuse_unknown(task=task, split=split)
     settings = settings_of(edition)
-    is_file = isinstance(run, str | PathLike)
-    if strict and not is_file:
+    rules = settings.edition if settings.chosen_by == "user" else None
+    if truth is not None and ids is not None:
+        raise UsageFault("--ids stands in the place of --truth: name one of them")
+    if strict and not isinstance(run, str | PathLike):
         raise UsageFault("strict checks the format of a file, and the run is none")
+    columns = Columns(id=id_column, value=value_column)
     try:
-        columns = Columns(id=id_column, value=value_column)
         if isinstance(run, str | PathLike) and (path := Path(run)).suffix == ".json":
             text = load(path).text
             if not is_table(text):
                 return tuple(check_json_file(str(path), text))
-        pair = _read_pair(run, "run", truth, settings, task=task, split=split, columns=columns)
+        handed = _handed(run, "run")
+        if ids is not None:
+            notify(f"ids: {ids}; there is no truth, so that nothing is compared with answers")
+            table, found, alone, _ = read_alone(handed, rules, task=task, columns=columns)
+            return tuple(check_alone(table, found, alone, ids=read_ids(Path(ids), table), strict=strict))
+        pair = read(handed, rules, _truth_of(truth), task=task, split=split, columns=columns)
     except RejectedInput as error:
         return error.findings
+    except UnknownIds:
+        table, found, alone, _ = read_alone(handed, rules, task=task, columns=columns)
+        faults = check_alone(table, found, alone, strict=strict)
+        if truth is None:
+            notify("no truth with these ids is at hand: the ids are not checked; name --truth or --ids")
+            return tuple(faults)
+        shown = short_id(table.image_ids[0]) if table.image_ids else ""
+        message = f"none of {len(table.image_ids):,} ids is in a truth of {truth}: they look like {shown!r}"
+        return (finding("R104", table.path, None, message), *faults)
     why = _WHY[pair.chosen_by]
     notify(f"truth: {truth_name(pair.truth.inputs)}; rules: {pair.edition.name}{why}")
     return check(pair.run, pair.truth, pair.edition, strict=strict)
@@ -319,6 +341,7 @@ def scored(
     *,
     task: Task | None = None,
     split: str | None = None,
+    subset: bool = False,
     columns: Columns = GUESSED,
     every_facet: bool = False,
     verifiable: bool = False,
@@ -333,6 +356,7 @@ def scored(
         opener: Opens the model of a metric; see `model_opener`.
         task: Concepts or captions; None for what the header or the cells tell.
         split: Split of the truth; None for what the ids tell.
+        subset: Score against the part of the truth that the run answers, and mark the result.
         columns: The columns of ids and answers, where their names do not tell.
         every_facet: Break the scores down by every facet that the truth has, where the settings name none.
         verifiable: Ask for the reference libraries first, because `verification.verify` comes next.
@@ -345,6 +369,8 @@ def scored(
     facets = bool(settings.by) or every_facet
     pair = _read_pair(run, "run", truth, settings, task=task, split=split, facets=facets, columns=columns)
     table, answers, settings = pair.run, pair.truth, _settled(settings, pair)
+    if subset:
+        answers = subset_of(answers, table.image_ids)
     if every_facet and not settings.by:
         settings = replace(settings, by=facets_of(answers))
     if verifiable:
@@ -428,13 +454,16 @@ def _read_pair(
 ) -> Pair:
     """Read a run, and its truth where the user names it or where it usually lies; see `reading.read`."""
     edition = settings.edition if settings.chosen_by == "user" else None
-    answers: Sequence[Place] | Mapping[str, Handed]
-    if truth is None or isinstance(truth, str | PathLike):
-        answers = truth_places(truth)
-    else:
-        tables = tables_of(truth, "truth")
-        answers = {key: Handed(name="truth", content=frame) for key, frame in tables.items()}
+    answers = _truth_of(truth)
     return read(_handed(run, name), edition, answers, task=task, split=split, facets=facets, columns=columns)
+
+
+def _truth_of(truth: Run | None) -> Sequence[Place] | Mapping[str, Handed]:
+    """Return where to look for a truth, or the one that was handed in."""
+    if truth is None or isinstance(truth, str | PathLike):
+        return truth_places(truth)
+    tables = tables_of(truth, "truth")
+    return {key: Handed(name="truth", content=frame) for key, frame in tables.items()}
 
 
 def _handed(run: Run, name: str) -> Handed:

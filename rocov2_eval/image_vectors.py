@@ -15,7 +15,7 @@ from rocov2_eval.batching import Float32Array
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.archives import zip_bytes
 from rocov2_eval.shelf.files import file_digest, write_bytes
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import short_id, shorten
 
 # What numpy raises on a file that is no archive of arrays, or one that would have to be unpickled.
 _DAMAGED = (
@@ -83,11 +83,11 @@ def _unit_rows(path: Path, image_ids: Sequence[str], rows: Sequence[np.ndarray])
         if row.ndim != 1 or row.shape != width or row.dtype.kind != "f":
             found = f"{row.dtype} of shape {list(row.shape)}"
             raise UsageFault(
-                f"{path}: {shorten(image_id, 60)} is {found}, expected {width[0] if width else 1024} floats"
+                f"{path}: {short_id(image_id)} is {found}, expected {width[0] if width else 1024} floats"
             )
         norm = float(np.linalg.norm(row.astype(np.float64)))
         if not np.isfinite(norm) or norm == 0:
-            raise UsageFault(f"{path}: the vector of {shorten(image_id, 60)} is zero or not finite")
+            raise UsageFault(f"{path}: the vector of {short_id(image_id)} is zero or not finite")
     vectors = np.stack(rows).astype(np.float64)
     unit: Float32Array = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return unit

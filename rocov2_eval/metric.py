@@ -117,6 +117,10 @@ def _no_notes(_: Any) -> Iterable[str]:  # noqa: ANN401  the options of any metr
     return ()
 
 
+def _without_idf(_: Any) -> bool:  # noqa: ANN401  the options of any metric
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """One row of `metrics.METRICS`: all that the rest of the package knows of a metric.
@@ -143,6 +147,7 @@ class Metric:
         lacks: `lacks(settings, truth)` says why the metric cannot be computed here, and what brings what is
             missing; None where nothing is missing.
         notes: `notes(options)` says, one sentence a note, why scores are not comparable with official ones.
+        weighs_by_idf: `weighs_by_idf(options)` tells whether words weigh by how many references have them.
         load: Opens the model, a context manager whose value is passed as `resource`; None if there is none.
         identify: `identify(options, resource)` returns the options with the identity of what was loaded, as
             the signature shows them; goes with `load`.
@@ -165,6 +170,7 @@ class Metric:
     takes: str = ""
     lacks: Callable[[Settings, Truth], str | None] = _lacks_nothing
     notes: Callable[[Any], Iterable[str]] = _no_notes
+    weighs_by_idf: Callable[[Any], bool] = _without_idf
     load: Callable[..., AbstractContextManager[Any]] | None = None
     identify: Callable[..., Options] | None = None
     digest: Callable[[Any], str] | None = None

@@ -15,7 +15,7 @@ from rocov2_eval.formats import HEADERS, LAYOUT, Source, csv_rows, physical_line
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.schemas import row_schema
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import short_id, shorten
 
 Fault = tuple[int | None, str]
 
@@ -79,7 +79,7 @@ def _blanks(pairs: list[_Record], task: Task) -> Iterator[Fault]:
     for record in pairs:
         image_id, cell = record.cells
         if image_id != image_id.strip():
-            yield record.line, f"blanks around the id {shorten(image_id)!r}"
+            yield record.line, f"blanks around the id {short_id(image_id)!r}"
         if task == "concepts" and cell != cell.strip():
             yield record.line, f"blanks around {shorten(cell)!r}"
 
@@ -94,7 +94,7 @@ def _order_faults(pairs: list[_Record], truth_ids: Sequence[str]) -> Iterator[Fa
     run_order = [image_id for image_id in first if image_id in known]
     for image_id, expected in zip(run_order, truth_order, strict=True):
         if image_id != expected:
-            yield first[image_id].line, f"{shorten(image_id)!r} where the truth has {shorten(expected)!r}"
+            yield first[image_id].line, f"{short_id(image_id)!r} where the truth has {short_id(expected)!r}"
 
 
 def _concept_faults(pairs: list[_Record]) -> Iterator[Fault]:

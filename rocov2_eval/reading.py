@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from rocov2_eval.editions import ChosenBy, Edition
+from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, ChosenBy, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.findings import finding, is_rejected
-from rocov2_eval.formats import Source, Table
-from rocov2_eval.intake import GUESSED, Columns, Handed, source_by_ids
-from rocov2_eval.records import Finding, Task
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Source, Table, read_table
+from rocov2_eval.images import all_images
+from rocov2_eval.intake import GUESSED, Columns, Handed, read_source, source_by_ids
+from rocov2_eval.records import Task
+from rocov2_eval.shelf.words import short_id
 from rocov2_eval.truth import Place, Truth, find_truth, truth_of
-from rocov2_eval.validation import guess_dialect, read_run
+from rocov2_eval.validation import check_run, read_run
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,35 +61,67 @@ def read(
         MissingResource: No place has ids of the run, or pyarrow is missing for a Parquet file.
         UsageFault: The run has no column of a name that the user gives.
     """
-    source, task, edition, chosen_by = source_by_ids(handed, edition, task, columns)
-    run = read_run(source, edition, task)
+    run, task, edition, chosen_by = read_alone(handed, edition, task=task, columns=columns)
     try:
         if isinstance(truth, Mapping):
             answers = truth_of(truth, task, edition, split=split)
         else:
             answers = find_truth(run, task, edition, truth, split=split, facets=facets)
     except MissingResource:
-        findings = _reading_faults(run, edition, task)
+        findings = check_run(run, edition, task, None)
         if not is_rejected(findings):
             raise
-        raise RejectedInput(f"{source.path} cannot be read", findings) from None
-    first = source.records.first if source.records else None
+        raise RejectedInput(f"{run.path} cannot be read", findings) from None
+    first = run.source.records.first if run.source.records else None
     if first is not None and first in answers.table.image_ids[:1]:
-        run = _with_header_as_image(source, edition, task)
+        run = _with_header_as_image(run.source, edition, task)
     return Pair(run=run, truth=answers, edition=edition, chosen_by=chosen_by)
 
 
 def _with_header_as_image(source: Source, edition: Edition, task: Task) -> Table:
     """Return the rows as an evaluator cuts them that takes the same header for an image of run and truth."""
     run = read_run(replace(source, records=None), edition, task)
-    message = f"the header {shorten(run.image_ids[0])!r} is scored as an image, as in the truth"
+    message = f"the header {short_id(run.image_ids[0])!r} is scored as an image, as in the truth"
     return replace(run, findings=(*run.findings, finding("R108", run.path, 1, message)))
 
 
-def _reading_faults(run: Table, edition: Edition, task: Task) -> list[Finding]:
-    """Return what may be the reason that no truth has the ids of a run."""
-    dialect = edition.rules(task).dialect
-    findings = [*(guess_dialect(run.source, dialect) if run.converted is None else ()), *run.findings]
-    if not run.image_ids:
-        findings.append(finding("R003", run.path, None, "no row with an image id"))
-    return findings
+def read_alone(
+    handed: Handed, edition: Edition | None, *, task: Task | None = None, columns: Columns = GUESSED
+) -> tuple[Table, Task, Edition, ChosenBy]:
+    """Read a run without a truth, and tell its task, its edition and who chose that.
+
+    Args:
+        handed: A run of any form that `intake` reads.
+        edition: The edition whose reader cuts the run into rows; None for the one that the ids name.
+        task: Concepts or captions; None for what the header or the cells tell.
+        columns: The columns of ids and answers, where their names do not tell.
+
+    Raises:
+        RejectedInput: The run cannot be read, or neither header nor cells tell the task.
+    """
+    source, task, edition, chosen_by = source_by_ids(handed, edition, task, columns)
+    return read_run(source, edition, task), task, edition, chosen_by
+
+
+def read_ids(path: Path, run: Table) -> list[str]:
+    """Return the ids that a run should have.
+
+    Args:
+        path: A file with an id at the start of each row; or a folder of images, which has no order of its own
+            and gets that of the run.
+        run: The run.
+
+    Raises:
+        RejectedInput: The file cannot be read or has no ids.
+        MissingResource: The folder has no image.
+    """
+    if path.is_dir():
+        images = all_images(path)
+        return list(dict.fromkeys([*(name for name in run.image_ids if name in images), *images]))
+    table = read_table(
+        read_source(path, EDITIONS[DEFAULT_EDITION], "concepts")[0], LAYOUT, "concepts", ANY_NUMBER
+    )
+    if not table.image_ids:
+        message = "no row with an image id"
+        raise RejectedInput(f"{path}: {message}", [finding("R003", str(path), None, message)])
+    return table.image_ids

@@ -13,7 +13,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 Task = Literal["concepts", "captions"]
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Finding:
 
     Attributes:
         code: Key of `findings.RULES`.
-        severity: `error` keeps the file from being scored, `warning` does not.
+        severity: `error` keeps the file from being scored, `warning` does not; `note` is no fault.
         path: The file as the user named it.
         line: Physical line, from 1, where the record starts; None for the whole file.
         message: What was found and what was expected.

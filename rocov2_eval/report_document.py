@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -34,8 +35,7 @@ def report_document(report: Report, verification: Mapping[str, float] | None = N
     """
     path, split = report.run[0], f"{report.split} split, " if report.split else ""
     return Document(
-        title=f"{path}: {report.task}, {report.edition}, {split}{counted(len(report.image_ids), 'image')}; "
-        f"{claim_of(report).text}",
+        title=f"{path}: {report.task}, {report.edition}, {split}{_images(report)}; {claim_of(report).text}",
         sections=tuple(_sections(report, verification)),
         data=result_data(report, verification),
         path=path,
@@ -192,11 +192,11 @@ def findings_document(findings: Sequence[Finding]) -> Document:
 
 
 def findings_data(findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return findings as an object: counts and the list."""
-    errors = sum(item.severity == "error" for item in findings)
+    """Return findings as an object: counts and the list, notes included."""
+    number = Counter(item.severity for item in findings)
     return {
-        "errors": errors,
-        "warnings": len(findings) - errors,
+        "errors": number["error"],
+        "warnings": number["warning"],
         "list": [asdict(item) for item in findings],
     }
 
@@ -231,8 +231,10 @@ def remarks(notes: Sequence[str], signatures: Sequence[str]) -> Section:
 
 def _sections(report: Report, verification: Mapping[str, float] | None) -> Iterator[Section]:
     missing = [Note(text=text, label="Not computed") for text in reasons(report.not_computed)]
-    truth = Fact(name="truth", value=truth_name(report.truth))
-    yield Section(facts=[truth], tables=[_scores(report)], notes=missing)
+    facts = [Fact(name="truth", value=truth_name(report.truth))]
+    if report.whole is not None:
+        facts.append(Fact(name="subset", value=_images(report)))
+    yield Section(facts=facts, tables=[_scores(report)], notes=missing)
     if errors := report.concept_errors:
         pairs = (("micro F1", errors.micro_f1), ("macro F1", errors.macro_f1))
         yield Section(
@@ -248,6 +250,12 @@ def _sections(report: Report, verification: Mapping[str, float] | None) -> Itera
         text = f"{', '.join(extras)} (the organisers' code is not public: their figures may be others)"
         yield Section(notes=[Note(text=text, label="Not official")])
     yield remarks(report.notes, [result.signature for result in report.metrics.values()])
+
+
+def _images(report: Report) -> str:
+    """Return how many images were scored, and of how many where they are a part of the truth."""
+    number = len(report.image_ids)
+    return counted(number, "image") if report.whole is None else f"{number:,} of {report.whole:,} images"
 
 
 def _scores(report: Report) -> Table:

@@ -13,10 +13,12 @@ import numpy as np
 
 from rocov2_eval.align import align
 from rocov2_eval.breakdown import group_images, order_of
+from rocov2_eval.causes import NEARLY_ALL
+from rocov2_eval.concept_cells import Cell
 from rocov2_eval.concept_errors import ConceptErrors, concept_errors
 from rocov2_eval.editions import EDITIONS, ChosenBy, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.findings import finding, is_rejected
+from rocov2_eval.findings import finding, in_order, is_rejected
 from rocov2_eval.formats import Table
 from rocov2_eval.frames import to_pandas
 from rocov2_eval.metric import Inputs, Metric, Options
@@ -29,8 +31,8 @@ from rocov2_eval.resampling import Bootstrap, interval
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.words import counted, file_name, shorten
 from rocov2_eval.signature import signature
-from rocov2_eval.truth import Truth
-from rocov2_eval.validation import check_run, guess_dialect
+from rocov2_eval.truth import Truth, other_split
+from rocov2_eval.validation import OF_IDS, check_run, without
 
 if TYPE_CHECKING:
     from rocov2_eval.frames import DataFrame
@@ -73,6 +75,7 @@ class Report:
         concept_errors: What went wrong concept by concept, None for captions.
         breakdowns: For each facet, the results within its groups of images.
         findings: Faults of run and truth that did not keep the run from being scored.
+        whole: Number of images of the whole truth where a part of it was scored, else None.
     """
 
     edition: str
@@ -89,6 +92,7 @@ class Report:
     breakdowns: Mapping[str, tuple[Group, ...]]
     findings: tuple[Finding, ...]
     chosen_by: ChosenBy = "user"
+    whole: int | None = None
 
     @property
     def image_columns(self) -> dict[str, list[Any]]:
@@ -188,15 +192,42 @@ def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -
         UsageFault: The edition is not one that the format check can read.
     """
     table = truth.table
-    dialect = edition.rules(truth.task).dialect
-    findings = _conversion(run, edition, strict=strict) or guess_dialect(run.source, dialect)
-    findings += check_run(run, edition, truth.task, table.image_ids, table.cells)
+    found = check_alone(run, truth.task, edition, ids=table.image_ids, answers=table.cells, strict=strict)
+    unknown = set(run.image_ids).difference(table.image_ids)
+    if len(unknown) >= NEARLY_ALL * len(run.image_ids) and (split := other_split(run, truth, edition)):
+        cause = finding("R115", run.path, None, f"the ids are those of {split}, the truth is {table.path}")
+        found = without(found, cause, OF_IDS)
+    return (*found, *truth.findings)
+
+
+def check_alone(
+    run: Table,
+    task: Task,
+    edition: Edition,
+    *,
+    ids: Sequence[str] | None = None,
+    answers: Sequence[Cell] = (),
+    strict: bool = False,
+) -> list[Finding]:
+    """Return what can be said of a run without its truth.
+
+    Args:
+        run: The run.
+        task: What the run should hold.
+        edition: The edition whose rules apply.
+        ids: The ids that it should have, in the order in which `strict` wants them; None where not known.
+        answers: The answers of the truth in the order of its ids; empty where they are not known.
+        strict: Add the 2026 format check.
+
+    Raises:
+        UsageFault: The edition is not one that the format check can read.
+    """
     if strict and not edition.precheck:
         raise UsageFault(f"--strict is the 2026 check of comma-separated files; {edition.name} has others")
+    further = _conversion(run, edition, strict=strict)
     if strict and run.converted is None:
-        findings += precheck(run.source, truth.task, table.image_ids)
-    ordered = sorted(findings, key=lambda item: (item.line is None, item.line or 0, item.code))
-    return (*ordered, *truth.findings)
+        further += precheck(run.source, task, ids or ())
+    return in_order(check_run(run, edition, task, ids, answers, further=further))
 
 
 def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Report:
@@ -240,7 +271,7 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
         edition=settings.edition.name,
         task=truth.task,
         split=truth.split,
-        notes=tuple(_notes(findings, steps)),
+        notes=tuple(_notes(findings, steps, truth)),
         run=(run.path, run.sha256),
         truth=truth.inputs,
         metrics=_aggregate(samples, signatures, everything, settings.bootstrap),
@@ -249,7 +280,8 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
         not_computed=not_computed(settings, truth, outputs),
         concept_errors=_concept_errors(inputs),
         breakdowns={facet: _groups(facet, truth, samples, signatures, settings) for facet in settings.by},
-        findings=findings,
+        findings=(*findings, *_of_one_reference(steps, truth)),
+        whole=truth.whole,
         chosen_by=settings.chosen_by,
     )
 
@@ -479,7 +511,16 @@ def _conversion(run: Table, edition: Edition, *, strict: bool) -> list[Finding]:
     return [finding("R008", run.path, None, message, severity="error" if strict else "warning")]
 
 
-def _notes(findings: Sequence[Finding], steps: Sequence[Step]) -> Iterator[str]:
+def _of_one_reference(steps: Sequence[Step], truth: Truth) -> Iterator[Finding]:
+    names = [step.metric.name for step in steps if step.metric.weighs_by_idf(step.options)]
+    if names and len(truth.table.image_ids) == 1:
+        yield finding("R505", truth.table.path, None, f"{' and '.join(names)} 0, whatever the run says")
+
+
+def _notes(findings: Sequence[Finding], steps: Sequence[Step], truth: Truth) -> Iterator[str]:
+    if truth.whole is not None:
+        part = len(truth.table.image_ids)
+        yield f"--subset: scored on {part:,} of the {counted(truth.whole, 'image')} of the truth"
     errors = sum(item.severity == "error" for item in findings)
     if errors:
         number = counted(errors, "error")

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
+import numpy as np
+
 from rocov2_eval.align import align
+from rocov2_eval.causes import NEARLY_ALL, Answers, causes_of, other_year, slip_of
 from rocov2_eval.concept_cells import Cell
 from rocov2_eval.containers import PARQUET_ENDINGS
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.errors import MissingResource, RejectedInput, UnknownIds, UsageFault
 from rocov2_eval.findings import finding, findings, is_rejected
 from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Source, Table, is_layout, load, read_table
 from rocov2_eval.intake import Handed, read_source, source_of_handed, source_of_tables
 from rocov2_eval.records import Finding, Task
-from rocov2_eval.shelf.words import counted, shorten
+from rocov2_eval.shelf.words import counted, short_id
 from rocov2_eval.truth_files import FILE_NAME, SPLITS, Candidate, Found, beside, find_files
 
 SAMPLE = "bundled sample"  # who names the last place of all
+_SPLIT_OF = {"val": "valid", "validation": "valid", "dev": "valid"}
+_SPLIT_WORD = re.compile(r"(?<![a-z])(train|validation|valid|val|dev|test)(?![a-z])")
 _OF_CONTENT = {"R003", "R005", "R007", "R011", "R012", "R102"}  # faults of what a file holds
 _SHOWN_FILES = 10
 
@@ -36,7 +42,8 @@ class Truth:
         concepts: The cell of concepts of each image, None where there is no such file.
         names: Canonical name by CUI, empty where there is no cui_mapping.csv.
         inputs: Path and SHA-256 of every file that was read.
-        findings: Warnings about the truth itself.
+        findings: What is wrong with the truth itself.
+        whole: Number of images of the whole truth, where this is a part of it; else None.
     """
 
     task: Task
@@ -47,6 +54,7 @@ class Truth:
     names: Mapping[str, str]
     inputs: tuple[tuple[str, str], ...]
     findings: tuple[Finding, ...]
+    whole: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +106,12 @@ def find_truth(
         facets: Also read the concepts and manual concepts that only breakdowns need.
 
     Raises:
-        MissingResource: A place that somebody named has no truth of the task, or no place has ids of the run.
+        MissingResource: A place that somebody named has no truth of the task.
+        UnknownIds: No place has ids of the run, nor ids that differ from them in one way.
         RejectedInput: A truth file is broken.
     """
     wanted = set(run.image_ids)
+    strangers: list[tuple[Candidate, Table]] = []
     first = run.source.records.first if run.source.records else None
     for place in places:
         candidates = find_files(place.path, task, split).candidates
@@ -113,7 +123,13 @@ def find_truth(
         found, table = max(tables, key=lambda item: len(wanted.intersection(item[1].image_ids)))
         if wanted.intersection(table.image_ids):
             return _complete(found, table, task, edition, facets=facets)
-    raise MissingResource(_not_found(run, task, places, split))
+        strangers += tables
+    wanted_cells = set(run.cells)
+    for found, table in strangers:  # for the cause that explains it
+        is_told = len(places) == 1 and other_year(run.image_ids, table.image_ids, run.path)
+        if is_told or slip_of(run.image_ids, table.image_ids) or not wanted_cells.isdisjoint(table.image_ids):
+            return _complete(found, table, task, edition, facets=facets)
+    raise UnknownIds(_not_found(run, task, places, split))
 
 
 def read_truth(
@@ -176,6 +192,63 @@ def truth_of(
         concepts=read.get("concepts"),
         manual=read.get("concepts_manual"),
     )
+
+
+def subset_of(truth: Truth, image_ids: Collection[str]) -> Truth:
+    """Return the part of a truth that some ids are of; the truth itself where that is all of it.
+
+    Raises:
+        RejectedInput: None of its images is among them.
+    """
+    wanted = set(image_ids)
+    table = truth.table
+    rows = [i for i, image_id in enumerate(table.image_ids) if image_id in wanted]
+    if len(rows) == len(table.image_ids):
+        return truth
+    if not rows:
+        raise RejectedInput(f"{table.path} has none of these images")
+
+    def part(cells: list[Cell] | None) -> list[Cell] | None:
+        return None if cells is None else [cells[i] for i in rows]
+
+    return replace(
+        truth,
+        table=replace(
+            table,
+            image_ids=[table.image_ids[i] for i in rows],
+            cells=[table.cells[i] for i in rows],
+            lines=table.lines[rows],
+            surplus=np.flatnonzero(np.isin(rows, table.surplus)),
+        ),
+        manual=part(truth.manual),
+        concepts=part(truth.concepts),
+        whole=len(table.image_ids),
+    )
+
+
+def other_split(run: Table, truth: Truth, edition: Edition) -> str | None:
+    """Return the split that has nearly all ids of a run, None where none beside the truth does."""
+    path = Path(truth.table.path)
+    wanted = set(run.image_ids)
+    folder = path.parent.parent if path.parent.name in SPLITS else path.parent
+    for item in find_files(folder, truth.task, None).candidates:
+        if path in item.paths or item.split in (None, truth.split) or not wanted:
+            continue
+        try:
+            ids = _read_truth(item.paths, truth.task, edition).image_ids
+        except RejectedInput:  # what is wrong with it is told to those who use it
+            continue
+        if len(wanted.intersection(ids)) >= NEARLY_ALL * len(wanted):
+            return item.split
+    theirs, ours = _named_split(truth.table.image_ids), _named_split(run.image_ids)
+    return ours if ours != theirs and None not in (ours, theirs) else None
+
+
+def _named_split(image_ids: Sequence[str]) -> str | None:
+    """Return the split that all ids name, as ImageCLEFmedical_Caption_2024_valid_000001 does."""
+    named = {tuple(sorted(set(_SPLIT_WORD.findall(image_id.lower())))) for image_id in image_ids}
+    words = next(iter(named)) if len(named) == 1 else ()
+    return _SPLIT_OF.get(words[0], words[0]) if len(words) == 1 else None
 
 
 def _read_truth(paths: Sequence[Path], task: Task, edition: Edition, first: str | None = None) -> Table:
@@ -259,7 +332,7 @@ def _broken_ids(table: Table) -> Iterator[Finding]:
     faults = []
     for image_id, line in zip(table.image_ids, table.lines, strict=True):
         if image_id in seen:
-            faults.append((int(line), f"{shorten(image_id)!r} stands in the truth twice"))
+            faults.append((int(line), f"{short_id(image_id)!r} stands in the truth twice"))
         seen.add(image_id)
     yield from findings("R501", table.path, faults)
 
@@ -299,7 +372,7 @@ def _truth(
     names: Mapping[str, str] | None = None,
 ) -> Truth:
     """Put a truth together out of its tables, and look for what it lacks."""
-    faults = [*table.findings, *_empty_truth(table, task)]
+    faults = [*table.findings, *_hollow(table, task, edition)]
     if manual and task == "concepts" and edition.concepts.manual_cuis:
         faults += _lacking(manual, table)
     tables = [item for item in (table, concepts, manual) if item is not None]
@@ -338,16 +411,26 @@ def _cells(other: Table | None, table: Table) -> list[Cell] | None:
 def _lacking(manual: Table, table: Table) -> list[Finding]:
     ids = set(manual.image_ids)
     absent = [image_id for image_id in table.image_ids if image_id not in ids]
-    message = f"{len(absent):,} images have no row: {shorten(absent[0])!r}, …" if absent else ""
+    message = f"{len(absent):,} images have no row: {short_id(absent[0])!r}, …" if absent else ""
     return [finding("R503", manual.path, None, message)] if absent else []
 
 
-def _empty_truth(table: Table, task: Task) -> list[Finding]:
+def _hollow(table: Table, task: Task, edition: Edition) -> list[Finding]:
+    """Return what keeps a truth from being right, in part or as a whole."""
+    is_ours = edition.name == DEFAULT_EDITION
     empty = len([cell for cell in table.cells if not cell or cell.isspace()])
-    if not empty or task != "concepts":
-        return []
-    message = f"{empty:,} of {len(table.cells):,} images have no concept"
-    return [finding("R502", table.path, None, message)]
+    if table.cells and empty >= NEARLY_ALL * len(table.cells):
+        message = f"{empty:,} of {len(table.cells):,} images have an empty cell"
+        return [finding("R504", table.path, None, message, severity="error" if is_ours else "warning")]
+    answers = Answers(image_ids=table.image_ids, cells=table.cells)
+    found = [
+        cause
+        for cause, _ in causes_of(answers, task, table.path, table.lines, is_ours=is_ours, of_truth=True)
+    ]
+    if empty and task == "concepts":
+        message = f"{empty:,} of {len(table.cells):,} images have no concept"
+        found.append(finding("R502", table.path, None, message))
+    return found
 
 
 def _names(path: Path) -> dict[str, str]:
@@ -362,7 +445,7 @@ def _not_found(run: Table, task: Task, places: Sequence[Place], split: str | Non
     name = FILE_NAME[task]
     files_looked_for = f"{split}_{name}" if split else f"{{{','.join(SPLITS)}}}_{name} or {name}"
     looked = "\n".join(f"  {place.path}  ({place.origin}{_state(place, task, split)}" for place in places)
-    example = shorten(run.image_ids[0], 40) if run.image_ids else "none"
+    example = short_id(run.image_ids[0]) if run.image_ids else "none"
     return (
         f"no truth found for the {task} run {run.path}, whose ids look like {example!r}.\n"
         f"Looked for {files_looked_for} with those ids in\n{looked}\n"

@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from rocov2_eval.align import align
+from rocov2_eval.causes import (
+    NEARLY_ALL,
+    NO_VALUE,
+    Answers,
+    causes_of,
+    equal_answers,
+    nearest,
+    other_year,
+    scored_header,
+    slip_of,
+    tally,
+    whole_lines,
+)
 from rocov2_eval.concept_cells import Cell, Ragged, renamed
-from rocov2_eval.editions import CaptionRules, Dialect, Edition, years_of
-from rocov2_eval.findings import finding, findings
+from rocov2_eval.editions import DEFAULT_EDITION, CaptionRules, Dialect, Edition, years_of
+from rocov2_eval.findings import MOST_PER_RULE, finding, findings, is_rejected
 from rocov2_eval.formats import ANY_NUMBER, Source, Table, read_table
 from rocov2_eval.records import Finding, Severity, Task
 from rocov2_eval.schemas import row_schema
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.csv_files import would_run
+from rocov2_eval.shelf.words import short_id, shorten
 from rocov2_eval.textnorm import normalise
 
 _SHOWN_IDS = 3
-# A sign begins a formula where a function or an exchange of data (cmd|'…'!A0) follows, else maybe a sentence.
-_FORMULA = re.compile(r"\s*(?:[=@]|[+-](?:\s*[A-Za-z_]+\s*\(|[^|]*\|[^!]*!))")
 _TAG = re.compile(r"<[A-Za-z/!][^<>]*>")
-_DELIMITERS = {",": "commas", "\t": "tabs", "|": "vertical bars"}
+_DELIMITERS = {",": "commas", "\t": "tabs", "|": "vertical bars", ";": "semicolons"}
+_LOOKED_AT, _LOOKED_AT_LINES = 1 << 16, 50  # characters and lines from the start of a file
+OF_IDS = frozenset({"R104", "R105", "R401", "R403"})
+# What follows for single rows where the lines are cut in the wrong places.
+OF_SEPARATOR = frozenset(
+    {"R003", "R102", "R104", "R105", "R107", "R108", "R109", "R114", "R201", "R202", "R203", "R204", "R206"}
+    | {"R301", "R302", "R304", "R402", "R403", "R405", "R406"}
+)
 
 
 def read_run(source: Source, edition: Edition, task: Task) -> Table:
@@ -34,52 +53,108 @@ def read_run(source: Source, edition: Edition, task: Task) -> Table:
 
 
 def check_run(
-    run: Table, edition: Edition, task: Task, truth_ids: Sequence[str], truth_cells: Sequence[Cell]
+    run: Table,
+    edition: Edition,
+    task: Task,
+    truth_ids: Sequence[str] | None,
+    truth_cells: Sequence[Cell] = (),
+    *,
+    further: Iterable[Finding] = (),
 ) -> list[Finding]:
-    """Return every finding of a run against the truth of an edition, those of its reading first."""
-    faults = list(run.findings)
+    """Return every finding of a run against the truth of an edition, those of its reading first.
+
+    What holds for all rows is one finding, and what follows from it is left out.
+
+    Args:
+        run: The run.
+        edition: The edition whose evaluator is asked.
+        task: Concepts or captions.
+        truth_ids: The ids that the run should have; None where they are not known.
+        truth_cells: The answers of the truth in the same order; empty where they are not known.
+        further: What other checks found in the run.
+    """
+    faults = [*run.findings, *further]
     if not run.image_ids:
         faults.append(finding("R003", run.path, None, "no row with an image id"))
     damaged = [i for i, cell in enumerate(run.cells) if cell and "\0" in cell]
     faults += _at(run, "R112", damaged, lambda i: f"NUL in {_shown(run, i)}")
-    faults += check_years(run, edition, truth_ids)
-    faults += _check_ids(run, truth_ids)
+    faults += _check_years(run, edition)
+    if truth_ids is not None:
+        faults += _check_ids(run, truth_ids)
+    if len(set(run.image_ids)) < len(run.image_ids):
+        faults += findings("R103", run.path, _repeated(run))
     if task == "concepts":
         faults += _check_concepts(run, edition)
     else:
-        faults += _check_captions(run, edition.captions, truth_ids, truth_cells)
+        faults += _check_captions(run, edition.captions, truth_ids or (), truth_cells)
+    causes = _causes(run, edition, task, truth_ids, truth_cells)
+    if year := other_year(run.image_ids, truth_ids or (), run.path):
+        faults = without(faults, year, OF_IDS)
+    for cause, explained in causes:
+        faults = without(faults, cause, explained)
     return faults
 
 
-def check_years(run: Table, edition: Edition, truth_ids: Sequence[str]) -> Iterator[Finding]:
+def _check_years(run: Table, edition: Edition) -> Iterator[Finding]:
     """Yield a finding where the years that ids of the challenge name contradict each other or the edition."""
-    of_run, of_truth = years_of(run.image_ids), years_of(truth_ids)
-    if of_run and of_truth and not of_run.keys() & of_truth.keys():
-        message = f"the run has ids of {_tally(of_run)}, the truth of {_tally(of_truth)}"
-        yield finding("R114", run.path, None, message)
-    elif len(of_run) > 1:
-        message = f"ids of several years: {_tally(of_run)}; a run answers for the images of one"
-        yield finding("R114", run.path, None, message, severity="warning")
+    of_run = years_of(run.image_ids)
+    if len(of_run) > 1:
+        message = f"ids of several years: {tally(of_run)}; a run answers for the images of one"
+        yield finding("R118", run.path, None, message, severity="warning")
     if of_run and edition.year and edition.year not in of_run:
-        message = f"ids of {_tally(of_run)}, rules of {edition.year}: no score that the organisers publish"
-        yield finding("R114", run.path, None, message, severity="warning")
+        message = f"ids of {tally(of_run)}, rules of {edition.year}: no score that the organisers publish"
+        yield finding("R118", run.path, None, message, severity="warning")
 
 
-def _tally(years: Counter[str]) -> str:
-    return " and ".join(f"{year} ({count:,})" for year, count in sorted(years.items()))
+def without(found: Sequence[Finding], cause: Finding, explained: frozenset[str]) -> list[Finding]:
+    """Return findings with a cause before them and without what it explains, an error if one of these was."""
+    follows = [item for item in found if item.code in explained]
+    severity = "error" if is_rejected(follows) else cause.severity
+    return [replace(cause, severity=severity), *(item for item in found if item.code not in explained)]
 
 
 def guess_dialect(source: Source, dialect: Dialect) -> list[Finding]:
-    """Return a finding if the first line has no separator of the edition but one of another edition."""
-    first = source.text.partition("\n")[0]
+    """Return a finding if nearly all lines have no separator of the edition but one of another."""
+    lines = [line for line in source.text[:_LOOKED_AT].splitlines()[:_LOOKED_AT_LINES] if line.strip()]
     expected = ("|", "\t") if dialect.delimiter == "auto" else (dialect.delimiter,)
-    if any(delimiter in first for delimiter in expected):
+    lacking = [line for line in lines if not any(delimiter in line for delimiter in expected)]
+    if not lacking or len(lacking) < NEARLY_ALL * len(lines):
         return []
-    present = [name for delimiter, name in _DELIMITERS.items() if delimiter in first]
-    if not present:
-        return []
-    message = f"expected {_DELIMITERS[expected[0]]} between cells, the first line has {present[0]}"
-    return [finding("R008", source.path, 1, message)]
+    for delimiter, name in _DELIMITERS.items():
+        if sum(delimiter in line for line in lacking) >= NEARLY_ALL * len(lacking):
+            where = "the first line has" if lines[0] in lacking else "the lines have"
+            message = f"expected {_DELIMITERS[expected[0]]} between cells, {where} {name}"
+            return [finding("R008", source.path, 1, message)]
+    return []
+
+
+def _causes(
+    run: Table, edition: Edition, task: Task, truth_ids: Sequence[str] | None, truth_cells: Sequence[Cell]
+) -> Iterator[tuple[Finding, frozenset[str]]]:
+    """Yield what holds for all rows, with the codes of what follows from it."""
+    dialect = edition.rules(task).dialect
+    is_ours = edition.name == DEFAULT_EDITION
+    if run.converted is None and (any(item.code == "R102" for item in run.findings) or None in run.cells):
+        delimiter = next((d for d in _DELIMITERS if d in run.source.text[:_LOOKED_AT]), ",")
+        if dialect.delimiter != "auto":
+            delimiter = dialect.delimiter
+        if of_lines := whole_lines(run.source.text, delimiter, task):
+            yield finding(of_lines[0], run.path, None, of_lines[1]), OF_SEPARATOR
+            return
+    if run.converted is None and (separator := guess_dialect(run.source, dialect)):
+        yield separator[0], OF_SEPARATOR
+        return
+    answers = Answers(image_ids=run.image_ids, cells=run.cells, truth_ids=truth_ids, truth_cells=truth_cells)
+    explained: set[str] = set()
+    for cause, follows in causes_of(answers, task, run.path, run.lines, is_ours=is_ours):
+        explained |= follows
+        yield cause, follows
+    for note in equal_answers(answers, run.path):
+        if note.code not in explained:
+            yield note, frozenset()
+    if run.image_ids:
+        for header in scored_header(answers, run.path, int(run.lines[0]), is_ours=is_ours):
+            yield header, frozenset()
 
 
 def _check_ids(run: Table, truth_ids: Sequence[str]) -> Iterator[Finding]:
@@ -87,30 +162,29 @@ def _check_ids(run: Table, truth_ids: Sequence[str]) -> Iterator[Finding]:
         return
     known = set(truth_ids)
     ids = set(run.image_ids)
-    if not ids <= known:
-        faults = (
-            (int(line), f"{shorten(image_id)!r} is not an image of the truth{_nearest(image_id, known)}")
-            for image_id, line in zip(run.image_ids, run.lines, strict=True)
-            if image_id not in known
-        )
-        yield from findings("R104", run.path, faults)
-    if len(ids) < len(run.image_ids):
-        yield from findings("R103", run.path, _repeated(run))
+    unknown = [i for i, image_id in enumerate(run.image_ids) if image_id not in known]
+    slip = slip_of([run.image_ids[i] for i in unknown], known) if unknown else None
+    if slip:
+        way, right = slip
+        wrong = next(iter(right))
+        number = f"{len(right):,} of {len(run.image_ids):,} ids differ from those of the truth in one way"
+        message = f"{number}, {way}: {short_id(wrong)!r} is {short_id(right[wrong])!r} there"
+        yield finding("R114", run.path, None, message)
+        unknown = [i for i in unknown if run.image_ids[i] not in right]
+        ids |= set(right.values())
+    if unknown:
+        faults = ((int(run.lines[i]), _stranger(run.image_ids[i], known)) for i in unknown[:MOST_PER_RULE])
+        yield from findings("R104", run.path, faults, more=max(len(unknown) - MOST_PER_RULE, 0))
     if not known <= ids:
         absent = [image_id for image_id in truth_ids if image_id not in ids]
-        examples = ", ".join(shorten(image_id, 40) for image_id in absent[:_SHOWN_IDS])
+        examples = ", ".join(map(short_id, absent[:_SHOWN_IDS]))
         dots = ", …" if len(absent) > _SHOWN_IDS else ""
         message = f"{len(absent):,} of {len(truth_ids):,} images have no row: {examples}{dots}"
         yield finding("R105", run.path, None, message)
 
 
-def _nearest(image_id: str, known: set[str]) -> str:
-    """Return a hint where an obvious slip explains an unknown id."""
-    stripped = image_id.strip()
-    for candidate, slip in ((stripped, "blanks"), (stripped.rpartition(".")[0], "a file ending")):
-        if candidate in known:
-            return f": without {slip} it is {shorten(candidate)!r}"
-    return ""
+def _stranger(image_id: str, known: set[str]) -> str:
+    return f"{short_id(image_id)!r} is not an image of the truth{nearest(image_id, known)}"
 
 
 def _repeated(run: Table) -> Iterator[tuple[int, str]]:
@@ -118,7 +192,7 @@ def _repeated(run: Table) -> Iterator[tuple[int, str]]:
     place = "in row" if run.source.records and not run.converted else "on line"
     for image_id, line in zip(run.image_ids, run.lines, strict=True):
         if image_id in first:
-            yield int(line), f"{shorten(image_id)!r} stands {place} {first[image_id]} already"
+            yield int(line), f"{short_id(image_id)!r} stands {place} {first[image_id]} already"
         else:
             first[image_id] = int(line)
 
@@ -146,8 +220,8 @@ def _check_concepts(run: Table, edition: Edition) -> Iterator[Finding]:
         blanks = _holding(seen, lambda text: text != text.strip())
         yield from _at(run, "R207", blanks, lambda i: f"blanks around a concept in {_shown(run, i)}")
     is_cui = re.compile(row_schema("concepts")["properties"]["cuis"]["items"]["pattern"]).search
-    strange = _holding(seen, lambda text: bool(text.strip()) and not is_cui(text.strip().upper()))
-    formulas = _holding(seen, lambda text: bool(_FORMULA.match(text)))
+    strange = _holding(seen, lambda text: _is_strange(text.strip(), is_cui))
+    formulas = _holding(seen, would_run)
     yield from _at(
         run, "R110", formulas, lambda i: f"{shorten(seen.vocabulary[formulas[i]])!r} is like a formula"
     )
@@ -161,7 +235,7 @@ def _check_captions(
 ) -> Iterator[Finding]:
     end = "a comma" if rules.dialect.delimiter == "," else "a separator"
     yield from _at(run, "R302", run.surplus, lambda i: f"the caption ends at {end}: {_shown(run, i)}")
-    formulas = [i for i, cell in enumerate(run.cells) if cell and _FORMULA.match(cell)]
+    formulas = [i for i, cell in enumerate(run.cells) if cell and would_run(cell)]
     yield from _at(run, "R110", formulas, lambda i: f"{_shown(run, i)} is like a formula")
     tags = [i for i, cell in enumerate(run.cells) if cell and "<" in cell and _TAG.search(cell)]
     yield from _at(run, "R111", tags, lambda i: f"HTML in {_shown(run, i)}")
@@ -183,6 +257,11 @@ def _check_captions(
     yield from _at(run, "R304", empty, lambda i: f"nothing is left of {_shown(run, i)}: no word can match")
 
 
+def _is_strange(text: str, is_cui: Callable[[str], object]) -> bool:
+    """Tell whether a concept is none; a word for no value has a rule of its own."""
+    return bool(text) and not is_cui(text.upper()) and text.lower() not in NO_VALUE
+
+
 def _at(
     run: Table,
     code: str,
@@ -191,8 +270,10 @@ def _at(
     severity: Severity | None = None,
 ) -> Iterator[Finding]:
     """Yield a finding for each row of the run."""
-    named = ((int(run.lines[i]), f"{shorten(run.image_ids[i], 40)}: {message(i)}") for i in rows)
-    yield from findings(code, run.path, named, severity=severity)
+    rows = list(rows)
+    shown = rows[:MOST_PER_RULE]
+    named = ((int(run.lines[i]), f"{short_id(run.image_ids[i])}: {message(i)}") for i in shown)
+    yield from findings(code, run.path, named, severity=severity, more=len(rows) - len(shown))
 
 
 def _shown(run: Table, i: int) -> str:

@@ -78,6 +78,7 @@ def compare(runs: Sequence[Path], **options: Any) -> None:
         **opener_choices(options),
     )
     if not options["quiet"]:
-        findings = dict.fromkeys(item for report in comparison.reports for item in report.findings)
+        everything = (item for report in comparison.reports for item in report.findings)
+        findings = dict.fromkeys(item for item in everything if item.severity != "note")
         click.echo(findings_text(findings), err=True, nl=False)
     answer(comparison_document(comparison), options["style"], options["output"])

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 # What is said of one run alone, by its option.
-_OF_ONE_RUN = {"per_image": "--per-image", "page": "--page", "verify": "--verify"}
+_OF_ONE_RUN = {"per_image": "--per-image", "page": "--page", "verify": "--verify", "subset": "--subset"}
 
 
 @click.command(epilog="Example: rocov2-eval score run.csv --truth data/ --by modality --per-image scores.csv")
@@ -65,6 +65,7 @@ _OF_ONE_RUN = {"per_image": "--per-image", "page": "--page", "verify": "--verify
 @output_option
 @model_options
 @click.option("--lenient", is_flag=True, help="Score what can be scored, a missing image as 0; not official.")
+@click.option("--subset", is_flag=True, help="Score against the images that the run answers; marked as such.")
 @click.option(
     "--verify", type=click.IntRange(min=1), help="Score N random images with the reference libraries too."
 )
@@ -111,6 +112,7 @@ def score(runs: Sequence[Path], **options: Any) -> None:
             model_opener(**opener_choices(options)),
             task=options["task"],
             split=options["split"],
+            subset=options["subset"],
             columns=Columns(id=options["id_column"], value=options["value_column"]),
             every_facet=options["page"] is not None,
             verifiable=options["verify"] is not None,
@@ -131,6 +133,12 @@ def score(runs: Sequence[Path], **options: Any) -> None:
 @edition_option
 @split_option
 @task_option
+@click.option(
+    "--ids",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE|DIR",
+    help="Without a truth: the ids that runs should have, of a file or a folder of images.",
+)
 @column_options
 @click.option("--strict", is_flag=True, help="Apply the platform's 2026 format check too.")
 @format_option
@@ -146,7 +154,7 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     from rocov2_eval.rendering.render import summary
     from rocov2_eval.report_document import findings_document
 
-    names = ("truth", "edition", "split", "task", "strict", "id_column", "value_column")
+    names = ("truth", "edition", "split", "task", "ids", "strict", "id_column", "value_column")
     choices = {name: options[name] for name in names}
     findings = {path: front_door.validate(path, **choices, notify=_noted(path)) for path in files}
     together = [item for items in findings.values() for item in items]
@@ -315,6 +323,7 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
         "output": "--out",
         "by": "--by",
         "lenient": "--lenient",
+        "subset": "--subset",
     }
     for name, option in refused.items():
         if options[name]:

@@ -259,4 +259,5 @@ METRIC = Metric(
     identify=identified,
     digest=digest,
     source="Tiiiger/bert_score 0.3.13; Zhang et al. 2020, BERTScore: Evaluating Text Generation with BERT",
+    weighs_by_idf=lambda options: options.idf,
 )

@@ -163,4 +163,5 @@ METRIC = Metric(
     identity=None,  # a caption of two words has no longer n-grams: 5 against itself
     is_offered=is_offered,
     source="pycocoevalcap 1.2; Vedantam et al. (2015)",
+    weighs_by_idf=lambda _: True,
 )

@@ -90,7 +90,7 @@ class Fault:
 
     Attributes:
         code: Code of the rule.
-        severity: `error` or `warning`.
+        severity: `error`, `warning` or `note`.
         title: What the rule says.
         fix: How to mend the file.
         places: Where and what of each finding, at most `_MOST_PLACES`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rocov2_eval.findings import RULES
@@ -13,6 +14,7 @@ from rocov2_eval.shelf.csv_files import csv_text, formula_safe
 from rocov2_eval.shelf.parsing import json_dumped
 from rocov2_eval.shelf.words import counted, shorten
 
+_ANNOTATIONS = {"note": "notice"}  # what GitHub calls it
 _LONGEST = 4096  # of a cell or line: a file name may be anything
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}",
@@ -76,7 +78,7 @@ def to_latex(document: Document) -> str:
 def to_github(document: Document) -> str:
     """Return workflow commands that annotate the files of a pull request, and a notice with the answer."""
     lines = "".join(
-        f"::{item.severity} file={_property(item.path)}"
+        f"::{_ANNOTATIONS.get(item.severity, item.severity)} file={_property(item.path)}"
         + (f",line={item.line}" if item.line else "")
         + f",title={item.code} {_property(RULES[item.code].title)}::{_data(item.message)}\n"
         for item in document.findings
@@ -230,7 +232,7 @@ def _finding_lines(findings: Sequence[Finding]) -> list[str]:
     codes = set()
     for item in findings:
         place = _line(item.path) if item.line is None else f"{_line(item.path)}:{item.line}"
-        word = "" if item.severity == "error" else "warning: "
+        word = "" if item.severity == "error" else f"{item.severity}: "
         lines.append(f"{place}: {item.code} {word}{item.message}")
         if item.code not in codes:
             lines.append(f"    fix: {RULES[item.code].fix}")
@@ -319,7 +321,9 @@ def findings_text(findings: Iterable[Finding]) -> str:
 
 def summary(path: str, findings: Sequence[Finding]) -> str:
     """Return the one line that closes a validation."""
-    errors = sum(item.severity == "error" for item in findings)
-    verdict = "REJECTED" if errors else "PASSED"
-    counts = f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}"
+    number = Counter(item.severity for item in findings)
+    verdict = "REJECTED" if number["error"] else "PASSED"
+    counts = f"{counted(number['error'], 'error')}, {counted(number['warning'], 'warning')}"
+    if number["note"]:
+        counts += f", {counted(number['note'], 'note')}"
     return f"SUMMARY {_line(path)}: {verdict}, {counts}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +13,35 @@ from rocov2_eval.shelf.files import write_text
 from rocov2_eval.shelf.words import shorten
 
 BYTE_ORDER_MARK = "\ufeff"
-_FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")  # the last four are full-width
+_SIGNS = (*"=+-@", *"\uff1d\uff0b\uff0d\uff20")  # the last four are full-width
+_FORMULA_STARTS = (*_SIGNS, "\t", "\r", "\n")
+# What may stand where a formula wants an operand, and after one. `exchange` is DDE: cmd|' /C calc'!A0.
+_OPERAND = re.compile(
+    r"""\s*(?:(?P<exchange>[A-Za-z_][\w.]*\|[^!]*![\w.$'])
+    |(?P<call>[A-Za-z_][\w.]*\()|(?P<spaced>(?P<name>[A-Za-z_][\w.]*)\s+\()
+    |(?P<value>"(?:[^"]|"")*"|(?:(?:'[^']*'|[\w.\[\]]+)!)?\$?[A-Za-z]{1,3}\$?[0-9]{1,7}(?![\w.]))
+    |(?P<number>[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?%?(?!\w))
+    |(?P<opening>[({])|(?P<closing>[)}])|(?P<separator>[,;])|(?P<sign>[-+@]))\s*""",
+    re.VERBOSE,
+)
+_OPERATOR = re.compile(r"(?:(?P<operator>[-+*/^&:=]|<>|<=?|>=?)|(?P<separator>[,;])|(?P<closing>[)}]%?))\s*")
+# A function whose bracket stands apart is one of these; "figure (3)" is the text of a caption.
+_FUNCTIONS = frozenset(
+    {"sum", "sumif", "sumproduct", "vlookup", "hlookup", "xlookup", "concatenate", "textjoin", "indirect"}
+    | {
+        "hyperlink",
+        "webservice",
+        "filterxml",
+        "encodeurl",
+        "importxml",
+        "importdata",
+        "importhtml",
+        "importfeed",
+    }
+    | {"importrange", "rtd", "dde", "exec", "query"}
+)
+_TAKE_NOTHING = ("call", "spaced", "separator")  # f(), f(,1)
+_LONGEST_FORMULA = 1 << 16  # Excel takes 8,192 characters, LibreOffice these
 _MOST_BYTES = 1 << 28  # a table of a million images has 70 MB
 
 
@@ -94,3 +123,33 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) 
 def is_formula(cell: str) -> bool:
     """Tell whether a spreadsheet would take a cell for a formula, so that it could run what it says."""
     return cell.startswith(_FORMULA_STARTS) or cell.lstrip().startswith(_FORMULA_STARTS)
+
+
+def would_run(cell: str) -> bool:
+    """Tell whether a spreadsheet would compute a cell: a sign, then operands and operators in turn.
+
+    Where `is_formula` is safe, this is exact: no word of a sentence is an operand, `- 3 cm` is no formula,
+    `-sum(A1)` is one, and so is one whose last brackets are not closed, which spreadsheets close.
+    """
+    text = cell.strip()
+    if not text.startswith(_SIGNS) or len(text) > _LONGEST_FORMULA:
+        return False
+    kind: str | None = None
+    place, depth, n_tokens = 1, 0, 0
+    while place < len(text):
+        wants_operand = kind not in ("value", "number", "closing")
+        token = (_OPERAND if wants_operand else _OPERATOR).match(text, place)
+        if token is None:
+            return False
+        before, kind, place = kind, token.lastgroup, token.end()
+        if kind == "exchange":
+            return True
+        is_misplaced = wants_operand and kind in ("closing", "separator") and before not in _TAKE_NOTHING
+        depth += (kind in ("call", "spaced", "opening")) - (kind == "closing")
+        if is_misplaced or depth < 0 or (kind == "separator" and not depth):
+            return False
+        if kind == "spaced" and token["name"].lower() not in _FUNCTIONS:
+            return False
+        n_tokens += 1
+    is_alone = n_tokens == 1 and kind == "number" and text[0] not in "=\uff1d"  # "-5" is a number
+    return kind in ("value", "number", "closing") and not is_alone

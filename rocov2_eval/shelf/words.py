@@ -19,6 +19,14 @@ def shorten(text: str, width: int = 60) -> str:
     return safe if len(safe) <= width else safe[: width - 1] + "…"
 
 
+def short_id(text: str, width: int = 60) -> str:
+    """Return an id fit for a message: cut in the middle, since ids of a data set differ at their ends."""
+    if len(text) <= width:
+        return shorten(text, width)
+    half = (width - 1) // 2
+    return f"{shorten(text[: width - 1 - half], width)}…{shorten(text[-half:], width)}"
+
+
 def look(name: str) -> str:
     """Return what a reader sees of a name: equal for names that differ by case, form or alike letters."""
     letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())

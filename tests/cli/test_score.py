@@ -208,7 +208,7 @@ def test_ids_of_another_year_than_the_truth_are_named_once_before_the_ids(
     run, truth = year_run("ImageCLEFmedical_Caption_2024_valid_", "ImageCLEFmedical_Caption_2025_valid_")
     answer = call("score", run, "--truth", truth)
     assert answer.code == ExitCode.INPUT_REJECTED
-    assert answer.err.count("R114 the run has ids of 2024 (13), the truth of 2025 (13)") == 1
+    assert answer.err.count("R118 the run has ids of 2024 (13), the truth of 2025 (13)") == 1
 
 
 def test_ids_of_several_years_choose_no_rules_and_are_a_finding(
@@ -218,7 +218,7 @@ def test_ids_of_several_years_choose_no_rules_and_are_a_finding(
     for path in (run, truth):
         path.write_text(path.read_text("utf-8").replace("_2024_valid_000001", "_2023_valid_000001"), "utf-8")
     answer = call("score", run, "--truth", truth)
-    assert "R114 warning: ids of several years: 2023 (1) and 2024 (12)" in answer.err
+    assert "R118 warning: ids of several years: 2023 (1) and 2024 (12)" in answer.err
     assert "our own rules, because the ids name several years" in answer.out.splitlines()[0]
 
 
