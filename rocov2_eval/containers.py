@@ -83,7 +83,7 @@ def json_frame(text: str, path: str) -> Frame:
     nodes, most = text.count("{") + text.count("["), 2 * formats.MOST_LINES
     if nodes > most:
         _refuse(path, None, f"{nodes:,} objects and lists, more than {most:,}", code="R001")
-    values = list(islice(_values(text, path), formats.MOST_LINES))
+    values = list(_values(text, path))
     if not values:
         _refuse(path, None, "the file is empty", code="R003")
     line, value = values[0]
@@ -126,6 +126,7 @@ class _Scanner:
         self.place = 0
         self.line = 1
         self._counted = 0
+        self._rows = 0
         if text.startswith(BYTE_ORDER_MARK):
             self.place = 1
 
@@ -142,6 +143,13 @@ class _Scanner:
             found = shorten(self.text[self.place : self.place + 20]) or "the end of the file"
             _refuse(self.path, self.line, f"not JSON: expected {expected!r}, found {found}")
         self.place += 1
+
+    def counted_value(self) -> Any:  # noqa: ANN401  whatever JSON holds
+        """Return the value of a row that starts here; there are only so many."""
+        self._rows += 1
+        if self._rows > formats.MOST_LINES:
+            _refuse(self.path, None, f"more than {formats.MOST_LINES:,} rows", code="R001")
+        return self.value()
 
     def value(self) -> Any:  # noqa: ANN401  whatever JSON holds
         """Return the value that starts here."""
@@ -169,7 +177,7 @@ def _values(text: str, path: str) -> Iterator[tuple[int, Any]]:
         elif first and character == "{":
             yield line, _outer_object(scanner)
         else:
-            yield line, scanner.value()
+            yield line, scanner.counted_value()
         first = False
         if scanner.skip() == ",":  # records joined by commas, without the brackets of a list
             scanner.place += 1
@@ -183,7 +191,7 @@ def _outer_list(scanner: _Scanner) -> list[tuple[int, Any]]:
         return items
     while True:
         scanner.skip()
-        items.append((scanner.line, scanner.value()))
+        items.append((scanner.line, scanner.counted_value()))
         if scanner.skip() == "]":
             scanner.place += 1
             return items
@@ -201,7 +209,7 @@ def _outer_object(scanner: _Scanner) -> _Object:
             scanner.take('"')
         line, key = scanner.line, scanner.value()
         scanner.take(":")
-        items.append((line, key, scanner.value()))
+        items.append((line, key, scanner.counted_value()))
         if scanner.skip() == "}":
             scanner.place += 1
             return items

@@ -202,7 +202,8 @@ def source_of_bytes(
         return source_of_frame(parquet_frame(content, name), source, edition, task, columns)
     text, encoding = _decoded(content)
     source = source_of(text, name)
-    source = replace(source, sha256=hashlib.sha256(content).hexdigest())
+    if encoding:  # the digest is that of the file, not of its text in UTF-8
+        source = replace(source, sha256=hashlib.sha256(content).hexdigest())
     if ending.endswith(_JSON_ENDINGS) or looks_like_json(source.text):
         return source_of_frame(json_frame(source.text, name), source, edition, task, columns)
     frame = text_frame(source, edition, task, is_named=bool(columns))
