@@ -83,7 +83,7 @@ DEV = [
 setup(
     name="rocov2-eval",
     version=VERSION,
-    description="Score radiology image-caption runs exactly as ImageCLEFmedical Caption does",
+    description="Score radiology image-caption runs by the rules of ImageCLEFmedical Caption",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -1,11 +1,12 @@
-"""Score radiology image-caption runs exactly as ImageCLEFmedical Caption does.
+"""Score radiology image-caption runs by the rules of ImageCLEFmedical Caption.
 
     import rocov2_eval
 
     report = rocov2_eval.score("run.csv", "rocov2/")
     print(report.metrics["concept_f1"].mean)
 
-`score`, `validate` and `compare` do what the commands of these names do.
+`score`, `validate` and `compare` do what the commands of these names do. Runs and truths are files, frames,
+mappings or records; `docs/tour.ipynb` shows them.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from rocov2_eval.cli import bundle, compare, leaderboard, resources, score
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rocov2-eval")
 def app() -> None:
-    """Score radiology image-caption runs exactly as ImageCLEFmedical Caption does.
+    """Score radiology image-caption runs by the rules of ImageCLEFmedical Caption.
 
     \b
-    rocov2-eval score run.csv                 the number the organisers will publish
+    rocov2-eval score run.csv                 its scores, and whether they are the organisers'
     rocov2-eval validate run.csv --strict     every fault of the file at once
     rocov2-eval doctor                        what this machine can score
     """  # noqa: D301  click wants the backspace itself
