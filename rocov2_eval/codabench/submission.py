@@ -34,8 +34,7 @@ _OF_PLATFORM = "metadata"  # what the platform says of how the submission came a
 _MOST_METADATA_BYTES = 4096
 # A command, or an exit code other than null, however its line is written.
 _SIGN_OF_PROGRAM = re.compile(
-    r"\b(exitCode|command)\b[^\w\n]*?:(?![^\w\n]*(?:null)?[^\w\n]*$)[^\S\n]*(.*?)\s*$",
-    re.IGNORECASE | re.MULTILINE,
+    r"\b(exitCode|command)\b[^\w\n]*?:(?![^\w\n]*(?:null)?[^\w\n]*(?:\n|\Z))(.*)", re.IGNORECASE
 )
 # What a submission may hold before it is refused unread: a run for each task, each in folders of its own.
 _MOST_ENTRIES = 50
@@ -194,7 +193,8 @@ def _refuse_programs(folder: Path) -> None:
     if len(content) > _MOST_METADATA_BYTES:
         raise _rejected("R004", f"{_OF_PLATFORM} of more than {_MOST_METADATA_BYTES:,} bytes")
     for key, value in _SIGN_OF_PROGRAM.findall(content.decode("utf-8", "replace")):
-        told = f"exit code {shorten(value, 20)}" if key.lower() == "exitcode" else f"command {shorten(value)}"
+        kind = "exit code" if key.lower() == "exitcode" else "command"
+        told = f"{kind} {shorten(value.strip(), 40)}"
         ran = f"a program was handed in and ran ({told})"
         raise _rejected("R004", f"{ran}: expected a CSV file and no program")
 
