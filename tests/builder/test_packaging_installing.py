@@ -102,8 +102,8 @@ def test_a_killed_replacement_is_finished_by_settling(tmp_path: Path) -> None:
     written(tmp_path / "place")
     ready = tmp_path / "place/.out.ready"
     ready.mkdir()
-    (ready / "stale").touch()
     shutil.copytree(tmp_path / "expected/out", ready / "content")
+    (ready / "stale").write_text(str((ready / "content").stat().st_ino), encoding="utf-8")
     shutil.copy(tmp_path / "expected/out-truth.zip", ready / "out-truth.zip")
     shutil.copy(tmp_path / "expected/out-truth.zip.sha256", ready / "out-truth.zip.sha256")
     (tmp_path / "place/out").rename(ready / "old")

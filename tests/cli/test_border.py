@@ -84,7 +84,7 @@ def test_json_is_utf8_whatever_the_terminal_takes(concept_run: Path) -> None:
     ("streams", "code", "message"),
     [
         (">&-", ExitCode.MISSING_RESOURCE, b"Error: stdout: Bad file descriptor"),
-        (">/dev/full", ExitCode.MISSING_RESOURCE, b"Error: No space left on device"),
+        (">/dev/full", ExitCode.MISSING_RESOURCE, b"Error: stdout: No space left on device"),
         ("2>&-", ExitCode.OK, b""),
         ("2>/dev/full", ExitCode.OK, b""),
         ("<&-", ExitCode.OK, b""),

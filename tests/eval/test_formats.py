@@ -429,7 +429,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(
     path.write_bytes(b"old")
 
     def refuse(*_: object) -> None:
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OSError, match="disk full"):
