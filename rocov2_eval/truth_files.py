@@ -35,25 +35,9 @@ _TASK_WORDS: Mapping[str, Task] = {
     "caption": "captions",
     "captions": "captions",
 }
-_OTHER_WORDS = {
-    "mapping",
-    "license",
-    "licence",
-    "licenses",
-    "information",
-    "ids",
-    "info",
-    "state",
-}
+_OTHER_WORDS = set(["mapping", "license", "licence", "licenses", "information", "ids", "info", "state"])
 _TRUTH_WORDS = {
-    "gold",
-    "truth",
-    "gt",
-    "reference",
-    "references",
-    "labels",
-    "answers",
-    "ground",
+    *["gold", "truth", "gt", "reference", "references", "labels", "answers", "ground"],
     *_SPLIT_WORDS,
 }
 _RUN_WORDS = {"run", "runs", "pred", "preds", "predictions", "predicted", "submission", "submissions"}
@@ -174,20 +158,21 @@ def _is_table(path: Path) -> bool:
 def _why_not(path: Path, place: Path, task: Task) -> str | None:
     """Return why a table is no truth of a task; None where it may be."""
     words = _words(path.name)
-    if "manual" in words:
-        return "manual concepts go with concepts, and are no truth of their own"
-    if words & _RUN_WORDS:
-        return "a run, by its name"
     named = _task_word(path)
-    if named is not None and named != task:
-        return f"it holds {named}, by its name"
-    if path.name.lower().endswith(PARQUET_ENDINGS):
-        return _lacking_columns(path, task)
-    if named is None and words & _OTHER_WORDS:
-        return "no truth, by its name"
-    if named is None:
-        return _unread(path, place, task)
-    return None
+    reason: str | None = None
+    if "manual" in words:
+        reason = "manual concepts go with concepts, and are no truth of their own"
+    elif words & _RUN_WORDS:
+        reason = "a run, by its name"
+    elif named is not None and named != task:
+        reason = f"it holds {named}, by its name"
+    elif path.name.lower().endswith(PARQUET_ENDINGS):
+        reason = _lacking_columns(path, task)
+    elif named is None and words & _OTHER_WORDS:
+        reason = "no truth, by its name"
+    elif named is None:
+        reason = _unread(path, place, task)
+    return reason
 
 
 def _lacking_columns(path: Path, task: Task) -> str | None:
