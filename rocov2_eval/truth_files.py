@@ -35,11 +35,8 @@ _TASK_WORDS: Mapping[str, Task] = {
     "caption": "captions",
     "captions": "captions",
 }
-_OTHER_WORDS = set(["mapping", "license", "licence", "licenses", "information", "ids", "info", "state"])
-_TRUTH_WORDS = {
-    *["gold", "truth", "gt", "reference", "references", "labels", "answers", "ground"],
-    *_SPLIT_WORDS,
-}
+_OTHER_WORDS = {"mapping", "license", "licence", "licenses", "information", "ids", "info", "state"}
+_TRUTH_WORDS = {"gold", "truth", "gt", "reference", "references", "labels", "answers", *_SPLIT_WORDS}
 _RUN_WORDS = {"run", "runs", "pred", "preds", "predictions", "predicted", "submission", "submissions"}
 _CHALLENGE = re.compile(r"imageclef[a-z]*[_ -]?caption[_ -]?(?=\d)")  # begins names of the challenge's files
 _MOST_LEVELS = 3  # of folders within a dataset folder
