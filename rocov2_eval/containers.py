@@ -30,7 +30,7 @@ _SAMPLED = 200  # rows whose keys are the names
 _MOST_NAMES = 1000
 _MOST_LEVELS = 64
 _LISTS = ("annotations", "predictions", "results", "data", "rows")  # under which a document keeps its records
-_ROWS = 1000  # of Parquet at a time
+_ROWS = 50_000  # of Parquet at a time; a text that they share is held once
 _BEGINS_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[{"\]])')
 
 
@@ -315,7 +315,7 @@ def parquet_frame(content: bytes | Sequence[Path], path: str, wanted: Iterable[s
     try:
         for source in sources:
             for batch in _batches(source, path, wanted):
-                size += batch.nbytes
+                size += sum(map(_own_bytes, batch.columns))
                 if size > formats.MOST_BYTES:
                     _refuse(path, None, f"columns of more than {formats.MOST_BYTES:,} bytes", code="R001")
                 for name, cells in zip(batch.schema.names, batch.columns, strict=True):
@@ -439,14 +439,28 @@ def _readable(schema: Any, wanted: Iterable[str] | None) -> list[str]:  # noqa: 
 
 
 def _cells(column: Any) -> list[Any]:  # noqa: ANN401  of pyarrow
+    """Return cells as Python has them; a text that stands in many of them is one object."""
     from pyarrow import types
 
     cells: list[Any]
     if types.is_dictionary(column.type):
         values = column.dictionary.to_pylist()
         return [None if code is None else values[code] for code in column.indices.to_pylist()]
+    if types.is_list(column.type) or types.is_large_list(column.type):
+        parts = iter(_cells(column.flatten()))
+        sizes = column.value_lengths().to_pylist()
+        return [None if size is None else list(islice(parts, size)) for size in sizes]
     cells = column.to_pylist()
     return cells
+
+
+def _own_bytes(column: Any) -> int:  # noqa: ANN401  of pyarrow
+    """Return the size of a column without the texts that other batches share with it."""
+    from pyarrow import types
+
+    if types.is_list(column.type) or types.is_large_list(column.type):
+        return int(column.value_lengths().nbytes) + _own_bytes(column.flatten())
+    return int(column.indices.nbytes if types.is_dictionary(column.type) else column.nbytes)
 
 
 def _refuse(path: str, line: int | None, message: str, *, code: str = "R011") -> NoReturn:

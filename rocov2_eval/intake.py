@@ -428,7 +428,13 @@ def _texts(cells: Sequence[Any], path: str, frame: Frame, task: Task, faults: li
     if all(type(cell) is str for cell in cells):
         return list(cells)
     texts = []
+    limit = csv.field_size_limit()
     for cell, line in zip(cells, frame.lines.tolist(), strict=True):
+        if (
+            isinstance(cell, list | tuple)
+            and sum(len(part) for part in cell if isinstance(part, str)) > limit
+        ):
+            raise rejected("R005", path, line, f"a cell of more than {limit:,} characters")
         text = _text(cell, task)
         if text is None:
             faults.append(

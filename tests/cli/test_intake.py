@@ -391,6 +391,15 @@ def test_where_no_file_is_truth_each_is_named_with_the_reason(call: Call) -> Non
     )
 
 
+@pytest.mark.parametrize("name", ["run.csv", "other.csv", "test_predictions.csv"])
+def test_no_run_is_taken_for_the_truth_of_another(call: Call, name: str) -> None:
+    in_folder(name, LAYOUT)
+    Path("run.csv").write_text(LAYOUT, encoding="utf-8")
+    answer = call("score", "run.csv", "--truth", "truth")
+    assert answer.code == ExitCode.MISSING_RESOURCE
+    assert f"    {name}: " in answer.err
+
+
 def test_a_header_that_run_and_truth_share_is_scored_where_the_evaluator_does_so(call: Call) -> None:
     content = LAYOUT.replace("ID,CUIs", "image_id,cui")
     in_folder("gold.csv", content)
