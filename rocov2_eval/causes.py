@@ -315,8 +315,12 @@ def causes_of(
 def equal_answers(answers: Answers, path: str) -> Iterator[Finding]:
     """Yield a note where all answers are the same, and one where they are those of the truth."""
     cells = answers.cells
-    if len(cells) >= _FEWEST_EQUAL and len(set(cells)) == 1:
-        yield finding("R023", path, None, f"all {len(cells):,} rows have {shorten(cells[0] or '')!r}")
+    if len(cells) >= _FEWEST_EQUAL and len(set(cells)) <= 1 + (1 - NEARLY_ALL) * len(cells):
+        cell, number = Counter(cells).most_common(1)[0]
+        if number >= NEARLY_ALL * len(cells):
+            yield finding(
+                "R023", path, None, f"{number:,} of {len(cells):,} rows have {shorten(cell or '')!r}"
+            )
     if not any(answers.truth_cells) or len(cells) != len(answers.truth_cells):
         return
     if answers.image_ids == answers.truth_ids:
@@ -414,6 +418,22 @@ def _number(text: str) -> str:
     return _unpadded((_NUMBERS.findall(_in_every_way(text)) or [text])[-1])
 
 
+def _added(image_ids: Sequence[str], truth_ids: Collection[str]) -> tuple[str, str]:
+    """Return what all ids of one of the two have before and after those of the other."""
+    before, their_before = map(_start, (image_ids, truth_ids))
+    after, their_after = (_start([text[::-1] for text in ids])[::-1] for ids in (image_ids, truth_ids))
+    long, short = (before, their_before) if len(before) > len(their_before) else (their_before, before)
+    first = long.removesuffix(short) if long.endswith(short) else ""
+    long, short = (after, their_after) if len(after) > len(their_after) else (their_after, after)
+    return first, long.removeprefix(short) if long.startswith(short) else ""
+
+
+def _start(texts: Collection[str]) -> str:
+    """Return what all texts begin with."""
+    low, high = min(texts, default=""), max(texts, default="")
+    return low[: next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))]
+
+
 def slip_of(image_ids: Sequence[str], truth_ids: Collection[str]) -> tuple[str, dict[str, str]] | None:
     """Return in which way nearly all of some ids differ from those of the truth, and the right id of each.
 
@@ -429,6 +449,10 @@ def slip_of(image_ids: Sequence[str], truth_ids: Collection[str]) -> tuple[str, 
     }
     if len(image_ids) < _FEWEST:
         return None
+    before, after = _added(image_ids, truth_ids)
+    if before or after:
+        shown = " and ".join(repr(short_id(text, 20)) for text in (before, after) if text)
+        ways[f"{shown} added to it"] = lambda text: text.removeprefix(before).removesuffix(after)
     if all(map(str.isdigit, truth_ids)) or all(map(str.isdigit, image_ids)):
         ways["the text before its number"] = _number
     for name, way in ways.items():

@@ -114,7 +114,7 @@ RULES: Mapping[str, Rule] = {
         fix="Write id and answer as two cells: writer.writerow([image_id, answer]).",
     ),
     "R023": Rule(
-        title="all images have the same answer",
+        title="nearly all images have the same answer",
         why="It may be meant, as a floor. Most often a loop kept its first answer, or a model has collapsed.",
         fix="Look at some answers before you hand the run in.",
         severity="note",

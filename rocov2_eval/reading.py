@@ -9,11 +9,10 @@ from pathlib import Path
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, ChosenBy, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.findings import finding, is_rejected
-from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Source, Table, read_table
+from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Table, read_table
 from rocov2_eval.images import all_images
 from rocov2_eval.intake import GUESSED, Columns, Handed, read_source, source_by_ids
 from rocov2_eval.records import Task
-from rocov2_eval.shelf.words import short_id
 from rocov2_eval.truth import Place, Truth, find_truth, truth_of
 from rocov2_eval.validation import check_run, read_run
 
@@ -74,15 +73,9 @@ def read(
         raise RejectedInput(f"{run.path} cannot be read", findings) from None
     first = run.source.records.first if run.source.records else None
     if first is not None and first in answers.table.image_ids[:1]:
-        run = _with_header_as_image(run.source, edition, task)
+        # The evaluator takes the same header for an image of run and truth.
+        run = read_run(replace(run.source, records=None), edition, task)
     return Pair(run=run, truth=answers, edition=edition, chosen_by=chosen_by)
-
-
-def _with_header_as_image(source: Source, edition: Edition, task: Task) -> Table:
-    """Return the rows as an evaluator cuts them that takes the same header for an image of run and truth."""
-    run = read_run(replace(source, records=None), edition, task)
-    message = f"the header {short_id(run.image_ids[0])!r} is scored as an image, as in the truth"
-    return replace(run, findings=(*run.findings, finding("R108", run.path, 1, message)))
 
 
 def read_alone(

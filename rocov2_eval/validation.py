@@ -237,7 +237,8 @@ def _check_captions(
     yield from _at(run, "R302", run.surplus, lambda i: f"the caption ends at {end}: {_shown(run, i)}")
     formulas = [i for i, cell in enumerate(run.cells) if cell and would_run(cell)]
     yield from _at(run, "R110", formulas, lambda i: f"{_shown(run, i)} is like a formula")
-    tags = [i for i, cell in enumerate(run.cells) if cell and "<" in cell and _TAG.search(cell)]
+    tagged = (i for i, cell in enumerate(run.cells) if cell and "<" in cell and _TAG.search(cell))
+    tags = [i for i in tagged if (run.cells[i] or "").lower() not in NO_VALUE]
     yield from _at(run, "R111", tags, lambda i: f"HTML in {_shown(run, i)}")
     kept = normalise([cell or "" for cell in run.cells], rules.norm)
     truth = align(truth_ids, truth_cells, run.image_ids)

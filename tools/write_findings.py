@@ -31,12 +31,15 @@ INTRODUCTION = f"""\
 line, counted from 1, where the record starts; a finding about the whole file has none. A warning has the word
 `warning:` before its message. `rocov2-eval explain CODE` prints what stands below.
 
+- What holds for nearly all rows (90 %) is one finding about the file.
+  It has the number of rows and three of them. What follows from it for single rows is not told again.
 - An **error** keeps the run from being scored; `score --lenient` scores in spite of most of them
   ([which ones](editions.md#what---lenient-does)). A **warning** keeps nothing from being scored.
+  A **note** is no fault: it says what a score is worth.
 - The severity in the table is the usual one. A finding may have the other one where the edition makes it
   harmless or fatal; the line says which it is.
 - R401 to R407 are looked for by `validate --strict` only.
-- Of one rule and file, {MOST_PER_RULE:,} findings are kept; one more counts the rest.
+- Of one rule and file, {MOST_PER_RULE:,} findings are shown; one more counts the rest.
 
 What each edition makes of these faults: [editions.md](editions.md).
 """

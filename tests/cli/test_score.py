@@ -666,7 +666,7 @@ def test_the_ids_tell_the_split(result: Callable[..., dict[str, Any]], sample: P
 def test_split_takes_the_named_split_in_spite_of_the_ids(call: Call, concept_run: Path, sample: Path) -> None:
     answer = call("score", concept_run, "--truth", sample, "--split", "test")
     assert answer.code == ExitCode.INPUT_REJECTED
-    assert "R105 14 of 14 images have no row: sample_test_000001, " in answer.err
+    assert "R115 the ids are those of valid, the truth is " in answer.err
 
 
 # ---- where the truth is found

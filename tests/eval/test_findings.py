@@ -8,8 +8,8 @@ import pytest
 import dataset_builder
 import rocov2_eval
 from rocov2_eval import findings as rules
-from rocov2_eval.findings import RULES, explain, finding, findings, is_rejected
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.findings import RULES, explain, finding, findings, in_order, is_rejected
+from rocov2_eval.shelf.words import short_id, shorten
 
 SOURCES = [
     path
@@ -96,3 +96,18 @@ def test_an_error_rejects_and_a_warning_does_not(
 )
 def test_text_in_a_message_is_cut_and_has_no_control_character(text: str, expected: str) -> None:
     assert expected == shorten(text, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("short", "short"), ("a" * 20 + "_0017", "aaaaa…_0017"), ("a" * 20 + "\n", "aaaaa…aaaa\\n")],
+)
+def test_an_id_is_cut_in_the_middle(text: str, expected: str) -> None:
+    assert expected == short_id(text, 11)
+
+
+def test_findings_of_a_rule_stand_together_and_their_count_comes_last() -> None:
+    found = [finding("R103", "a", None, "more"), finding("R104", "a", 2, "x"), finding("R103", "a", 9, "z")]
+    found.append(finding("R103", "a", 1, "y"))
+
+    assert [item.message for item in in_order(found)] == ["y", "z", "more", "x"]
