@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     INPUT_REJECTED = 1
     USAGE = 2
     MISSING_RESOURCE = 3
+    BAR_NOT_MET = 4
     BUG = 70
     INTERRUPTED = 130
     TERMINATED = 143
@@ -71,6 +72,12 @@ class MissingResource(RocoError):
     """The machine lacks an extra, a model or the truth; the message names the command that brings it."""
 
     exit_code = ExitCode.MISSING_RESOURCE
+
+
+class BarNotMet(RocoError):
+    """The answer is complete, and does not reach what the user demands of it; the message says where."""
+
+    exit_code = ExitCode.BAR_NOT_MET
 
 
 def is_disk_full(error: OSError) -> bool:

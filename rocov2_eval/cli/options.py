@@ -12,7 +12,7 @@ import click
 
 from rocov2_eval.command import progress_bar
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS
-from rocov2_eval.errors import UsageFault, is_disk_full
+from rocov2_eval.errors import BarNotMet, UsageFault, is_disk_full
 from rocov2_eval.shelf.progress import Progress, silent
 from rocov2_eval.shelf.streams import speak_utf8
 
@@ -231,6 +231,9 @@ def answer(document: Document, style: str, output: Path | None = None) -> None:
     """Print an answer in one of FORMATS, or write it to a file where one is named.
 
     What programs read is UTF-8 on stdout too.
+
+    Raises:
+        BarNotMet: The answer is given, and does not reach the bar that the user set.
     """
     from rocov2_eval.rendering.render import render
 
@@ -239,11 +242,13 @@ def answer(document: Document, style: str, output: Path | None = None) -> None:
         if style != "text":
             speak_utf8()
         click.echo(text, nl=False)
-        return
-    from rocov2_eval.shelf.files import write_text
+    else:
+        from rocov2_eval.shelf.files import write_text
 
-    with writing(output):
-        write_text(output, text)
+        with writing(output):
+            write_text(output, text)
+    if document.misses:
+        raise BarNotMet(f"the bar is not met: {'; '.join(document.misses)}")
 
 
 @contextmanager
