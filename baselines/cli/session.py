@@ -13,6 +13,7 @@ import click
 
 from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.progress import silent
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def require(*names: str) -> None:
     """
     for name in names:
         if find_spec(name) is None:
-            raise MissingResource(f"{name} is not installed: pip install 'rocov2-eval[baselines]'")
+            raise MissingResource(f"{name} is not installed: {install_command('baselines')}")
 
 
 @contextmanager
