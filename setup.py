@@ -112,6 +112,7 @@ setup(
     },
     install_requires=[
         "click>=8.1",
+        "filelock>=3.30",  # MIT
         "jinja2>=3.1",
         "jsonschema>=4.18",
         "markupsafe>=2.1.2",
