@@ -27,6 +27,7 @@ from rocov2_eval.cli.options import (
     truth_option,
     writing,
 )
+from rocov2_eval.command import echo_verdict
 from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
 
 if TYPE_CHECKING:
@@ -166,7 +167,6 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     """
     from rocov2_eval import front_door
     from rocov2_eval.findings import is_rejected
-    from rocov2_eval.rendering.render import summary
     from rocov2_eval.report_document import findings_document
 
     names = ("truth", "edition", "split", "task", "strict")
@@ -175,7 +175,7 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     together = [item for items in findings.values() for item in items]
     answer(findings_document(together), options["style"], options["output"])
     for path, items in findings.items():
-        click.echo(summary(str(path), items), err=options["style"] != "text" or bool(options["output"]))
+        echo_verdict(str(path), items, err=options["style"] != "text" or bool(options["output"]))
     return ExitCode.INPUT_REJECTED if is_rejected(together) else ExitCode.OK
 
 

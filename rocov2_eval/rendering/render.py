@@ -321,9 +321,9 @@ def findings_text(findings: Iterable[Finding]) -> str:
     return to_text(Document(findings=tuple(findings)))
 
 
-def summary(path: str, findings: Sequence[Finding]) -> str:
-    """Return the one line that closes a validation."""
+def summary(path: str, findings: Sequence[Finding], paint: Callable[[str], str] = str) -> str:
+    """Return the one line that closes a validation; `paint` may colour its verdict."""
     errors = sum(item.severity == "error" for item in findings)
     verdict = "REJECTED" if errors else "PASSED"
     counts = f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}"
-    return f"SUMMARY {_line(path)}: {verdict}, {counts}"
+    return f"SUMMARY {_line(path)}: {paint(verdict)}, {counts}"
