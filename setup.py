@@ -87,6 +87,10 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    project_urls={
+        "Challenge": "https://www.imageclef.org",
+        "Dataset": "https://doi.org/10.5281/zenodo.8333645",
+    },
     python_requires=">=3.11",
     packages=find_packages(include=["rocov2_eval*", "dataset_builder*", "baselines*"]),
     package_data={
