@@ -35,7 +35,7 @@ GUESSES: Mapping[Role, tuple[str, ...]] = {
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".webp", ".bmp")
 _CAPTIONS = "_captions.csv"
 _LICENCES = "license_information.csv"
-_ASSIGNMENTS = "assignments.csv"
+ASSIGNMENTS = "assignments.csv"
 _KIND_OF: tuple[tuple[Kind, Role], ...] = (
     ("articles", "article"),
     ("images", "image"),
@@ -126,7 +126,7 @@ def articles_of(rows: Iterable[Mapping[str, str]], truth: Mapping[str, bytes]) -
         rows: Rows with the columns ID and PMCID.
         truth: Files of the archive of a held-out truth: its assignments tell the groups.
     """
-    articles = {row["ID"].strip(): row["PMCID"].strip() for row in truth_rows(truth, _ASSIGNMENTS, "PMCID")}
+    articles = {row["ID"].strip(): row["PMCID"].strip() for row in truth_rows(truth, ASSIGNMENTS, "PMCID")}
     return articles | {
         row["ID"].strip(): row["PMCID"].strip() for row in rows if row.get("PMCID", "").strip()
     }

@@ -12,6 +12,7 @@ from dataset_builder.figure_tables import FigureTable, key_of_row
 from dataset_builder.records import Assignment
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.files import file_digest
 
 _HEADER = ("PMCID", "file", "split", "ID", "linked")
 
@@ -30,13 +31,18 @@ class Earlier:
     splits: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-@lru_cache(maxsize=1)
 def read_earlier(path: Path) -> Earlier:
-    """Return the assignments of an earlier edition.
+    """Return the assignments of an earlier edition, read once a process while the file stays.
 
     Raises:
         RejectedInput: A column is missing, a cell is empty, a figure stands twice.
     """
+    return _read(path, file_digest(path))
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, digest: str) -> Earlier:
+    del digest
     images: dict[str, Assignment] = {}
     splits: defaultdict[str, set[str]] = defaultdict(set)
     for line, row in read_rows(path, _HEADER):

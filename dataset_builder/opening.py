@@ -51,7 +51,7 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     kind: Literal["s3", "folder", "table"]
-    path: str = ""
+    path: Annotated[str, ONLY_SPEED] = ""  # what lies there is the source's to say: see Source.state
     base_url: str = BASE_URL
     list: Path | None = None
     inventory: bool = False

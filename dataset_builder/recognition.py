@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -81,14 +83,16 @@ def recognise(path: Path) -> Recognised:
     raise RejectedInput(f"{path}: expected {_EXPECTED}; name the folder that the file lies in")
 
 
-def build_text(source: Recognised | None, folder: Path) -> str:
+def build_text(source: Recognised | None, folder: Path, today: date) -> str:
     """Return a build.toml for a source: every table, its defaults and what they mean.
 
     Args:
         source: What it builds from; None leaves the source to whoever fills it in.
         folder: The folder that the file will lie in: its paths are relative to that.
+        today: The day of publication, until the user says another; a build takes nothing from the clock.
     """
     text = resources.files("dataset_builder").joinpath("build.toml").read_text(encoding="utf-8")
+    text = re.sub(r'# published = "[^"]*"  ', f'published = "{today.isoformat()}"', text)
     if source is None:
         return text
     key = "list" if source.kind == "s3" else "path"

@@ -11,9 +11,11 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from dataset_builder.panels import Box, panel_name
 from rocov2_eval.concept_extraction import Mention
 
 SPLITS = ("train", "valid", "test")  # of a dataset in the layout of ROCOv2, in the order of its tables
+PANELS = "panels"  # the unit of what came of figures that were split
 OWN = "own:"  # begins the key of what is not from PMC, where a PMCID would stand
 OTHER_LANGUAGE = "caption is not English"  # the reason of drops that a quality gate counts
 
@@ -111,6 +113,20 @@ class Graphic(Record, frozen=True, kw_only=True):
     name: str
     index: int = 1
     alternatives: tuple[str, ...] = ()
+
+
+class Panel(Record, frozen=True, kw_only=True):
+    """A part of a picture that is a picture of its own.
+
+    Attributes:
+        box: Left, top, width and height in pixels of the picture of the figure, upright.
+        index: Place among the panels of the picture, from 1, in the order of the caption's letters.
+        of: Number of panels of the picture.
+    """
+
+    box: Box
+    index: int
+    of: int
 
 
 class FigureText(Record, frozen=True, kw_only=True):
@@ -235,6 +251,7 @@ class FigureConcepts(Record, frozen=True, kw_only=True):
 
     Attributes:
         manual: CUIs of modality, X-ray body region and direction, in this order.
+        is_annotated: Whether somebody said the modality, be it one without a CUI such as combined or none.
         automatic: CUIs from the caption, in order of mention, without the manual ones.
         mentions: What the caption names, in order: where the automatic concepts come from.
         removed: Mentions that were not kept, and why.
@@ -244,6 +261,7 @@ class FigureConcepts(Record, frozen=True, kw_only=True):
     """
 
     manual: tuple[str, ...] = ()
+    is_annotated: bool = False
     automatic: tuple[str, ...] = ()
     mentions: tuple[Mention, ...] = ()
     removed: tuple[Removal, ...] = ()
@@ -283,6 +301,7 @@ class Figure(Record, frozen=True, kw_only=True):
         text: Label, caption, attribution and permissions of the figure.
         article: DOI, title, authors, type, year and version of the article that the figure is from.
         licence: What figure and article say about the licence, and the code that was decided.
+        panel: The part of the graphic that this record is about; None for the whole of it.
         media: The file of the graphic at its source; None until it has been looked up there.
         image: Digests, hash and size of the picture; None until the images stage has decoded the file.
         scores: Scores that the image filters gave the figure.
@@ -299,6 +318,7 @@ class Figure(Record, frozen=True, kw_only=True):
     text: FigureText = FigureText()
     article: ArticleFacts = ArticleFacts()
     licence: FigureLicence = FigureLicence()
+    panel: Panel | None = None
     media: Media | None = None
     image: ImageFacts | None = None
     scores: Scores = Scores()
@@ -308,16 +328,27 @@ class Figure(Record, frozen=True, kw_only=True):
     assignment: Assignment = Assignment()
 
     @property
+    def file(self) -> str:
+        """Name of the file as the article has it; of a panel, with its place in the picture."""
+        return panel_name(self.graphic.name, self.panel.box) if self.panel else self.graphic.name
+
+    @property
     def key(self) -> str:
         """PMCID and file name: what `Drop.key` names."""
+        return f"{self.pmcid}/{self.file}"
+
+    @property
+    def whole(self) -> str:
+        """The key of the figure that a panel is of; its own for a figure that is no panel."""
         return f"{self.pmcid}/{self.graphic.name}"
 
     @property
-    def place(self) -> tuple[int, str, int, int, str]:
+    def place(self) -> tuple[int, str, int, int, str, int]:
         """What figures are sorted by: articles by number, then the place in the article."""
         digits = self.pmcid.removeprefix("PMC")
         number = int(digits) if digits.isascii() and digits.isdigit() else 0
-        return number, self.pmcid, self.number, self.graphic.index, self.graphic.name
+        panel = self.panel.index if self.panel else 0
+        return number, self.pmcid, self.number, self.graphic.index, self.graphic.name, panel
 
     @property
     def public_pmcid(self) -> str:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from dataset_builder.panels import Box, cut_out, split_name
 from dataset_builder.pmc.client import FetchFailed, PmcClient
 from dataset_builder.pmc.layout import ArticleMetadata, find_media, normal_pmcid
 from dataset_builder.records import Media
@@ -18,11 +19,13 @@ from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding
 from rocov2_eval.records import Finding
 from rocov2_eval.shelf.csv_files import csv_text, read_rows
-from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.files import write_bytes, write_text
+from rocov2_eval.shelf.pictures import Unreadable
 from rocov2_eval.shelf.progress import Progress
 from rocov2_eval.shelf.words import shorten
 
 REPORT = "rehydrated.csv"
+_AT_HAND = ("fetched", "was here")
 HEADER = ("pmcid", "file", "outcome", "version", "key")
 _MOST_FAULTS = 20  # shown of one file: a file of something else has millions
 _MOST_NAME_BYTES = 250  # file systems take 255, and `.part` is put behind the name
@@ -34,7 +37,7 @@ class FigureName:
 
     Attributes:
         pmcid: PMCID of its article, with the letters.
-        file: Name of its file, with or without the suffix.
+        file: Name of its file, with or without the suffix; of a panel, with its box, see `panels`.
     """
 
     pmcid: str
@@ -120,7 +123,7 @@ def _article(figures: Sequence[FigureName], target: Path, client: PmcClient) -> 
     """Yield what became of the figures of one article; a file under several names is fetched once."""
     lacking = []
     for item in figures:
-        if (target / item.pmcid / item.file).is_file():
+        if _path(target, item).is_file():
             yield Fetch(figure=item, outcome="was here")
         else:
             lacking.append(item)
@@ -138,13 +141,17 @@ def _article(figures: Sequence[FigureName], target: Path, client: PmcClient) -> 
             version = metadata.version if metadata else None
             yield Fetch(figure=item, outcome=reason or "no article", version=version)
             continue
-        media = find_media(metadata.media, item.file)
+        file, box = split_name(item.file)
+        media = find_media(metadata.media, file)
         if media is None:
             yield Fetch(figure=item, outcome="no such file", version=metadata.version)
             continue
         if media.key not in fetched:
             fetched[media.key] = _fetched(media, target / item.pmcid / media.name, client)
-        yield Fetch(figure=item, outcome=fetched[media.key], version=metadata.version, key=media.key)
+        outcome = fetched[media.key]
+        if box and outcome in _AT_HAND:
+            outcome = _cut(target / item.pmcid / media.name, box, _path(target, item))
+        yield Fetch(figure=item, outcome=outcome, version=metadata.version, key=media.key)
 
 
 def _refusal(metadata: ArticleMetadata | None) -> str | None:
@@ -164,6 +171,21 @@ def _fetched(media: Media, path: Path, client: PmcClient) -> str:
         return "fetched" if client.fetch(media, path) else "no such file"
     except FetchFailed as error:
         return f"failed: {error}"
+
+
+def _path(target: Path, item: FigureName) -> Path:
+    """Return where a figure lies; a panel is a PNG file beside the picture that it is cut out of."""
+    suffix = ".png" if split_name(item.file)[1] else ""
+    return target / item.pmcid / f"{item.file}{suffix}"
+
+
+def _cut(picture: Path, box: Box, path: Path) -> str:
+    """Write a panel of a picture; return what became of it."""
+    panel = cut_out(picture.read_bytes(), box)
+    if isinstance(panel, Unreadable):
+        return f"failed: {panel.detail}"
+    write_bytes(path, panel)
+    return "fetched"
 
 
 def _file_name(text: str) -> str:

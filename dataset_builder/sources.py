@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from dataset_builder.records import Drop, Entry, Media
+from dataset_builder.panels import cut_out
+from dataset_builder.records import Drop, Entry, Figure, Media
+from rocov2_eval.errors import RejectedInput
+from rocov2_eval.shelf.pictures import Unreadable
 
 STAGE = "articles"
 
@@ -40,3 +43,21 @@ class Source(Protocol):
         Empty where a file never changes under its key.
         """
         ...
+
+
+def read_figure(source: Source, figure: Figure) -> bytes:
+    """Return the file of a figure; of a panel, the part of it, as PNG.
+
+    Raises:
+        RejectedInput: The source had it, and has it no more.
+    """
+    assert figure.media is not None, "stages that ask for files come after the one that looks them up"
+    content = source.read(figure.media)
+    if content is None:
+        raise RejectedInput(f"{figure.media.key}: the source had this file and has it no more")
+    if figure.panel is None:
+        return content
+    cut = cut_out(content, figure.panel.box)
+    if isinstance(cut, Unreadable):
+        raise RejectedInput(f"{figure.key}: the panel cannot be cut out: {cut.detail}")
+    return cut

@@ -1,8 +1,9 @@
 """Make compound figures of single pictures, and single figures that look like compound ones.
 
-Articles put two to nine pictures into one figure: in grids or uneven, with gutters or touching, on white or
-black, with letters or without. `compose` does so. `disguise` gives single pictures what a compound figure has
-too, frames, letters, lines of text, so that a filter that learns on both has to look for the joint.
+Articles put two to sixteen pictures into one figure: in grids or uneven, with even or uneven gutters or
+touching, on white, black or grey, with letters or without. `compose` does so. `disguise` gives single
+pictures what a compound figure has too, frames, letters, lines of text, so that a filter that learns on both
+has to look for the joint. `worn` makes of a picture what an article makes of it.
 
 Some pictures are first cut to ellipses on black and made coarse, as slices of CT and MR look: there, black is
 no gutter. Everything follows from the generator of random numbers that is handed in.
@@ -14,21 +15,26 @@ import io
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from drawings import BLACK, WHITE, Colour, Size, draw, font, word
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the figure
 
-FEWEST, MOST = 2, 9
+PANELS = {2: 30, 3: 14, 4: 22, 5: 4, 6: 14, 7: 2, 8: 6, 9: 6, 12: 4, 16: 3}  # number and how often
 SMALLEST, LARGEST = 200, 640  # pixels of the longer side of a figure
 
 _TOUCHING = 0.2  # share of the figures whose pictures touch
+_UNEVEN = 0.25  # of those with gutters that are wider one way, or at each picture
+_GROUNDS = (0.45, 0.4)  # how many figures are on white and on black; the others are on grey
 _ALIKE = 0.4  # of those that show one picture several times, cut or lit differently, as series do
 _WITH_CHART = 0.12
 _LETTERED = 0.5
 _SLICED = 0.35  # of the pictures, made to look like slices
 _SLICE_SIDES = (56, 256)  # pixels
+_WORN_SIDES = (72, 400)  # pixels of the longer side of a worn picture
+_TURNS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+_HEATS = (("black", "yellow", "red"), ("blue", "red", "lime"), ("black", "white", "orange"), ("navy", "cyan"))
 _WHOLE = 0.25  # of the pictures that keep their proportions, with background around
 
 
@@ -52,24 +58,24 @@ def made_figures(pictures: Sequence[Image.Image], n: int, seed: int) -> Iterator
 
 
 def compose(pictures: Sequence[Image.Image], random: Random) -> Image.Image:
-    """Return a compound figure of 2 to 9 pictures.
+    """Return a compound figure of 2 to 16 pictures.
 
     Args:
         pictures: Pictures to choose from, RGB.
         random: Generator that every draw comes from.
     """
-    boxes = layout(random.choices(range(FEWEST, MOST + 1), weights=(30, 14, 22, 5, 14, 3, 6, 6))[0], random)
+    boxes = layout(random.choices(list(PANELS), weights=list(PANELS.values()))[0], random)
     width, height = size = _figure_size(random, _proportions(boxes))
-    background = WHITE if random.random() < 0.6 else BLACK
-    gutter = 0.0 if random.random() < _TOUCHING else random.uniform(0.004, 0.04)
+    background = _ground(random)
+    gutters = _gutters(len(boxes), random)
     figure = Image.new("RGB", size, background)
     shown = _chosen(pictures, len(boxes), random)
     letters = Letters(random) if random.random() < _LETTERED else None
     keeps_proportions = random.random() < _WHOLE
     for index, (box, picture) in enumerate(zip(boxes, shown, strict=True)):
-        half = gutter * max(size) / 2
-        left, top = round(box[0] * width + half), round(box[1] * height + half)
-        right, bottom = round(box[2] * width - half), round(box[3] * height - half)
+        across, down = (gutter * max(size) / 2 for gutter in gutters[index])
+        left, top = round(box[0] * width + across), round(box[1] * height + down)
+        right, bottom = round(box[2] * width - across), round(box[3] * height - down)
         inner = (max(right - left, 4), max(bottom - top, 4))
         fitted = _whole(picture, inner, background) if keeps_proportions else ImageOps.fit(picture, inner)
         if letters is not None:
@@ -91,12 +97,55 @@ def disguise(pictures: Sequence[Image.Image], random: Random) -> Image.Image:
     if random.random() < _WITH_CHART:
         return draw(random, size)
     picture = _maybe_sliced(random.choice(pictures), random)
-    background = WHITE if random.random() < 0.6 else BLACK
+    background = _ground(random)
     figure = _whole(picture, size, background) if random.random() < _WHOLE else ImageOps.fit(picture, size)
     for dress in (_framed, _lettered, _captioned, _marked):
         if random.random() < 0.3:
             figure = dress(figure, random)
     return figure
+
+
+def disguised(figure: Image.Image, random: Random) -> bytes:
+    """Return a figure in other proportions, framed, lettered, marked or mirrored: a JPEG file."""
+    share = random.uniform(0.5, 1)
+    size = (round(figure.width * share), round(figure.height * share * random.uniform(0.8, 1.25)))
+    figure = figure.resize((max(size[0], 40), max(size[1], 40)))
+    if random.random() < 0.5:
+        figure = ImageOps.mirror(figure)
+    for dress in (_framed, _lettered, _marked):
+        if random.random() < 0.2:
+            figure = dress(figure, random)
+    file = io.BytesIO()
+    figure.save(file, "JPEG", quality=random.randint(60, 95))
+    return file.getvalue()
+
+
+def worn(picture: Image.Image, random: Random, *, is_scan: bool) -> bytes:
+    """Return a picture as an article might show it, a JPEG file: cut, scaled, lit, framed, marked.
+
+    Args:
+        picture: RGB.
+        random: Generator that every draw comes from.
+        is_scan: Whether it is a radiology image: these lose their colours often and get colours in places, as
+            by fusion or flow, and are inverted; of other pictures, colours are what tells most of them.
+    """
+    if random.random() < 0.6:
+        picture = _cut(picture, random.uniform(0.6, 1), random)
+    if random.random() < 0.5:
+        picture = ImageOps.mirror(picture)
+    if random.random() < 0.1:
+        picture = picture.transpose(random.choice(_TURNS))
+    scale = random.randint(*_WORN_SIDES) / max(picture.size)
+    picture = picture.resize((max(8, round(picture.width * scale)), max(8, round(picture.height * scale))))
+    picture = _toned(picture, random, is_scan=is_scan)
+    if random.random() < 0.15:
+        picture = picture.filter(ImageFilter.GaussianBlur(random.uniform(0.5, 2)))
+    for dress in (_framed, _lettered, _captioned, _marked):
+        if random.random() < 0.2:
+            picture = dress(picture, random)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=random.randint(35, 95))
+    return file.getvalue()
 
 
 def layout(n: int, random: Random) -> list[Box]:
@@ -128,7 +177,7 @@ class Letters:
 
     def __init__(self, random: Random) -> None:
         self._pattern = random.choice(("{}", "({})", "{}."))
-        self._alphabet = random.choice(("ABCDEFGHI", "abcdefghi", "123456789"))
+        self._alphabet = random.choice(("ABCDEFGHIJKLMNOP", "abcdefghijklmnop", "1234567890123456"))
         self._size = random.uniform(0.08, 0.18)
         self._is_boxed = random.random() < 0.3
         self._is_white = random.random() < 0.6
@@ -148,6 +197,24 @@ class Letters:
         if self._is_boxed:
             pen.rectangle(pen.textbbox(place, text, letters, anchor=self._corner), behind)
         pen.text(place, text, colour, letters, anchor=self._corner)
+
+
+def _ground(random: Random) -> Colour:
+    """Return the colour behind the pictures of a figure."""
+    drawn = random.random()
+    if drawn < sum(_GROUNDS):
+        return WHITE if drawn < _GROUNDS[0] else BLACK
+    return (random.randint(40, 220),) * 3
+
+
+def _gutters(n: int, random: Random) -> list[tuple[float, float]]:
+    """Return the gutters around each picture, across and down, as shares of the longer side of the figure."""
+    gutter = 0.0 if random.random() < _TOUCHING else random.uniform(0.004, 0.04)
+    if random.random() >= _UNEVEN:
+        return [(gutter, gutter)] * n
+    if random.random() < 0.5:
+        return [(gutter, random.uniform(0, 0.05))] * n
+    return [(gutter * random.uniform(0.3, 1.7), gutter * random.uniform(0.3, 1.7)) for _ in range(n)]
 
 
 def _proportions(boxes: Sequence[Box]) -> float:
@@ -196,13 +263,50 @@ def _maybe_sliced(picture: Image.Image, random: Random) -> Image.Image:
     return ground
 
 
+def _toned(picture: Image.Image, random: Random, *, is_scan: bool) -> Image.Image:
+    """Return a picture lit, greyed, tinted, coloured in places or inverted, as chance has it."""
+    if random.random() < 0.5:
+        picture = ImageEnhance.Contrast(picture).enhance(random.uniform(0.6, 1.6))
+    if random.random() < 0.5:
+        picture = ImageEnhance.Brightness(picture).enhance(random.uniform(0.65, 1.4))
+    if random.random() < (0.4 if is_scan else 0.12):
+        picture = ImageOps.grayscale(picture).convert("RGB")
+    if random.random() < 0.1:
+        tint = [random.uniform(0.85, 1) for _ in range(3)]
+        picture = Image.merge(
+            "RGB",
+            [band.point(lambda level, f=f: level * f) for band, f in zip(picture.split(), tint, strict=True)],
+        )
+    if is_scan and random.random() < 0.1:
+        picture = _coloured(picture, random)
+    if random.random() < 0.1:
+        picture = ImageOps.invert(picture)
+    return picture
+
+
+def _coloured(picture: Image.Image, random: Random) -> Image.Image:
+    """Return a scan with colours where it is bright, in one or a few places: as fusion, flow or heat maps."""
+    hot = ImageOps.colorize(ImageOps.grayscale(picture), *random.choice(_HEATS))
+    mask = Image.new("L", picture.size)
+    pen = ImageDraw.Draw(mask)
+    for _ in range(random.randint(1, 3)):
+        x, y = random.uniform(0.1, 0.7) * picture.width, random.uniform(0.1, 0.7) * picture.height
+        reach = random.uniform(0.1, 0.5)
+        pen.ellipse((x, y, x + reach * picture.width, y + reach * picture.height), random.randint(90, 255))
+    return Image.composite(hot, picture, mask.filter(ImageFilter.GaussianBlur(random.uniform(0, 6))))
+
+
 def _varied(picture: Image.Image, random: Random) -> Image.Image:
     """Return a picture cut and lit a little differently, as the next of a series."""
-    share = random.uniform(0.6, 1)
+    cut = _cut(picture, random.uniform(0.6, 1), random)
+    return ImageEnhance.Brightness(cut).enhance(random.uniform(0.6, 1.4))
+
+
+def _cut(picture: Image.Image, share: float, random: Random) -> Image.Image:
+    """Return a part of a picture, so much of either side of it."""
     width, height = picture.width * share, picture.height * share
     left, top = random.uniform(0, picture.width - width), random.uniform(0, picture.height - height)
-    cut = picture.crop((round(left), round(top), round(left + width), round(top + height)))
-    return ImageEnhance.Brightness(cut).enhance(random.uniform(0.6, 1.4))
+    return picture.crop((round(left), round(top), round(left + width), round(top + height)))
 
 
 def _whole(picture: Image.Image, size: Size, background: Colour) -> Image.Image:
@@ -219,7 +323,7 @@ def _framed(figure: Image.Image, random: Random) -> Image.Image:
 
 def _lettered(figure: Image.Image, random: Random) -> Image.Image:
     """Return it with one letter: the single picture of a figure that has several files."""
-    Letters(random).write(figure, random.randrange(MOST))
+    Letters(random).write(figure, random.randrange(9))
     return figure
 
 

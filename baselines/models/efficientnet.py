@@ -1,4 +1,4 @@
-"""EfficientNet in one file: B0, V2-S and V2-M as published, and a nano network of our own.
+"""EfficientNet in one file: B0, Lite0, V2-S and V2-M as published, and a nano network of our own.
 
 An image becomes one logit for each class. Names and shapes of all parameters are those of timm 1.0.31, so
 that its weights load strictly; given the same weights, the outputs are equal to the last bit.
@@ -9,8 +9,9 @@ that its weights load strictly; given the same weights, the outputs are equal to
     classifier            linear, on the mean over the image
 
 Sources: Tan and Le, EfficientNet, arXiv 1905.11946, table 1; EfficientNetV2, arXiv 2104.00298, table 4 (S);
-the sizes of M are those of timm. The `tf_` networks keep two habits of TensorFlow, because their weights were
-trained with them: padding on the right and bottom first, and a larger epsilon in the normalisation.
+the sizes of M are those of timm. Lite0 is B0 without squeezes and with ReLU6. The `tf_` networks keep two
+habits of TensorFlow, because their weights were trained with them: padding on the right and bottom first, and
+a larger epsilon in the normalisation.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ from torch import nn
 from torch.nn import functional
 
 SpecName = Literal[
-    "nano", "efficientnet_b0", "tf_efficientnet_b0", "tf_efficientnetv2_s", "tf_efficientnetv2_m"
+    "nano",
+    "efficientnet_b0",
+    "tf_efficientnet_b0",
+    "tf_efficientnet_lite0",
+    "tf_efficientnetv2_s",
+    "tf_efficientnetv2_m",
 ]
 
 SQUEEZE = 4  # input channels of a block per channel of its squeeze-and-excitation
@@ -66,6 +72,7 @@ class Spec:
         side: Pixels of the square images it was made for.
         pads_late: Whether convolutions with a stride pad as TensorFlow does, the odd pixel right and below.
         epsilon: Added to the variance by the batch normalisation.
+        activation: Key of `ACTIVATIONS`.
     """
 
     name: str
@@ -75,6 +82,7 @@ class Spec:
     side: int
     pads_late: bool = False
     epsilon: float = 1e-5
+    activation: Literal["silu", "relu6"] = "silu"
 
 
 class EfficientNet(nn.Module):
@@ -92,6 +100,7 @@ class EfficientNet(nn.Module):
         super().__init__()
         self.spec = spec
         self.dropout = dropout
+        self.activate = ACTIVATIONS[spec.activation]
         self.conv_stem = _convolution(spec, 3, spec.stem, 3, stride=2)
         self.bn1 = _norm(spec, spec.stem)
         self.blocks = nn.Sequential()
@@ -110,9 +119,9 @@ class EfficientNet(nn.Module):
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return what the classifier sees, shape (batch, head)."""
-        x = functional.silu(self.bn1(self.conv_stem(images)))
+        x = self.activate(self.bn1(self.conv_stem(images)))
         x = self.blocks(x)
-        x = functional.silu(self.bn2(self.conv_head(x)))
+        x = self.activate(self.bn2(self.conv_head(x)))
         return x.mean((2, 3))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -126,13 +135,14 @@ class Plain(nn.Module):
 
     def __init__(self, spec: Spec, stage: Stage, width: int, stride: int, drop_path: float) -> None:
         super().__init__()
+        self.activate = ACTIVATIONS[spec.activation]
         self.conv = _convolution(spec, width, stage.channels, stage.kernel, stride=stride)
         self.bn1 = _norm(spec, stage.channels)
         self.shortcut = Shortcut(stage, width, stride, drop_path)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep or halve height and width."""
-        return self.shortcut(x, functional.silu(self.bn1(self.conv(x))))
+        return self.shortcut(x, self.activate(self.bn1(self.conv(x))))
 
 
 class Depthwise(nn.Module):
@@ -140,6 +150,7 @@ class Depthwise(nn.Module):
 
     def __init__(self, spec: Spec, stage: Stage, width: int, stride: int, drop_path: float) -> None:
         super().__init__()
+        self.activate = ACTIVATIONS[spec.activation]
         self.conv_dw = _convolution(spec, width, width, stage.kernel, stride=stride, groups=width)
         self.bn1 = _norm(spec, width)
         self.se = Squeeze(width, width) if stage.squeezes else nn.Identity()
@@ -149,7 +160,7 @@ class Depthwise(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep or halve height and width."""
-        y = self.se(functional.silu(self.bn1(self.conv_dw(x))))
+        y = self.se(self.activate(self.bn1(self.conv_dw(x))))
         return self.shortcut(x, self.bn2(self.conv_pw(y)))
 
 
@@ -158,6 +169,7 @@ class Fused(nn.Module):
 
     def __init__(self, spec: Spec, stage: Stage, width: int, stride: int, drop_path: float) -> None:
         super().__init__()
+        self.activate = ACTIVATIONS[spec.activation]
         inner = width * stage.expansion
         self.conv_exp = _convolution(spec, width, inner, stage.kernel, stride=stride)
         self.bn1 = _norm(spec, inner)
@@ -168,7 +180,7 @@ class Fused(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep or halve height and width."""
-        y = self.se(functional.silu(self.bn1(self.conv_exp(x))))
+        y = self.se(self.activate(self.bn1(self.conv_exp(x))))
         return self.shortcut(x, self.bn2(self.conv_pwl(y)))
 
 
@@ -177,6 +189,7 @@ class Inverted(nn.Module):
 
     def __init__(self, spec: Spec, stage: Stage, width: int, stride: int, drop_path: float) -> None:
         super().__init__()
+        self.activate = ACTIVATIONS[spec.activation]
         inner = width * stage.expansion
         self.conv_pw = _convolution(spec, width, inner, 1)
         self.bn1 = _norm(spec, inner)
@@ -189,8 +202,8 @@ class Inverted(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Keep or halve height and width."""
-        y = functional.silu(self.bn1(self.conv_pw(x)))
-        y = self.se(functional.silu(self.bn2(self.conv_dw(y))))
+        y = self.activate(self.bn1(self.conv_pw(x)))
+        y = self.se(self.activate(self.bn2(self.conv_dw(y))))
         return self.shortcut(x, self.bn3(self.conv_pwl(y)))
 
 
@@ -266,7 +279,9 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def _inverted(repeats: int, kernel: int, stride: int, expansion: int, channels: int) -> Stage:
+def _inverted(
+    repeats: int, kernel: int, stride: int, expansion: int, channels: int, *, squeezes: bool = True
+) -> Stage:
     return Stage(
         block="inverted",
         repeats=repeats,
@@ -274,7 +289,7 @@ def _inverted(repeats: int, kernel: int, stride: int, expansion: int, channels: 
         stride=stride,
         expansion=expansion,
         channels=channels,
-        squeezes=True,
+        squeezes=squeezes,
     )
 
 
@@ -282,6 +297,7 @@ def _fused(repeats: int, channels: int) -> Stage:
     return Stage(block="fused", repeats=repeats, stride=2, expansion=4, channels=channels)
 
 
+ACTIVATIONS: Mapping[str, Any] = {"silu": functional.silu, "relu6": functional.relu6}
 BLOCKS: Mapping[str, Any] = {
     "plain": Plain,
     "depthwise": Depthwise,
@@ -297,6 +313,15 @@ _B0 = (
     _inverted(3, 5, 1, 6, 112),
     _inverted(4, 5, 2, 6, 192),
     _inverted(1, 3, 1, 6, 320),
+)
+_LITE0 = (
+    Stage(block="depthwise", repeats=1, stride=1, channels=16),
+    _inverted(2, 3, 2, 6, 24, squeezes=False),
+    _inverted(2, 5, 2, 6, 40, squeezes=False),
+    _inverted(3, 3, 2, 6, 80, squeezes=False),
+    _inverted(3, 5, 1, 6, 112, squeezes=False),
+    _inverted(4, 5, 2, 6, 192, squeezes=False),
+    _inverted(1, 3, 1, 6, 320, squeezes=False),
 )
 _V2_S = (
     Stage(block="plain", repeats=2, stride=1, channels=24),
@@ -337,6 +362,16 @@ SPECS: Mapping[str, Spec] = {
             side=224,
             pads_late=True,
             epsilon=1e-3,
+        ),
+        Spec(
+            name="tf_efficientnet_lite0",
+            stem=32,
+            stages=_LITE0,
+            head=1280,
+            side=224,
+            pads_late=True,
+            epsilon=1e-3,
+            activation="relu6",
         ),
         Spec(
             name="tf_efficientnetv2_s",

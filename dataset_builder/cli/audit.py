@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from dataset_builder.cli.raters import RATER_HELP, BeforeFile, raters_of
 from rocov2_eval.cli.options import answer, format_option, output_option, writing
+from rocov2_eval.errors import RejectedInput
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -71,6 +73,12 @@ def sample(dataset: Path, out: Path, **options: Any) -> None:
 
     population = read_images(dataset)
     types, names = read_types(options["types"]) if options["types"] else ({}, {})
+    used = {cui for image in population for cui in image.automatic}
+    if types and used and not types.keys() & used:
+        raise RejectedInput(
+            f"{options['types']}: none of its {len(types):,} concepts is an automatic one of {dataset}, "
+            f"expected CUIs such as {min(used)}"
+        )
     mapping = dataset / "cui_mapping.csv"
     names |= read_names(mapping) if mapping.is_file() else {}
     seed = secrets.randbits(53) if options["seed"] is None else options["seed"]
@@ -94,25 +102,32 @@ def sample(dataset: Path, out: Path, **options: Any) -> None:
 @audit.command(epilog="Example: rocov2-build audit score rater-*.json --key audit/secret/key.json")
 @click.argument("answers", metavar="ANSWERS...", nargs=-1, required=True, type=_FILE)
 @click.option("--key", "path", type=_FILE, required=True, help="The key.json that `audit sample` wrote.")
-@click.option("--rater", default="", help="Name of the rater of files that name none.")
+@click.option("--rater", "raters", cls=BeforeFile, help=RATER_HELP)
 @format_option
 @output_option
-def score(answers: tuple[Path, ...], path: Path, rater: str, style: str, output: Path | None) -> None:
+def score(
+    answers: tuple[Path, ...],
+    path: Path,
+    raters: tuple[tuple[int, str], ...],
+    style: str,
+    output: Path | None,
+) -> None:
     """Report false positive and false negative rates by semantic type, with 95 % intervals.
 
     ANSWERS are exports of the tool that the raters used, several of one rater or of several.
     """
     from dataset_builder.study.audit_score import refuse_strangers, score_document
     from dataset_builder.study.audit_tasks import PARTS, facets_of, read_key
-    from dataset_builder.study.formats import read
+    from dataset_builder.study.collecting import refuse_contradictions, told_apart
+    from dataset_builder.study.formats import read_exports
 
     key = read_key(path)
     facets = {name: facet for part in PARTS for name, facet in facets_of(key, part).items()}
-    annotations = []
-    for file in answers:
-        given = read(file, facets, rater=rater)
-        refuse_strangers(key, given, str(file))
-        annotations += given
+    exports = read_exports(answers, facets, raters=raters_of(answers, raters))
+    for file, export in zip(answers, exports, strict=True):
+        refuse_strangers(key, export.annotations, str(file))
+    annotations = told_apart(each for export in exports for each in export.annotations)
+    refuse_contradictions(annotations)
     answer(score_document(key, annotations), style, output)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +65,7 @@ def init(source: Path | None, file: Path | None) -> None:
         advice = f"run it, rocov2-build run {file}, or name another file"
         raise UsageFault(f"{file} is there already; {advice}")
     found = recognise(source) if source else None
-    write_text(file, build_text(found, file.resolve().parent))
+    write_text(file, build_text(found, file.resolve().parent, datetime.now(UTC).date()))
     if found is None:
         click.echo(f"{file}: say in [source] where the articles are, then rocov2-build run {file}")
         return
@@ -100,6 +102,11 @@ def sample(folder: Path) -> None:
     help="Ask PMC's service anew which versions are the newest and which articles were retracted.",
 )
 @click.option(
+    "--rehash",
+    is_flag=True,
+    help="Read all files on disk for what changed under the same size and time; else size and time tell it.",
+)
+@click.option(
     "--workers", type=click.IntRange(1, 4096), help="Shards worked on at once; else one a processor."
 )
 @click.option(
@@ -109,7 +116,7 @@ def sample(folder: Path) -> None:
     "It cannot change the result.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Neither progress nor the table at the end.")
-def run(file: Path, *, until: str | None, again: bool, refresh: bool, quiet: bool, **where: Any) -> None:
+def run(file: Path, *, until: str | None, again: bool, quiet: bool, **options: Any) -> None:
     """Make the dataset that BUILD.TOML asks for, or go on up to one STAGE.
 
     Kill it at any time and run it again: it goes on from where it stopped, and the dataset is the same byte
@@ -127,8 +134,10 @@ def run(file: Path, *, until: str | None, again: bool, refresh: bool, quiet: boo
         raise UsageFault("--again goes with --until: it says which stage is run again")
     build = read_build(file)
     progress = silent if quiet else _progress(build)
-    with _pool(**where) as pool:
-        run_build(build, pool, progress, until=until, again=again, refresh=refresh)
+    anew = {name: options.pop(name) for name in ("refresh", "rehash")}
+    with _pool(**options) as pool:
+        tell = (lambda _line: None) if quiet else partial(click.echo, err=True)
+        run_build(build, pool, progress, until=until, again=again, tell=tell, **anew)
     if not quiet:
         _print_status(build, "text")
         if until:
@@ -172,7 +181,9 @@ def drops(file: Path, key: str, stage: str | None, style: str) -> None:
         if (not key or drop.key == key or drop.key.startswith(f"{key}/")) and stage in (None, drop.stage)
     ]
     kept = (
-        [place for place in figures_of_build(build) if key in (place[1].key, place[1].pmcid)] if key else []
+        [place for place in figures_of_build(build) if key in (place[1].key, place[1].whole, place[1].pmcid)]
+        if key
+        else []
     )
     answer(drops_document(key, left_out, kept), style)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dataset_builder.cli.raters import RATER_HELP, BeforeFile, raters_of
 from rocov2_eval.cli.options import answer, format_option, seed_option, writing
 from rocov2_eval.errors import RejectedInput, UsageFault
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dataset_builder.study.annotations import RatingTask
 
 _FORMATS = ("label-studio", "medcattrainer", "csv")
+_NAMED = 10  # images in a message
 _FACETS = ("modality", "region", "direction")
 _READABLE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _WRITABLE = click.Path(path_type=Path, dir_okay=False)
@@ -94,15 +96,15 @@ def export(source: Path, out: Path, **options: Any) -> None:
 
 @curate.command(
     "import",
-    epilog="Example: rocov2-build curate import project-1.json project-2.json --rename raters.csv "
-    "--out annotations.csv",
+    epilog="Examples: rocov2-build curate import project-1.json --rename raters.csv --out annotations.csv · "
+    "rocov2-build curate import --rater anna a.json --rater ben b.json --out annotations.csv",
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_READABLE)
 @click.option(
     "--from", "tool", type=click.Choice(_FORMATS), help="Format of all files; else the content tells it."
 )
 @click.option("-o", "--out", required=True, type=_WRITABLE, help="CSV with a row an answer.")
-@click.option("--rater", default="", help="Name of the rater of files that name none.")
+@click.option("--rater", "raters", cls=BeforeFile, help=RATER_HELP)
 @click.option(
     "--rename",
     "names",
@@ -115,14 +117,18 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Bring exports of annotation tools together in one table, with the raters kept apart.
 
     The same answer twice counts once. Where a rater answered one question in different ways, the later answer
-    counts, and the report names the question; where the times do not tell, none counts.
+    counts, and the report names the question; where the times do not tell, none counts. Two files that have
+    different answers of one rater to one question are refused.
+
+    A number, or a name such as admin, is another rater in each file.
     """
     from dataset_builder.study.answer_tables import write_annotations
     from dataset_builder.study.collecting import collect, collected_document, read_names
-    from dataset_builder.study.formats import read_export
+    from dataset_builder.study.formats import read_exports
 
     _refuse_overwriting([out], [*files, options["names"]])
-    exports = [read_export(path, name=options["tool"] or "", rater=options["rater"]) for path in files]
+    raters = raters_of(files, options["raters"])
+    exports = read_exports(files, raters=raters, name=options["tool"] or "")
     collected = collect(exports, read_names(options["names"]) if options["names"] else None)
     with writing(out):
         write_annotations(out, collected.annotations)
@@ -181,7 +187,20 @@ def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
     _refuse_overwriting([out, options["open_"]], [annotations, options["adjudicator"]])
     chosen = {"policy": options["policy"], "least": options["least"]}
     decisions = read(options["adjudicator"], rater="adjudicator") if options["adjudicator"] else []
-    result = work.adjudicate(read(annotations, name=NAME), decisions, **chosen)
+    given = read(annotations, name=NAME)
+    asked = {each.image for each in given}
+    strangers = {each.image for each in decisions} - asked
+    if asked and decisions and not asked & {each.image for each in decisions}:
+        raise RejectedInput(
+            f"{options['adjudicator']}: none of its images is in {annotations}: it names {_first(strangers)}"
+        )
+    if strangers:
+        click.echo(
+            f"{options['adjudicator']}: {len(strangers):,} images are not in {annotations}: "
+            f"{_first(strangers)}",
+            err=True,
+        )
+    result = work.adjudicate(given, decisions, **chosen)
     with writing(out):
         work.write_manual(out, result.settled)
     if options["open_"]:
@@ -201,20 +220,46 @@ def _refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | 
 
 def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> list[RatingTask]:
     """Return the tasks of a build or folder."""
-    from dataset_builder.study.tasks import tasks_of
+    from dataset_builder.packaging.reading import figure_keys
+    from dataset_builder.study.tasks import is_dataset, tasks_of
     from rocov2_eval.shelf.csv_files import read_rows
 
     facets = options["facets"] or _FACETS
     if source.is_dir():
-        tasks = tasks_of(source, facets, captions=options["captions"])
+        keys = figure_keys(source)
+        tasks = tasks_of(source, facets, captions=options["captions"], keys=keys)
+        if is_dataset(source) and not keys:
+            click.echo(
+                f"{source}: no assignments.csv in it, nor {source}-truth.zip beside it: the answers will "
+                f"name images by their ids, and a build takes them with [concepts] assignments",
+                err=True,
+            )
     else:
         tasks = _tasks_of_build(source, pictures, facets, captions=options["captions"])
     if options["only"]:
         wanted = {row["image"].strip() for _, row in read_rows(options["only"], ("image",))}
         tasks = [task for task in tasks if task.image in wanted]
         if not tasks:
-            raise UsageFault(f"{options['only']}: none of its images is in {source}")
+            raise UsageFault(
+                f"{options['only']}: none of its images is in {source}: it names {_first(wanted)}"
+            )
+        strangers = wanted - {task.image for task in tasks}
+        if strangers:
+            click.echo(
+                f"{options['only']}: {len(strangers):,} of {len(wanted):,} images are not in {source}: "
+                f"{_first(strangers)}",
+                err=True,
+            )
     return tasks
+
+
+def _first(images: Iterable[str]) -> str:
+    """Return the first images by name, for a message."""
+    from rocov2_eval.shelf.words import shorten
+
+    listed = sorted(images)
+    more = f" and {len(listed) - _NAMED:,} more" if len(listed) > _NAMED else ""
+    return f"{', '.join(map(shorten, listed[:_NAMED]))}{more}"
 
 
 def _tasks_of_build(
@@ -224,6 +269,7 @@ def _tasks_of_build(
     from dataset_builder.running.config import read_build
     from dataset_builder.running.status import radiology_figures
     from dataset_builder.running.worker import source_of
+    from dataset_builder.sources import read_figure
     from dataset_builder.study.annotations import RatingTask
 
     build = read_build(file)
@@ -231,11 +277,9 @@ def _tasks_of_build(
     tasks = []
     for number, figure in enumerate(radiology_figures(build)):
         assert figure.media is not None, "the stage figures has looked it up"
-        content = articles.read(figure.media)
-        if content is None:
-            raise RejectedInput(f"{figure.media.key}: the source had this file and has it no more")
-        picture = pictures / f"{number}{Path(figure.media.name).suffix}"
-        picture.write_bytes(content)
+        suffix = ".png" if figure.panel else Path(figure.media.name).suffix
+        picture = pictures / f"{number}{suffix}"
+        picture.write_bytes(read_figure(articles, figure))
         tasks.append(
             RatingTask(
                 image=figure.key, picture=picture, facets=facets, text=figure.text.caption if captions else ""

@@ -62,11 +62,11 @@ def leaks(dataset: Path, **options: Any) -> int:
     from dataset_builder.dataset_tables import read_dataset
     from dataset_builder.fingerprints import DEFAULT_DISTANCE
     from dataset_builder.leaks import find_leaks, leaks_document
-    from dataset_builder.packaging.reading import read_truth
+    from dataset_builder.packaging.reading import read_truth, truth_beside
 
     columns = _columns(options["columns"])
     where = [_pair("--where", "COLUMN=VALUE", text) for text in options["where"]]
-    truth = options["truth"] or _truth_beside(dataset)
+    truth = options["truth"] or truth_beside(dataset)
     report = find_leaks(
         read_dataset(dataset, columns, where, read_truth(truth) if truth else None),
         distance=DEFAULT_DISTANCE if options["distance"] is None else options["distance"],
@@ -98,18 +98,13 @@ def verify(dataset: Path, truth: Path | None, distance: int | None, *, style: st
     The exit code is 1 if anything is not as it should be.
     """
     from dataset_builder.checks import checks_document
+    from dataset_builder.packaging.reading import truth_beside
     from dataset_builder.verification import verify as examine
 
-    truth = truth or _truth_beside(dataset)
+    truth = truth or truth_beside(dataset)
     checks = list(examine(dataset, truth, distance=distance, progress=_progress(quiet=quiet)))
     answer(checks_document(checks), style)
     return ExitCode.OK if all(check.is_fine for check in checks) else ExitCode.INPUT_REJECTED
-
-
-def _truth_beside(dataset: Path) -> Path | None:
-    """Return the archive of the truth that a build leaves beside a dataset, None where there is none."""
-    path = Path(f"{dataset.resolve()}-truth.zip")
-    return path if dataset.is_dir() and path.is_file() else None
 
 
 def _progress(*, quiet: bool) -> Progress:

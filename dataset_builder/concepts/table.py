@@ -32,6 +32,7 @@ class ConceptOptions:
         model: Model pack of MedCAT 2, which finds the concepts in the captions. With neither this nor a table
             the 18 concepts that ROCOv2 curates by hand are looked for by their everyday names.
         manual: CSV file of the settled answers of raters, `image,facet,CUI`; a table has its own.
+        assignments: assignments.csv of the dataset whose image ids `manual` has, where it has no PMCID/file.
         names: CSV file with the columns CUI and Canonical name; these names go before those of a model pack.
         min_images: Least number of images of a concept; manual concepts may have fewer. None for 10 with a
             table or model, and 1 with built-in names. The number for ROCOv2 is not known; its rarest concepts
@@ -43,6 +44,7 @@ class ConceptOptions:
     table: Path | None = None
     model: Path | None = None
     manual: Path | None = None
+    assignments: Path | None = None
     names: Path | None = None
     min_images: int | None = None
     without: Literal["drop", "keep"] | None = None
@@ -56,6 +58,8 @@ class ConceptOptions:
             raise UsageFault("names is missing: a table of concepts has no names of its own")
         if self.table and self.manual:
             raise UsageFault("manual: a table has manual concepts of its own")
+        if self.assignments and not self.manual:
+            raise UsageFault("assignments: goes with manual, whose image ids it explains")
         if self.min_images is not None and self.min_images < 1:
             raise UsageFault(f"min_images: {self.min_images}, expected 1 or more")
 
@@ -74,7 +78,9 @@ class ConceptOptions:
         """Where the concepts come from, in words for people."""
         if self.table:
             return "they come from a table that was handed in"
-        by_hand = "; modality, body region and direction were settled by people" if self.manual else ""
+        by_hand = "; what people have settled of modality, body region and direction goes before" * bool(
+            self.manual
+        )
         if self.model:
             return f"MedCAT found them in the captions{by_hand}"
         return (
@@ -97,6 +103,8 @@ def read_table(path: Path) -> FigureTable[FigureConcepts]:
         manual = cuis_of_cell(row["concepts_manual"], place)
         automatic = tuple(cui for cui in cuis_of_cell(row["concepts"], place) if cui not in manual)
         found[key] = FigureConcepts(manual=manual, automatic=automatic)
+    if any(concepts.manual for concepts in found.values()):  # then an empty cell says combined or none
+        found = {key: replace(concepts, is_annotated=True) for key, concepts in found.items()}
     return FigureTable(rows=found)
 
 

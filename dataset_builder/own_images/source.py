@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dataset_builder.concepts.identifiers import cuis_of_cell
 from dataset_builder.dataset_tables import PICTURE_SUFFIXES
-from dataset_builder.facets import FACETS, MANUAL_NAMES, value_of
+from dataset_builder.facets import FACETS, MANUAL_NAMES, MODALITY, UNSURE, value_of
 from dataset_builder.own_images.dicom import (
     DicomFacts,
     decoders,
@@ -218,7 +218,9 @@ def _concepts(cells: Mapping[str, str]) -> FigureConcepts:
     """Return the concepts that a row gives; words such as `none` have no CUI."""
     answers = [value_of(facet, cells[name], name) for name, facet in FACETS.items() if cells[name]]
     manual = tuple(answer for answer in answers if answer in MANUAL_NAMES)
-    return FigureConcepts(manual=manual, automatic=cuis_of_cell(cells["concepts"], "concepts"))
+    said = bool(cells["modality"]) and value_of(MODALITY, cells["modality"], "modality") != UNSURE
+    automatic = cuis_of_cell(cells["concepts"], "concepts")
+    return FigureConcepts(manual=manual, is_annotated=said, automatic=automatic)
 
 
 def _frame(content: bytes, media: Media) -> bytes:

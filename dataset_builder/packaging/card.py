@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from dataset_builder.packaging.parquet import ParquetSplit, features
 from dataset_builder.records import Figure, StageCount
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_MORE_LIKELY = 0.5  # a probability of more is more likely than not
 _LARGEST = "1M<n<10M"
 _OPEN = frozenset({"CC BY", "CC0", "PUBLIC DOMAIN"})
 
@@ -36,6 +37,33 @@ class Licence:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What was done to all images, as their own records have it.
+
+    Attributes:
+        is_pmc: Each is from an article that has a PMCID.
+        is_radiology: A filter judged each to be a radiology image.
+        is_filtered: A filter judged each, for one thing or another.
+        is_english: Most captions are more probably English than not.
+        is_annotated: Somebody said the modality of one image at least.
+        has_automatic: One image at least has an automatic concept.
+    """
+
+    is_pmc: bool = False
+    is_radiology: bool = False
+    is_filtered: bool = False
+    is_english: bool = False
+    is_annotated: bool = False
+    has_automatic: bool = False
+
+    @property
+    def errors(self) -> str:
+        """What makes errors, as a sentence; empty where nothing decided by itself."""
+        makers = ["filters"] * self.is_filtered + ["automatic concepts"] * self.has_automatic
+        return f"{' and '.join(makers).capitalize()} make errors" if makers else ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """What may be told of a dataset.
 
@@ -47,6 +75,8 @@ class Facts:
         concepts: Number of different concepts, without the held-out split.
         is_own: Whether the images are of the makers' own, not from articles.
         concepts_origin: Where the concepts come from, in words; empty where nobody says it.
+        statements: What the stages did, in sentences of theirs; empty where nobody says it.
+        seen: What the records of the images tell of how they were made.
         nameless: CUIs of these concepts whose name is not known.
         counts: What the stages took and dropped, in their order.
         tool: Name and version of what made the dataset.
@@ -63,6 +93,8 @@ class Facts:
     tool: str
     is_own: bool = False
     concepts_origin: str = ""
+    statements: Sequence[str] = ()
+    seen: Seen = field(default_factory=Seen)
     parquet: Sequence[ParquetSplit] = ()
 
 
@@ -70,8 +102,32 @@ def dataset_card(facts: Facts) -> str:
     """Return the card: YAML front matter for the Hugging Face Hub, then Markdown."""
     matter = yaml.safe_dump(_front_matter(facts), sort_keys=False, allow_unicode=True, width=110)
     values = {"facts": facts, "options": facts.options, "held_out": facts.options.held_out}
+    values["hidden"] = facts.images.get(facts.options.held_out, 0)
+    public = [split for split, n in facts.images.items() if n and split != facts.options.held_out]
+    values["scored"] = "valid" if "valid" in public else next(iter(public), "valid")
     text = _environment().get_template("card.md").render(total=sum(facts.images.values()), **values)
     return f"---\n{matter}---\n\n{text}"
+
+
+def what_it_holds(facts: Facts) -> str:
+    """Return what the images are, as far as it was seen to."""
+    what = "images" if facts.is_own else "figures from articles"
+    what += " of PubMed Central" * (facts.seen.is_pmc and not facts.is_own)
+    return what + " that a model takes for radiology images," * facts.seen.is_radiology
+
+
+def seen_in(figures: Sequence[Figure]) -> Seen:
+    """Return what the records of all images tell of how they were made."""
+    english = [figure.text.english for figure in figures if figure.text.english is not None]
+    is_radiology = all(figure.scores.radiology is not None for figure in figures)
+    return Seen(
+        is_pmc=all(figure.public_pmcid for figure in figures),
+        is_radiology=is_radiology,
+        is_filtered=is_radiology or all(figure.scores.compound is not None for figure in figures),
+        is_english=2 * sum(value > _MORE_LIKELY for value in english) > len(figures),
+        is_annotated=any(figure.concepts.manual or figure.concepts.is_annotated for figure in figures),
+        has_automatic=any(figure.concepts.automatic for figure in figures),
+    )
 
 
 def truth_readme(options: PackageOptions, images: int) -> str:
@@ -96,14 +152,20 @@ def whole_licence(figures: Sequence[Figure]) -> Licence:
 
 
 def _front_matter(facts: Facts) -> dict[str, Any]:
-    options = facts.options
+    options, has_concepts = facts.options, bool(facts.concepts)
     matter: dict[str, Any] = {"pretty_name": options.title, "license": facts.licence.code}
     if facts.licence.code == "other":
         matter |= {"license_name": "per-image", "license_link": "attribution.csv"}
+    if facts.seen.is_english:
+        matter["language"] = ["en"]
     matter |= {
-        "language": ["en"],
         "task_categories": ["image-to-text", "image-classification"],
-        "tags": ["medical", "radiology", "image-captioning", "umls"],
+        "tags": [
+            "medical",
+            *["radiology"] * facts.seen.is_radiology,
+            "image-captioning",
+            *["umls"] * has_concepts,
+        ],
         "size_categories": [_size(sum(facts.images.values()))],
     }
     configs = [group for group in _configs(facts) if group[1]]
@@ -166,6 +228,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["plain"] = _plain
+    environment.filters["held"] = what_it_holds
     return environment
 
 

@@ -23,7 +23,7 @@ def croissant(facts: Facts, sums: Mapping[str, str]) -> str:
         facts: What may be told of the dataset.
         sums: SHA-256 by name of the files that are there; tables, archives and Parquet files are described.
     """
-    options = facts.options
+    options, seen = facts.options, facts.seen
     described = {name: digest for name, digest in sums.items() if _media_type(name)}
     document: dict[str, Any] = {
         "@context": _context(),
@@ -34,25 +34,26 @@ def croissant(facts: Facts, sums: Mapping[str, str]) -> str:
         "description": options.description or options.title,
         "version": options.version,
         "license": facts.licence.url or "attribution.csv",
-        "inLanguage": "en",
-        "keywords": ["radiology", "image captioning", "UMLS"],
+        "keywords": ["radiology"] * seen.is_radiology
+        + ["image captioning"]
+        + ["UMLS"] * bool(facts.concepts),
         "citeAs": options.citation or f"{options.title}, version {options.version}",
     }
+    if seen.is_english:
+        document["inLanguage"] = "en"
     if options.url:
         document["url"] = options.url
     if options.published:
         document["datePublished"] = options.published
     if options.creators:
         document["creator"] = [{"@type": "sc:Organization", "name": name} for name in options.creators]
-    errors = "Filters and automatic concepts make errors."
-    if facts.is_own:
-        document["rai:dataCollection"] = "Images of the makers' own with captions of theirs."
-        document["rai:dataLimitations"] = errors
-    else:
-        document["rai:dataCollection"] = (
-            "Figures of open access articles of PubMed Central with their captions."
-        )
-        document["rai:dataLimitations"] = f"Published figures are no sample of clinical practice. {errors}"
+    origin = "Images of the makers' own" if facts.is_own else "Figures from articles"
+    origin += " of PubMed Central" * (seen.is_pmc and not facts.is_own)
+    document["rai:dataCollection"] = " ".join([f"{origin} with their captions.", *facts.statements])
+    limits = [] if facts.is_own else ["Published figures are no sample of clinical practice."]
+    limits += [f"{seen.errors}."] * bool(seen.errors)
+    if limits:
+        document["rai:dataLimitations"] = " ".join(limits)
     document["distribution"] = [*_file_objects(described), *_image_sets(described)]
     document["recordSet"] = list(_record_sets(described))
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 import msgspec
 from msgspec import Meta
 
-from dataset_builder.dataset_tables import articles_of, truth_rows
+from dataset_builder.dataset_tables import ASSIGNMENTS, articles_of, truth_rows
 from dataset_builder.fingerprints import DEFAULT_DISTANCE, MOST_DISTANCE
 from dataset_builder.records import SPLITS, StageCount
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
@@ -146,6 +146,26 @@ def read_truth(path: Path) -> dict[str, bytes]:
             return {item.filename: archive.read(item) for item in archive.infolist()}
     except UNREADABLE as error:
         raise RejectedInput(f"{path}: cannot be unpacked: {error}") from None
+
+
+def truth_beside(dataset: Path) -> Path | None:
+    """Return the archive of the truth that a build leaves beside a dataset, None where there is none."""
+    path = Path(f"{dataset.resolve()}-truth.zip")
+    return path if dataset.is_dir() and path.is_file() else None
+
+
+def figure_keys(dataset: Path) -> dict[str, str]:
+    """Return the keys of the figures, `PMCID/file`, by image id: from the assignments of a dataset.
+
+    They lie in the archive of its truth; in its folder where nothing is held out. Nothing where neither is
+    there.
+    """
+    public, secret = dataset / ASSIGNMENTS, truth_beside(dataset)
+    if public.is_file():
+        rows = [row for _, row in read_rows(public, ("ID", "PMCID", "file"))]
+    else:
+        rows = truth_rows(read_truth(secret) if secret else {}, ASSIGNMENTS, "PMCID", "file")
+    return {row["ID"]: f"{row['PMCID']}/{row['file']}" for row in rows}
 
 
 def read_tables(folder: Path, held_out: str, secret: Mapping[str, bytes]) -> Tables:

@@ -96,7 +96,7 @@ def write_assignments(folder: Path, figures: Iterable[Figure]) -> None:
         ASSIGNMENTS_HEADER,
         [
             (
-                *(each.pmcid, each.graphic.name, each.assignment.split, each.assignment.image_id),
+                *(each.pmcid, each.file, each.assignment.split, each.assignment.image_id),
                 ";".join(each.duplicate_articles),
             )
             for each in figures

@@ -17,7 +17,7 @@ import msgspec
 
 from dataset_builder.gates import Gate
 from dataset_builder.packaging import installing, tables
-from dataset_builder.packaging.card import Facts, dataset_card, truth_readme, whole_licence
+from dataset_builder.packaging.card import Facts, dataset_card, seen_in, truth_readme, whole_licence
 from dataset_builder.packaging.croissant import croissant
 from dataset_builder.packaging.images import public_jpeg
 from dataset_builder.packaging.numbering import numbered
@@ -50,6 +50,7 @@ class Contents:
         concept_names: Canonical name by CUI.
         is_own: Whether the images are of the makers' own, not from articles.
         concepts_origin: Where the concepts come from, in words for people; empty where nobody says it.
+        statements: What the stages did, in sentences of theirs.
         counts: What the stages took and dropped, in their order.
         gates: Quality gates with what they came to.
         provenance: What went in and with which configuration; goes to `manifest.json` as it is.
@@ -62,6 +63,7 @@ class Contents:
     concept_names: Mapping[str, str]
     is_own: bool = False
     concepts_origin: str = ""
+    statements: tuple[str, ...] = ()
     counts: tuple[StageCount, ...] = ()
     gates: tuple[Gate, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -221,6 +223,8 @@ def _write_tables(folder: Path, dataset: _Dataset) -> None:
         tables.write_ids(folder, options.held_out, dataset.hidden)
         if options.credits == "collective":
             tables.write_credits(folder, options.held_out, dataset.hidden)
+    elif not dataset.contents.is_own:  # the groups of own images may name patients
+        tables.write_assignments(folder, dataset.figures)
     tables.write_concept_names(folder, dataset.shown, dataset.contents.concept_names)
     tables.write_licences(folder, dataset.shown)
 
@@ -251,7 +255,7 @@ def _write_page(folder: Path, dataset: _Dataset, *, private: bool) -> None:
         dataset.contents.gates,
         title=dataset.options.title,
         names=dataset.contents.concept_names,
-        concepts_origin=dataset.contents.concepts_origin,
+        statements=dataset.contents.statements,
         is_own=dataset.contents.is_own,
         private=private,
         held_out=dataset.options.held_out,
@@ -272,6 +276,8 @@ def _write_descriptions(
         concepts=len(concepts),
         is_own=dataset.contents.is_own,
         concepts_origin=dataset.contents.concepts_origin,
+        statements=dataset.contents.statements,
+        seen=seen_in(dataset.figures),
         nameless=[cui for cui in concepts if not dataset.contents.concept_names.get(cui)],
         counts=dataset.contents.counts,
         tool=f"rocov2-eval {__version__}",

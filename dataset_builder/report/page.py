@@ -15,7 +15,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from dataset_builder.concepts.extraction import REASONS
-from dataset_builder.gates import Gate, share_text
+from dataset_builder.gates import NOT_ANNOTATED, Gate, share_text
 from dataset_builder.records import Figure, StageCount
 from dataset_builder.report import statistics
 from dataset_builder.report.statistics import Count, Distribution
@@ -69,7 +69,7 @@ def report_page(
     names: Mapping[str, str],
     private: bool,
     held_out: str = "test",
-    concepts_origin: str = "",
+    statements: Sequence[str] = (),
     is_own: bool = False,
 ) -> str:
     """Return the report of a dataset as one page of HTML that needs nothing but itself.
@@ -82,8 +82,8 @@ def report_page(
         names: Canonical name by CUI.
         private: Whether the page is for the organisers: the held-out figures are counted too.
         held_out: The split whose truth is kept apart; empty where there is none.
-        concepts_origin: Where the concepts come from, in words; empty where nobody says it.
-        is_own: Whether the images are of the makers' own, in groups, not from articles.
+        statements: What the stages did, in sentences of theirs.
+        is_own: Whether the images are of the makers' own, not from articles.
     """
     hidden = 0 if private or not held_out else sum(figure.assignment.split == held_out for figure in figures)
     shown = [figure for figure in figures if figure.assignment.split != held_out] if hidden else list(figures)
@@ -114,7 +114,9 @@ def report_page(
         reasons=REASONS,
         histograms=_histograms(shown),
         names=names,
-        concepts_origin=concepts_origin,
+        statements=statements,
+        is_own=is_own,
+        not_annotated=NOT_ANNOTATED,
         holders="Groups" if is_own else "Articles",
     )
 

@@ -8,14 +8,17 @@ this program is not in it: whoever changes what a stage makes raises its revisio
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from dataset_builder.record_lines import from_lines, to_lines
-from dataset_builder.records import StageCount
+from dataset_builder.records import Entry, Media, StageCount
 from dataset_builder.running.account import (
     Account,
     current_account,
@@ -34,6 +37,7 @@ from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.options import options_digest
 
+_CONTENTS = "contents"  # what was in the files of the articles of each shard, where somebody asked
 PLAN = "plan"  # stands where the stage before the first would
 ALL = "all"  # the one shard of a stage that sees all records together
 _ARTICLES_A_SHARD = 200
@@ -101,10 +105,17 @@ class ShardTask:
     provenance: Mapping[str, Any]
 
 
-def plan_shards(build: Build, store: Store, source: Source) -> Past:
+def plan_shards(build: Build, store: Store, source: Source, *, rehash: bool = False) -> Past:
     """Write the candidates of each shard, where they changed, and return the past of the first stage.
 
     The candidates of a shard are kept as the bytes of its file: as objects, those of all PMC would not fit.
+
+    Args:
+        build: What build.toml asks for.
+        store: The files of the build.
+        source: Where the articles come from.
+        rehash: Read every file of the source, and remember the digest of what is in them: from then on it is
+            part of what the source says.
 
     Raises:
         RejectedInput: The source has no candidate.
@@ -122,7 +133,13 @@ def plan_shards(build: Build, store: Store, source: Source) -> Past:
         name, plain = records_name(PLAN, shard), bytes(content)
         if store.read(name) != plain:
             store.write(name, plain)
-    return _past_of_plan(shards.items(), source)
+    remove_strangers(store, _CONTENTS, shards)
+    if rehash:
+        for shard, content in shards.items():
+            changes = source.state(_pmcids(content, shard)) != ""
+            digest = _contents(source, _pmcids(content, shard)) if changes else ""
+            store.write(f"stages/{_CONTENTS}/{shard}.txt", digest.encode())
+    return _past_of_plan(shards.items(), source, store)
 
 
 def read_plan(store: Store, open_source: Callable[[], Source]) -> Past | None:
@@ -130,7 +147,7 @@ def read_plan(store: Store, open_source: Callable[[], Source]) -> Past | None:
     names = [name for name in store.names(f"stages/{PLAN}") if name.endswith(".jsonl")]
     if not names:
         return None
-    return _past_of_plan(((_shard_of(name), store.read(name) or b"") for name in names), open_source())
+    return _past_of_plan(((_shard_of(name), store.read(name) or b"") for name in names), open_source(), store)
 
 
 def tasks_of(
@@ -213,13 +230,35 @@ def remove_strangers(store: Store, stage: str, shards: Iterable[str]) -> None:
             store.remove(name)
 
 
-def _past_of_plan(shards: Iterable[tuple[str, bytes | bytearray]], source: Source) -> Past:
+def _past_of_plan(shards: Iterable[tuple[str, bytes | bytearray]], source: Source, store: Store) -> Past:
     """Return the past of the first stage from the candidates of each shard, as lines."""
     records, states = {}, {}
     for shard, content in shards:
         records[shard] = sha256(content)
-        states[shard] = source.state(_pmcids(content, shard))
+        read = store.read(f"stages/{_CONTENTS}/{shard}.txt") or b""
+        states[shard] = source.state(_pmcids(content, shard)) + read.decode("ascii", "replace")
     return Past(stage=PLAN, records=records, states=states, provenance={})
+
+
+def _contents(source: Source, pmcids: Iterable[str]) -> str:
+    """Return the digest of all that a source has of articles, byte for byte."""
+    facts = hashlib.sha256()
+    for pmcid in pmcids:
+        entry = source.entry(pmcid)
+        facts.update(msgspec.json.encode(entry))
+        if isinstance(entry, Entry):
+            files = (entry.xml, *entry.media, *(figure.media for figure in entry.figures))
+            for media in dict.fromkeys(file for file in files if file is not None):
+                facts.update(_digest_of(source, media).encode())
+    return facts.hexdigest()
+
+
+def _digest_of(source: Source, media: Media) -> str:
+    """Return the digest of a file of a source, or why it cannot be read: a stage that needs it says so."""
+    try:
+        return sha256(source.read(media) or b"")
+    except RejectedInput as error:
+        return str(error)
 
 
 def _pmcids(content: bytes | bytearray, shard: str) -> Iterator[str]:

@@ -15,6 +15,7 @@ from typing import NoReturn
 from dataset_builder.pmc.s3_source import forget_answers
 from dataset_builder.running.account import Account
 from dataset_builder.running.config import Build
+from dataset_builder.running.filter_review import model_of, review, sheet_path
 from dataset_builder.running.plan import (
     Past,
     ShardTask,
@@ -25,6 +26,7 @@ from dataset_builder.running.plan import (
     tasks_of,
 )
 from dataset_builder.running.ray_pool import RayPool
+from dataset_builder.running.table_matches import match_tables
 from dataset_builder.running.worker import source_of, work
 from dataset_builder.stages import STAGES
 from dataset_builder.stages.package import SALT
@@ -49,6 +51,8 @@ def run_build(
     until: str | None = None,
     again: bool = False,
     refresh: bool = False,
+    rehash: bool = False,
+    tell: Callable[[str], None] = lambda _line: None,
 ) -> None:
     """Run what is not done of the stages.
 
@@ -59,6 +63,8 @@ def run_build(
         until: Name of the last stage to run, None for all.
         again: Run the last stage again even where it is done.
         refresh: Ask the service anew which versions of the articles are the newest and which were retracted.
+        rehash: Read the files of the source to see which have changed, and not their sizes and times alone.
+        tell: Called with a line on each image filter that went by a model.
 
     Raises:
         RocoError: Something is wrong with what the build reads; the shards that could be done are done.
@@ -73,22 +79,30 @@ def run_build(
             _forget(store, stages[0])
         if again:
             _forget(store, stages[-1])
-        past = _plan(build, store, pool.workers)
+        past = _plan(build, store, pool.workers, rehash=rehash)
         for stage in stages:
             digests = options[stage.name]
             tasks = tasks_of(stage, past, build, digests, store=store, workers=pool.workers)
             remove_strangers(store, stage.name, [task.shard for task in tasks])
             done = accounts_of(tasks, store)
             lacking = [task for task in tasks if task.shard not in done]
+            if lacking:
+                match_tables(stage, past, build, store)
             done |= _run(stage, lacking, len(tasks), pool, progress)
+            has_sheet = not model_of(stage, build.tables) or sheet_path(build, stage).is_file()
+            if lacking or not has_sheet:
+                source = source_of(build, pool.workers)
+                line = review(stage, past.stage, done, build=build, store=store, source=source)
+                if line:
+                    tell(line)
             past = past.after(stage, {task.shard: done[task.shard] for task in tasks}, digests)
 
 
-def _plan(build: Build, store: Store, workers: int) -> Past:
+def _plan(build: Build, store: Store, workers: int, *, rehash: bool) -> Past:
     """Cut the articles into shards; make the secret of the build, where there is none."""
     _ensure_salt(store)
     source = source_of(build, workers)
-    return plan_shards(build, store, source)
+    return plan_shards(build, store, source, rehash=rehash)
 
 
 def _run(

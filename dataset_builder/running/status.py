@@ -22,6 +22,7 @@ from dataset_builder.running.account import (
 )
 from dataset_builder.running.config import Build
 from dataset_builder.running.plan import accounts_of, option_digests, read_plan, tasks_of
+from dataset_builder.running.table_matches import matches_of
 from dataset_builder.running.worker import source_of
 from dataset_builder.stages import STAGES, radiology
 from dataset_builder.stages.package import GATES
@@ -89,7 +90,7 @@ def figures_of_build(build: Build) -> Iterator[tuple[str, Figure]]:
         for shard in state.done:
             for figure in read_records(store, records_name(state.stage.name, shard), Figure):
                 if figure.key not in seen:
-                    seen.add(figure.key)
+                    seen |= {figure.key, figure.whole}
                     yield state.stage.name, figure
 
 
@@ -118,8 +119,15 @@ def status_document(build: Build) -> Document:
         for gate in gates
         if gate.outcome != "pass"
     ]
+    store = open_store(build.work)
+    notes += [
+        Note(label="table", text=f"{match.name}: {match.words}")
+        for state in states
+        if state.done
+        for match in matches_of(state.stage, store)
+    ]
     if any(gate.name == WARNED for gate in gates):
-        notes += _warned_notes(states, open_store(build.work))
+        notes += _warned_notes(states, store)
     table = Table(columns=columns, rows=[row for state in states for row in _status_rows(state)])
     return Document(
         sections=[Section(tables=[table], notes=notes)],

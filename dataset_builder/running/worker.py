@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,8 +11,9 @@ import msgspec
 
 from dataset_builder.earlier import Earlier, read_earlier
 from dataset_builder.opening import SourceOptions, open_source
+from dataset_builder.panels import split_name
 from dataset_builder.record_lines import from_lines
-from dataset_builder.records import Drop, Figure, StageCount
+from dataset_builder.records import PANELS, Drop, Figure, StageCount
 from dataset_builder.running.account import Account, by_frequency, records_name, write_shard
 from dataset_builder.running.config import Build
 from dataset_builder.running.plan import ShardTask
@@ -66,9 +67,13 @@ def counts_of(
     whole, part = ("groups", "images") if is_own else ("articles", "figures")
     title = stage.title_of(is_own=is_own)
     if stage.takes is stage.gives or stage.gives is not Figure:
-        _require_balance(stage, taken, [item.key for item in (*result.kept, *result.drops)])
+        panels = [item for item in result.kept if stage.splits and item.key not in taken]
+        split = {split_name(item.key)[0] for item in panels}
+        kept = [item.key for item in result.kept if item.key in taken or not stage.splits]
+        _require_balance(stage, taken, [*kept, *split, *(item.key for item in result.drops)])
         unit = part if stage.gives is Figure else whole
-        return (_count(stage.name, title, unit, len(result.kept), result.drops),)
+        counts = (_count(stage.name, title, unit, len(kept) + len(split), result.drops),)
+        return (*counts, _count(stage.name, title, PANELS, len(panels), ())) if panels else counts
     # Articles go in and figures come out: an article is opened or dropped as a whole.
     unopened = [drop for drop in result.drops if "/" not in drop.key]
     parts = [drop for drop in result.drops if "/" in drop.key]
@@ -114,9 +119,18 @@ def _context(stage: Stage, task: ShardTask, store: Store, progress: Progress) ->
         out=build.out,
         earlier=read_earlier(build.earlier) if stage.scope == "all" and build.earlier else Earlier(),
         counts=task.counts,
+        statements=tuple(_statements(build, task.counts)),
         provenance=task.provenance,
         progress=progress,
     )
+
+
+def _statements(build: Build, counts: Sequence[StageCount]) -> Iterator[str]:
+    """Yield what the stages that are done say of themselves."""
+    by_stage = {count.stage: count for count in counts if count.unit in ("figures", "images")}
+    for stage in STAGES:
+        if stage.says is not None and stage.name in by_stage:
+            yield stage.says({name: build.tables[name] for name in stage.tables}, by_stage[stage.name])
 
 
 @lru_cache(maxsize=2)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 CERTAIN = 0.8
 POSSIBLE = 0.45  # not enough alone: below the default threshold
 
+FEWEST_PANELS = 2
+_BETWEEN = " .;:,\u2013\u2014"  # what stands between the parts of a caption
 _LETTER = "[A-La-l]"  # figures of more than twelve panels name them from A too
 _PLACE = r"(?:left|right|upper|lower|top|bottom|middle|central|first|second|third|last)"
 _RANGE = r"(?:-|\u2013|\u2014|to)"
@@ -94,6 +96,42 @@ def panels_named(caption: str) -> Hint:
         if one.search(caption) and other.search(caption):
             return Hint(weight=POSSIBLE, words="the caption tells one side from the other")
     return Hint(weight=0.0)
+
+
+def caption_parts(caption: str, n: int) -> tuple[str, ...] | None:
+    """Return the part of a caption that belongs to each of n panels, in the order of the letters.
+
+    What stands before the first letter belongs to all panels, and stands before each part.
+
+    Returns:
+        None where it is not certain: unless the letters from A on each lead one description, once and in
+        order, and there are n of them.
+    """
+    marks = sorted(_leading_marks(caption), key=lambda mark: mark.start())
+    letters = [" ".join(_letters(mark[0])) for mark in marks]
+    if letters != [chr(ord("a") + index) for index in range(n)] or n < FEWEST_PANELS:
+        return None
+    leading = {mark.start() for mark in marks}
+    others = [mark for mark in _BRACKETED.finditer(caption) if mark.start() not in leading]
+    if others or _PANELS.search(caption):
+        return None  # letters elsewhere, or panels by name, say more than the parts do
+    ends = [*(mark.start() for mark in marks[1:]), len(caption)]
+    shared = caption[: marks[0].start()].strip(_BETWEEN)
+    parts = [caption[mark.end() : end].strip(_BETWEEN) for mark, end in zip(marks, ends, strict=True)]
+    if not all(parts) or _sentences(parts[-1]) > max(map(_sentences, parts[:-1])):
+        return None  # what follows the last part may be about all panels: abbreviations, arrows, scale bars
+    return tuple(f"{shared}. {part}" if shared else part for part in parts)
+
+
+def _sentences(part: str) -> int:
+    return len(re.split(r"[.;]\s+", part))
+
+
+def _leading_marks(caption: str) -> list[re.Match[str]]:
+    """Return the marks that stand before what they describe, by the pattern that finds the most."""
+    found = [list(pattern.finditer(caption)) for pattern in (_OPENING, _BARE, _BARE_CAPITAL, _CLOSED)]
+    bracketed = [mark for mark in _BRACKETED.finditer(caption) if _LEADS.search(caption[: mark.start()])]
+    return max((bracketed, *found), key=len)
 
 
 def _marks(caption: str) -> tuple[set[str], set[str]]:

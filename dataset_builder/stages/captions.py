@@ -10,17 +10,17 @@ as `CT thorax.` already tell something.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from dataset_builder.records import OTHER_LANGUAGE, Drop, Figure, kept_and_drops
+from dataset_builder.records import OTHER_LANGUAGE, Drop, Figure, StageCount, kept_and_drops
 from dataset_builder.stages.caption_text import clean
-from dataset_builder.stages.stage import Context, Result, Stage
+from dataset_builder.stages.stage import Context, Result, Stage, share_dropped
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.words import n_words, shorten
@@ -147,13 +147,24 @@ def _identifier(languages: tuple[str, ...]) -> LanguageIdentifier:
     return identifier
 
 
+def says(tables: Mapping[str, Any], count: StageCount) -> str:
+    """Say what the stage did."""
+    options: CaptionOptions = tables[NAME]
+    english = f", or whose probability of being English is less than {options.min_english:g}"
+    return (
+        f"Captions were cleaned; {share_dropped(count)} were dropped whose caption is empty, too short, too "
+        f"long, in another script{english if options.min_english else ''}."
+    )
+
+
 STAGE = Stage(
     name=NAME,
     revision=1,
-    title="caption in English and long enough",
+    title="captions cleaned, and within the limits",
     tables=("captions",),
     takes=Figure,
     gives=Figure,
     run=run,
+    says=says,
     libraries=("py3langid", "numpy"),
 )

@@ -23,10 +23,11 @@ from dataset_builder.concepts.table import (
     select,
 )
 from dataset_builder.concepts.table import STAGE as NAME
-from dataset_builder.facets import read_manual
+from dataset_builder.earlier import read_earlier
+from dataset_builder.facets import MODALITY, UNSURE, read_manual
 from dataset_builder.figure_tables import FigureTable, key_of_row
-from dataset_builder.records import Drop, Figure, FigureConcepts, kept_and_drops
-from dataset_builder.stages.stage import Context, Result, Stage
+from dataset_builder.records import Drop, Figure, FigureConcepts, StageCount, kept_and_drops
+from dataset_builder.stages.stage import Context, Result, Stage, share_dropped
 from rocov2_eval.concept_extraction import ConceptExtractor, pack_identity, require_pack
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.files import file_digest
@@ -50,7 +51,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
         kept, drops = select(asked, _table(options.table, file_digest(options.table)), options)
         outcomes |= {figure.key: figure for figure in kept} | {drop.key: drop for drop in drops}
     else:
-        manual = _manual(options.manual, file_digest(options.manual)) if options.manual else NO_ANSWERS
+        manual = _answers(options)
         found = _found([figure.text.caption for figure in asked], context)
         outcomes = {
             figure.key: _merged(figure, outcome, manual.of(figure) or _said(figure), merging, options)
@@ -69,11 +70,38 @@ def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
         _table(options.table, file_digest(options.table))
     if options.model:
         require_pack(options.model)
-    if options.manual:
-        _manual(options.manual, file_digest(options.manual))
+    _answers(options)
     if options.names:
         read_names(options.names)
     return ()
+
+
+def figure_tables(tables: Mapping[str, Any]) -> Mapping[str, FigureTable[Any]]:
+    """Return the tables about figures, by their key in build.toml."""
+    options: ConceptOptions = tables["concepts"]
+    named: dict[str, FigureTable[Any]] = {}
+    if options.table:
+        named[f"[concepts] table = {options.table.name}"] = _table(options.table, file_digest(options.table))
+    if options.manual:
+        named[f"[concepts] manual = {options.manual.name}"] = _answers(options)
+    return named
+
+
+def says(tables: Mapping[str, Any], count: StageCount) -> str:
+    """Say where the concepts come from."""
+    options: ConceptOptions = tables["concepts"]
+    left_out = f" {share_dropped(count)} without any were left out." if options.drops_without else ""
+    given = "those that came with an image stand as they were; else " if count.unit == "images" else ""
+    return f"Concepts: {given}{options.origin}.{left_out}"
+
+
+def _answers(options: ConceptOptions) -> FigureTable[Answers]:
+    """Return what people have settled of each figure."""
+    if not options.manual:
+        return NO_ANSWERS
+    ids = options.assignments
+    digests = (file_digest(options.manual), file_digest(ids) if ids else "")
+    return _manual(options.manual, ids, digests)
 
 
 def _found(captions: Sequence[str], context: Context) -> Sequence[CaptionConcepts]:
@@ -93,7 +121,12 @@ def _as_given(figure: Figure, merging: MergeOptions) -> Figure:
     """Return a figure with the very concepts that its source gives it."""
     merged = merge(_said(figure), (), merging)
     automatic = tuple(cui for cui in figure.concepts.automatic if cui not in merged.manual)
-    concepts = FigureConcepts(manual=merged.manual, automatic=automatic, conflicts=merged.conflicts)
+    concepts = FigureConcepts(
+        manual=merged.manual,
+        is_annotated=figure.concepts.is_annotated,
+        automatic=automatic,
+        conflicts=merged.conflicts,
+    )
     return replace(figure, concepts=concepts)
 
 
@@ -107,6 +140,7 @@ def _merged(
         )
     concepts = FigureConcepts(
         manual=merged.manual,
+        is_annotated=answers.get(MODALITY.name, UNSURE) != UNSURE or figure.concepts.is_annotated,
         automatic=merged.concepts[len(merged.manual) :],
         mentions=outcome.kept,
         removed=outcome.removed,
@@ -124,21 +158,28 @@ def _table(path: Path, digest: str) -> FigureTable[FigureConcepts]:
 
 
 @lru_cache(maxsize=1)
-def _manual(path: Path, digest: str) -> FigureTable[Answers]:
-    """Return what people have settled, read once a process while it stays."""
-    del digest
-    rows = {key_of_row(*image.split("/", 1)): answers for image, answers in _settled(path)}
+def _manual(path: Path, assignments: Path | None, digests: tuple[str, str]) -> FigureTable[Answers]:
+    """Return what people have settled, read once a process while it stays.
+
+    An image is named by PMCID and file, or by the id that it has in the dataset of the assignments.
+    """
+    del digests
+    images = read_earlier(assignments).images.rows if assignments else {}
+    keys = {assignment.image_id: key for key, assignment in images.items()}
+    rows: dict[str, Answers] = {}
+    for image, answers in read_manual(path).items():
+        if "/" not in image and assignments is None:
+            raise RejectedInput(
+                f"{path}: image {shorten(image)!r}, expected PMCID/file, as `curate export` writes it; where "
+                f"images are named by their ids in a dataset, name its assignments.csv with assignments"
+            )
+        key = key_of_row(*image.split("/", 1)) if "/" in image else keys.get(image, image)
+        if key in rows:
+            raise RejectedInput(
+                f"{path}: {shorten(image)} is {shorten(key)}, which stands twice; expected once"
+            )
+        rows[key] = answers
     return FigureTable(rows=rows)
-
-
-def _settled(path: Path) -> list[tuple[str, Answers]]:
-    answers = read_manual(path)
-    strange = next((image for image in answers if "/" not in image), None)
-    if strange is not None:
-        raise RejectedInput(
-            f"{path}: image {shorten(strange)!r}, expected PMCID/file, as `curate export BUILD.TOML` has it"
-        )
-    return list(answers.items())
 
 
 def _extractor(pack: Path) -> ConceptExtractor:
@@ -155,12 +196,14 @@ def _loaded(pack: Path, identity: str) -> ConceptExtractor:
 
 STAGE = Stage(
     name=NAME,
-    revision=1,
-    title="has concepts",
+    revision=2,
+    title="concepts looked for",
     tables=("concepts", "extraction", "merging"),
     takes=Figure,
     gives=Figure,
     run=run,
     libraries=("medcat",),
+    figure_tables=figure_tables,
+    says=says,
     inputs=inputs,
 )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
 from dataset_builder.fingerprints import BITS, DEFAULT_DISTANCE, MOST_DISTANCE, clusters
-from dataset_builder.records import Drop, Figure, ImageFacts
-from dataset_builder.stages.stage import Context, Result, Stage
+from dataset_builder.records import Drop, Figure, ImageFacts, StageCount
+from dataset_builder.stages.stage import Context, Result, Stage, share_dropped
 
 NAME = "duplicates"
 SAME_BYTES = "same bytes as a kept image"
@@ -77,6 +77,15 @@ def _drop(figure: Figure, kept: Figure) -> Drop:
     return Drop(stage=NAME, key=figure.key, reason=reason, detail=f"kept {kept.key}: {difference}")
 
 
+def says(tables: Mapping[str, Any], count: StageCount) -> str:
+    """Say what the stage did."""
+    options: DuplicateOptions = tables[NAME]
+    near = (
+        f", or whose hashes differ in at most {options.distance} of {BITS} bits" if options.distance else ""
+    )
+    return f"Of pictures with the same pixels{near}, one was kept: {share_dropped(count)} were dropped."
+
+
 STAGE = Stage(
     name=NAME,
     revision=1,
@@ -85,5 +94,6 @@ STAGE = Stage(
     takes=Figure,
     gives=Figure,
     run=run,
+    says=says,
     scope="all",
 )

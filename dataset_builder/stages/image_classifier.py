@@ -31,6 +31,11 @@ _MOST_SIDE = 4096  # pixels; more would fill the memory before any answer
 _ROUNDING = 1e-4  # by which a model of probabilities may leave [0, 1]
 
 
+def model_in_words(path: Path | None) -> str:
+    """Return which model a filter goes by."""
+    return "the built-in model" if path is None else f"the model {path.name}"
+
+
 def find_model(task: Task, path: Path | None) -> Path:
     """Return the user's model, else the one that comes with the package.
 

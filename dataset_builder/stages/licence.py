@@ -8,9 +8,9 @@ holds. A figure that shows somebody else's work is not covered by the licence of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 from dataset_builder.licence_claims import Claim, claims_in
 from dataset_builder.licence_codes import LicenceCode
-from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatement, kept_and_drops
-from dataset_builder.stages.stage import Context, Result, Stage
+from dataset_builder.records import Drop, Figure, LicenceSource, LicenceStatement, StageCount, kept_and_drops
+from dataset_builder.stages.stage import Context, Result, Stage, share_dropped
 from dataset_builder.stages.third_parties import copied_words, is_own_work, third_party_words
 from rocov2_eval.shelf.words import shorten
 
@@ -149,12 +149,23 @@ def _drop(figure: Figure, reason: str, detail: str) -> Drop:
     return Drop(stage=NAME, key=figure.key, reason=reason, detail=detail)
 
 
+def says(tables: Mapping[str, Any], count: StageCount) -> str:
+    """Say what the stage did."""
+    options: LicenceOptions = tables[NAME]
+    third = "were left out" if options.third_party == "drop" else "were kept"
+    return (
+        f"Licences as the source states them, {' or '.join(options.allow)}: {share_dropped(count)} were "
+        f"dropped. Figures that seem to be of somebody else {third}."
+    )
+
+
 STAGE = Stage(
     name=NAME,
     revision=2,
-    title="licence allows redistribution",
+    title="licence allowed",
     tables=("licence",),
     takes=Figure,
     gives=Figure,
     run=run,
+    says=says,
 )

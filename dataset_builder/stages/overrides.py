@@ -6,21 +6,24 @@ The file is CSV with the header `PMCID,file,decision[,note]`; further columns ar
     PMC4608653,cro-0008-0385-g01.jpg,keep,one CT slice with an inset
     PMC4840839,ol-11-05-3298-g02.jpg,drop,histology
 
-The file is named exactly as the article names it, which in old packages is without extension.
+The file is named as the article names it; a suffix such as `.jpg` may be absent on either side.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from dataset_builder.figure_tables import FigureTable
 from dataset_builder.records import OWN, Drop, Figure, kept_and_drops
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
 
+DECIDED_BY_HAND = " A list made by hand went before it."  # in what a filter says of itself
 BY_HAND = "by the overrides"
 _HEADER = ("PMCID", "file", "decision")
 _KEEPS = {"keep": True, "drop": False}
@@ -52,7 +55,7 @@ def read_overrides(path: Path | None) -> Mapping[str, bool]:
     """
     keeps: dict[str, bool] = {}
     for line, row in read_rows(path, _HEADER) if path else ():
-        pmcid, file, decision = row["PMCID"].strip(), row["file"], row["decision"].strip()
+        pmcid, file, decision = row["PMCID"].strip(), row["file"].strip(), row["decision"].strip()
         key = f"{pmcid}/{file}"
         if not (_PMCID.fullmatch(pmcid) or pmcid.startswith(OWN)):
             raise RejectedInput(
@@ -80,16 +83,25 @@ def decide(
         stage: Name of the filter's stage.
         reason: Reason of the filter's drops, whoever decided them.
     """
-    return kept_and_drops(_outcome(opinion, overrides, stage, reason) for opinion in opinions)
+    table = FigureTable(rows=overrides)
+    return kept_and_drops(_outcome(opinion, table, stage, reason) for opinion in opinions)
 
 
-def _outcome(
-    opinion: Opinion | Drop, overrides: Mapping[str, bool], stage: str, reason: str
-) -> Figure | Drop:
+def overrides_of(stage: str) -> Callable[[Mapping[str, Any]], Mapping[str, FigureTable[bool]]]:
+    """Return what finds the overrides of a filter in the tables of build.toml."""
+
+    def find(tables: Mapping[str, Any]) -> Mapping[str, FigureTable[bool]]:
+        path: Path | None = tables[stage].overrides
+        return {f"[{stage}] overrides = {path.name}": FigureTable(rows=read_overrides(path))} if path else {}
+
+    return find
+
+
+def _outcome(opinion: Opinion | Drop, overrides: FigureTable[bool], stage: str, reason: str) -> Figure | Drop:
     if isinstance(opinion, Drop):
         return opinion
-    key = opinion.figure.key
-    if overrides.get(key, opinion.keeps):
+    said = overrides.of(opinion.figure)
+    if opinion.keeps if said is None else said:
         return opinion.figure
-    detail = BY_HAND if key in overrides else opinion.detail
-    return Drop(stage=stage, key=key, reason=reason, detail=detail, score=opinion.score)
+    detail = opinion.detail if said is None else BY_HAND
+    return Drop(stage=stage, key=opinion.figure.key, reason=reason, detail=detail, score=opinion.score)

@@ -20,6 +20,7 @@ from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.files import file_digest
 
 NAME = "package"
+_NAMED = 10  # concepts in a message
 SALT = "salt"  # in the store: the secret that the order of the held-out images comes from
 GATES = "gates.jsonl"  # in the store: what the gates came to when the dataset was last written
 
@@ -40,6 +41,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
             concept_names=_concept_names(figures, context.tables["concepts"]),
             is_own=_has_own_images(context),
             concepts_origin=_origin(context),
+            statements=tuple(context.statements),
             counts=tuple(context.counts),
             gates=gates,
             provenance={
@@ -59,7 +61,15 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
 def _concept_names(figures: Sequence[Figure], options: ConceptOptions) -> dict[str, str]:
     """Return the name of each concept: as the table of names has it, else as the model pack."""
     named = {mention.cui: mention.name for figure in figures for mention in figure.concepts.mentions}
-    return {**named, **MANUAL_NAMES, **(read_names(options.names) if options.names else {})}
+    given = read_names(options.names) if options.names else {}
+    found = {cui for figure in figures for cui in figure.concepts.cuis}
+    if given and found and not given.keys() & found:
+        raise RejectedInput(
+            f"[concepts] names = {options.names}: none of its {len(given):,} rows names a concept of the "
+            f"dataset: it names {', '.join(sorted(given)[:_NAMED])}, and the concepts are "
+            f"{', '.join(sorted(found)[:_NAMED])}"
+        )
+    return {**named, **MANUAL_NAMES, **given}
 
 
 def _origin(context: Context) -> str:

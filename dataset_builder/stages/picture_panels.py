@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dataset_builder.panels import Box
 from dataset_builder.stages.caption_panels import Hint
 from rocov2_eval.records import BoolArray, FloatArray
 from rocov2_eval.shelf.pictures import PixelArray
@@ -60,7 +61,7 @@ def panels_seen(pixels: PixelArray) -> Hint:
     Args:
         pixels: RGB, shape (height, width, 3).
     """
-    grey = _trimmed(pixels.mean(axis=2).round().astype(np.int16))
+    grey, _, _ = _trimmed(pixels.mean(axis=2).round().astype(np.int16))
     if min(grey.shape) < _SMALLEST:
         return Hint(weight=0.0)
     found = _find_gutter(grey, grey.size * _LEAST_BLOCK)
@@ -73,16 +74,57 @@ def panels_seen(pixels: PixelArray) -> Hint:
     return Hint(weight=0.0)
 
 
-def _trimmed(grey: GreyArray) -> GreyArray:
-    """Return the picture without its margins: a white one, and a black one within it."""
+def panels_of(pixels: PixelArray) -> tuple[Box, ...]:
+    """Return the panels of a picture of one row or one column, in order; none where it is not certain.
+
+    Only white and black gutters count: where panels touch, it is not certain where one ends. Nor is it, of a
+    grid, whether its letters go along the rows or down the columns.
+
+    Args:
+        pixels: RGB, shape (height, width, 3).
+    """
+    grey, top, left = _trimmed(pixels.mean(axis=2).round().astype(np.int16))
+    if min(grey.shape) < _SMALLEST:
+        return ()
+    across, down = _gutters(grey), _gutters(grey.T)
+    if bool(across) == bool(down):
+        return ()
+    turned = grey if across else grey.T
+    panels = list(_between(turned, across or down))
+    if any(panel.std() < _LEAST_CONTENT or _find_gutter(panel, 0) for panel in panels):
+        return ()
+    starts = [0, *(band.stop for band in across or down)]
+    height, width = grey.shape
+    if across:
+        return tuple(
+            (left + at, top, panel.shape[1], height) for at, panel in zip(starts, panels, strict=True)
+        )
+    return tuple((left, top + at, width, panel.shape[1]) for at, panel in zip(starts, panels, strict=True))
+
+
+def _gutters(grey: GreyArray) -> list[_Band]:
+    """Return the upright gutters of a picture, from left to right."""
+    found = [
+        band
+        for colour in ("white", "black")
+        for band in _bands(grey, colour)
+        if _is_gutter(grey, band, colour)
+    ]
+    return sorted(found, key=lambda band: band.start)
+
+
+def _trimmed(grey: GreyArray) -> tuple[GreyArray, int, int]:
+    """Return the picture without its margins, a white one and a black one within it; first row and column."""
+    top = left = 0
     for colour in ("white", "black"):
         blank = _blank(grey, colour)
         rows = np.flatnonzero(blank.mean(axis=1) < _BLANK)
         columns = np.flatnonzero(blank.mean(axis=0) < _BLANK)
         if not len(rows) or not len(columns):
-            return grey[:0]
+            return grey[:0], top, left
         grey = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return grey
+        top, left = top + int(rows[0]), left + int(columns[0])
+    return grey, top, left
 
 
 def _blank(grey: GreyArray, colour: str) -> BoolArray:

@@ -14,10 +14,15 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from dataset_builder.records import Drop, Figure
-from dataset_builder.stages.image_classifier import OnnxClassifier, find_model, open_classifier
-from dataset_builder.stages.overrides import Opinion, decide, read_overrides
-from dataset_builder.stages.stage import Context, Result, Stage
+from dataset_builder.records import Drop, Figure, StageCount
+from dataset_builder.stages.image_classifier import (
+    OnnxClassifier,
+    find_model,
+    model_in_words,
+    open_classifier,
+)
+from dataset_builder.stages.overrides import DECIDED_BY_HAND, Opinion, decide, overrides_of, read_overrides
+from dataset_builder.stages.stage import Context, Result, Stage, share_dropped
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable, read_pixels
 
@@ -43,8 +48,13 @@ class RadiologyOptions(msgspec.Struct, frozen=True, kw_only=True):
     overrides: Path | None = None
     threads: Annotated[int, Meta(ge=1)] = 1
 
+    @property
+    def goes_by_model(self) -> bool:
+        """Whether a model judges the figures."""
+        return self.filter == "model"
+
     def __post_init__(self) -> None:
-        if self.model is not None and self.filter == "off":
+        if self.model is not None and not self.goes_by_model:
             raise UsageFault("model: named, but filter is 'off', expected 'model'")
 
 
@@ -54,11 +64,24 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
     return Result(kept=kept, drops=drops)
 
 
+def says(tables: Mapping[str, Any], count: StageCount) -> str:
+    """Say who told radiology images."""
+    options: RadiologyOptions = tables[NAME]
+    by_hand = DECIDED_BY_HAND if options.overrides else ""
+    if options.filter == "off":
+        return f"No filter looked for radiology images: pictures of every kind may be here.{by_hand}"
+    model = model_in_words(options.model)
+    return (
+        f"{model[0].upper()}{model[1:]} told which pictures are radiology images, and dropped "
+        f"{share_dropped(count)}.{by_hand}"
+    )
+
+
 def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
     """Return the model, where one is asked; look at it and at the overrides."""
     options: RadiologyOptions = tables["radiology"]
     read_overrides(options.overrides)
-    if options.filter == "off":
+    if not options.goes_by_model:
         return ()
     model = find_model("radiology", options.model)
     open_classifier(model, "radiology", options.threads)
@@ -80,7 +103,7 @@ def select(
         RejectedInput: The model or the overrides are broken.
     """
     overrides = read_overrides(options.overrides)
-    if options.filter == "off":
+    if not options.goes_by_model:
         keeping = (Opinion(figure=figure, keeps=True) for figure in figures)
         return decide(keeping, overrides, NAME, NOT_RADIOLOGY)
     classifier = open_classifier(find_model("radiology", options.model), "radiology", options.threads)
@@ -104,12 +127,14 @@ def _judge(figure: Figure, content: bytes, classifier: OnnxClassifier, threshold
 
 STAGE = Stage(
     name=NAME,
-    revision=1,
-    title="a radiology image",
+    revision=2,
+    title="filter of radiology images",
     tables=("source", "radiology"),
     takes=Figure,
     gives=Figure,
     run=run,
     libraries=("pillow", "numpy", "onnxruntime"),
+    says=says,
+    figure_tables=overrides_of(NAME),
     inputs=inputs,
 )

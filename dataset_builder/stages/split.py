@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from dataset_builder.earlier import Earlier
 from dataset_builder.fingerprints import first_of_each
-from dataset_builder.records import SPLITS, Assignment, Drop, Figure
+from dataset_builder.records import SPLITS, Assignment, Drop, Figure, StageCount
 from dataset_builder.stages.stage import Context, Result, Stage
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import BoolArray, FloatArray, IntArray
@@ -293,6 +293,13 @@ def _tally(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> IntArra
     )
 
 
+def says(tables: Mapping[str, Any], count: StageCount) -> str:
+    """Say what the stage did."""
+    del tables
+    who = "Groups" if count.unit == "images" else "Articles"
+    return f"{who} went whole to one split each, together with those that share a near duplicate."
+
+
 STAGE = Stage(
     name=NAME,
     revision=1,
@@ -301,6 +308,7 @@ STAGE = Stage(
     takes=Figure,
     gives=Figure,
     run=run,
+    says=says,
     scope="all",
     libraries=("numpy",),
 )

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dataset_builder.earlier import Earlier
+from dataset_builder.figure_tables import FigureTable
+from dataset_builder.gates import share_text
 from dataset_builder.records import Drop, Figure, StageCount
-from dataset_builder.sources import Source
+from dataset_builder.sources import Source, read_figure
 from dataset_builder.store import Store
-from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.progress import Progress, silent
 
 
@@ -37,6 +38,7 @@ class Context:
         store: The files of the build.
         earlier: Assignments of images to splits in an earlier edition.
         counts: What the stages before took and dropped; empty for a stage that sees one shard.
+        statements: What the stages before did, in sentences; empty for a stage that sees one shard.
         provenance: How the records were made, by stage; empty for a stage that sees one shard.
         out: Folder of the finished dataset.
         progress: Called with how much is done and how much there is.
@@ -48,20 +50,17 @@ class Context:
     out: Path
     earlier: Earlier = field(default_factory=Earlier)
     counts: Sequence[StageCount] = ()
+    statements: Sequence[str] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress = silent
 
     def read(self, figure: Figure) -> bytes:
-        """Return the file of a figure.
+        """Return the file of a figure; of a panel, the part of it, as PNG.
 
         Raises:
             RejectedInput: The source had it, and has it no more.
         """
-        assert figure.media is not None, "stages that ask for files come after the one that looks them up"
-        content = self.open_source().read(figure.media)
-        if content is None:
-            raise RejectedInput(f"{figure.media.key}: the source had this file and has it no more")
-        return content
+        return read_figure(self.open_source(), figure)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +110,10 @@ class Stage:
         scope: `shard` if every shard can be done by itself; `all` if the records must be seen together,
             in the order of articles and figures.
         libraries: Distributions whose version can move the result.
+        says: Returns what the stage did to the figures, in a sentence or two for the card of the dataset,
+            from its options and what it took and dropped; None where there is nothing to say.
+        figure_tables: Returns the tables about figures that the options name, by their key in build.toml.
+        splits: Whether several figures may come of one, as panels.
         inputs: Returns the files that can move the result besides those that the options name, and raises
             RocoError if anything in the options cannot work: called before the first stage runs.
     """
@@ -124,9 +127,19 @@ class Stage:
     run: Callable[[Sequence[Any], Context], Result]
     scope: Literal["shard", "all"] = "shard"
     libraries: tuple[str, ...] = ()
+    says: Callable[[Mapping[str, Any], StageCount], str] | None = None
+    figure_tables: Callable[[Mapping[str, Any]], Mapping[str, FigureTable[Any]]] = lambda _tables: {}
+    splits: bool = False
     own_title: str = ""
     inputs: Callable[[Mapping[str, Any]], tuple[Path, ...]] = lambda _tables: ()
 
     def title_of(self, *, is_own: bool) -> str:
         """Return what the stage does with articles, or with images of the user's own."""
         return self.own_title if is_own and self.own_title else self.title
+
+
+def share_dropped(count: StageCount) -> str:
+    """Return how much a stage dropped, such as `3 of 40 figures (7.5 %)`."""
+    dropped = count.taken - count.kept
+    share = f" ({share_text(dropped / count.taken)})" if count.taken else ""
+    return f"{dropped:,} of {count.taken:,} {count.unit}{share}"

@@ -10,6 +10,7 @@ from typing import Literal
 
 from dataset_builder.facets import FACETS, MANUAL_HEADER, MODALITY, NONE, UNSURE, choice_named
 from dataset_builder.study.annotations import Annotation, refuse_formulas
+from dataset_builder.study.collecting import told_apart
 from rocov2_eval import __version__
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.rendering.document import Column, Document, Note, Section, Table
@@ -78,7 +79,9 @@ def adjudicate(
     Raises:
         RejectedInput: A rater, or an adjudicator, answers one question in different ways.
     """
-    votes, verdicts = _by_question(annotations), _by_question(decisions)
+    annotations, decisions = list(annotations), list(decisions)
+    given = told_apart([*annotations, *decisions])  # who is number 1 in one file may be another in the other
+    votes, verdicts = _by_question(given[: len(annotations)]), _by_question(given[len(annotations) :])
     places = {name: number for number, name in enumerate(FACETS)}
     questions = sorted(votes.keys() | verdicts.keys(), key=lambda it: (it[0], places[it[1]]))
     outcomes = {it: _settle(votes.get(it, {}), verdicts.get(it, {}), policy, least) for it in questions}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,8 @@ class Annotation:
         cui: Value of the choice: a CUI, or a word such as `combined`, `none`, `unsure`.
         rater: Name of the rater, as the tool writes it.
         time: Time of the answer as ISO 8601 in UTC; empty where the tool does not write it.
+        file: Path of the file that it was read from; empty where all answers are of one.
+        is_named: The user said who the rater of the file is.
     """
 
     image: str
@@ -29,6 +31,8 @@ class Annotation:
     cui: str
     rater: str
     time: str = ""
+    file: str = field(default="", compare=False)
+    is_named: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +17,12 @@ from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import counted, shorten
 
 _LISTED = 5  # raters named in a message
+# What every installation of a tool calls somebody: a number, or the name of a part, also as an address.
+_OF_A_FILE = re.compile(
+    r"([0-9]+|(admin(istrator)?|annotator|default|guest|labell?er|root|superuser|test|user)[ ._-]?[0-9]*)"
+    r"(@.*)?",
+    re.IGNORECASE,
+)
 _SHOWN = 10  # changes in a table
 
 
@@ -48,12 +55,51 @@ class Collected:
         repeated: Number of answers that are in the files more than once.
         changes: Questions that a rater answered in different ways.
         left_out: Number of entries of the files that are no answer, by reason.
+        apart: Names that stand in several files and belong to each of them; with the files.
     """
 
     annotations: tuple[Annotation, ...]
     repeated: int
     changes: tuple[Change, ...]
     left_out: Mapping[str, int]
+    apart: Mapping[str, tuple[str, ...]]
+
+
+def told_apart(annotations: Iterable[Annotation]) -> list[Annotation]:
+    """Return answers with the raters of different files told apart, unless a file names a person.
+
+    A number, or a word such as `admin`, belongs to an installation of a tool: each calls its first user so.
+    Where one stands in several files, it gets the name of the file before it, as `b/export.json:1`.
+    """
+    annotations = list(annotations)
+    apart = _apart(annotations)
+    labels = _labels({file for files in apart.values() for file in files})
+    return [
+        replace(each, rater=f"{labels[each.file]}:{each.rater}")
+        if each.rater in apart and not each.is_named
+        else each
+        for each in annotations
+    ]
+
+
+def refuse_contradictions(annotations: Iterable[Annotation]) -> None:
+    """Refuse two files that have different answers of one rater to one question.
+
+    Within a file a later answer stands for a change of mind; two files may as well be of two people.
+
+    Raises:
+        RejectedInput: There are such files; the message names both with both answers.
+    """
+    first: dict[tuple[str, str, str], Annotation] = {}
+    for each in annotations:
+        other = first.setdefault((each.image, each.facet, each.rater), each)
+        if other.file != each.file and other.cui != each.cui:
+            raise RejectedInput(
+                f"{shorten(each.rater, 60)} answers {each.facet} of {shorten(each.image)} with "
+                f"{_label(other)} in {other.file} and with {_label(each)} in {each.file}, expected one "
+                f"answer: if these are two people, write --rater NAME before each file; if it is one, leave "
+                f"out the file that no longer holds"
+            )
 
 
 def collect(exports: Sequence[Export], names: Mapping[str, str] | None = None) -> Collected:
@@ -64,11 +110,14 @@ def collect(exports: Sequence[Export], names: Mapping[str, str] | None = None) -
         names: New name by rater; None keeps the names.
 
     Raises:
-        RejectedInput: A rater has no new name, which would tell who they are.
+        RejectedInput: A rater has no new name, which would tell who they are; or different answers in two
+            files.
     """
-    annotations = [each for export in exports for each in export.annotations]
+    given = [each for export in exports for each in export.annotations]
+    annotations = told_apart(given)
     if names is not None:
         annotations = _renamed(annotations, names)
+    refuse_contradictions(annotations)
     groups: dict[tuple[str, str, str], list[Annotation]] = defaultdict(list)
     for each in sorted(annotations, key=lambda it: (it.image, it.facet, it.rater, it.time, it.cui)):
         groups[each.image, each.facet, each.rater].append(each)
@@ -94,6 +143,7 @@ def collect(exports: Sequence[Export], names: Mapping[str, str] | None = None) -
         repeated=repeated,
         changes=tuple(changes),
         left_out=dict(left_out.most_common()),
+        apart=_apart(given),
     )
 
 
@@ -126,6 +176,11 @@ def collected_document(collected: Collected, files: Sequence[tuple[str, Export]]
         f"{path}: a file without a task"
         for path, export in files
         if not (export.annotations or export.left_out)
+    ]
+    warnings += [
+        f"rater {shorten(rater, 40)} stands in {', '.join(files)}: taken for {len(files)} people, one a "
+        f"file; if it is one person, write --rater NAME before each file"
+        for rater, files in collected.apart.items()
     ]
     raters: dict[str, Counter[str]] = defaultdict(Counter)
     for each in collected.annotations:
@@ -189,14 +244,38 @@ def _sections(
 
 def _change(change: Change) -> tuple[str, ...]:
     """Return the row of a change, with labels for values."""
-
-    def label(cui: str) -> str:
-        choice = choice_named(FACETS[change.facet], cui)
-        return choice.label if choice else cui
-
-    answers = ", then ".join(label(cui) for _, cui in change.answers)
-    counts = label(change.counts) if change.counts else "none, for want of times"
+    answers = ", then ".join(_label_of(change.facet, cui) for _, cui in change.answers)
+    counts = _label_of(change.facet, change.counts) if change.counts else "none, for want of times"
     return shorten(change.image), change.facet, shorten(change.rater, 40), answers, counts
+
+
+def _label(annotation: Annotation) -> str:
+    return repr(_label_of(annotation.facet, annotation.cui))
+
+
+def _label_of(facet: str, value: str) -> str:
+    """Return what raters read for a value; that of a facet which is not known here stays."""
+    choice = choice_named(FACETS[facet], value) if facet in FACETS else None
+    return choice.label if choice else value
+
+
+def _apart(annotations: Iterable[Annotation]) -> dict[str, tuple[str, ...]]:
+    """Return the names that belong to a file and stand in several, with these files."""
+    files: dict[str, set[str]] = defaultdict(set)
+    for each in annotations:
+        # What stands before the last colon is the file that an earlier import put there.
+        if not each.is_named and _OF_A_FILE.fullmatch(each.rater.rpartition(":")[2]):
+            files[each.rater].add(each.file)
+    return {rater: tuple(sorted(names)) for rater, names in sorted(files.items()) if len(names) > 1}
+
+
+def _labels(files: Iterable[str]) -> dict[str, str]:
+    """Return the shortest ends of paths that tell files apart."""
+    parts = {file: Path(file).parts for file in files}
+    n = 1
+    while len({each[-n:] for each in parts.values()}) < len(parts):
+        n += 1
+    return {file: "/".join(each[-n:]).replace("//", "/") for file, each in parts.items()}
 
 
 def _is_latest(last: Annotation, group: Sequence[Annotation]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from rocov2_eval.shelf.folders import publishing
 from rocov2_eval.shelf.words import shorten
 
 _FOLDER = "images"
+_LISTED = 5  # raters named in a message
 _LONGEST_NAME = 255  # bytes, on every file system in use
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}")
@@ -53,8 +55,43 @@ def read_export(path: Path, facets: Facets = FACETS, *, name: str = "", rater: s
         hint = f"it is {FORMATS[other].title}: use --from {other}" if other else _beginning(file)
         raise RejectedInput(f"{path}: no {FORMATS[name].title}, expected {FORMATS[name].expected}; {hint}")
     export = FORMATS[name].read(file, facets, rater)
+    annotations = tuple(replace(each, file=str(path)) for each in export.annotations)
     left_out = {reason: n for reason, n in export.left_out.items() if n}
-    return replace(export, left_out=left_out, format=name)
+    return Export(annotations=annotations, left_out=left_out, format=name)
+
+
+def read_exports(
+    paths: Sequence[Path], facets: Facets = FACETS, *, raters: Mapping[Path, str], name: str = ""
+) -> list[Export]:
+    """Read files of annotation tools, some of which have a rater whom the user names.
+
+    Args:
+        paths: The files.
+        facets: Facets that the raters were asked about.
+        raters: By file, the one rater whose answers it has.
+        name: Name of the format; empty if the content of each file is to tell it.
+
+    Raises:
+        RejectedInput: A file cannot be read, or one with a rater named has the answers of several.
+    """
+    exports = []
+    spelled: dict[str, Path] = {}
+    for given in paths:
+        path = spelled.setdefault(os.path.realpath(given), given)  # one file may be named in two ways
+        rater = raters.get(given, "")
+        export = read_export(path, facets, name=name, rater=rater)
+        if rater:
+            found = sorted({each.rater for each in export.annotations})
+            if len(found) > 1:
+                listed = ", ".join(shorten(each, 40) for each in found[:_LISTED])
+                raise RejectedInput(
+                    f"{path}: it has the answers of {len(found)} raters ({listed}), and --rater "
+                    f"{shorten(rater, 40)} names one; give each a name with --rename"
+                )
+            named = tuple(replace(each, rater=rater, is_named=True) for each in export.annotations)
+            export = replace(export, annotations=named)
+        exports.append(export)
+    return exports
 
 
 def write(tasks: Sequence[RatingTask], facets: Facets, out: Path, *, name: str, place: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Label Studio: tasks and labelling interface out, its JSON export in.
+"""Label Studio: tasks and labelling interface out, its JSON or CSV export in.
 
 out/
   tasks.json                to import into a project
@@ -6,8 +6,9 @@ out/
   images/
 
 JSON is a list of tasks, each with the annotations of one or several people. A person may skip a task
-(`was_cancelled`); `completed_by` is a number in one kind of export and an object in another. Described in the
-guide of Label Studio, "Task format" and "Export annotations".
+(`was_cancelled`); `completed_by` is a number in one kind of export and an object in another. CSV has a row
+for each annotation, the rater in `annotator`, and a column for each question. Described in the guide of Label
+Studio, "Task format" and "Export annotations".
 """
 
 from __future__ import annotations
@@ -30,14 +31,18 @@ from dataset_builder.study.annotations import (
 )
 from dataset_builder.study.tool_files import Format, ToolFile, as_list, as_object
 from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.shelf.csv_files import rows_of
 from rocov2_eval.shelf.files import write_text
 
 NAME = "label-studio"
+_CSV_HEADER = ("key", "annotator")
 LOCAL_FILES = "/data/local-files/?d="  # where Label Studio serves what lies below its document root
 
 
 def recognises(file: ToolFile) -> bool:
-    """Tell whether a file is a list of tasks."""
+    """Tell whether a file is a list of tasks, or a table of annotations."""
+    if set(_CSV_HEADER) <= set(file.header):
+        return True
     first = file.document[0] if isinstance(file.document, list) and file.document else None
     return isinstance(first, dict) and isinstance(first.get("data"), dict)
 
@@ -51,6 +56,8 @@ def read(file: ToolFile, facets: Facets, rater: str) -> Export:
         RejectedInput: It is no such export, an answer is none of the facet's, no rater is named, or
             people annotated and none of it is an answer.
     """
+    if file.header:
+        return _read_table(file, facets, rater)
     left_out: Counter[str] = Counter()
     annotations: list[Annotation] = []
     n_annotated = 0
@@ -77,13 +84,7 @@ def read(file: ToolFile, facets: Facets, rater: str) -> Export:
                     Annotation(image=image, facet=facet, cui=cui, rater=name, time=time)
                     for facet, cui in answers.items()
                 ]
-    if n_annotated and not annotations:
-        listed = ", ".join(f"{reason} {n:,}" for reason, n in left_out.items() if n)
-        raise RejectedInput(
-            f"{file.path}: {n_annotated:,} annotations and no answer to {', '.join(facets)} ({listed}); the "
-            f"questions of the labelling interface must have these names, as in labels.xml"
-        )
-    return Export(annotations=tuple(annotations), left_out=left_out)
+    return _export(file, facets, annotations, left_out, n_annotated)
 
 
 def write(tasks: Sequence[RatingTask], facets: Facets, out: Path, pictures: Mapping[str, str]) -> None:
@@ -116,11 +117,55 @@ def write(tasks: Sequence[RatingTask], facets: Facets, out: Path, pictures: Mapp
 
 FORMAT = Format(
     title="a Label Studio export",
-    expected='a list of tasks with "data" and "annotations", the export JSON (neither JSON-MIN nor CSV)',
+    expected='a list of tasks with "data" and "annotations", the export JSON (not JSON-MIN), or its CSV with '
+    "key and annotator",
     recognises=recognises,
     read=read,
     write=write,
 )
+
+
+def _read_table(file: ToolFile, facets: Facets, rater: str) -> Export:
+    """Return the answers of an export as CSV; a cell is a choice, or JSON where somebody made several."""
+    left_out: Counter[str] = Counter()
+    annotations: list[Annotation] = []
+    n_annotated = 0
+    for line, row in rows_of(file.text, str(file.path), _CSV_HEADER):
+        place = f"{file.path}:{line}"
+        n_annotated += 1
+        cells = {name: row[name].strip() for name in facets if row.get(name, "").strip()}
+        several = [name for name, cell in cells.items() if cell.startswith(("{", "["))]
+        left_out["several answers where one was asked for"] += len(several)
+        left_out["annotations without an answer"] += not cells
+        annotations += [
+            Annotation(
+                image=named_image(row["key"], place),
+                facet=name,
+                cui=value_of(facets[name], cell, place),
+                rater=named_rater(row["annotator"], rater, place),
+                time=utc_time(row.get("updated_at") or row.get("created_at"), place),
+            )
+            for name, cell in cells.items()
+            if name not in several
+        ]
+    return _export(file, facets, annotations, left_out, n_annotated)
+
+
+def _export(
+    file: ToolFile,
+    facets: Facets,
+    annotations: Sequence[Annotation],
+    left_out: Counter[str],
+    n_annotated: int,
+) -> Export:
+    """Return what was read, unless people annotated and none of it is an answer."""
+    if n_annotated and not annotations:
+        listed = ", ".join(f"{reason} {n:,}" for reason, n in left_out.items() if n)
+        raise RejectedInput(
+            f"{file.path}: {n_annotated:,} annotations and no answer to {', '.join(facets)} ({listed}); the "
+            f"questions of the labelling interface must have these names, as in labels.xml"
+        )
+    return Export(annotations=tuple(annotations), left_out=left_out)
 
 
 def _answers(

@@ -60,6 +60,11 @@ def read_images(folder: Path, articles: Path | None = None) -> list[Cells]:
     known: dict[str, dict[str, str]] = {}
     for _, row in read_rows(articles, ("PMCID", "Journal Title", "Year")) if articles else ():
         known[row["PMCID"].strip()] = {"journal": row["Journal Title"].strip(), "year": row["Year"].strip()}
+    named = {cells.get("article", "") for cells in images.values()}
+    if known and any(named) and not known.keys() & named:
+        raise RejectedInput(
+            f"{articles}: none of its articles is in {folder}, expected PMCIDs such as {max(named)}"
+        )
     return [{**known.get(cells.get("article", ""), {}), **cells} for cells in images.values()]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dataset_builder.dataset_tables import PICTURE_SUFFIXES, read_dataset
@@ -13,22 +13,31 @@ from rocov2_eval.errors import UsageFault
 _TABLES = ("_captions.csv", "_concepts.csv")  # a folder with such a table is a dataset
 
 
-def tasks_of(folder: Path, facets: Sequence[str], *, captions: bool = False) -> list[RatingTask]:
+def is_dataset(folder: Path) -> bool:
+    """Tell whether a folder is a dataset in the ROCOv2 layout."""
+    return any(next(folder.glob(f"*{ending}"), None) for ending in _TABLES)
+
+
+def tasks_of(
+    folder: Path, facets: Sequence[str], *, captions: bool = False, keys: Mapping[str, str] | None = None
+) -> list[RatingTask]:
     """Return a task for each picture of a dataset in the ROCOv2 layout, or of any other folder.
 
     Args:
         folder: Folder of the pictures. The key of an image is its id in a dataset, else its path.
         facets: Names of the facets that are asked.
         captions: Whether raters see the caption beside the picture; only a dataset has captions.
+        keys: Other keys of images of a dataset, by id.
 
     Raises:
         UsageFault: There is no picture, or captions are asked of a folder of pictures.
         RejectedInput: A table cannot be read, or the name of a picture is no text.
     """
-    if any(next(folder.glob(f"*{ending}"), None) for ending in _TABLES):
+    keys = keys or {}
+    if is_dataset(folder):
         tasks = [
             RatingTask(
-                image=row.image_id,
+                image=keys.get(row.image_id, row.image_id),
                 picture=row.image,
                 facets=tuple(facets),
                 text=row.caption if captions else "",

@@ -155,7 +155,7 @@ def submit(root: Path, team: str, run: str, rows: Sequence[str], task: str = "co
         "external_data": ["PubMed", HOSTILE],
         "contact": "someone@example.org",
         "paper": "https://example.org/paper?a=1&b=2",
-        "code": f"http://example.org/{HOSTILE}",
+        "code": "http://example.org/" + HOSTILE.partition("\u202e")[0].replace(" ", "/"),
     }
     (folder / "submission.json").write_text(json.dumps(metadata), encoding="utf-8")
 

@@ -213,9 +213,8 @@ def test_a_dataset_is_sampled_answered_and_scored(
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(row | {"CUI": "yes" if part == "concepts" else "none"} for row in rows)
-    scored = run(
-        "score", *exports, "--key", out / "secret/key.json", "--rater", "rater-1", "--format", "json"
-    )
+    named = [word for export in exports for word in ("--rater", "rater-1", export)]
+    scored = run("score", "--key", out / "secret/key.json", *named, "--format", "json")
     document = json.loads(scored.out)
     assert (scored.code, scored.err) == (0, "")
     assert document["overall"]["false_positive_rate"]["value"] == 0.0

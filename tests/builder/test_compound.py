@@ -20,7 +20,7 @@ from rocov2_eval.shelf.pictures import UNREADABLE, PixelArray
 
 from made_figures import made_figure
 
-DEFAULT = CompoundOptions()
+HINTS = CompoundOptions(method="priors")
 
 
 def figure(caption: str = "", name: str = "a.jpg", n_graphics: int = 1) -> Figure:
@@ -125,7 +125,7 @@ def test_a_caption_that_names_panels_is_told(caption: str) -> None:
 )
 def test_a_caption_that_may_name_panels_is_not_enough_alone(caption: str) -> None:
     assert panels_named(caption).weight == POSSIBLE
-    kept, _ = select([figure(caption)], always(panel(1)), DEFAULT)
+    kept, _ = select([figure(caption)], always(panel(1)), HINTS)
     assert [one.scores.compound for one in kept] == [POSSIBLE]
 
 
@@ -231,30 +231,35 @@ def test_the_score_joins_the_hints() -> None:
 
 
 def test_a_compound_figure_is_dropped_with_score_and_detail() -> None:
-    kept, drops = select([figure("(A) CT. (B) MRI.")], always(panel(1)), DEFAULT)
+    kept, drops = select([figure("(A) CT. (B) MRI.")], always(panel(1)), HINTS)
     assert kept == []
     detail = "score 0.800, from 0.500 on compound: the caption describes panels A, B"
     assert [Drop(stage="compound", key="PMC7/a.jpg", reason=COMPOUND, detail=detail, score=0.8)] == drops
 
 
 def test_pictures_of_a_figure_with_several_stay_where_asked_for_whatever_the_caption_says() -> None:
-    options = CompoundOptions(several_graphics=False)
+    options = CompoundOptions(method="priors", several_graphics=False)
     assert select([figure("(A) CT. (B) MRI.", n_graphics=2)], always(panel(1)), options)[1] == []
 
 
 def test_the_threshold_of_the_user_decides() -> None:
-    assert select([figure("(A) CT. (B) MRI.")], always(panel(1)), CompoundOptions(threshold=0.81))[1] == []
+    assert (
+        select(
+            [figure("(A) CT. (B) MRI.")], always(panel(1)), CompoundOptions(method="priors", threshold=0.81)
+        )[1]
+        == []
+    )
 
 
 def test_an_unreadable_picture_is_a_drop() -> None:
-    _, drops = select([figure()], lambda _: b"?", DEFAULT)
+    _, drops = select([figure()], lambda _: b"?", HINTS)
     assert [(drop.reason, drop.detail) for drop in drops] == [(UNREADABLE, "no image of a known format")]
 
 
 def test_every_figure_is_kept_or_dropped_in_order() -> None:
     captions = ["CT.", "(A) CT. (B) MRI.", "MRI.", "Left panel: CT."]
     figures = [figure(caption, str(i)) for i, caption in enumerate(captions)]
-    kept, drops = select(figures, always(panel(1)), DEFAULT)
+    kept, drops = select(figures, always(panel(1)), HINTS)
     assert [one.graphic.name for one in kept] == ["0", "2"]
     assert [drop.key for drop in drops] == ["PMC7/1", "PMC7/3"]
 
@@ -286,19 +291,34 @@ def test_a_model_alone_decides_by_its_own_threshold(
 
 
 @pytest.mark.parametrize(
-    ("score", "caption", "joined"),
+    ("score", "caption", "is_kept"),
     [
-        (0.4, "CT.", 0.25),
-        (0.8, "CT.", 0.5),
-        (0.9, "CT.", 0.75),
-        (0.1, "(A) CT. (B) MRI.", 0.8),
+        (0.79, "CT.", True),
+        (0.95, "CT.", False),
+        (0.2, "(A) CT. (B) MRI.", False),
+        (0.001, "(A) CT. (B) MRI.", True),
+        (0.6, "CT shows an aneurysm (a) compressing the artery (b).", False),
+        (0.1, "CT shows an aneurysm (a) compressing the artery (b).", True),
     ],
 )
-def test_with_both_the_surer_one_decides(
-    modelled: Callable[[float], None], score: float, caption: str, joined: float
+def test_the_model_and_the_caption_are_weighed_against_each_other(
+    modelled: Callable[[float], None], score: float, caption: str, *, is_kept: bool
 ) -> None:
     modelled(score)
-    kept, drops = select([figure(caption)], always(panel(1)), CompoundOptions(method="both"))
-    found = [one.scores.compound for one in kept] + [drop.score for drop in drops]
-    assert [joined] == found
-    assert (joined < 0.5) == bool(kept)
+    kept, _ = select([figure(caption)], always(panel(1)), CompoundOptions())
+    assert is_kept == bool(kept)
+
+
+def test_the_layout_is_evidence_beside_the_model(modelled: Callable[[float], None]) -> None:
+    modelled(0.6)
+    assert select([figure("CT.")], always(panel(1)), CompoundOptions())[1] == []
+    (drop,) = select([figure("CT.")], always(row([panel(1), panel(2)], 6, 255)), CompoundOptions())[1]
+    assert "the model gives 0.600 of 0.800; white upright gutter of 6 pixels" in drop.detail
+
+
+def test_the_score_stays_a_probability_whatever_the_model_says(modelled: Callable[[float], None]) -> None:
+    for score in (0.0, 1.0):
+        modelled(score)
+        kept, drops = select([figure("CT.")], always(panel(1)), CompoundOptions())
+        found = [one.scores.compound for one in kept] + [drop.score for drop in drops]
+        assert found == [pytest.approx(score, abs=1e-6)]

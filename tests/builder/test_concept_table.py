@@ -35,7 +35,9 @@ def options(without: str) -> ConceptOptions:
 def test_a_row_gives_the_concepts_of_a_figure(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + "PMC1,a.jpg,C0000003;C0000001;C0000004,C0000001; C0000002\n")
 
-    wanted = FigureConcepts(manual=("C0000001", "C0000002"), automatic=("C0000003", "C0000004"))
+    wanted = FigureConcepts(
+        manual=("C0000001", "C0000002"), is_annotated=True, automatic=("C0000003", "C0000004")
+    )
     assert {"PMC1/a.jpg": wanted} == read_table(path).rows
 
 

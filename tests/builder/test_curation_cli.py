@@ -180,3 +180,174 @@ def test_answers_about_real_images_come_back_as_they_were_given(
         for row in settled
     }
     assert len({row["image"] for row in settled}) == 60
+
+
+def studio(path: Path, rater: object, choice: str) -> Path:
+    """Write what an installation of Label Studio exports of one annotation of one image."""
+    result = [{"from_name": "modality", "type": "choices", "value": {"choices": [choice]}}]
+    annotation = {"result": result, "completed_by": rater, "updated_at": NOON}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps([{"data": {"key": "a"}, "annotations": [annotation]}]))
+    return path
+
+
+def trainer(path: Path, user: str, cui: str) -> Path:
+    annotation = {"user": user, "cui": cui, "validated": True, "correct": True, "last_modified": NOON}
+    path.write_text(json.dumps({"projects": [{"documents": [{"name": "a", "annotations": [annotation]}]}]}))
+    return path
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path]:
+    """Return the exports of two installations that both call their only user 1."""
+    return studio(tmp_path / "x/export.json", 1, "CT"), studio(tmp_path / "y/export.json", 1, "PET")
+
+
+@pytest.mark.parametrize("kind", ["number", "admin", "address", "trainer", "table"])
+def test_users_of_two_installations_are_two_raters(kind: str, run: Run, tmp_path: Path) -> None:
+    if kind == "table":
+        files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+        for file, choice in zip(files, ("CT", "PET"), strict=True):
+            file.write_text(f"{LONG}a,modality,{choice},1,\n")
+    elif kind == "trainer":
+        cuis = ("C0040405", "C0032743")
+        files = [trainer(tmp_path / f"{n}.json", "admin", cui) for n, cui in enumerate(cuis)]
+    else:
+        user = {"number": 1, "admin": {"id": 1, "username": "Admin"}, "address": {"email": "admin@localhost"}}
+        choices = ("CT", "PET")
+        files = [studio(tmp_path / f"{n}.json", user[kind], choice) for n, choice in enumerate(choices)]
+    code, stdout, stderr = run("import", *files, "--out", tmp_path / "answers.csv")
+    assert (code, stderr) == (ExitCode.OK, "")
+    assert len({row["rater"] for row in rows(tmp_path / "answers.csv")}) == 2
+    assert "taken for 2 people, one a file" in stdout
+    assert run("adjudicate", tmp_path / "answers.csv", "--out", tmp_path / "manual.csv")[0] == ExitCode.OK
+    assert rows(tmp_path / "manual.csv") == []
+
+
+def test_a_file_that_is_named_twice_has_one_rater(two: tuple[Path, Path], run: Run, tmp_path: Path) -> None:
+    again = two[0].parent / ".." / "x" / two[0].name
+    assert run("import", *two, again, "--out", tmp_path / "answers.csv")[0] == ExitCode.OK
+    raters = {row["rater"] for row in rows(tmp_path / "answers.csv")}
+    assert raters == {"x/export.json:1", "y/export.json:1"}
+
+
+def test_the_name_of_a_rater_holds_for_the_file_it_stands_before(
+    two: tuple[Path, Path], run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "answers.csv"
+    lines = [
+        ("--rater", "anna", two[0], "--rater", "ben", two[1], "--out", out),
+        ("--rater=anna", "--out", out, two[0], "--format", "text", "--rater=ben", "--", two[1]),
+        ("--out", out, "--rater", "anna", two[0], "--rater", "ben", two[1]),
+    ]
+    for line in lines:
+        code, _, stderr = run("import", *line)
+        assert (code, stderr) == (ExitCode.OK, "")
+        assert {row["rater"]: row["CUI"] for row in rows(out)} == {"anna": "C0040405", "ben": "C0032743"}
+    code, _, stderr = run("import", two[0], "--rater", "ben", two[1], "--out", out)
+    assert (code, {row["rater"] for row in rows(out)}) == (ExitCode.OK, {"1", "ben"})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--rater", "anna", "--rater", "ben", "x/export.json", "y/export.json"),
+            "has the names anna and ben",
+        ),
+        (("x/export.json", "y/export.json", "--rater", "anna"), "no file comes after it"),
+        (("--rater", " ", "x/export.json"), "an empty name"),
+    ],
+)
+def test_a_name_that_fits_no_file_is_refused(
+    words: tuple[str, ...], message: str, two: tuple[Path, Path], run: Run, tmp_path: Path
+) -> None:
+    assert all(path.is_file() for path in two)
+    places = [tmp_path / word if word.endswith(".json") else word for word in words]
+    code, _, stderr = run("import", *places, "--out", tmp_path / "answers.csv")
+    assert code == ExitCode.USAGE
+    assert message in stderr
+
+
+def test_one_name_for_a_file_of_two_raters_is_refused(run: Run, tmp_path: Path) -> None:
+    export = tmp_path / "export.csv"
+    export.write_text(f"{LONG}a,modality,CT,7,\nb,modality,CT,8,\n")
+    code, _, stderr = run("import", "--rater", "anna", export, "--out", tmp_path / "answers.csv")
+    assert code == ExitCode.INPUT_REJECTED
+    assert "it has the answers of 2 raters (7, 8)" in stderr
+
+
+@pytest.mark.parametrize("names", [(), ("--rater", "anna")])
+def test_different_answers_of_one_person_in_two_files_are_refused_with_both(
+    names: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
+    first = studio(tmp_path / "a.json", {"id": 1, "email": "anna@example.org"}, "CT")
+    second = studio(tmp_path / "b.json", {"id": 3, "email": "anna@example.org"}, "PET")
+    code, _, stderr = run("import", *names, first, *names, second, "--out", tmp_path / "answers.csv")
+    assert (code, (tmp_path / "answers.csv").exists()) == (ExitCode.INPUT_REJECTED, False)
+    assert f"'CT' in {first} and with 'PET' in {second}" in stderr
+
+
+def test_new_names_tell_the_users_of_two_installations(
+    two: tuple[Path, Path], run: Run, tmp_path: Path
+) -> None:
+    names, out = tmp_path / "names.csv", tmp_path / "answers.csv"
+    names.write_text("rater,name\n1,rater-1\n")
+    code, _, stderr = run("import", *two, "--rename", names, "--out", out)
+    assert code == ExitCode.INPUT_REJECTED
+    assert "no name in the map of raters for x/export.json:1, y/export.json:1" in stderr
+    names.write_text("rater,name\nx/export.json:1,rater-1\ny/export.json:1,rater-2\n")
+    assert run("import", *two, "--rename", names, "--out", out)[0] == ExitCode.OK
+    assert {row["rater"] for row in rows(out)} == {"rater-1", "rater-2"}
+
+
+def test_the_answer_of_an_adjudicator_does_not_take_the_place_of_a_rater_with_the_same_number(
+    run: Run, tmp_path: Path
+) -> None:
+    answers, waiting = tmp_path / "answers.csv", tmp_path / "open.csv"
+    answers.write_text(f"{LONG}a,modality,CT,1,\na,modality,PET,2,\n")
+    export = tmp_path / "senior.csv"
+    export.write_text(f"{LONG}a,region,chest,1,\na,modality,MRI,1,\n")
+    words = ("--adjudicator", export, "--out", tmp_path / "manual.csv", "--open", waiting)
+    assert run("adjudicate", answers, *words)[0] == ExitCode.OK
+    assert [row["answers"] for row in rows(waiting)] == ["senior.csv:1: chest"]
+
+
+@pytest.mark.parametrize(("annotator", "rater"), [("anna@example.org", "anna@example.org"), ("1", "1")])
+def test_a_csv_export_of_label_studio_is_read(annotator: str, rater: str, run: Run, tmp_path: Path) -> None:
+    export, out = tmp_path / "project-1.csv", tmp_path / "answers.csv"
+    export.write_text(
+        "annotation_id,annotator,created_at,id,image,key,lead_time,modality,region,updated_at\n"
+        f"5,{annotator},{NOON},1,/data/a.jpg,PMC1/a.jpg,3.1,X-ray,chest,{NOON}\n"
+        f'6,{annotator},{NOON},2,/data/b.jpg,PMC1/b.jpg,3.1,"{{""choices"": [""CT"", ""PET""]}}",,{NOON}\n'
+    )
+    code, stdout, stderr = run("import", export, "--out", out)
+    assert (code, stderr) == (ExitCode.OK, "")
+    assert [(row["image"], row["facet"], row["rater"]) for row in rows(out)] == [
+        ("PMC1/a.jpg", "modality", rater),
+        ("PMC1/a.jpg", "region", rater),
+    ]
+    assert "several answers where one was asked for       1" in stdout
+
+
+def test_an_adjudicator_of_other_images_is_refused_and_one_of_some_is_told(run: Run, tmp_path: Path) -> None:
+    answers, senior, out = (tmp_path / f"{name}.csv" for name in ("answers", "senior", "manual"))
+    answers.write_text(f"{LONG}a,modality,CT,anna,\n")
+    senior.write_text(f"{LONG}b,modality,MRI,ben,\n")
+    code, _, stderr = run("adjudicate", answers, "--adjudicator", senior, "--out", out)
+    assert (code, out.exists()) == (ExitCode.INPUT_REJECTED, False)
+    assert "none of its images is in" in stderr
+    senior.write_text(f"{LONG}a,modality,MRI,ben,\nb,modality,MRI,ben,\n")
+    code, _, stderr = run("adjudicate", answers, "--adjudicator", senior, "--out", out)
+    assert code == ExitCode.OK
+    assert "1 images are not in" in stderr
+
+
+def test_images_of_a_second_round_that_are_not_there_are_counted(
+    run: Run, pictures: Path, tmp_path: Path
+) -> None:
+    only = tmp_path / "disagreements.csv"
+    only.write_text("image\n3.jpg\nx.jpg\n")
+    code, _, stderr = run("export", pictures, "--for", "csv", "--out", tmp_path / "tasks", "--only", only)
+    assert code == ExitCode.OK
+    assert f"1 of 2 images are not in {pictures}: x.jpg" in stderr

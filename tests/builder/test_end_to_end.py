@@ -153,7 +153,7 @@ def test_a_failing_service_gives_the_same_dataset(
     prepare: Callable[..., Path], reference: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasty = partial(ClientOptions, timeout=0.5, retries=3, backoff=0.001)
-    monkeypatch.setattr("dataset_builder.pmc.opening.ClientOptions", hasty)
+    monkeypatch.setattr("dataset_builder.opening.ClientOptions", hasty)
     made, _ = radiology_articles(shared, MADE)
     articles = [*real_articles(shared), *made]
     bucket = Bucket()

@@ -11,6 +11,7 @@ from dataset_builder.cli import run
 from rocov2_eval.errors import ExitCode
 from rocov2_eval.findings import RULES
 
+from made_articles import png
 from s3_server import BUCKET, Bucket, serving
 
 Call = Callable[..., tuple[int, str, str]]
@@ -43,6 +44,24 @@ def test_figures_of_a_list_are_fetched_and_counted(call: Call, tmp_path: Path) -
     assert (code, err) == (ExitCode.OK, "")
     assert out == f"fetched: 1\nno article: 1\n{tmp_path / 'out/rehydrated.csv'}\n"
     assert (tmp_path / "out/PMC5/a.jpg").read_bytes() == b"picture"
+
+
+def test_a_panel_of_a_list_is_cut_out_of_its_figure(call: Call, bucket: Bucket, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    bucket.add_article("PMC6", 1, {"b.png": png(width=96, height=80)})
+    path = tmp_path / "list.csv"
+    names = ["b.png#xywh=16,0,64,40", "b.png#xywh=90,0,64,40"]
+    path.write_text("\n".join(["pmcid,file", *(f'PMC6,"{name}"' for name in names)]), encoding="utf-8")
+
+    for outcome in ("fetched: 1", "was here: 1"):
+        _, out, _ = call("rehydrate", path, "--out", tmp_path / "out")
+        assert outcome in out
+        assert "failed: 1" in out
+    with (
+        image.open(tmp_path / f"out/PMC6/{names[0]}.png") as panel,
+        image.open(tmp_path / "out/PMC6/b.png") as whole,
+    ):
+        assert panel.tobytes() == whole.crop((16, 0, 80, 40)).tobytes()
 
 
 def test_a_service_that_changed_ends_the_command_with_what_it_said(

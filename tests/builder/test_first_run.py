@@ -62,6 +62,7 @@ def test_the_lines_of_the_readme_make_a_dataset_of_a_clone(capsys: pytest.Captur
     with Path("dataset/train_concepts.csv").open(encoding="utf-8", newline="") as file:
         assert all(row["CUIs"] for row in csv.DictReader(file))
     assert "no model read the captions" in Path("dataset/README.md").read_text()
+    assert "datePublished" in json.loads(Path("dataset/croissant.json").read_text())
     assert "no model read the captions" in Path("dataset/report.html").read_text()
 
 

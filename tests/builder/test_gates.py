@@ -78,10 +78,15 @@ def test_the_largest_difference_of_a_share_names_modality_and_split() -> None:
     )
 
 
-def test_images_without_a_modality_count_as_a_modality() -> None:
-    of = [*figures(100, "train"), *figures(90, "test"), *figures(10, "test", manual=())]
+def test_images_said_to_have_no_modality_of_the_six_count_as_a_modality() -> None:
+    of = [*figures(100, "train"), *figures(90, "test"), *figures(10, "test", manual=(), is_annotated=True)]
     found = gate("modality skew", of)
     assert found.value == pytest.approx(0.05)
+
+
+def test_images_that_nobody_was_asked_about_have_no_say_in_the_skew() -> None:
+    of = [*figures(100, "train"), *figures(90, "test"), *figures(60, "test", manual=())]
+    assert gate("modality skew", of).value == 0.0
 
 
 def test_a_split_too_small_is_left_out_of_the_skew_and_one_alone_is_not_measured() -> None:
@@ -235,8 +240,10 @@ def test_options_that_make_no_sense_are_refused_by_name(options: dict[str, Any],
 
 
 def test_modalities_have_the_names_and_the_order_of_the_scorers_breakdowns() -> None:
-    of = [*figures(1, manual=()), *figures(1, manual=(XRAY, CHEST)), *figures(1)]
-    assert in_usual_order([modality_of(figure) for figure in of]) == ["CT", "X-ray", "combined or none"]
+    said = figures(1, manual=(), is_annotated=True)
+    of = [*figures(1, manual=()), *said, *figures(1, manual=(XRAY, CHEST)), *figures(1)]
+    names = in_usual_order([modality_of(figure) for figure in of])
+    assert names == ["CT", "X-ray", "combined or none", "not annotated"]
 
 
 @pytest.mark.parametrize(

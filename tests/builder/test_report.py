@@ -168,7 +168,7 @@ def test_concepts_are_counted_by_modality_with_all_images_first() -> None:
         figure(),
     ]
     rows = concept_counts(of)
-    assert [row.name for row in rows] == ["all", "CT", "X-ray", "combined or none"]
+    assert [row.name for row in rows] == ["all", "CT", "X-ray", "not annotated"]
     assert rows[0] == ConceptCounts(
         name="all", images=5, assignments=7, distinct=4, single=2, manual_alone=1, without=1
     )

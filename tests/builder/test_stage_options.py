@@ -24,7 +24,12 @@ from rocov2_eval.shelf.options import read_options
         ("captions", {"languages": ["de", "fr"]}, "languages: de, fr, expected 'en'"),
         ("images", {"min_side": 0}, "min_side: 0, expected a whole number >= 1"),
         ("compound", {"method": "guess"}, "method: 'guess', expected 'priors' or 'model' or 'both' or 'off'"),
-        ("compound", {"model": "a.onnx"}, "model: named, but method is 'priors'"),
+        (
+            "compound",
+            {"method": "priors", "model": "a.onnx"},
+            "model: named, but method is 'priors', expected 'model' or 'both'",
+        ),
+        ("compound", {"action": "tear"}, "action: 'tear', expected 'drop' or 'split'"),
         ("compound", {"threshold": 1.2}, r"threshold: 1.2, expected a number"),
         ("compound", {"threads": 0}, "threads: 0, expected a whole number >= 1"),
         ("radiology", {"filter": "on"}, "filter: 'on', expected 'model' or 'off'"),

@@ -23,6 +23,8 @@ kind = "folder"
 path = "pmc"
 [images]
 min_side = 32
+[compound]
+method = "priors"
 [radiology]
 model = "radiology.onnx"
 [concepts]

@@ -12,8 +12,8 @@ import pytest
 
 from baselines.filter_pictures import class_files, classed, divide
 
-from compounds import FEWEST, LARGEST, MOST, compose, disguise, layout, made_figures
-from drawings import KINDS, draw
+from compounds import LARGEST, PANELS, compose, disguise, disguised, layout, made_figures, worn
+from drawings import KINDS, SHADED, drawn
 from make_compounds import figure_pictures, main, read_pools
 
 image_module = pytest.importorskip("PIL.Image")
@@ -27,7 +27,7 @@ def pictures() -> list[image_module.Image]:
     return [image_module.new("RGB", (96, 64), (level, level, level)) for level in range(40, 240, 20)]
 
 
-@pytest.mark.parametrize("n", range(FEWEST, MOST + 1))
+@pytest.mark.parametrize("n", PANELS)
 def test_a_layout_tiles_the_figure_with_as_many_boxes_as_asked(n: int) -> None:
     for seed in SEEDS:
         boxes = layout(n, Random(seed))
@@ -82,6 +82,18 @@ def test_a_disguised_figure_shows_one_picture() -> None:
         assert len(large) == 1
 
 
+@pytest.mark.parametrize("is_scan", [True, False])
+def test_worn_pictures_and_disguised_figures_are_files_that_the_seed_decides(
+    pictures: list[image_module.Image],
+    is_scan: bool,  # noqa: FBT001  a column of the table
+) -> None:
+    for seed in SEEDS:
+        files = [worn(pictures[0], Random(seed), is_scan=is_scan) for _ in range(2)]
+        assert files[0] == files[1]
+        assert min(image_module.open(io.BytesIO(files[0])).size) >= 8
+        assert disguised(pictures[0], Random(seed)) == disguised(pictures[0], Random(seed))
+
+
 def test_slices_are_grey_on_a_dark_ground(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compounds._SLICED", 1)
     monkeypatch.setattr("compounds._WITH_CHART", 0)
@@ -129,15 +141,13 @@ def test_the_pictures_stay_as_they_are(pictures: list[image_module.Image]) -> No
     assert before == [picture.tobytes() for picture in pictures]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_kind_of_drawing_leaves_ink_of_its_own(kind: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drawings.KINDS", (kind,))
-
-    first, second = (draw(Random(seed), (160, 120)) for seed in (0, 1))
+@pytest.mark.parametrize("kind", [*KINDS, *SHADED])
+def test_every_kind_of_drawing_leaves_ink_of_its_own(kind: str) -> None:
+    first, second = (drawn(kind, Random(seed), (160, 120)) for seed in (0, 1))
 
     assert len(first.getcolors(1 << 20)) > 1
     assert first.tobytes() != second.tobytes()
-    assert first.tobytes() == draw(Random(0), (160, 120)).tobytes()
+    assert first.tobytes() == drawn(kind, Random(0), (160, 120)).tobytes()
 
 
 @pytest.fixture
