@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from rocov2_eval.errors import ExitCode
 
 Call = Callable[..., Any]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +47,16 @@ def test_the_real_command_ends_with_4_below_a_minimum_after_the_whole_answer(
     answer = command("score", concept_run, "--min", "concept_f1=0.9", "--min", "concept_recall=0.3")
     assert (answer.code, answer.out) == (ExitCode.BAR_NOT_MET, command("score", concept_run).out)
     assert answer.err == "Error: the bar is not met: concept_f1 is 0.3335; expected 0.9000 or more\n"
+
+
+def test_the_log_of_the_page_is_what_a_job_shows(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs/compare.md").read_text(encoding="utf-8")
+    jobs = re.findall(r"^\$ rocov2-eval (.*)\n((?:::.*\n)+)exit code (\d)$", page, re.MULTILINE)
+    assert [int(code) for _, _, code in jobs] == [ExitCode.OK, ExitCode.BAR_NOT_MET]
+    for words, log, code in jobs:
+        answer = call(*words.split())
+        assert (answer.out, answer.code) == (log, int(code))
 
 
 def test_a_mean_that_is_shown_like_its_minimum_is_told_apart_from_it(call: Call, concept_run: Path) -> None:
