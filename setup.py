@@ -87,6 +87,10 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    project_urls={
+        "Challenge": "https://www.imageclef.org",
+        "Dataset": "https://doi.org/10.5281/zenodo.8333645",
+    },
     python_requires=">=3.11",
     packages=find_packages(include=["rocov2_eval*", "dataset_builder*", "baselines*"]),
     package_data={
@@ -112,6 +116,7 @@ setup(
     },
     install_requires=[
         "click>=8.1",
+        "filelock>=3.30",  # MIT
         "jinja2>=3.1",
         "jsonschema>=4.18",
         "markupsafe>=2.1.2",
@@ -144,9 +149,14 @@ setup(
         "Development Status :: 4 - Beta",
         "Environment :: Console",
         "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: Apache Software License",
         "Operating System :: OS Independent",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Processing",
         "Topic :: Scientific/Engineering :: Medical Science Apps.",
+        "Typing :: Typed",
     ],
 )

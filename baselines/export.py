@@ -12,6 +12,7 @@ import numpy as np
 
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.records import FloatArray
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.onnx_contract import CHANNELS
 
 TOLERANCE = 1e-4  # of a logit over the largest one or 1: float32 rounds by some 1e-6 of it
@@ -68,7 +69,7 @@ def _require() -> None:
         import onnxruntime  # noqa: F401
     except ImportError as error:
         raise MissingResource(
-            f'the export needs onnx and onnxruntime ({error}): pip install "rocov2-eval[baselines]"'
+            f"the export needs onnx and onnxruntime ({error}): {install_command('baselines')}"
         ) from None
     del onnx
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.files import write_bytes, write_text
 from rocov2_eval.truth import sample_folder
 
@@ -90,7 +91,7 @@ def _picture(figure: SampleFigure) -> bytes:
     try:
         from PIL import Image
     except ImportError:
-        message = 'pictures cannot be drawn without Pillow: pip install "rocov2-eval[builder]"'
+        message = f"pictures cannot be drawn without Pillow: {install_command('builder')}"
         raise MissingResource(message) from None
     file = io.BytesIO()
     with Image.open(path) as picture:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.files import write_bytes
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://")
@@ -85,7 +86,7 @@ class RemoteStore:
             import fsspec
         except ImportError:
             raise MissingResource(
-                f'{url} needs fsspec: pip install "rocov2-eval[cluster]", and the package of the storage'
+                f"{url} needs fsspec and the package of the storage: {install_command('cluster')}"
             ) from None
         try:
             self._files: Any

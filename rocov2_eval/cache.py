@@ -8,9 +8,9 @@ kept.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import sqlite3
-import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,9 +22,6 @@ from typing import Self, TypeVar
 
 from rocov2_eval.shelf.progress import Notify
 from rocov2_eval.shelf.words import counted
-
-if sys.platform != "win32":
-    import fcntl
 
 T = TypeVar("T")
 
@@ -242,10 +239,19 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, int]:
 
 
 def _require_locks(folder: Path) -> None:
-    """Lock a file of a moment: SQLite takes a file system without locks for one that is busy, and waits."""
-    with tempfile.TemporaryFile(dir=folder) as file:
-        if sys.platform != "win32":
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    """Lock a file of a moment: SQLite takes a file system without locks for one that is busy, and waits.
+
+    Raises:
+        OSError: There are no locks, or no file can be made.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        path = Path(place, FILE_NAME)
+        path.touch()
+        with closing(sqlite3.connect(path, timeout=0)) as connection:
+            try:
+                connection.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as error:
+                raise OSError(errno.ENOLCK, f"no file can be locked there: {error}") from None
 
 
 def _is_sound(path: Path) -> bool:

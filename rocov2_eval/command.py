@@ -9,16 +9,20 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import time
+import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from rocov2_eval.errors import ExitCode, RejectedInput, RocoError, is_disk_full
-from rocov2_eval.shelf.progress import Progress
 from rocov2_eval.shelf.streams import lost_answer, open_streams
+from rocov2_eval.shelf.surroundings import variable
 from rocov2_eval.shelf.words import shorten
+
+if TYPE_CHECKING:  # records imports numpy, and --help must not pay for it
+    from rocov2_eval.records import Finding
 
 # What a terminal that closes, a scheduler or a service manager sends. Windows has one of them.
 _ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -66,48 +70,35 @@ def invoke(app: click.Command, name: str, arguments: Sequence[str] | None = None
         return _report_unexpected(error, name)
 
 
-def progress_bar(name: str, *, every: int = 1) -> Progress:
-    """Return what draws a bar on stderr when told how many of how many are done.
+def echo_verdict(path: str, findings: Sequence[Finding], *, err: bool = True) -> None:
+    """Print the line that closes a validation, its verdict in colour where colours are wanted."""
+    from rocov2_eval.rendering.render import summary
 
-    Args:
-        name: What is counted, such as `images`.
-        every: Draw only when the number done is a multiple of this, and at the end.
-    """
-    start = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal start
-        if done == 0:
-            start = time.monotonic()
-        end = "\n" if done >= total else ""
-        if end or done % every == 0:
-            filled = 30 * done // max(total, 1)
-            bar = f"[{'#' * filled}{'.' * (30 - filled)}]"
-            pace = _pace(done, total - done, time.monotonic() - start)
-            click.echo(f"\r{name} {bar} {done:,}/{total:,}{pace}{end}", err=True, nl=False)
-
-    return show
+    is_coloured = _takes_colour(sys.stderr if err else sys.stdout)
+    click.echo(summary(path, findings, _painted if is_coloured else str), err=err, color=is_coloured)
 
 
-def _pace(done: int, left: int, seconds: float) -> str:
-    """Return how many are done a second and how long the others take, nothing in the first second."""
-    if seconds < 1 or not done:
-        return ""
-    rest = round(left * seconds / done)
-    hours, minutes = rest // 3600, rest % 3600 // 60
-    remaining = f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest % 60:02} s"
-    text = f" {done / seconds:,.1f}/s" + (f", {remaining} left" if left else "")
-    return f"{text:<32}"  # as long as the text that it covers
+def _takes_colour(stream: TextIO) -> bool:
+    """Tell whether a stream shows colours: a terminal, unless NO_COLOR or FORCE_COLOR says otherwise."""
+    if variable("NO_COLOR"):
+        return False
+    if forced := variable("FORCE_COLOR"):
+        return forced != "0"
+    return stream.isatty() and variable("TERM") != "dumb"
+
+
+def _painted(verdict: str) -> str:
+    return click.style(verdict, fg="green" if verdict == "PASSED" else "red", bold=True)
 
 
 def _report_error(error: RocoError) -> None:
     if isinstance(error, RejectedInput) and error.findings:
-        from rocov2_eval.rendering.render import findings_text, summary
+        from rocov2_eval.rendering.render import findings_text
 
         files = getattr(error, "files", {error.findings[0].path: error.findings})
         click.echo(findings_text(error.findings), err=True, nl=False)
         for path, findings in files.items():
-            click.echo(summary(path, findings), err=True)
+            echo_verdict(path, findings)
         return
     click.echo(f"Error: {error}", err=True)
 

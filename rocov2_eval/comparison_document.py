@@ -30,8 +30,8 @@ SCHEMA_VERSION = 1
 _MOST_IN_DETAIL = 3  # runs of which every pair is shown by group and image
 
 
-def comparison_document(comparison: Comparison) -> Document:
-    """Return the document of a comparison."""
+def comparison_document(comparison: Comparison, misses: Sequence[str] = ()) -> Document:
+    """Return the document of a comparison; `misses` says which runs are worse than they may be."""
     first = comparison.reports[0]
     split = f"{first.split} split, " if first.split else ""
     images = counted(len(first.image_ids), "image")
@@ -48,6 +48,7 @@ def comparison_document(comparison: Comparison) -> Document:
             remarks(_official_notes(comparison), signatures),
         ],
         data=comparison_data(comparison),
+        misses=misses,
     )
 
 

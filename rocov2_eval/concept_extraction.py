@@ -16,6 +16,7 @@ from typing import IO, Any, Protocol
 
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.archives import UNREADABLE
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.progress import Progress, silent
 
 # Read when medcat is imported: it would ask the package index for a newer version and write to a cache.
@@ -23,7 +24,6 @@ _NO_VERSION_CHECK = "MEDCAT_DISABLE_VERSION_CHECK"
 _DATABASE = "cdb"  # the part that every model pack has
 _DATABASE_OF_1 = "cdb.dat"  # and that of MedCAT 1
 _TEXTS_AT_ONCE = 200  # between two reports of progress
-_NOT_INSTALLED = "medcat is not installed: pip install 'rocov2-eval[concepts]'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +169,7 @@ def medcat_version() -> str:
     try:
         return version("medcat")
     except PackageNotFoundError:
-        raise MissingResource(_NOT_INSTALLED) from None
+        raise MissingResource(_not_installed()) from None
 
 
 def longest(mentions: Iterable[Mention]) -> list[Mention]:
@@ -192,7 +192,7 @@ def import_medcat() -> None:
     try:
         import medcat  # noqa: F401  its import is what is wanted
     except ImportError:
-        raise MissingResource(_NOT_INSTALLED) from None
+        raise MissingResource(_not_installed()) from None
     logging.getLogger("medcat").setLevel(logging.ERROR)
 
 
@@ -280,3 +280,7 @@ def _load(folder: Path, path: Path) -> Any:  # noqa: ANN401  an untyped library 
     except Exception as error:
         # Unpickling what is not there or of another version fails in as many ways as there are classes.
         raise RejectedInput(f"{path}: medcat cannot load this model pack: {error!r}") from error
+
+
+def _not_installed() -> str:
+    return f"medcat is not installed: {install_command('concepts')}"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.shelf.extras import install_command
 
 Precision = Literal["fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -71,7 +72,7 @@ def import_library(name: str, extra: str = "captions") -> Any:  # noqa: ANN401
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         library = name.partition(".")[0]
-        raise MissingResource(f'{library} is not installed: pip install "rocov2-eval[{extra}]"') from error
+        raise MissingResource(f"{library} is not installed: {install_command(extra)}") from error
     except ValueError as error:  # what it reads from the environment when it is imported
         raise UsageFault(f"{name} cannot use a variable of the environment: {error}") from None
 

@@ -19,6 +19,7 @@ from rocov2_eval.reading import read
 from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
 from rocov2_eval.scoring import absences, available
 from rocov2_eval.settings import Settings
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.truth import Place, Truth, sample_folder
 
 # What each extra of setup.py brings and what it is for.
@@ -89,8 +90,7 @@ def _package(topic: str, name: str, extra: str | None) -> Check:
     try:
         return Check(topic=topic, name=name, ready=True, detail=version(name))
     except PackageNotFoundError:
-        target = f"rocov2-eval[{extra}]" if extra else "rocov2-eval"
-        fix = f'pip install "{target}"'
+        fix = install_command(extra or "")
         return Check(topic=topic, name=name, ready=False, detail="not installed", fix=fix)
 
 

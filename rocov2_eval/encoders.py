@@ -92,7 +92,7 @@ def open_encoder(
         precision: `fp32` as the challenge computes, `bf16` for speed.
         device: One of `devices.DEVICES`; `auto` takes the first of cuda, mps and cpu that there is.
         cache: Folder of the embedding cache, None for no cache.
-        progress: Called with the tokens encoded so far and in all.
+        progress: Called with the distinct captions encoded so far and in all.
         notify: Called with a sentence for the user.
 
     Raises:
@@ -205,8 +205,7 @@ class TextEncoder:
 
     def _fill_from_model(self, tokens: Tokens, vectors: Float32Array, missing: IntArray) -> None:
         lengths = np.diff(tokens.offsets)
-        total = int(lengths[missing].sum())
-        done = 0
+        done, total = 0, len(missing)
         unwritten: list[tuple[bytes, bytes]] = []
         self._progress(0, total)
         batches = run_batches(
@@ -215,7 +214,7 @@ class TextEncoder:
         for batch, states in batches:
             rows = tokens.offsets[batch][:, None] + np.arange(lengths[batch[0]])
             vectors[rows] = states
-            done += rows.size
+            done += len(batch)
             self._progress(done, total)
             if self._cache is not None:
                 unwritten += [

@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     INPUT_REJECTED = 1
     USAGE = 2
     MISSING_RESOURCE = 3
+    BAR_NOT_MET = 4
     BUG = 70
     INTERRUPTED = 130
     TERMINATED = 143
@@ -75,6 +76,12 @@ class MissingResource(RocoError):
 
 class UnknownIds(MissingResource):
     """There are truths, and none has ids of the run."""
+
+
+class BarNotMet(RocoError):
+    """The answer is complete, and does not reach what the user demands of it; the message says where."""
+
+    exit_code = ExitCode.BAR_NOT_MET
 
 
 def is_disk_full(error: OSError) -> bool:

@@ -136,7 +136,8 @@ def score(
         concept_types: Semantic types that `umls_f1` counts, empty for all.
         device: Where models run; `auto` takes the first of cuda, mps and cpu that there is.
         cache: Keep what models made of texts for the next run.
-        progress: Called with the name of a metric and how many of how many of its texts or tokens are done.
+        progress: Called with the name of a metric and how many of how many of its texts are done; 0 of 0
+            while its model is loaded.
         notify: Called with a sentence for the user.
 
     Raises:
@@ -293,7 +294,8 @@ def compare(
         concept_types: Semantic types that `umls_f1` counts, empty for all.
         device: Where models run; `auto` takes the first of cuda, mps and cpu that there is.
         cache: Keep what models made of texts for the next run.
-        progress: Called with the name of a metric and how many of how many of its texts or tokens are done.
+        progress: Called with the name of a metric and how many of how many of its texts are done; 0 of 0
+            while its model is loaded.
         notify: Called with a sentence for the user.
 
     Raises:
@@ -489,12 +491,14 @@ def model_opener(
     Args:
         device: Where a text encoder runs.
         cache: Keep token embeddings in the user's cache.
-        progress: Called with the name of a metric and how many of how many of its texts or tokens are done.
+        progress: Called with the name of a metric and how many of how many of its texts are done; 0 of 0
+            while its model is loaded.
         notify: Called with a sentence for the user.
     """
 
     def open_model(metric: Metric, options: Options) -> AbstractContextManager[Any]:
         assert metric.load is not None
+        progress(metric.name, 0, 0)
         return metric.load(
             options,
             device=device,

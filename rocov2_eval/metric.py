@@ -142,6 +142,7 @@ class Metric:
         is_offered: Tells whether an edition has the metric.
         request: Field of `Settings` that asks for the metric, such as `concept_model`; empty for a metric
             that is computed unasked.
+        counted: What its progress counts, such as `captions`; empty where it has none.
         takes: Field of `Settings` that no other metric reads, such as `image_vectors`; empty where there is
             none.
         lacks: `lacks(settings, truth)` says why the metric cannot be computed here, and what brings what is
@@ -167,6 +168,7 @@ class Metric:
     source: str
     is_offered: Callable[[Edition], bool] = _in_every_edition
     request: str = ""
+    counted: str = ""
     takes: str = ""
     lacks: Callable[[Settings, Truth], str | None] = _lacks_nothing
     notes: Callable[[Any], Iterable[str]] = _no_notes

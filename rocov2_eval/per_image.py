@@ -11,6 +11,7 @@ from typing import Any
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.scoring import Report
 from rocov2_eval.shelf.csv_files import csv_text
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.files import write_bytes
 
 
@@ -24,7 +25,7 @@ def check_per_image(path: Path) -> None:
     if path.suffix not in {".csv", ".parquet"}:
         raise UsageFault(f"--per-image {path}: the name must end in .csv or .parquet")
     if path.suffix == ".parquet" and find_spec("pyarrow") is None:
-        message = 'Parquet needs pyarrow: pip install "rocov2-eval[parquet]", or name a .csv file'
+        message = f"Parquet needs pyarrow: name a .csv file, or {install_command('parquet')}"
         raise MissingResource(message)
 
 

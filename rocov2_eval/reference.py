@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.extras import install_command
 
 _NO_LIMIT = 10**18  # transformers writes int(1e30) where a tokenizer knows no largest length
 _PREFIX_SPACE = {"RobertaTokenizer", "RobertaTokenizerFast", "GPT2Tokenizer", "GPT2TokenizerFast"}
@@ -178,7 +179,7 @@ def _import(name: str) -> ModuleType:
             warnings.simplefilter("ignore", DeprecationWarning)  # of libraries that these import
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise MissingResource(f'{error.name} is not installed: pip install "rocov2-eval[verify]"') from error
+        raise MissingResource(f"{error.name} is not installed: {install_command('verify')}") from error
 
 
 @contextlib.contextmanager

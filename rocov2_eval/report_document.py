@@ -26,12 +26,15 @@ RESULT_SCHEMA_VERSION = 1
 _LIBRARIES = ("numpy", "rapidfuzz", "torch", "transformers", "tokenizers", "medcat")
 
 
-def report_document(report: Report, verification: Mapping[str, float] | None = None) -> Document:
+def report_document(
+    report: Report, verification: Mapping[str, float] | None = None, misses: Sequence[str] = ()
+) -> Document:
     """Return the document of a report.
 
     Args:
         report: The scores of a run.
         verification: Largest difference from the reference library by output, None where none was asked for.
+        misses: Where the scores do not reach the bar that the user set.
     """
     path, split = report.run[0], f"{report.split} split, " if report.split else ""
     return Document(
@@ -39,6 +42,7 @@ def report_document(report: Report, verification: Mapping[str, float] | None = N
         sections=tuple(_sections(report, verification)),
         data=result_data(report, verification),
         path=path,
+        misses=misses,
         summary="; ".join(
             [
                 ", ".join(f"{name} {_rounded(result.mean)}" for name, result in report.metrics.items()),

@@ -26,6 +26,7 @@ from rocov2_eval.reference import (
 )
 from rocov2_eval.scoring import Report
 from rocov2_eval.settings import Settings
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.progress import Notify, silent
 from rocov2_eval.signature import parse
 from rocov2_eval.textnorm import normalise
@@ -52,7 +53,7 @@ def require_libraries(task: Task) -> None:
     """
     for name in _LIBRARIES[task]:
         if find_spec(name) is None:
-            raise MissingResource(f'--verify needs {name}: pip install "rocov2-eval[verify]"')
+            raise MissingResource(f"--verify needs {name}: {install_command('verify')}")
 
 
 def choose(report: Report, n: int, seed: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import MissingResource
-from rocov2_eval.shelf.progress import silent
+from rocov2_eval.shelf.extras import install_command
+from rocov2_eval.shelf.progress import progress_line, silent
 
 if TYPE_CHECKING:
     from baselines.session import Session
@@ -59,7 +58,7 @@ def require(*names: str) -> None:
     """
     for name in names:
         if find_spec(name) is None:
-            raise MissingResource(f"{name} is not installed: pip install 'rocov2-eval[baselines]'")
+            raise MissingResource(f"{name} is not installed: {install_command('baselines')}")
 
 
 @contextmanager
@@ -87,11 +86,10 @@ def opened_session(  # noqa: PLR0917  what the options say
     from baselines.session import Display, Session
     from baselines.training.runtime import opened
 
-    bars = speaks and sys.stderr.isatty()
     display = Display(
         note=(lambda text: click.echo(text, err=True)) if speaks else silent,
-        pictures=progress_bar("pictures decoded", every=50) if bars else silent,
-        steps=progress_bar(steps) if bars else silent,
+        pictures=progress_line("cache", "pictures decoded", quiet=not speaks),
+        steps=progress_line("model", steps, quiet=not speaks),
         epoch=epoch,
     )
     with opened(device, precision) as runtime:

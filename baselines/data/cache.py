@@ -12,11 +12,12 @@ end in the same bytes, and nothing depends on the number of workers.
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from baselines.data.picture_files import close_archives, read_picture, stamp
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.files import write_bytes
+from rocov2_eval.shelf.locks import locked
 from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable
 from rocov2_eval.shelf.processes import run_tasks
@@ -177,8 +179,9 @@ def _check(files: Sequence[File], side: int) -> None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Wait until no other process decodes into the folder; the system frees the lock of one that ends."""
-    with (folder / "lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    lock = folder / "lock"
+    lock.touch()
+    with locked(lock, wait=True):
         try:
             yield
         finally:
@@ -190,7 +193,12 @@ def _make_room(path: Path, size: int) -> None:
     if path.is_file() and path.stat().st_size == size:
         return
     with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, size)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        if shutil.disk_usage(path.parent).free < size:  # macOS and Windows reserve nothing
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        file.truncate(size)
 
 
 def _blocks(files: Sequence[File], side: int, fit: Fit) -> list[_Block]:

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from baselines.models.efficientnet import EfficientNet
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes
 from rocov2_eval.shelf.words import shorten
 
@@ -182,7 +183,7 @@ def _fetched(init: str) -> Path:
         import huggingface_hub
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError:
-        message = 'weights of the Hub need huggingface_hub: pip install "rocov2-eval[baselines]"'
+        message = f"weights of the Hub need huggingface_hub: {install_command('baselines')}"
         raise MissingResource(message) from None
     # The client below huggingface_hub, whichever it is, raises errors of its own while a file is on its way.
     clients = tuple(sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules)

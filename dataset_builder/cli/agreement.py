@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval.cli.options import answer, format_option, output_option
-from rocov2_eval.errors import ExitCode, UsageFault
+from rocov2_eval.errors import UsageFault
 
 if TYPE_CHECKING:
     from dataset_builder.study.annotations import Annotation
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--floor",
     type=click.FloatRange(-1, 1),
-    help="Exit with 1 unless kappa of every facet reaches this. Without it 0.6 is reported only.",
+    help="Exit with 4 unless kappa of every facet reaches this. Without it 0.6 is reported only.",
 )
 @click.option(
     "--plan",
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the bootstrap.  [default: 20260101]")
 @format_option
 @output_option
-@click.pass_context
-def agreement(context: click.Context, /, table: Path, output: Path | None, **options: Any) -> None:
+def agreement(table: Path, output: Path | None, **options: Any) -> None:
     """Report how far raters agree on each facet and class, or plan how many images they should answer.
 
     CSV has one answer a row, with the columns image, facet, CUI and rater, as `curate import` writes it. Two
@@ -51,7 +50,7 @@ def agreement(context: click.Context, /, table: Path, output: Path | None, **opt
     rater answered every image. The gate of a build reads the answer as json or csv. For --plan the column
     rater is not needed.
 
-    The exit code is 1 if --floor is given and a facet does not reach it, or has no kappa or no interval.
+    The exit code is 4 if --floor is given and a facet does not reach it, or has no kappa or no interval.
     """
     style = options["style"]
     if options["images"] is not None:
@@ -67,9 +66,7 @@ def agreement(context: click.Context, /, table: Path, output: Path | None, **opt
         floor=FLOOR if options["floor"] is None else options["floor"],
         seed=SEED if options["seed"] is None else options["seed"],
     )
-    answer(agreement_document(report), style, output)
-    if options["floor"] is not None and not report.meets_floor:
-        context.exit(ExitCode.INPUT_REJECTED)
+    answer(agreement_document(report, is_bar=options["floor"] is not None), style, output)
 
 
 def _plan(table: Path, options: dict[str, Any]) -> Document:

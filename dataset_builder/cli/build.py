@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval.cli.options import answer, format_option, writing
-from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.shelf.progress import silent
+from rocov2_eval.shelf.progress import progress_line, silent
 
 if TYPE_CHECKING:
     from dataset_builder.running.config import Build
@@ -205,12 +204,12 @@ def _pool(*, workers: int | None, ray: str | None) -> Pool | RayPool:
 
 
 def _progress(build: Build) -> StageProgress:
-    """Return what shows how far each stage is: a bar on a terminal, else a line when a stage begins."""
+    """Return what shows how far each stage is; without a terminal, a line when a stage begins too."""
     bars: dict[str, Progress] = {}
 
     def show(stage: Stage, done: int, total: int) -> None:
         if stage.name not in bars:
-            bars[stage.name] = progress_bar(stage.name) if sys.stderr.isatty() else silent
+            bars[stage.name] = progress_line(stage.name)
             if not sys.stderr.isatty():
                 click.echo(f"{stage.name}: {stage.title_of(is_own=build.is_own)}", err=True)
         bars[stage.name](done, total)

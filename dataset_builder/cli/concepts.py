@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval.cli.options import answer, format_option, quiet_option, writing
-from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import UsageFault
+from rocov2_eval.shelf.progress import progress_line
 
 if TYPE_CHECKING:
     from dataset_builder.concepts.caption_shards import Extracted
@@ -125,7 +124,6 @@ def _of_captions(captions: Path, options: dict[str, Any]) -> Extracted:
 
     if options["pack"] is None:
         raise UsageFault("--model is missing: captions need a model pack that finds their concepts")
-    is_shown = sys.stderr.isatty() and not options["quiet"]
     return extract_files(
         caption_files(captions),
         options["pack"],
@@ -135,7 +133,7 @@ def _of_captions(captions: Path, options: dict[str, Any]) -> Extracted:
             blacklist=options["without"],
         ),
         workers=options["workers"],
-        progress=progress_bar("captions", every=1) if is_shown else None,
+        progress=progress_line("concepts", "captions", quiet=options["quiet"]),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,15 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval.cli.options import answer, format_option
-from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import ExitCode, UsageFault
-from rocov2_eval.shelf.progress import silent
+from rocov2_eval.shelf.progress import Progress, progress_line
 
 if TYPE_CHECKING:
     from dataset_builder.dataset_tables import Role
-    from rocov2_eval.shelf.progress import Progress
-
-_DRAWN_EVERY = 50  # images; a bar for each costs more than to read it
 
 
 @click.command(
@@ -113,7 +108,7 @@ def verify(dataset: Path, truth: Path | None, distance: int | None, *, style: st
 
 
 def _progress(*, quiet: bool) -> Progress:
-    return silent if quiet or not sys.stderr.isatty() else progress_bar("images", every=_DRAWN_EVERY)
+    return progress_line("dataset", "images", quiet=quiet)
 
 
 def _columns(texts: Sequence[str]) -> dict[Role, str]:

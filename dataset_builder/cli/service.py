@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval.cli.options import answer, format_option, writing
-from rocov2_eval.command import progress_bar
 from rocov2_eval.errors import ExitCode, UsageFault
-from rocov2_eval.shelf.progress import silent
+from rocov2_eval.shelf.progress import progress_line
 
 if TYPE_CHECKING:
     from dataset_builder.pmc.client import PmcClient
-
-_DRAWN_EVERY = 50  # articles; a bar for each costs more than to read it
 
 
 def _service_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,10 +61,9 @@ def rehydrate(list_file: Path, target: Path, **options: Any) -> int:
     from dataset_builder import rehydrate as work
 
     figures = work.read_list(list_file, options["pmcid"], options["file"])
-    shown = sys.stderr.isatty() and not options["quiet"]
     with _client(options) as client, writing(target):
         target.mkdir(parents=True, exist_ok=True)  # before anything is asked for
-        progress = progress_bar("articles", every=_DRAWN_EVERY) if shown else silent
+        progress = progress_line("rehydrate", "articles", quiet=options["quiet"])
         fetches = work.rehydrate(figures, target, client, progress, workers=options["workers"])
     counts = Counter(fetch.outcome.partition(":")[0] for fetch in fetches)
     for name, count in counts.most_common():

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.records import BoolArray, FloatArray
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.pictures import MOST_PIXELS, PixelArray
 from rocov2_eval.shelf.words import shorten
 
@@ -150,7 +151,7 @@ def _read(content: bytes) -> Dataset:
         import pydicom
         from pydicom.errors import InvalidDicomError
     except ImportError:
-        message = 'DICOM cannot be read without pydicom: pip install "rocov2-eval[builder]"'
+        message = f"DICOM cannot be read without pydicom: {install_command('builder')}"
         raise MissingResource(message) from None
     faults = (InvalidDicomError, ValueError, EOFError, OSError, KeyError, AttributeError, TypeError,
               NotImplementedError, RecursionError)  # fmt: skip

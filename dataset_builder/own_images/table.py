@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.csv_files import read_text
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.parsing import Malformed, json_of
 from rocov2_eval.shelf.words import shorten
 
@@ -137,7 +138,7 @@ def _parquet_rows(path: Path) -> Iterator[ImageRow]:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError:
-        message = 'Parquet cannot be read without pyarrow: pip install "rocov2-eval[builder]"'
+        message = f"Parquet cannot be read without pyarrow: {install_command('builder')}"
         raise MissingResource(message) from None
     try:
         table = parquet.read_table(path)

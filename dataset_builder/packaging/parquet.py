@@ -11,6 +11,7 @@ from typing import Any
 
 from dataset_builder.records import Figure
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.extras import install_command
 
 SPLIT_NAMES = {"train": "train", "valid": "validation", "test": "test"}  # as that library calls them
 MOST_SHARD_BYTES = 500_000_000
@@ -175,6 +176,6 @@ def _libraries() -> tuple[Any, Any]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        message = 'Parquet needs pyarrow: pip install "rocov2-eval[builder]", or say parquet = false'
+        message = f"Parquet needs pyarrow: say parquet = false, or {install_command('builder')}"
         raise MissingResource(message) from None
     return pa, pq

@@ -19,6 +19,7 @@ from dataset_builder.records import SPLITS, StageCount
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
 from rocov2_eval.shelf.words import shorten
 
@@ -197,7 +198,7 @@ def shard_rows(shards: Sequence[Path]) -> tuple[list[tuple[str, str]], set[str]]
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        message = 'Parquet files cannot be read without pyarrow: pip install "rocov2-eval[builder]"'
+        message = f"Parquet files cannot be read without pyarrow: {install_command('builder')}"
         raise MissingResource(message) from None
     rows: list[tuple[str, str]] = []
     columns: set[str] = set()

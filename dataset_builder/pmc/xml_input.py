@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from rocov2_eval.errors import MissingResource, RejectedInput
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.words import shorten
 
 Element = Any  # an lxml element; lxml ships no types
@@ -42,7 +43,7 @@ def parse(content: bytes, path: str) -> Element:
     try:
         from lxml import etree
     except ImportError as error:
-        raise MissingResource(f'{error.name} is not installed: pip install "rocov2-eval[builder]"') from error
+        raise MissingResource(f"{error.name} is not installed: {install_command('builder')}") from error
 
     if len(content) > MAX_BYTES:
         raise RejectedInput(f"{path}: {len(content):,} bytes, expected an article of at most {MAX_BYTES:,}")

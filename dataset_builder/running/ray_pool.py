@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.processes import AHEAD, KILLED
 
 In = TypeVar("In")
@@ -33,7 +34,7 @@ class RayPool:
         try:
             import ray
         except ImportError:
-            message = '--ray needs Ray: pip install "rocov2-eval[cluster]"'
+            message = f"--ray needs Ray: {install_command('cluster')}"
             raise MissingResource(message) from None
         own = {"num_cpus": self.workers, "include_dashboard": False} if self._address is None else {}
         try:

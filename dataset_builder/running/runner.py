@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import NoReturn
 
@@ -33,6 +33,7 @@ from dataset_builder.stages.package import SALT
 from dataset_builder.stages.stage import Stage
 from dataset_builder.store import FolderStore, Store, open_store
 from rocov2_eval.errors import MissingResource, RejectedInput, RocoError, UsageFault
+from rocov2_eval.shelf.locks import locked
 from rocov2_eval.shelf.processes import Pool
 
 _SALT_BYTES = 32
@@ -163,12 +164,12 @@ def _alone(store: Store) -> Iterator[None]:
     if not isinstance(store, FolderStore):
         yield
         return
-    import fcntl
-
     store.folder.mkdir(parents=True, exist_ok=True)
-    with (store.folder / ".lock").open("w") as file:
+    lock = store.folder / ".lock"
+    lock.touch()
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(lock, wait=False))
         except BlockingIOError:
             raise MissingResource(f"{store.folder}: another run is at work on this build") from None
         yield

@@ -22,6 +22,7 @@ from dataset_builder.records import OTHER_LANGUAGE, Drop, Figure, StageCount, ke
 from dataset_builder.stages.caption_text import clean
 from dataset_builder.stages.stage import Context, Result, Stage, share_dropped
 from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.words import n_words, shorten
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _identifier(languages: tuple[str, ...]) -> LanguageIdentifier:
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError:
-        message = 'languages cannot be told without py3langid: pip install "rocov2-eval[builder]"'
+        message = f"languages cannot be told without py3langid: {install_command('builder')}"
         raise MissingResource(message) from None
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.records import FloatArray
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.onnx_contract import CHANNELS, PREFIX, Activation, OnnxContract, Task, read_contract
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable, read_pixels
 from rocov2_eval.shelf.words import shorten
@@ -191,7 +192,7 @@ def _session(path: Path, threads: int) -> InferenceSession:
     try:
         import onnxruntime
     except ImportError:
-        message = 'models cannot be run without onnxruntime: pip install "rocov2-eval[builder]"'
+        message = f"models cannot be run without onnxruntime: {install_command('builder')}"
         raise MissingResource(message) from None
 
     settings = onnxruntime.SessionOptions()

@@ -87,8 +87,13 @@ def measure(
     return AgreementReport(source=source, floor=floor, seed=seed, facets=facets)
 
 
-def agreement_document(report: AgreementReport) -> Document:
-    """Return what a report says; its rows are those that the gate of a build reads from CSV."""
+def agreement_document(report: AgreementReport, *, is_bar: bool = False) -> Document:
+    """Return what a report says; its rows are those that the gate of a build reads from CSV.
+
+    Args:
+        report: How far raters agree.
+        is_bar: Whether a facet below the floor makes the command fail.
+    """
     missed = [facet for facet in report.facets if not facet.meets_floor]
     listed = ", ".join(f"{shorten(each.ratings.facet)} ({_value(each.estimate)})" for each in missed)
     verdict = (
@@ -109,6 +114,7 @@ def agreement_document(report: AgreementReport) -> Document:
             "facets": {facet.ratings.facet: _data(facet) for facet in report.facets},
         },
         rows=facet_table(report),
+        misses=[f"kappa {verdict}"] * (is_bar and bool(missed)),
     )
 
 

@@ -54,6 +54,11 @@ from rocov2_eval.cli.options import (
     show_default=True,
     help="Name so many images for each pair, those that differ most.",
 )
+@click.option(
+    "--fail-if-worse",
+    is_flag=True,
+    help="Exit with 4 if RUN_A is shown to be better than another run by any of the scores.",
+)
 @seed_option
 @format_option
 @output_option
@@ -67,6 +72,7 @@ def compare(runs: Sequence[Path], **options: Any) -> None:
     B minus A: positive where the run named later is better.
     """
     from rocov2_eval import front_door
+    from rocov2_eval.bars import worse_than_first
     from rocov2_eval.comparison_document import comparison_document
     from rocov2_eval.rendering.render import findings_text
 
@@ -81,4 +87,5 @@ def compare(runs: Sequence[Path], **options: Any) -> None:
         everything = (item for report in comparison.reports for item in report.findings)
         findings = dict.fromkeys(item for item in everything if item.severity != "note")
         click.echo(findings_text(findings), err=True, nl=False)
-    answer(comparison_document(comparison), options["style"], options["output"])
+    misses = tuple(worse_than_first(comparison)) if options["fail_if_worse"] else ()
+    answer(comparison_document(comparison, misses), options["style"], options["output"])

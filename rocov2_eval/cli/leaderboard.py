@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +21,9 @@ from rocov2_eval.cli.options import (
     truth_option,
     writing,
 )
-from rocov2_eval.command import progress_bar
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.shelf.progress import silent
+from rocov2_eval.shelf.progress import progress_line
 
 if TYPE_CHECKING:
     from rocov2_eval.leaderboard.board import Leaderboard
@@ -113,7 +111,6 @@ def leaderboard(submissions: Path, **options: Any) -> None:
         pairs=PairOptions(bootstrap=Bootstrap(seed=options["seed"])),
         is_compared=is_private or is_retired,
     )
-    shown = sys.stderr.isatty() and not options["quiet"]
     with ScoreStore(options["store"] or submissions / FILE_NAME) as store:
         made = make_leaderboard(
             found,
@@ -122,7 +119,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
             store=store,
             options=board_options,
             opener=model_opener(**opener_choices(options)),
-            progress=progress_bar("runs") if shown else silent,
+            progress=progress_line("leaderboard", "runs", quiet=options["quiet"]),
         )
     with writing(site):
         if not (is_private or is_retired):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rocov2_eval.command import progress_bar
 from rocov2_eval.editions import AUTO, DEFAULT_EDITION, edition_of
-from rocov2_eval.errors import UsageFault, is_disk_full
-from rocov2_eval.shelf.progress import Progress, silent
+from rocov2_eval.errors import BarNotMet, UsageFault, is_disk_full
+from rocov2_eval.shelf.progress import Progress, progress_line, silent
 from rocov2_eval.shelf.streams import speak_utf8
 
 if TYPE_CHECKING:  # rendering is loaded when there is something to show
@@ -231,11 +229,10 @@ def model_choices(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def opener_choices(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of `front_door.model_opener`: device, cache, and what a terminal is shown."""
-    is_shown = sys.stderr.isatty() and not options["quiet"]
     return {
         "device": options["device"],
         "cache": options["cache"],
-        "progress": _progress_bars() if is_shown else silent,
+        "progress": silent if options["quiet"] else _progress_lines(),
         "notify": silent if options["quiet"] else note,
     }
 
@@ -245,12 +242,16 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _progress_bars() -> Callable[[str, int, int], None]:
-    """Return what draws a bar for each metric."""
-    bars: dict[str, Progress] = {}
+def _progress_lines() -> Callable[[str, int, int], None]:
+    """Return what shows a line for each metric."""
+    lines: dict[str, Progress] = {}
 
     def show(name: str, done: int, total: int) -> None:
-        bars.setdefault(name, progress_bar(name))(done, total)
+        from rocov2_eval.metrics import METRICS
+
+        if name not in lines:
+            lines[name] = progress_line(name, METRICS[name].counted)
+        lines[name](done, total)
 
     return show
 
@@ -259,6 +260,9 @@ def answer(document: Document, style: str, output: Path | None = None) -> None:
     """Print an answer in one of FORMATS, or write it to a file where one is named.
 
     What programs read is UTF-8 on stdout too.
+
+    Raises:
+        BarNotMet: The answer is given, and does not reach the bar that the user set.
     """
     from rocov2_eval.rendering.render import render
 
@@ -267,11 +271,13 @@ def answer(document: Document, style: str, output: Path | None = None) -> None:
         if style != "text":
             speak_utf8()
         click.echo(text, nl=False)
-        return
-    from rocov2_eval.shelf.files import write_text
+    else:
+        from rocov2_eval.shelf.files import write_text
 
-    with writing(output):
-        write_text(output, text)
+        with writing(output):
+            write_text(output, text)
+    if document.misses:
+        raise BarNotMet(f"the bar is not met: {'; '.join(document.misses)}")
 
 
 @contextmanager

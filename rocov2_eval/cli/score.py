@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +28,37 @@ from rocov2_eval.cli.options import (
     truth_option,
     writing,
 )
+from rocov2_eval.command import echo_verdict
 from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
 
 if TYPE_CHECKING:
     from rocov2_eval.front_door import Scored
     from rocov2_eval.records import Finding
+    from rocov2_eval.scoring import Report
     from rocov2_eval.settings import Settings
     from rocov2_eval.shelf.progress import Notify
 
 
 # What is said of one run alone, by its option.
-_OF_ONE_RUN = {"per_image": "--per-image", "page": "--page", "verify": "--verify", "subset": "--subset"}
+_OF_ONE_RUN = {
+    "per_image": "--per-image",
+    "page": "--page",
+    "verify": "--verify",
+    "subset": "--subset",
+    "minimums": "--min",
+    "baseline": "--baseline",
+}
+
+
+def _minimums(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, float], ...]:
+    """Refuse at once a bar that no score could be held against after hours of BERTScore."""
+    if not values:
+        return ()
+    from rocov2_eval.bars import minimum_of
+
+    return tuple(map(minimum_of, values))
 
 
 @click.command(epilog="Example: rocov2-eval score run.csv --truth data/ --by modality --per-image scores.csv")
@@ -64,6 +85,25 @@ _OF_ONE_RUN = {"per_image": "--per-image", "page": "--page", "verify": "--verify
 @format_option
 @output_option
 @model_options
+@click.option(
+    "--min",
+    "minimums",
+    multiple=True,
+    callback=_minimums,
+    metavar="SCORE=NUMBER",
+    help="Exit with 4 if this score is lower, such as concept_f1=0.33; may be repeated.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="RESULT.json",
+    help="Exit with 4 if the main score of a metric is lower than in this result of --format json.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0, max=1),
+    help="How much lower than --baseline a score may be.  [default: 0.001]",
+)
 @click.option("--lenient", is_flag=True, help="Score what can be scored, a missing image as 0; not official.")
 @click.option("--subset", is_flag=True, help="Score against the images that the run answers; marked as such.")
 @click.option(
@@ -104,6 +144,7 @@ def score(runs: Sequence[Path], **options: Any) -> None:
 
     if options["per_image"]:
         check_per_image(options["per_image"])
+    missed = _bar(options)
     try:
         result = scored(
             runs[0],
@@ -124,7 +165,11 @@ def score(runs: Sequence[Path], **options: Any) -> None:
     _show_findings(result.report.findings, options)
     differences = _differences(result, options) if options["verify"] else None
     _write_files(result, options)
-    answer(report_document(result.report, differences), options["style"], options["output"])
+    answer(
+        report_document(result.report, differences, missed(result.report)),
+        options["style"],
+        options["output"],
+    )
 
 
 @click.command(epilog="Example: rocov2-eval validate run.csv --edition imageclef-2026 --strict")
@@ -151,7 +196,6 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     """
     from rocov2_eval import front_door
     from rocov2_eval.findings import is_rejected
-    from rocov2_eval.rendering.render import summary
     from rocov2_eval.report_document import findings_document
 
     names = ("truth", "edition", "split", "task", "ids", "strict", "id_column", "value_column")
@@ -160,7 +204,7 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     together = [item for items in findings.values() for item in items]
     answer(findings_document(together), options["style"], options["output"])
     for path, items in findings.items():
-        click.echo(summary(str(path), items), err=options["style"] != "text" or bool(options["output"]))
+        echo_verdict(str(path), items, err=options["style"] != "text" or bool(options["output"]))
     return ExitCode.INPUT_REJECTED if is_rejected(together) else ExitCode.OK
 
 
@@ -237,6 +281,26 @@ def _show_findings(findings: Sequence[Finding], options: dict[str, Any]) -> None
         answer(findings_document(findings), "github")
     elif findings and not options["quiet"]:
         click.echo(findings_text(findings), err=True, nl=False)
+
+
+def _bar(options: dict[str, Any]) -> Callable[[Report], tuple[str, ...]]:
+    """Return what says where a report does not reach the bar that the options set."""
+    if options["tolerance"] is not None and options["baseline"] is None:
+        raise UsageFault("--tolerance goes with --baseline: it says how much lower a score may be")
+    if not options["minimums"] and options["baseline"] is None:
+        return lambda _: ()
+    from rocov2_eval.bars import DEFAULT_TOLERANCE, below_baseline, below_minimums, read_baseline
+
+    baseline = read_baseline(options["baseline"]) if options["baseline"] else None
+    if options["tolerance"] is not None and math.isnan(options["tolerance"]):  # click lets it pass
+        raise UsageFault("--tolerance nan: expected a number from 0 to 1")
+    tolerance = DEFAULT_TOLERANCE if options["tolerance"] is None else options["tolerance"]
+
+    def missed(report: Report) -> tuple[str, ...]:
+        earlier = below_baseline(report, baseline, tolerance) if baseline else ()
+        return (*below_minimums(report, options["minimums"]), *earlier)
+
+    return missed
 
 
 def _differences(result: Scored, options: dict[str, Any]) -> dict[str, float]:
@@ -324,6 +388,8 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
         "by": "--by",
         "lenient": "--lenient",
         "subset": "--subset",
+        "minimums": "--min",
+        "baseline": "--baseline",
     }
     for name, option in refused.items():
         if options[name]:

@@ -10,6 +10,7 @@ by hand. It does not stop an attacker: who can write the file can write a checks
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -130,7 +131,7 @@ class ScoreStore:
         self._path = path
         self.damaged: list[str] = []  # places of the runs whose rows did not fit their checksums
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+            _ensure_file(path)
             self._connection = _connect(path)
         except OSError as error:
             raise MissingResource(
@@ -325,6 +326,14 @@ def _unpacked(content: bytes) -> dict[str, SampleScores]:
 def _scores(values: Any) -> SampleScores:  # noqa: ANN401  an array out of a file
     scored = ~np.isnan(values)
     return SampleScores(values=np.where(scored, values, 0.0), scored=scored)
+
+
+def _ensure_file(path: Path) -> None:
+    """Make a file that its owner alone can read, if there is none; a link is refused."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    # Between the look and the opening the system keeps watch, where it can.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -108,7 +108,7 @@ def load(
         options: Encoder, layer and precision; the rest does not count.
         device: One of `devices.DEVICES`.
         cache: Folder of the embedding cache, None for no cache.
-        progress: Called with the tokens encoded so far and in all.
+        progress: Called with the distinct captions encoded so far and in all.
         notify: Called with a sentence for the user.
     """
     return open_encoder(
@@ -255,6 +255,7 @@ METRIC = Metric(
     is_offered=is_offered,
     lacks=lacks,
     notes=notes,
+    counted="captions",
     load=load,
     identify=identified,
     digest=digest,

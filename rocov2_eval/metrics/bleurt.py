@@ -294,6 +294,7 @@ METRIC = Metric(
     is_offered=is_offered,
     lacks=lacks,
     notes=notes,
+    counted="pairs",
     load=load,
     identify=identified,
     digest=digest,

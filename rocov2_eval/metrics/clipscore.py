@@ -182,6 +182,7 @@ METRIC = Metric(
     is_offered=is_offered,
     lacks=lacks,
     notes=notes,
+    counted="images or captions",
     load=load,
     identify=identified,
     digest=digest,

@@ -200,6 +200,7 @@ METRIC = Metric(
     takes="image_vectors",
     lacks=lacks,
     notes=notes,
+    counted="images or captions",
     load=load,
     identify=identified,
     digest=digest,

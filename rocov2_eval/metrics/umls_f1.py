@@ -189,6 +189,7 @@ METRIC = Metric(
     request="concept_model",
     lacks=lacks,
     notes=notes,
+    counted="captions",
     load=load,
     identify=identified,
     digest=digest,

@@ -114,6 +114,8 @@ class Document:
         findings: Faults of files, each with its place.
         path: The file that the answer is about, for GitHub; empty where there is none.
         summary: The answer in one line, for GitHub; the title where it is empty.
+        misses: Where the answer does not reach the bar that the user set, a sentence each; the command
+            then fails.
         rows: The one table that CSV has in place of all others, where the sections only sum it up; else None.
     """
 
@@ -123,4 +125,5 @@ class Document:
     findings: Sequence[Finding] = ()
     path: str = ""
     summary: str = ""
+    misses: Sequence[str] = ()
     rows: Table | None = None

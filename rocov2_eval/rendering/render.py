@@ -76,17 +76,21 @@ def to_latex(document: Document) -> str:
 
 
 def to_github(document: Document) -> str:
-    """Return workflow commands that annotate the files of a pull request, and a notice with the answer."""
+    """Return workflow commands that annotate the files of a pull request, and a notice with the answer.
+
+    A finding, and a bar that is not met, is an error or a warning of its own.
+    """
     lines = "".join(
         f"::{_ANNOTATIONS.get(item.severity, item.severity)} file={_property(item.path)}"
         + (f",line={item.line}" if item.line else "")
         + f",title={item.code} {_property(RULES[item.code].title)}::{_data(item.message)}\n"
         for item in document.findings
     )
+    place = f"file={_property(document.path)}," if document.path else ""
+    lines += "".join(f"::error {place}title=The bar is not met::{_data(miss)}\n" for miss in document.misses)
     answer = document.summary or document.title
     if not answer:
         return lines
-    place = f"file={_property(document.path)}," if document.path else ""
     title = (document.title or answer).removeprefix(f"{document.path}: ")
     return f"{lines}::notice {place}title={_property(title)}::{_data(answer)}\n"
 
@@ -319,11 +323,11 @@ def findings_text(findings: Iterable[Finding]) -> str:
     return to_text(Document(findings=tuple(findings)))
 
 
-def summary(path: str, findings: Sequence[Finding]) -> str:
-    """Return the one line that closes a validation."""
+def summary(path: str, findings: Sequence[Finding], paint: Callable[[str], str] = str) -> str:
+    """Return the one line that closes a validation; `paint` may colour its verdict."""
     number = Counter(item.severity for item in findings)
     verdict = "REJECTED" if number["error"] else "PASSED"
     counts = f"{counted(number['error'], 'error')}, {counted(number['warning'], 'warning')}"
     if number["note"]:
         counts += f", {counted(number['note'], 'note')}"
-    return f"SUMMARY {_line(path)}: {verdict}, {counts}"
+    return f"SUMMARY {_line(path)}: {paint(verdict)}, {counts}"

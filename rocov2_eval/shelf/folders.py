@@ -28,12 +28,10 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rocov2_eval.errors import UsageFault
-
-if sys.platform != "win32":
-    import fcntl
+from rocov2_eval.shelf.locks import locked
 
 _CONTENT = "content"
 _STALE = "stale"
@@ -42,7 +40,6 @@ _ABSENT = ".absent"  # ending of an empty file: the one beside the folder is to 
 # What a killed `write_bytes` leaves of a file: letters and others drawn at random, no word and no date.
 _LEFTOVER = re.compile(r"\.(.+)\.(?=[a-z]*[0-9_])(?=[0-9_]*[a-z])[a-z0-9_]{8}")
 _MOUNTS = Path("/proc/self/mountinfo")
-_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
 def all_is_ours(_name: str) -> bool:
@@ -74,12 +71,11 @@ def publishing(
     for path in beside:
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise UsageFault(f"{path} cannot be written: its folder is read-only")
-    with ExitStack() as stack:
+    with ExitStack() as claim:
         with _held(place.holder):
             _settle(place, beside)
             building = Path(tempfile.mkdtemp(prefix=place.prefix, dir=place.holder))
-            handle = stack.enter_context(_opened(building))
-            _is_locked(handle, building)
+            _claim(claim, building)
         try:
             content = building / _CONTENT
             content.mkdir()
@@ -93,9 +89,11 @@ def publishing(
             if place.target.is_dir():
                 shutil.copymode(place.target, content)
         except BaseException:
+            claim.close()
             shutil.rmtree(building, ignore_errors=True)
             raise
         with _held(place.holder):
+            claim.close()  # Windows moves no folder in which a file is open
             building.rename(place.ready)
             try:
                 _install(place, beside)
@@ -184,10 +182,11 @@ def _buildings(place: _Place) -> Iterator[Path]:
 
 def _settle(place: _Place, beside: Collection[Path]) -> None:
     for leftover in _buildings(place):
-        with _opened(leftover) as handle:
-            # Without locks nobody knows whether the process that writes it lives: it stays.
-            if _is_locked(handle, leftover):
-                shutil.rmtree(leftover)
+        with ExitStack() as claim:
+            is_held = _claim(claim, leftover)
+        # Without locks nobody knows whether the process that writes it lives: it stays.
+        if is_held:
+            shutil.rmtree(leftover)
     _install(place, beside)
 
 
@@ -257,9 +256,9 @@ def _stale(target: Path, content: Path, ours: Callable[[str], bool] | None) -> l
     """
     new = frozenset(_files(content))
     before = [name for name in _files(target) if not name.startswith(".rocov2.")]
-    folders = {str(parent) for name in new for parent in Path(name).parents}
+    folders = {str(parent) for name in new for parent in PurePosixPath(name).parents}
     for name in before:
-        if name in folders or any(str(parent) in new for parent in Path(name).parents):
+        if name in folders or any(str(parent) in new for parent in PurePosixPath(name).parents):
             raise UsageFault(f"{target / name} is in the way of a file to write: move it to another folder")
         if name in new and ours is not None and not _is_ours(name, ours):
             raise UsageFault(f"{target / name} is not ours, and would be lost: move it to another folder")
@@ -325,42 +324,17 @@ def _carry(old: Path, new: Path, stale: Collection[Path]) -> None:
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Wait until no other process settles or installs in a folder; without locks nothing is waited for."""
-    with _opened(folder) as handle:
-        _lock(handle, wait=True)
+    with locked(folder, wait=True):
         yield
 
 
-def _is_locked(handle: int | None, folder: Path) -> bool:
-    """Lock what a process writes, so that another can tell it from the remains of one; False without locks.
+def _claim(claim: ExitStack, folder: Path) -> bool:
+    """Hold what a process writes, so that another can tell it from the remains of one; False without locks.
 
     Raises:
         UsageFault: Another process has it.
     """
     try:
-        return _lock(handle, wait=False)
+        return claim.enter_context(locked(folder, wait=False))
     except BlockingIOError:
         raise UsageFault(f"{folder}: another process is writing it; wait for it") from None
-
-
-def _lock(handle: int | None, *, wait: bool) -> bool:
-    """Lock an open folder; return False where system or file system have no locks."""
-    if sys.platform == "win32" or handle is None:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return False
-        raise
-    return True
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int | None]:
-    """Open a folder to lock it; None where folders cannot be opened."""
-    handle = None if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
-    try:
-        yield handle
-    finally:
-        if handle is not None:
-            os.close(handle)

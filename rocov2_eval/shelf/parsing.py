@@ -7,6 +7,7 @@ text in others; here all of it is one error. What they let pass and others break
 from __future__ import annotations
 
 import json
+import math
 import re
 import stat
 import tomllib
@@ -131,6 +132,8 @@ def _require_tame(value: object) -> None:
     for _ in range(MOST_LEVELS):
         if any(type(node) is int and node.bit_length() > _MOST_BITS for node in level):
             raise Malformed("a number of too many digits")
+        if any(type(node) is float and not math.isfinite(node) for node in level):
+            raise Malformed("NaN, or a number without bounds")
         level = [child for node in level for child in _children(node)]
         if not level:
             return

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.words import shorten
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def look(content: bytes, see: Callable[[Picture], _Seen], side: int | None = Non
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
-        message = 'images cannot be read without Pillow: pip install "rocov2-eval[builder]"'
+        message = f"images cannot be read without Pillow: {install_command('builder')}"
         raise MissingResource(message) from None
 
     with warnings.catch_warnings():

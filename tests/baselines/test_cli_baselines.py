@@ -18,6 +18,7 @@ from baselines.filters import FACTS, FilterOptions
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
 from rocov2_eval.errors import ExitCode
+from rocov2_eval.shelf.extras import install_command
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +132,7 @@ def test_a_library_that_is_missing_is_named_with_the_command_that_gets_it(  # no
     arguments = ["train", recipe, "--data", str(tiny_dataset), "--out", str(tmp_path / "run")]
 
     assert run(arguments) == ExitCode.MISSING_RESOURCE
-    assert f"{library} is not installed: pip install 'rocov2-eval[baselines]'" in capsys.readouterr().err
+    assert f"{library} is not installed: {install_command('baselines')}" in capsys.readouterr().err
 
 
 def test_concepts_and_captions_make_no_ensemble(

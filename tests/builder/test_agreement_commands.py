@@ -48,7 +48,7 @@ HIGH, LOW = rows_of([[40, 5], [5, 50]]), rows_of([[20, 20], [25, 35]])
 
 
 @pytest.mark.parametrize(
-    ("rows", "words", "code"), [(HIGH, ("--floor", 0.6), 0), (LOW, ("--floor", 0.6), 1), (LOW, (), 0)]
+    ("rows", "words", "code"), [(HIGH, ("--floor", 0.6), 0), (LOW, ("--floor", 0.6), 4), (LOW, (), 0)]
 )
 def test_a_floor_decides_the_exit_code(
     write: Callable[..., Path],

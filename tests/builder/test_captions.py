@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -28,6 +29,7 @@ from dataset_builder.stages.captions import (
     select,
 )
 from rocov2_eval.errors import MissingResource, UsageFault
+from rocov2_eval.shelf.extras import install_command
 
 from made_figures import made_figure
 
@@ -173,7 +175,7 @@ def test_an_unknown_language_is_refused() -> None:
 def test_without_py3langid_the_message_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     captions._identifier.cache_clear()
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
-    with pytest.raises(MissingResource, match=r'pip install "rocov2-eval\[builder\]"'):
+    with pytest.raises(MissingResource, match=re.escape(install_command("builder"))):
         english_probability(ENGLISH)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import sys
 import zlib
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from rocov2_eval.errors import MissingResource
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.pictures import PixelArray, Unreadable, read_pixels
 
 
@@ -87,5 +89,5 @@ def test_a_decompression_bomb_is_unreadable_and_never_decoded() -> None:
 
 def test_without_pillow_the_message_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(MissingResource, match=r'pip install "rocov2-eval\[builder\]"'):
+    with pytest.raises(MissingResource, match=re.escape(install_command("builder"))):
         read_pixels(b"")

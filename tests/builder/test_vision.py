@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 from dataset_builder.stages import image_classifier
 from dataset_builder.stages.image_classifier import OnnxClassifier, find_model, open_classifier, prepare
 from rocov2_eval.errors import MissingResource, RejectedInput
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.onnx_contract import OnnxContract, Task
 
 METADATA = {
@@ -198,7 +200,7 @@ def test_without_onnxruntime_the_message_names_what_to_install(
 ) -> None:
     path = model()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingResource, match=r'pip install "rocov2-eval\[builder\]"'):
+    with pytest.raises(MissingResource, match=re.escape(install_command("builder"))):
         OnnxClassifier(path, "radiology")
 
 

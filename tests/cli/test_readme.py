@@ -53,7 +53,8 @@ def reader(sample: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(runs / "most-frequent/run.csv", "baseline.csv")
     shutil.copytree(runs, "submissions/example-team")
     shutil.copy(runs / "nearest-picture/run.csv", "run.csv")
-    shutil.copy(runs / "nearest-picture/submission.json", "submission.json")
+    for name in ("submission.json", "result.json"):
+        shutil.copy(runs / "nearest-picture" / name, name)
     _write_weights(Path("BLEURT-20-D12"))
     monkeypatch.setenv("COLUMNS", "80")
     return Path.cwd()

