@@ -353,9 +353,13 @@ _YEAR = re.compile("ImageCLEFmedical_Caption_([0-9]{4})_", re.IGNORECASE)
 def edition_of(name: str) -> Edition:
     """Return the edition of a name or a year.
 
+    >>> edition_of("2026").name
+    'imageclef-2026'
+
     Raises:
         UsageFault: There is none of that name.
     """
+    name = str(name)  # a year may come as a number
     known = name.strip().lower()
     if known in ALIASES:
         return EDITIONS[ALIASES[known]]

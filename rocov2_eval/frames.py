@@ -50,6 +50,10 @@ Answers = Interchange | ArrowStream | Mapping[Any, Any] | Iterable[Any]
 def frame_of(data: object, name: str) -> Frame:
     """Return the rows of an object, numbered from 1; a missing value is an empty cell.
 
+    >>> frame = frame_of([{"image_id": "a", "cui": ["C1", "C2"]}, {"image_id": "b", "cui": None}], "run")
+    >>> frame.names, frame.column("cui")
+    (('image_id', 'cui'), [['C1', 'C2'], None])
+
     Args:
         data: A frame of pandas, polars, pyarrow, `datasets` or any library with `__arrow_c_stream__` or
             `__dataframe__`; a pandas Series of answers by id; a mapping of ids to answers, or of names to
@@ -164,11 +168,11 @@ def _cell(cell: Any) -> Any:  # noqa: ANN401  a cell of any library
 
 def _of_mapping(data: Mapping[Any, Any], name: str) -> Frame:
     values = list(data.values())
+    if any(is_id_name(str(key)) for key in data) and not any(isinstance(value, str) for value in values):
+        return _of_columns({str(key): _cells(value) for key, value in data.items()}, name)
     if values and all(is_frame(value) for value in values):
         example = f"{name}[{next(iter(data))!r}]"
         raise UsageFault(f"{name} holds several tables, {_listed(data)}: hand in one, such as {example}")
-    if any(is_id_name(str(key)) for key in data) and not any(isinstance(value, str) for value in values):
-        return _of_columns({str(key): _cells(value) for key, value in data.items()}, name)
     if values and all(isinstance(value, Mapping) for value in values):
         return _of_rows([{"id": key, **value} for key, value in data.items()], name)
     return _of_rows(list(data.items()), name)

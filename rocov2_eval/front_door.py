@@ -109,6 +109,14 @@ def score(
     >>> report.metrics["concept_f1"].mean
     1.0
 
+    Objects are runs and truths as well:
+
+    >>> report = rocov2_eval.score({"a": "C1", "b": "C3"}, {"a": "C1;C2;C4", "b": "C3"})
+    >>> report.metrics["concept_f1"].mean
+    0.75
+    >>> report.per_image()["concept_f1"].to_dict()
+    {'a': 0.5, 'b': 1.0}
+
     Args:
         run: An answer for each image: a table as CSV, JSON, JSON Lines or Parquet, `-` for the
             standard input; or a frame, a mapping of ids to answers, or records.
@@ -369,7 +377,8 @@ def scored(
         UsageFault: The options do not go together.
     """
     facets = bool(settings.by) or every_facet
-    pair = _read_pair(run, "run", truth, settings, task=task, split=split, facets=facets, columns=columns)
+    places = _truth_of(truth)
+    pair = _read_pair(run, "run", places, settings, task=task, split=split, facets=facets, columns=columns)
     table, answers, settings = pair.run, pair.truth, _settled(settings, pair)
     if subset:
         answers = subset_of(answers, table.image_ids)
@@ -446,7 +455,7 @@ def settings_of(
 def _read_pair(
     run: Run,
     name: str,
-    truth: Run | None,
+    truth: Sequence[Place] | Mapping[str, Handed],
     settings: Settings,
     *,
     task: Task | None,
@@ -456,8 +465,7 @@ def _read_pair(
 ) -> Pair:
     """Read a run, and its truth where the user names it or where it usually lies; see `reading.read`."""
     edition = settings.edition if settings.chosen_by == "user" else None
-    answers = _truth_of(truth)
-    return read(_handed(run, name), edition, answers, task=task, split=split, facets=facets, columns=columns)
+    return read(_handed(run, name), edition, truth, task=task, split=split, facets=facets, columns=columns)
 
 
 def _truth_of(truth: Run | None) -> Sequence[Place] | Mapping[str, Handed]:
@@ -531,11 +539,12 @@ def _read_all(
     """Read and check every run before any is scored; all have one truth and one edition."""
     pairs: list[Pair] = []
     rejected: dict[str, Sequence[Finding]] = {}
+    answers = _truth_of(truth)  # once: records may come only once
     for i, run in enumerate(runs):
         name = str(run) if isinstance(run, str | PathLike) else f"runs[{i}]"
         try:
             pair = _read_pair(
-                run, name, truth, settings, task=task, split=split, facets=facets, columns=columns
+                run, name, answers, settings, task=task, split=split, facets=facets, columns=columns
             )
         except RejectedInput as error:
             rejected[name] = error.findings

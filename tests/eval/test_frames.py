@@ -206,6 +206,21 @@ def test_ids_of_an_object_choose_the_rules() -> None:
     assert (report.edition, report.chosen_by) == ("imageclef-2023", "ids")
 
 
+def test_records_that_come_once_are_the_truth_of_every_run() -> None:
+    truth = ({"image_id": key, "cui": cell} for key, cell in TRUTH.items())
+    compared = rocov2_eval.compare([HALF, TRUTH, HALF], truth)
+    assert [report.metrics["concept_f1"].mean for report in compared.reports][1] == 1.0
+
+
+def test_a_mapping_of_series_is_one_table() -> None:
+    run = {"image_id": pd.Series(list(HALF)), "cui": pd.Series(list(HALF.values()))}
+    assert rocov2_eval.score(run, TRUTH).metrics == rocov2_eval.score(HALF, TRUTH).metrics
+
+
+def test_a_year_may_be_a_number() -> None:
+    assert rocov2_eval.score(HALF, TRUTH, edition=2026).edition == "imageclef-2026"  # type: ignore[arg-type]
+
+
 def test_the_digest_of_an_object_is_that_of_its_answers() -> None:
     first, second = (rocov2_eval.score(run, TRUTH).run for run in (HALF, pd.DataFrame(ROWS)))
     other = rocov2_eval.score(TRUTH, TRUTH).run

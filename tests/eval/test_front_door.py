@@ -7,11 +7,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import rocov2_eval
-from rocov2_eval import front_door
+from rocov2_eval import editions, frames, front_door
 from rocov2_eval.cli import invoke
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.report_document import result_data
@@ -20,8 +21,10 @@ RUNS = Path(__file__).resolve().parents[2] / "submissions/example-team"
 CONCEPTS, CAPTIONS = RUNS / "nearest-picture/run.csv", RUNS / "nearest-caption/run.csv"
 
 
-def test_the_examples_of_the_docstrings_are_right() -> None:
-    assert doctest.testmod(front_door).failed == 0
+@pytest.mark.parametrize("module", [editions, frames, front_door], ids=lambda module: module.__name__)
+def test_the_examples_of_the_docstrings_are_right(module: ModuleType) -> None:
+    outcome = doctest.testmod(module)
+    assert (outcome.failed, outcome.attempted > 0) == (0, True)
 
 
 @pytest.mark.parametrize("name", rocov2_eval.__all__)
