@@ -227,6 +227,9 @@ def _of_records(what: str, items: Sequence[tuple[int, Any]], path: str) -> Frame
             _refuse(path, line, f"expected a record, {{…}}, found {_kind(row)}")
         if isinstance(row, _Repeated):
             _refuse(path, line, "a key stands twice in this record")
+    if all(len(row) == 1 for row in rows) and len({*rows[0], *rows[-1]}) == min(len(rows), 2):
+        pairs = [pair for row in rows for pair in row.items()]  # an answer by its id in each record
+        return Frame(what=what, names=None, rows=pairs, lines=lines)
     return Frame(what=what, names=_names(rows), rows=rows, lines=lines)
 
 
@@ -248,6 +251,8 @@ def _of_object(members: _Object, path: str) -> Frame:
             _refuse(path, 1, "expected a list for each row under 'data'")
         return _numbered("JSON", tuple(map(str, table["columns"])), rows)
     for name in _LISTS:
+        if isinstance(answers := table.get(name), dict) and len(members) == 1:
+            return _of_object(_Object((1, key, value) for key, value in answers.items()), path)
         if isinstance(records := table.get(name), list) and any(isinstance(item, dict) for item in records):
             line = next(line for line, key, _ in members if key == name)
             return _of_records("JSON", [(line, item) for item in records], path)
@@ -549,6 +554,8 @@ NEUTRAL_NAMES = frozenset(
         "result",
     ]
 )
+# How names begin that hold what a model said, where the truth stands beside it.
+MODEL_NAMES = ("pred", "generat", "output", "response", "hypothesis", "candidate", "answer", "result")
 ANSWER_NAMES = NEUTRAL_NAMES.union(*VALUE_NAMES.values())
 INDEX_NAMES = frozenset(("", "unnamed0", "index", "level0", "rownames", "x1"))  # of pandas and R
 

@@ -28,7 +28,7 @@ _NAMES: dict[Delimiter, str] = {
     "|": "vertical bars",
     " ": "blanks",
 }
-_PRESET = re.compile(r'"?sep=(.)"?\s*\Z')  # a first line of Excel
+_PRESET = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)')  # a first line of Excel
 _CUI = re.compile(r"\s*[Cc]\d+\s*")
 _FEW, _MOST = 0.05, 0.9  # shares of the first lines
 _PAIR = 2  # an id and an answer
@@ -46,9 +46,9 @@ def text_frame(source: Source, edition: Edition, task: Task | None, *, is_named:
     task = task or sniff_task(source)
     dialect = edition.rules(task or "concepts").dialect
     text = source.text.removeprefix(BYTE_ORDER_MARK)
-    preset = _PRESET.match(text.partition("\n")[0])
+    preset = _PRESET.match(text)
     if preset:
-        text = text.partition("\n")[2]
+        text = text[preset.end() :]
     body = replace(source, text=text)
     official = delimiter_of(text, dialect)
     delimiter = preset[1] if preset else _delimiter(body, official)
@@ -160,7 +160,8 @@ def _header_faults(
     is_read = "ID" in header[0] if dialect.header == "id_anywhere" else header[0].lower() == "id"
     other = VALUE_NAMES["captions" if task == "concepts" else "concepts"]
     takes_more = task == "captions" and edition.captions.extra_cells == "ignored"
-    if not is_read or bare(header[1]) in other or (len(header) > _PAIR and not takes_more):
+    has_more = len(header) > _PAIR and (bare(header[1]) in other or not takes_more)
+    if not is_read or has_more:
         yield f"the header {','.join(shorten(name, 30) for name in header[:6])}"
 
 
@@ -199,6 +200,8 @@ def _frame(
     if has_names and kept:
         names = (*([""] if has_index else []), *(name.strip() for name in kept.pop(0)[0]))
     width = len(names) if names else len(sample[0])
+    if names is None and dialect.delimiter == ";" and all(map(_CUI.fullmatch, sample[0][1:])):
+        width = _PAIR  # the semicolons between concepts are those between cells
     whole: list[tuple[list[str], int]] = []
     for row, line in kept:
         if len(row) > width and all(map(_CUI.fullmatch, filter(None, row[width - 1 :]))):

@@ -97,6 +97,12 @@ CAPTION_FILES: dict[str, str | bytes] = {
     "turned round.csv": 'caption,image_id\n"CT of the chest, axial",i1\n"Plain ""x-ray""; left hand",i2\n',
     "a third column.csv": "image_id,caption,score\n" + separated(",", "").replace('"\n', '",0.5\n'),
     "neutral.csv": separated(",", "ID{}prediction\n"),
+    "beside the truth.jsonl": "".join(
+        json.dumps({"image_id": image, "caption": "another", "prediction": text}) + "\n"
+        for image, text in CAPTIONS.items()
+    ),
+    "an answer a line.jsonl": "".join(json.dumps({image: text}) + "\n" for image, text in CAPTIONS.items()),
+    "answers under a name.json": json.dumps({"predictions": CAPTIONS}),
     "lines.jsonl": "".join(json.dumps(record) + "\n" for record in RECORDS),
     "lines.json": "".join(json.dumps(record) + "\n" for record in RECORDS),
     "records.json": json.dumps(RECORDS, indent=1),
@@ -138,11 +144,12 @@ def test_a_caption_run_of_any_form_scores_as_the_official_one(
     "content",
     [
         "image_id;cuis\ni1;C0040405;C0817096\ni2;C1306645\n",
+        "i1;C0040405;C0817096\ni2;C1306645\n",
         'image_id;cuis\ni1;"C0040405;C0817096"\ni2;C1306645\n',
         json.dumps({image: cuis.split(";") for image, cuis in CUIS.items()}),
         table({"image_id": list(CUIS), "cui": [cuis.split(";") for cuis in CUIS.values()]}),
     ],
-    ids=["semicolons throughout", "semicolons", "JSON lists", "Parquet lists"],
+    ids=["semicolons throughout", "semicolons alone", "semicolons", "JSON lists", "Parquet lists"],
 )
 def test_a_concept_run_of_any_form_scores_in_any_edition(
     scored: Callable[..., dict[str, Any]], content: str | bytes, edition: str
