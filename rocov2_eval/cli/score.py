@@ -29,6 +29,7 @@ from rocov2_eval.cli.options import (
 )
 from rocov2_eval.command import echo_verdict
 from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
+from rocov2_eval.shelf.progress import sign_of_life
 
 if TYPE_CHECKING:
     from rocov2_eval.front_door import Scored
@@ -118,6 +119,7 @@ def score(run: Path | None, **options: Any) -> None:
         return
     if options["decimals"] is not None:
         raise UsageFault("--decimals goes with --codabench alone: other answers have their numbers in full")
+    sign_of_life(quiet=options["quiet"])
     from rocov2_eval.front_door import model_opener, scored
     from rocov2_eval.per_image import check_per_image
     from rocov2_eval.report_document import report_document
@@ -165,6 +167,7 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     Files that end in .json are documents of this program. One SUMMARY line a file comes last, on stderr
     unless the answer is text on stdout. Exit code 1 if any file is rejected.
     """
+    sign_of_life()
     from rocov2_eval import front_door
     from rocov2_eval.findings import is_rejected
     from rocov2_eval.report_document import findings_document
