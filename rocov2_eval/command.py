@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from rocov2_eval.errors import ExitCode, RejectedInput, RocoError, is_disk_full
+from rocov2_eval.shelf.progress import clear_line
 from rocov2_eval.shelf.streams import lost_answer, open_streams
 from rocov2_eval.shelf.surroundings import variable
 from rocov2_eval.shelf.words import shorten
@@ -53,7 +54,11 @@ def run(app: click.Command, name: str, arguments: Sequence[str] | None = None) -
 def invoke(app: click.Command, name: str, arguments: Sequence[str] | None = None) -> int:
     """Run a command in this process and return its exit code; the arguments are those of `run`."""
     try:
-        return app.main(arguments, prog_name=name, standalone_mode=False) or ExitCode.OK
+        try:
+            return app.main(arguments, prog_name=name, standalone_mode=False) or ExitCode.OK
+        except BaseException:
+            clear_line()
+            raise
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE

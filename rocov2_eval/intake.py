@@ -110,7 +110,7 @@ def opened(path: Path) -> Handed:
     Raises:
         RejectedInput: It cannot be read.
     """
-    name = STDIN_NAME if path == STDIN else path_text(path)
+    name = "stdin" if path == STDIN else path_text(path)
     content = _standard_input() if path == STDIN else formats.read_bytes(path, name)
     return Handed(name=name, content=content, ending=path.name)
 

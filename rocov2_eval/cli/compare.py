@@ -23,6 +23,7 @@ from rocov2_eval.cli.options import (
     task_option,
     truth_option,
 )
+from rocov2_eval.shelf.progress import sign_of_life
 
 
 @click.command(epilog="Example: rocov2-eval compare baseline.csv mine.csv --truth data/ --by modality")
@@ -71,6 +72,7 @@ def compare(runs: Sequence[Path], **options: Any) -> None:
     Holm's correction over all pairs, effects by group of images, the images that differ most. A difference is
     B minus A: positive where the run named later is better.
     """
+    sign_of_life(quiet=options["quiet"])
     from rocov2_eval import front_door
     from rocov2_eval.bars import worse_than_first
     from rocov2_eval.comparison_document import comparison_document

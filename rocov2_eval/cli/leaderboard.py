@@ -23,7 +23,7 @@ from rocov2_eval.cli.options import (
 )
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import UsageFault
-from rocov2_eval.shelf.progress import progress_line
+from rocov2_eval.shelf.progress import progress_line, sign_of_life
 
 if TYPE_CHECKING:
     from rocov2_eval.leaderboard.board import Leaderboard
@@ -79,6 +79,7 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     SUBMISSIONS holds <team>/<run>/ with submission.json and run.csv or run.zip. Only what is new or changed
     is scored; what is rejected is listed with its findings. The site needs no server: open index.html.
     """
+    sign_of_life(quiet=options["quiet"])
     from rocov2_eval.front_door import model_opener, settings_of
     from rocov2_eval.leaderboard.board import TASKS, BoardOptions, edition_of, make_leaderboard
     from rocov2_eval.leaderboard.site import require_site_folder, write_site

@@ -11,7 +11,7 @@ import click
 
 from rocov2_eval.editions import AUTO, DEFAULT_EDITION, edition_of
 from rocov2_eval.errors import BarNotMet, UsageFault, is_disk_full
-from rocov2_eval.shelf.progress import Progress, progress_line, silent
+from rocov2_eval.shelf.progress import Progress, clear_line, progress_line, silent
 from rocov2_eval.shelf.streams import speak_utf8
 
 if TYPE_CHECKING:  # rendering is loaded when there is something to show
@@ -239,6 +239,7 @@ def opener_choices(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def note(text: str) -> None:
     """Tell the user something beside the answer."""
+    clear_line()
     click.echo(text, err=True)
 
 
@@ -267,6 +268,7 @@ def answer(document: Document, style: str, output: Path | None = None) -> None:
     from rocov2_eval.rendering.render import render
 
     text = render(document, style)
+    clear_line()
     if output is None:
         if style != "text":
             speak_utf8()

@@ -30,6 +30,7 @@ from rocov2_eval.cli.options import (
 )
 from rocov2_eval.command import echo_verdict
 from rocov2_eval.errors import ExitCode, RejectedInput, UsageFault
+from rocov2_eval.shelf.progress import sign_of_life
 
 if TYPE_CHECKING:
     from rocov2_eval.front_door import Scored
@@ -134,6 +135,7 @@ def score(runs: Sequence[Path], **options: Any) -> None:
         return
     if options["decimals"] is not None:
         raise UsageFault("--decimals goes with --codabench alone: other answers have their numbers in full")
+    sign_of_life(quiet=options["quiet"])
     if len(runs) > 1:
         _score_together(runs, options)
         return
@@ -194,6 +196,7 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     Files that end in .json are documents of this program. One SUMMARY line a file comes last, on stderr
     unless the answer is text on stdout. Exit code 1 if any file is rejected.
     """
+    sign_of_life()
     from rocov2_eval import front_door
     from rocov2_eval.findings import is_rejected
     from rocov2_eval.report_document import findings_document

@@ -11,6 +11,7 @@ from collections.abc import Callable
 Progress = Callable[[int, int], None]  # so many of so many are done; 0 of 0 while what does them is loaded
 Notify = Callable[[str], None]  # takes a sentence for the user
 
+_WORKING = "working…"
 _DRAWN_SECONDS = 0.1  # between two states of the line on a terminal
 _TOLD_SECONDS = 30.0  # between two lines in a file or pipe
 _PACE_STATES = 64  # the pace is that of the last states: what is left may be longer than what is done
@@ -18,6 +19,20 @@ _PACE_STATES = 64  # the pace is that of the last states: what is left may be lo
 
 def silent(*_: object) -> None:
     """Take progress or a sentence without showing it."""
+
+
+def sign_of_life(*, quiet: bool = False) -> None:
+    """Show a terminal that work goes on, before it is known how long it takes."""
+    if not quiet and sys.stderr.isatty():
+        sys.stderr.write(f"{_WORKING}\r")
+        sys.stderr.flush()
+
+
+def clear_line() -> None:
+    """Take what shows that work goes on off the terminal, before something else is written there."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{' ' * (shutil.get_terminal_size().columns - 1)}\r")
+        sys.stderr.flush()
 
 
 def progress_line(
@@ -42,8 +57,8 @@ def progress_line(
         nonlocal shown_at, width
         now, is_terminal = clock(), sys.stderr.isatty()
         if done == total == 0 and not states:
-            _write(f"{name}: loading encoder…", 0, is_terminal=is_terminal, is_last=False)
-            width = len(name) + 18
+            if is_terminal:
+                width = _write(f"{name}: loading encoder…", width, is_terminal=True, is_last=False)
             return
         is_first, is_last = not states or done < states[-1][1], done >= total
         if is_first:
@@ -66,7 +81,7 @@ def _write(line: str, width: int, *, is_terminal: bool, is_last: bool) -> int:
         sys.stderr.write(f"{line}\n")
         return 0
     line = line[: shutil.get_terminal_size().columns - 1]  # one that wraps could not be written over
-    sys.stderr.write(f"\r{line.ljust(width)}" + "\n" * is_last)
+    sys.stderr.write(line.ljust(width) + ("\n" if is_last else "\r"))
     sys.stderr.flush()
     return 0 if is_last else len(line)
 

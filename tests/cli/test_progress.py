@@ -41,7 +41,6 @@ def test_a_terminal_has_one_line_with_the_pace_and_what_is_left(monkeypatch: pyt
     written = shown(Terminal(), monkeypatch, states)
     lines = [line.rstrip(" ") for line in written.split("\r")]
     assert lines == [
-        "",
         "bertscore: loading encoder…",
         "bertscore 0/38,000 captions",
         "bertscore 12,480/38,000 captions · 416/s · 1 min 01 s left",
@@ -52,8 +51,7 @@ def test_a_terminal_has_one_line_with_the_pace_and_what_is_left(monkeypatch: pyt
 def test_a_pipe_has_whole_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     states = [(0.1, 0, 0), *((float(second), 100 * second, 20_000) for second in range(1, 201))]
     lines = shown(io.StringIO(), monkeypatch, states).splitlines()
-    assert (lines[0], len(lines)) == ("bertscore: loading encoder…", 7)
-    assert lines[1] == "bertscore 3,000/20,000 captions · 100/s · 2 min 50 s left"
+    assert (lines[0], len(lines)) == ("bertscore 3,000/20,000 captions · 100/s · 2 min 50 s left", 6)
 
 
 def test_a_line_is_no_wider_than_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,11 +109,22 @@ def test_a_pipe_has_colours_only_if_they_are_forced_and_a_file_never(
     assert "\x1b" not in call("validate", short_run).out
 
 
+def test_a_terminal_sees_at_once_that_work_goes_on_and_then_the_answer_alone(concept_run: Path) -> None:
+    text = on_terminal("score", concept_run)
+    assert re.match(rf"working…\r +\r{concept_run}: concepts, ", text)
+    assert "working" not in on_terminal("score", concept_run, "--quiet")
+
+
+def test_an_error_stands_in_a_line_of_its_own(caption_run: Path) -> None:
+    text = on_terminal("score", caption_run)
+    assert re.search(r"loading encoder…\r +\rError: ", text)
+
+
 @pytest.mark.encoder
 @pytest.mark.slow
 def test_the_real_command_shows_the_encoder_and_then_the_captions(caption_run: Path) -> None:
     words = ("score", caption_run, "--metric", "bertscore", "--encoder", "minilm")
     text = on_terminal(*words)
-    assert text.startswith("\rbertscore: loading encoder…")
+    assert text.startswith("working…\rbertscore: loading encoder…\r")
     assert re.search(r"\rbertscore \d+/\d+ captions", text)
     assert "loading" not in on_terminal(*words, "--quiet")

@@ -93,11 +93,13 @@ def test_a_fault_is_an_annotation_and_fails_the_action(repository: Path) -> None
     assert "::error file=submissions/example-team/nearest-picture/run.csv," in done.stdout
 
 
-def test_a_pattern_without_a_file_fails_the_action(repository: Path) -> None:
+@pytest.mark.parametrize("files", ["runs/*.csv\n", "", "\n \n"])
+def test_patterns_without_a_file_fail_the_action(repository: Path, files: str) -> None:
     assert repository.is_dir()
-    done = step("Validate", files="runs/*.csv\n")
-    assert done is not None
-    assert (done.returncode, done.stdout.startswith("::error title=Nothing to validate::")) == (1, True)
+    for name, title in (("Validate", "Nothing to validate"), ("Gate", "Nothing to score")):
+        done = step(name, files=files, minimum="concept_f1=0.1")
+        assert done is not None
+        assert (done.returncode, done.stdout.startswith(f"::error title={title}::")) == (1, True)
 
 
 def test_without_a_bar_nothing_is_scored(repository: Path) -> None:
