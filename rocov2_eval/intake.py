@@ -60,6 +60,7 @@ from rocov2_eval.shelf.words import path_text, shorten
 ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", *PARQUET_ENDINGS)
 PACKED = (".gz", ".zip")
 STDIN = Path("-")
+STDIN_NAME = "stdin"  # in findings and results
 SHARD = re.compile(r"[-_]\d+-of-\d+(?=\.)")  # tells the files of one table apart
 _JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
 _BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+\s*")
@@ -110,7 +111,7 @@ def opened(path: Path) -> Handed:
     Raises:
         RejectedInput: It cannot be read.
     """
-    name = "stdin" if path == STDIN else path_text(path)
+    name = STDIN_NAME if path == STDIN else path_text(path)
     content = _standard_input() if path == STDIN else formats.read_bytes(path, name)
     return Handed(name=name, content=content, ending=path.name)
 
@@ -295,7 +296,7 @@ def task_of(source: Source) -> Task:
 def _standard_input() -> bytes:
     content = sys.stdin.buffer.read(formats.MOST_BYTES + 1)
     if len(content) > formats.MOST_BYTES:
-        raise rejected("R001", "stdin", None, f"more than {formats.MOST_BYTES:,} bytes")
+        raise rejected("R001", STDIN_NAME, None, f"more than {formats.MOST_BYTES:,} bytes")
     return content
 
 
