@@ -30,7 +30,7 @@ _SAMPLED = 200  # rows whose keys are the names
 _MOST_NAMES = 1000
 _MOST_LEVELS = 64
 _LISTS = ("annotations", "predictions", "results", "data", "rows")  # under which a document keeps its records
-_ROWS = 1000  # of Parquet at a time
+_ROWS = 50_000  # of Parquet at a time; a text that they share is held once
 _BEGINS_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[{"\]])')
 
 
@@ -83,7 +83,7 @@ def json_frame(text: str, path: str) -> Frame:
     nodes, most = text.count("{") + text.count("["), 2 * formats.MOST_LINES
     if nodes > most:
         _refuse(path, None, f"{nodes:,} objects and lists, more than {most:,}", code="R001")
-    values = list(islice(_values(text, path), formats.MOST_LINES))
+    values = list(_values(text, path))
     if not values:
         _refuse(path, None, "the file is empty", code="R003")
     line, value = values[0]
@@ -126,6 +126,7 @@ class _Scanner:
         self.place = 0
         self.line = 1
         self._counted = 0
+        self._rows = 0
         if text.startswith(BYTE_ORDER_MARK):
             self.place = 1
 
@@ -142,6 +143,13 @@ class _Scanner:
             found = shorten(self.text[self.place : self.place + 20]) or "the end of the file"
             _refuse(self.path, self.line, f"not JSON: expected {expected!r}, found {found}")
         self.place += 1
+
+    def counted_value(self) -> Any:  # noqa: ANN401  whatever JSON holds
+        """Return the value of a row that starts here; there are only so many."""
+        self._rows += 1
+        if self._rows > formats.MOST_LINES:
+            _refuse(self.path, None, f"more than {formats.MOST_LINES:,} rows", code="R001")
+        return self.value()
 
     def value(self) -> Any:  # noqa: ANN401  whatever JSON holds
         """Return the value that starts here."""
@@ -169,7 +177,7 @@ def _values(text: str, path: str) -> Iterator[tuple[int, Any]]:
         elif first and character == "{":
             yield line, _outer_object(scanner)
         else:
-            yield line, scanner.value()
+            yield line, scanner.counted_value()
         first = False
         if scanner.skip() == ",":  # records joined by commas, without the brackets of a list
             scanner.place += 1
@@ -183,7 +191,7 @@ def _outer_list(scanner: _Scanner) -> list[tuple[int, Any]]:
         return items
     while True:
         scanner.skip()
-        items.append((scanner.line, scanner.value()))
+        items.append((scanner.line, scanner.counted_value()))
         if scanner.skip() == "]":
             scanner.place += 1
             return items
@@ -201,7 +209,7 @@ def _outer_object(scanner: _Scanner) -> _Object:
             scanner.take('"')
         line, key = scanner.line, scanner.value()
         scanner.take(":")
-        items.append((line, key, scanner.value()))
+        items.append((line, key, scanner.counted_value()))
         if scanner.skip() == "}":
             scanner.place += 1
             return items
@@ -219,6 +227,9 @@ def _of_records(what: str, items: Sequence[tuple[int, Any]], path: str) -> Frame
             _refuse(path, line, f"expected a record, {{…}}, found {_kind(row)}")
         if isinstance(row, _Repeated):
             _refuse(path, line, "a key stands twice in this record")
+    if all(len(row) == 1 for row in rows) and len({*rows[0], *rows[-1]}) == min(len(rows), 2):
+        pairs = [pair for row in rows for pair in row.items()]  # an answer by its id in each record
+        return Frame(what=what, names=None, rows=pairs, lines=lines)
     return Frame(what=what, names=_names(rows), rows=rows, lines=lines)
 
 
@@ -240,6 +251,8 @@ def _of_object(members: _Object, path: str) -> Frame:
             _refuse(path, 1, "expected a list for each row under 'data'")
         return _numbered("JSON", tuple(map(str, table["columns"])), rows)
     for name in _LISTS:
+        if isinstance(answers := table.get(name), dict) and len(members) == 1:
+            return _of_object(_Object((1, key, value) for key, value in answers.items()), path)
         if isinstance(records := table.get(name), list) and any(isinstance(item, dict) for item in records):
             line = next(line for line, key, _ in members if key == name)
             return _of_records("JSON", [(line, item) for item in records], path)
@@ -307,7 +320,7 @@ def parquet_frame(content: bytes | Sequence[Path], path: str, wanted: Iterable[s
     try:
         for source in sources:
             for batch in _batches(source, path, wanted):
-                size += batch.nbytes
+                size += sum(map(_own_bytes, batch.columns))
                 if size > formats.MOST_BYTES:
                     _refuse(path, None, f"columns of more than {formats.MOST_BYTES:,} bytes", code="R001")
                 for name, cells in zip(batch.schema.names, batch.columns, strict=True):
@@ -431,14 +444,28 @@ def _readable(schema: Any, wanted: Iterable[str] | None) -> list[str]:  # noqa: 
 
 
 def _cells(column: Any) -> list[Any]:  # noqa: ANN401  of pyarrow
+    """Return cells as Python has them; a text that stands in many of them is one object."""
     from pyarrow import types
 
     cells: list[Any]
     if types.is_dictionary(column.type):
         values = column.dictionary.to_pylist()
         return [None if code is None else values[code] for code in column.indices.to_pylist()]
+    if types.is_list(column.type) or types.is_large_list(column.type):
+        parts = iter(_cells(column.flatten()))
+        sizes = column.value_lengths().to_pylist()
+        return [None if size is None else list(islice(parts, size)) for size in sizes]
     cells = column.to_pylist()
     return cells
+
+
+def _own_bytes(column: Any) -> int:  # noqa: ANN401  of pyarrow
+    """Return the size of a column without the texts that other batches share with it."""
+    from pyarrow import types
+
+    if types.is_list(column.type) or types.is_large_list(column.type):
+        return int(column.value_lengths().nbytes) + _own_bytes(column.flatten())
+    return int(column.indices.nbytes if types.is_dictionary(column.type) else column.nbytes)
 
 
 def _refuse(path: str, line: int | None, message: str, *, code: str = "R011") -> NoReturn:
@@ -527,6 +554,8 @@ NEUTRAL_NAMES = frozenset(
         "result",
     ]
 )
+# How names begin that hold what a model said, where the truth stands beside it.
+MODEL_NAMES = ("pred", "generat", "output", "response", "hypothesis", "candidate", "answer", "result")
 ANSWER_NAMES = NEUTRAL_NAMES.union(*VALUE_NAMES.values())
 INDEX_NAMES = frozenset(("", "unnamed0", "index", "level0", "rownames", "x1"))  # of pandas and R
 

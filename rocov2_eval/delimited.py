@@ -15,7 +15,7 @@ import numpy as np
 from rocov2_eval import formats
 from rocov2_eval.containers import ANSWER_NAMES, ID_NAMES, INDEX_NAMES, VALUE_NAMES, Frame, bare
 from rocov2_eval.editions import Delimiter, Dialect, Edition
-from rocov2_eval.findings import finding
+from rocov2_eval.findings import finding, findings
 from rocov2_eval.formats import Source, csv_rows, delimiter_of, first_rows, sniff_task
 from rocov2_eval.records import Task
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
@@ -28,7 +28,7 @@ _NAMES: dict[Delimiter, str] = {
     "|": "vertical bars",
     " ": "blanks",
 }
-_PRESET = re.compile(r'"?sep=(.)"?\s*\Z')  # a first line of Excel
+_PRESET = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)')  # a first line of Excel
 _CUI = re.compile(r"\s*[Cc]\d+\s*")
 _FEW, _MOST = 0.05, 0.9  # shares of the first lines
 _PAIR = 2  # an id and an answer
@@ -46,9 +46,9 @@ def text_frame(source: Source, edition: Edition, task: Task | None, *, is_named:
     task = task or sniff_task(source)
     dialect = edition.rules(task or "concepts").dialect
     text = source.text.removeprefix(BYTE_ORDER_MARK)
-    preset = _PRESET.match(text.partition("\n")[0])
+    preset = _PRESET.match(text)
     if preset:
-        text = text.partition("\n")[2]
+        text = text[preset.end() :]
     body = replace(source, text=text)
     official = delimiter_of(text, dialect)
     delimiter = preset[1] if preset else _delimiter(body, official)
@@ -70,7 +70,14 @@ def text_frame(source: Source, edition: Edition, task: Task | None, *, is_named:
     if not faults and not is_named:
         return None
     cut = _guessed_dialect(body, delimiter)
-    frame = _frame(body, cut, sample, has_names=has_names or is_named, has_index=has_index)
+    frame = _frame(
+        body,
+        cut,
+        sample,
+        has_names=has_names or is_named,
+        has_index=has_index,
+        takes_lone_ids=task == "concepts",
+    )
     is_named_otherwise = len(faults) == 1 and has_names and not has_index and len(sample[0]) == _PAIR
     first = sample[0][0] if is_named_otherwise and delimiter == official and not preset else None
     what = ", ".join(faults) or "other columns"
@@ -83,7 +90,8 @@ def repacked_frame(source: Source, edition: Edition) -> Frame:
     dialect = edition.concepts.dialect
     sample = first_rows(body, delimiter_of(body.text, dialect)) or [[""]]
     has_names = sample[0][0].lower() == "id"
-    return _frame(body, dialect, sample, has_names=has_names, has_index=False)
+    takes_lone_ids = sniff_task(source) == "concepts"
+    return _frame(body, dialect, sample, has_names=has_names, has_index=False, takes_lone_ids=takes_lone_ids)
 
 
 def _delimiter(source: Source, official: Delimiter) -> Delimiter:
@@ -119,7 +127,7 @@ def _is_header(row: Sequence[str]) -> bool:
     """Tell whether cells are names of columns: one of ids and, unless that says enough, one of answers."""
     names = [bare(name) for name in row]
     others = [name for name in names if name not in ID_NAMES]
-    if len(others) == len(names):
+    if len(others) == len(names) or len(names) < _PAIR:
         return False
     if any(name in ANSWER_NAMES for name in names):
         return True
@@ -152,7 +160,8 @@ def _header_faults(
     is_read = "ID" in header[0] if dialect.header == "id_anywhere" else header[0].lower() == "id"
     other = VALUE_NAMES["captions" if task == "concepts" else "concepts"]
     takes_more = task == "captions" and edition.captions.extra_cells == "ignored"
-    if not is_read or bare(header[1]) in other or (len(header) > _PAIR and not takes_more):
+    has_more = len(header) > _PAIR and (bare(header[1]) in other or not takes_more)
+    if not is_read or has_more:
         yield f"the header {','.join(shorten(name, 30) for name in header[:6])}"
 
 
@@ -170,20 +179,34 @@ def _guessed_dialect(source: Source, delimiter: Delimiter) -> Dialect:
 
 
 def _frame(
-    source: Source, dialect: Dialect, sample: Sequence[Sequence[str]], *, has_names: bool, has_index: bool
+    source: Source,
+    dialect: Dialect,
+    sample: Sequence[Sequence[str]],
+    *,
+    has_names: bool,
+    has_index: bool,
+    takes_lone_ids: bool,
 ) -> Frame:
-    """Return rows below names, blank ones left out, each as wide as the first."""
+    """Return rows below names, blank ones left out, each as wide as the first.
+
+    `takes_lone_ids`: a row of an id alone has an empty answer.
+    """
     rows, lines, found = csv_rows(source, dialect)
-    kept = [(row, line) for row, line in zip(rows, lines.tolist(), strict=True) if any(map(str.strip, row))]
+    numbered = list(zip(rows, lines.tolist(), strict=True))
+    kept = [(row, line) for row, line in numbered if any(map(str.strip, row)) or row == [""]]
+    blank = ((line, "blank line, left out") for row, line in numbered if not row)
+    found += findings("R101", source.path, blank, severity="warning")
     names: tuple[str, ...] | None = None
     if has_names and kept:
         names = (*([""] if has_index else []), *(name.strip() for name in kept.pop(0)[0]))
     width = len(names) if names else len(sample[0])
+    if names is None and dialect.delimiter == ";" and all(map(_CUI.fullmatch, sample[0][1:])):
+        width = _PAIR  # the semicolons between concepts are those between cells
     whole: list[tuple[list[str], int]] = []
     for row, line in kept:
         if len(row) > width and all(map(_CUI.fullmatch, filter(None, row[width - 1 :]))):
             whole.append(([*row[: width - 1], ";".join(row[width - 1 :])], line))
-        elif len(row) == 1 and width == _PAIR:
+        elif len(row) == 1 and width == _PAIR and takes_lone_ids and row[0]:
             whole.append(([row[0], ""], line))
         elif len(row) == width:
             whole.append((row, line))

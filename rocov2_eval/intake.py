@@ -27,6 +27,7 @@ from rocov2_eval.containers import (
     ANSWER_NAMES,
     ID_NAMES,
     INDEX_NAMES,
+    MODEL_NAMES,
     NEUTRAL_NAMES,
     PARQUET_ENDINGS,
     VALUE_NAMES,
@@ -59,6 +60,7 @@ from rocov2_eval.shelf.words import path_text, shorten
 ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", *PARQUET_ENDINGS)
 PACKED = (".gz", ".zip")
 STDIN = Path("-")
+STDIN_NAME = "stdin"  # in findings and results
 SHARD = re.compile(r"[-_]\d+-of-\d+(?=\.)")  # tells the files of one table apart
 _JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
 _BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+\s*")
@@ -73,16 +75,19 @@ class Columns:
     Attributes:
         id: Name of the column of ids, None for what the names tell.
         value: Name of the column of answers, None for what the names tell.
+        of_truth: Where what a model said stands beside the truth, the truth is wanted.
     """
 
     id: str | None = None
     value: str | None = None
+    of_truth: bool = False
 
     def __bool__(self) -> bool:
         return self.id is not None or self.value is not None
 
 
 GUESSED = Columns()
+TRUTH = Columns(of_truth=True)
 
 
 def read_source(
@@ -101,7 +106,7 @@ def read_source(
         MissingResource: It is a Parquet file, and pyarrow is not installed.
         UsageFault: It has no column of a name that the user gives.
     """
-    name = "stdin" if path == STDIN else path_text(path)
+    name = STDIN_NAME if path == STDIN else path_text(path)
     content = _standard_input() if path == STDIN else formats.read_bytes(path, name)
     return source_of_bytes(content, name, edition, ending=path.name, task=task, columns=columns)
 
@@ -131,7 +136,8 @@ def source_of_bytes(
         return source_of_frame(parquet_frame(content, name), source, edition, task, columns)
     text, encoding = _decoded(content)
     source = source_of(text, name)
-    source = replace(source, sha256=hashlib.sha256(content).hexdigest())
+    if encoding:  # the digest is that of the file, not of its text in UTF-8
+        source = replace(source, sha256=hashlib.sha256(content).hexdigest())
     if ending.endswith(_JSON_ENDINGS) or looks_like_json(source.text):
         return source_of_frame(json_frame(source.text, name), source, edition, task, columns)
     frame = text_frame(source, edition, task, is_named=bool(columns))
@@ -156,7 +162,7 @@ def source_of_tables(paths: Sequence[Path], edition: Edition, task: Task) -> Sou
         if is_id_name(known) or bare(known) in VALUE_NAMES[task] or bare(known) in NEUTRAL_NAMES
     ]
     frame = parquet_frame(paths, name, wanted)
-    source, _ = source_of_frame(frame, Source(path=name, sha256="", text=""), edition, task)
+    source, _ = source_of_frame(frame, Source(path=name, sha256="", text=""), edition, task, TRUTH)
     rows = source.records.rows if source.records else []
     return replace(source, sha256=hashlib.sha256(csv_text((), rows).encode()).hexdigest())
 
@@ -219,7 +225,7 @@ def task_of(source: Source) -> Task:
 def _standard_input() -> bytes:
     content = sys.stdin.buffer.read(formats.MOST_BYTES + 1)
     if len(content) > formats.MOST_BYTES:
-        raise rejected("R001", "stdin", None, f"more than {formats.MOST_BYTES:,} bytes")
+        raise rejected("R001", STDIN_NAME, None, f"more than {formats.MOST_BYTES:,} bytes")
     return content
 
 
@@ -287,7 +293,9 @@ def _chosen(
             raise rejected("R102", path, int(frame.lines[short]), message)
         return [row[0] for row in frame.rows], [row[1] for row in frame.rows], None  # type: ignore[index]
     id_name = _required(columns.id, frame, path) or _id_name(frame, columns.value, path)
-    value_name = _required(columns.value, frame, path) or _value_name(frame, id_name, task, path)
+    value_name = _required(columns.value, frame, path)
+    if value_name is None:
+        value_name = _value_name(frame, id_name, task, path, of_truth=columns.of_truth)
     named = next((kind for kind, known in VALUE_NAMES.items() if bare(value_name) in known), None)
     return frame.column(id_name), frame.column(value_name), named  # type: ignore[return-value]
 
@@ -317,21 +325,20 @@ def _id_name(frame: Frame, value_name: str | None, path: str) -> str:
     raise rejected("R012", path, None, f"no column of ids among {_listed(frame.names or ())}")
 
 
-def _value_name(frame: Frame, id_name: str, task: Task | None, path: str) -> str:
+def _value_name(frame: Frame, id_name: str, task: Task | None, path: str, *, of_truth: bool) -> str:
     others = [name for name in frame.names or () if name != id_name and bare(name) not in INDEX_NAMES]
     kinds: Iterable[str] = (task,) if task else VALUE_NAMES
     named = [name for name in others if any(bare(name) in VALUE_NAMES[kind] for kind in kinds)]
     neutral = [name for name in others if bare(name) in NEUTRAL_NAMES]
-    if len({bare(name) for name in named}) == 1 or (task and named):
-        return named[0]
-    if named:
-        message = (
-            f"columns of concepts and of captions, {_listed(named)}: add --task concepts or --task captions"
-        )
-        raise rejected("R007", path, None, message)
-    for left in (neutral, others):
+    told = [*named, *neutral]
+    by_model = [name for name in told if bare(name).startswith(MODEL_NAMES)]
+    of_others = [name for name in told if name not in by_model]
+    for left in (of_others if of_truth else by_model, told, others):
         if len(left) == 1:
             return left[0]
+    if task is None and named:
+        message = f"the columns {_listed(told)} may hold answers: add --task concepts or --task captions"
+        raise rejected("R007", path, None, message)
     wanted = task or "answers"
     raise rejected("R012", path, None, f"no one column of {wanted} among {_listed(frame.names or ())}")
 
@@ -356,7 +363,13 @@ def _texts(cells: Sequence[Any], path: str, frame: Frame, task: Task, faults: li
     if all(type(cell) is str for cell in cells):
         return list(cells)
     texts = []
+    limit = csv.field_size_limit()
     for cell, line in zip(cells, frame.lines.tolist(), strict=True):
+        if (
+            isinstance(cell, list | tuple)
+            and sum(len(part) for part in cell if isinstance(part, str)) > limit
+        ):
+            raise rejected("R005", path, line, f"a cell of more than {limit:,} characters")
         text = _text(cell, task)
         if text is None:
             faults.append(

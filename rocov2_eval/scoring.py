@@ -19,6 +19,7 @@ from rocov2_eval.editions import EDITIONS, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import finding, in_order, is_rejected
 from rocov2_eval.formats import Table
+from rocov2_eval.intake import STDIN_NAME
 from rocov2_eval.metric import Inputs, Metric, Options
 from rocov2_eval.metrics import METRICS, metric_of
 from rocov2_eval.metrics.derived import DERIVED, derive, derived_signature, parts
@@ -412,8 +413,10 @@ def _conversion(run: Table, edition: Edition, *, strict: bool) -> list[Finding]:
     """Return a finding where the run was converted, with the command that writes a file for the platform."""
     if run.converted is None:
         return []
-    path = "-" if run.path == "stdin" else run.path
-    name = f"{file_name(run.path).partition('.')[0] or 'run'}.csv"
+    path, stem = run.path, file_name(run.path).partition(".")[0]
+    if path == STDIN_NAME:
+        path, stem = "-", ""
+    name = f"{stem or 'run'}.csv"
     if name == file_name(run.path):
         name = f"{name.removesuffix('.csv')}.{edition.name}.csv"
     command = f"rocov2-eval convert {shlex.quote(path)} -o {shlex.quote(name)} --edition {edition.name}"

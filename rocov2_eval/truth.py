@@ -18,7 +18,7 @@ from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UnknownIds, UsageFault
 from rocov2_eval.findings import finding, findings, is_rejected
 from rocov2_eval.formats import ANY_NUMBER, LAYOUT, SECOND_CELL, Source, Table, is_layout, load, read_table
-from rocov2_eval.intake import read_source, source_of_tables
+from rocov2_eval.intake import TRUTH, read_source, source_of_tables
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.shelf.words import counted, short_id
 from rocov2_eval.truth_files import FILE_NAME, SPLITS, Candidate, Found, beside, find_files
@@ -262,12 +262,10 @@ def _truth_source(paths: Sequence[Path], task: Task, edition: Edition) -> Source
     """Return the rows of a truth: in the ROCOv2 layout, else as the edition has them, else converted."""
     if paths[0].name.endswith(PARQUET_ENDINGS):
         return source_of_tables(paths, edition, task)
-    layout, _ = read_source(paths[0], EDITIONS[DEFAULT_EDITION], task)
+    layout, _ = read_source(paths[0], EDITIONS[DEFAULT_EDITION], task, TRUTH)
     if (layout.records is None and is_layout(layout)) or edition.name == DEFAULT_EDITION:
         return layout
-    if is_layout(layout) and layout.records and layout.records.first is not None:  # of the other task
-        return replace(layout, records=None)
-    return read_source(paths[0], edition, task)[0]
+    return read_source(paths[0], edition, task, TRUTH)[0]
 
 
 def _is_known_form(what: str) -> bool:

@@ -35,17 +35,9 @@ _TASK_WORDS: Mapping[str, Task] = {
     "caption": "captions",
     "captions": "captions",
 }
-_OTHER_WORDS = {
-    "mapping",
-    "license",
-    "licence",
-    "licenses",
-    "information",
-    "ids",
-    "info",
-    "state",
-    "submission",
-}
+_OTHER_WORDS = {"mapping", "license", "licence", "licenses", "information", "ids", "info", "state"}
+_TRUTH_WORDS = {"gold", "truth", "gt", "reference", "references", "labels", "answers", *_SPLIT_WORDS}
+_RUN_WORDS = {"run", "runs", "pred", "preds", "predictions", "predicted", "submission", "submissions"}
 _CHALLENGE = re.compile(r"imageclef[a-z]*[_ -]?caption[_ -]?(?=\d)")  # begins names of the challenge's files
 _MOST_LEVELS = 3  # of folders within a dataset folder
 _MOST_ENTRIES = 300_000  # a dataset folder has a picture for each of 80,000 images
@@ -130,7 +122,7 @@ def _search(place: Path, task: Task, split: str | None) -> Found:
         held = _split_of(paths[0], place)
         if split is not None and held != split:
             passed[name] = f"not of the split {split}"
-        elif (why := _why_not(paths[0], task)) is not None:
+        elif (why := _why_not(paths[0], place, task)) is not None:
             passed[name] = why
         else:
             candidates.append(Candidate(paths=tuple(sorted(paths)), split=held, name=name))
@@ -160,21 +152,24 @@ def _is_table(path: Path) -> bool:
     return name.endswith((*ENDINGS, *ends)) or (name.endswith(".zip") and _task_word(path) is not None)
 
 
-def _why_not(path: Path, task: Task) -> str | None:
+def _why_not(path: Path, place: Path, task: Task) -> str | None:
     """Return why a table is no truth of a task; None where it may be."""
     words = _words(path.name)
-    if "manual" in words:
-        return "manual concepts go with concepts, and are no truth of their own"
     named = _task_word(path)
-    if named is not None and named != task:
-        return f"it holds {named}, by its name"
-    if path.name.lower().endswith(PARQUET_ENDINGS):
-        return _lacking_columns(path, task)
-    if named is None and words & _OTHER_WORDS:
-        return "no truth, by its name"
-    if named is None:
-        return _unread(path, task)
-    return None
+    reason: str | None = None
+    if "manual" in words:
+        reason = "manual concepts go with concepts, and are no truth of their own"
+    elif words & _RUN_WORDS:
+        reason = "a run, by its name"
+    elif named is not None and named != task:
+        reason = f"it holds {named}, by its name"
+    elif path.name.lower().endswith(PARQUET_ENDINGS):
+        reason = _lacking_columns(path, task)
+    elif named is None and words & _OTHER_WORDS:
+        reason = "no truth, by its name"
+    elif named is None:
+        reason = _unread(path, place, task)
+    return reason
 
 
 def _lacking_columns(path: Path, task: Task) -> str | None:
@@ -191,13 +186,17 @@ def _lacking_columns(path: Path, task: Task) -> str | None:
     return None
 
 
-def _unread(path: Path, task: Task) -> str | None:
+def _unread(path: Path, place: Path, task: Task) -> str | None:
     """Return why a file whose name says nothing is no truth of the task, by what it holds."""
     try:
         _, held = read_source(path, EDITIONS[DEFAULT_EDITION])
     except RejectedInput as error:
         return error.findings[0].message if error.findings else str(error)
-    return f"it holds {held}" if held != task else None
+    if held != task:
+        return f"it holds {held}"
+    if _split_of(path, place) is None and not _words(path.name) & _TRUTH_WORDS:
+        return "its name does not say that it is truth: name the file itself"
+    return None
 
 
 def _task_word(path: Path) -> Task | None:

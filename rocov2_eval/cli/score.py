@@ -166,7 +166,12 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     help="The file to write: .csv, .tsv, .txt, or .zip for an archive of it.",
 )
 @edition_option
-@truth_option
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="DIR|FILE",
+    help="Write the rows in the order of this truth, and refuse ids that it or the run lacks.",
+)
 @split_option
 @task_option
 @column_options
@@ -174,8 +179,8 @@ def validate(files: Sequence[Path], **options: Any) -> int:
 def convert(run: Path, output: Path, **options: Any) -> None:
     """Write a run in the format of an edition.
 
-    Takes CSV of any separator and encoding, JSON, JSON Lines and Parquet; - is the standard input. With
-    --truth the rows come in its order, and ids that it lacks or that the run lacks are refused.
+    Takes CSV of any separator and encoding, JSON, JSON Lines and Parquet; - is the standard input. Ids,
+    answers and scores stay as they are. Nothing is written that the edition would refuse.
     """
     from rocov2_eval.conversion import converted, file_bytes
     from rocov2_eval.front_door import edition_of

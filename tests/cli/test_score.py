@@ -536,10 +536,8 @@ def test_where_nothing_fits_the_message_says_what_was_looked_for_where_and_what_
     monkeypatch.setenv("ROCOV2_DATA", str(variable))
     answer = call("score", foreign_run)
     config = Path(click.get_app_dir("rocov2-eval")) / "config.toml"
-    held = "".join(
-        f"    {split}_concepts.csv: its ids are not those of the run\n"
-        for split in ("test", "valid", "train")
-    )
+    reason = "concepts.csv: its ids are not those of the run\n"
+    held = "".join(f"    {split}_{reason}" for split in ("test", "valid", "train"))
     expected = f"""\
 Error: no truth found for the concepts run foreign.csv, whose ids look like 'elsewhere_1'.
 Looked for {{test,valid,train}}_concepts.csv or concepts.csv with those ids in

@@ -138,7 +138,12 @@ def plain_rows(content: bytes) -> list[list[str]] | None:
         return None
     if rows and rows[0]:
         rows[0][0] = rows[0][0].removeprefix("\ufeff")
-    return rows[1:] if rows and rows[0] and rows[0][0].lower() == "id" else rows
+    first = rows[0][0].lower() if rows and rows[0] else ""
+    if (
+        first != "id" and "".join(filter(str.isalnum, first)) == "id"
+    ):  # no official header: such a run is converted
+        rows = [row for row in rows if row]
+    return rows[1:] if "".join(filter(str.isalnum, first)) == "id" else rows
 
 
 def plain_concepts(content: bytes, *, is_truth: bool = False) -> dict[str, set[str]] | None:

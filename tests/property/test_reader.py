@@ -21,6 +21,7 @@ from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import RejectedInput, RocoError
 from rocov2_eval.findings import RULES
 from rocov2_eval.formats import LAYOUT, Source, load, read_table, sniff_task
+from rocov2_eval.intake import source_of_bytes
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.schemas import check_json_file
 from rocov2_eval.scoring import Report, check, evaluate
@@ -239,6 +240,35 @@ def test_any_json_document_gives_findings_of_the_metadata_rule(document: object)
 @given(text=st.text(max_size=30))
 def test_any_text_in_the_place_of_json_gives_findings_of_the_metadata_rule(text: str) -> None:
     assert {item.code for item in check_json_file("x.json", text)} == {"R601"}
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    text=st.recursive(
+        st.sampled_from(["id", "cui", "i1", "C1", None, True, 1, 0.5]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["id", "cui", "data", "columns", "i1", ""]), inner, max_size=3)
+        ),
+        max_leaves=10,
+    ).map(json.dumps)
+    | st.text('[]{}":,\\u dn1\n', max_size=30),
+    ending=st.sampled_from([".json", ".jsonl", ".csv", ".parquet", ".csv.gz"]),
+)
+def test_any_text_is_read_or_refused_whatever_its_name_says(text: str, ending: str) -> None:
+    for task in (*TASKS, None):
+        result = taken_in(text.encode(), ending, task)
+
+        if isinstance(result, Source) and result.records is not None:
+            assert all(len(row) == 2 for row in result.records.rows)
+            assert len(result.records.rows) == len(result.records.lines)
+
+
+def taken_in(content: bytes, ending: str, task: Task | None) -> Source | RocoError:
+    try:
+        return source_of_bytes(content, "run", EDITIONS["rocov2"], ending=f"run{ending}", task=task)[0]
+    except RocoError as error:
+        return error
 
 
 # Archives.
