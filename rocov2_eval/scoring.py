@@ -109,7 +109,7 @@ class Step:
 
 
 def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -> tuple[Finding, ...]:
-    """Return every finding of a run, the truth's own included; `strict` adds the 2026 format check.
+    """Return every finding of a run, the truth's own included, notes last; `strict` adds the 2026 check.
 
     Raises:
         UsageFault: The edition is not one that the format check can read.
@@ -120,7 +120,7 @@ def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -
     if len(unknown) >= NEARLY_ALL * len(run.image_ids) and (split := other_split(run, truth, edition)):
         cause = finding("R115", run.path, None, f"the ids are those of {split}, the truth is {table.path}")
         found = without(found, cause, OF_IDS)
-    return (*found, *truth.findings)
+    return tuple(sorted((*found, *truth.findings), key=lambda item: item.severity == "note"))
 
 
 def check_alone(
