@@ -12,7 +12,7 @@ import numpy as np
 
 from rocov2_eval.align import align
 from rocov2_eval.breakdown import group_images, order_of
-from rocov2_eval.causes import NEARLY_ALL
+from rocov2_eval.causes import NEARLY_ALL, OF_IDS
 from rocov2_eval.concept_cells import Cell
 from rocov2_eval.concept_errors import ConceptErrors, concept_errors
 from rocov2_eval.editions import EDITIONS, Edition
@@ -30,7 +30,7 @@ from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.words import counted, file_name
 from rocov2_eval.signature import signature
 from rocov2_eval.truth import Truth, other_split
-from rocov2_eval.validation import OF_IDS, check_run, without
+from rocov2_eval.validation import check_run, without
 
 # Opens the model of a metric that has one.
 Opener = Callable[[Metric, Options], AbstractContextManager[Any]]
