@@ -320,6 +320,7 @@ def parquet_frame(content: bytes | Sequence[Path], path: str, wanted: Iterable[s
     try:
         for source in sources:
             for batch in _batches(source, path, wanted):
+                batch.validate(full=True)  # a damaged file would else have pyarrow read beyond its end
                 size += sum(map(_own_bytes, batch.columns))
                 if size > formats.MOST_BYTES:
                     _refuse(path, None, f"columns of more than {formats.MOST_BYTES:,} bytes", code="R001")

@@ -111,7 +111,7 @@ def _search(place: Path, task: Task, split: str | None) -> Found:
     tables: dict[tuple[Path, str], list[Path]] = {}
     others = 0
     for path in _files(place):
-        if _is_table(path):
+        if _is_table(path) and path.is_file():  # a pipe would have us wait
             tables.setdefault((path.parent, SHARD.sub("-*", path.name)), []).append(path)
         elif not is_clutter(path.name):
             others += 1

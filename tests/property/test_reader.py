@@ -10,11 +10,14 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pyarrow import feather, parquet
 
 from rocov2_eval import formats
 from rocov2_eval.editions import EDITIONS
@@ -30,7 +33,7 @@ from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.truth import Place, find_truth
 from rocov2_eval.validation import read_run
 
-from mutations import TRICKS
+from mutations import TRICKS, changed_bytes
 
 TASKS: tuple[Task, ...] = ("concepts", "captions")
 COMBINATIONS = [(edition, task) for edition in EDITIONS for task in TASKS]
@@ -262,6 +265,17 @@ def test_any_text_is_read_or_refused_whatever_its_name_says(text: str, ending: s
         if isinstance(result, Source) and result.records is not None:
             assert all(len(row) == 2 for row in result.records.rows)
             assert len(result.records.rows) == len(result.records.lines)
+
+
+@pytest.mark.parametrize("write", [parquet.write_table, feather.write_feather])
+def test_any_damage_to_a_table_of_arrow_gives_rows_or_a_rejection(write: Callable[..., None]) -> None:
+    buffer = io.BytesIO()
+    write(pa.table({"image_id": ["i1", "i2"], "cui": [["C1", "C2"], ["C3"]]}), buffer)
+    source = Random(0)
+
+    for _ in range(300):
+        content = changed_bytes(source, buffer.getvalue())
+        assert isinstance(taken_in(content, ".parquet", "concepts"), Source | RocoError)
 
 
 def taken_in(content: bytes, ending: str, task: Task | None) -> Source | RocoError:
