@@ -147,6 +147,11 @@ def _is_no_concept(answers: Answers, i: int) -> bool:
     return not _cuis(answers.text(i))
 
 
+def _has_other_text(answers: Answers, i: int) -> bool:
+    pieces = answers.text(i).split(";")
+    return any(_cuis(piece) and not re.fullmatch(r"\s*[Cc][0-9]+\s*", piece) for piece in pieces)
+
+
 def _is_lower(answers: Answers, i: int) -> bool:
     found = _cuis(answers.text(i))
     return bool(found) and all(cui[0] == "c" for cui in found)
@@ -162,7 +167,7 @@ _MOST_WORDS_OF_A_NAME = 4
 _ANSWER = re.compile(r"\s*(?:C[0-9]{7}(?:[;,\s].*)?|\S+(?:\s+\S+){3,})\s*", re.DOTALL).fullmatch
 _OF_CELLS = frozenset({"R110", "R111", "R203", "R204", "R205", "R207", "R406"})
 _OF_OTHER_CELLS = _OF_CELLS | {"R208", "R209", "R210", "R211"}
-_OF_IDS = frozenset({"R104", "R105", "R401", "R403"})
+OF_IDS = frozenset({"R104", "R105", "R401", "R403"})
 NO_VALUE = frozenset(
     {"nan", "none", "null", "n/a", "na", "<na>", "nat", "#n/a", "undefined", "nil", "missing"}
 )
@@ -177,7 +182,7 @@ CAUSES: tuple[Cause, ...] = (
         code="R021",
         what="rows have the answer in the first cell and the id in the second",
         holds=_is_swapped,
-        explains=_OF_IDS | _OF_OTHER_CELLS | {"R020", "R102", "R103", "R206", "R305", "R306", "R023"},
+        explains=OF_IDS | _OF_OTHER_CELLS | {"R020", "R102", "R103", "R206", "R305", "R306", "R023"},
     ),
     Cause(
         code="R116",
@@ -234,7 +239,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         code="R208",
         what="cells hold other text beside CUIs",
-        holds=_finds(r"(?:[^\s;][^;]*?\b|\w)[Cc][0-9]+|[Cc][0-9]+\s*[^\s;0-9]"),
+        holds=_has_other_text,
         tasks=("concepts",),
         explains=_OF_CELLS,
     ),
@@ -483,6 +488,7 @@ def _rows(cause: Cause, answers: Answers) -> tuple[list[int], int]:
             return [], 0
     else:
         tested = [cause.holds(answers, i) for i in _spread(answers.filled)]
+        # A sample may hold somewhat fewer than the file.
         if tested.count(True) < 0.8 * cause.least * (len(tested) - tested.count(None)) or True not in tested:
             return [], 0
     results = {i: cause.holds(answers, i) for i in answers.filled}

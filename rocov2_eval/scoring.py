@@ -13,7 +13,7 @@ import numpy as np
 
 from rocov2_eval.align import align
 from rocov2_eval.breakdown import group_images, order_of
-from rocov2_eval.causes import NEARLY_ALL
+from rocov2_eval.causes import NEARLY_ALL, OF_IDS
 from rocov2_eval.concept_cells import Cell
 from rocov2_eval.concept_errors import ConceptErrors, concept_errors
 from rocov2_eval.editions import EDITIONS, ChosenBy, Edition
@@ -33,7 +33,7 @@ from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.words import counted, file_name, shorten
 from rocov2_eval.signature import signature
 from rocov2_eval.truth import Truth, other_split
-from rocov2_eval.validation import OF_IDS, check_run, without
+from rocov2_eval.validation import check_run, without
 
 if TYPE_CHECKING:
     from rocov2_eval.frames import DataFrame
@@ -187,7 +187,7 @@ def _ends(result: MetricResult) -> tuple[float | None, float | None]:
 
 
 def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -> tuple[Finding, ...]:
-    """Return every finding of a run, the truth's own included; `strict` adds the 2026 format check.
+    """Return every finding of a run, the truth's own included, notes last; `strict` adds the 2026 check.
 
     Raises:
         UsageFault: The edition is not one that the format check can read.
@@ -198,7 +198,7 @@ def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -
     if len(unknown) >= NEARLY_ALL * len(run.image_ids) and (split := other_split(run, truth, edition)):
         cause = finding("R115", run.path, None, f"the ids are those of {split}, the truth is {table.path}")
         found = without(found, cause, OF_IDS)
-    return (*found, *truth.findings)
+    return tuple(sorted((*found, *truth.findings), key=lambda item: item.severity == "note"))
 
 
 def check_alone(

@@ -36,7 +36,6 @@ _SHOWN_IDS = 3
 _TAG = re.compile(r"<[A-Za-z/!][^<>]*>")
 _DELIMITERS = {",": "commas", "\t": "tabs", "|": "vertical bars", ";": "semicolons"}
 _LOOKED_AT, _LOOKED_AT_LINES = 1 << 16, 50  # characters and lines from the start of a file
-OF_IDS = frozenset({"R104", "R105", "R401", "R403"})
 # What follows for single rows where the lines are cut in the wrong places.
 OF_SEPARATOR = frozenset(
     {"R003", "R102", "R104", "R105", "R107", "R108", "R109", "R114", "R201", "R202", "R203", "R204", "R206"}

@@ -324,6 +324,16 @@ def test_rules_for_hostile_cells_take_a_time_that_grows_with_the_cell(cell: str)
     assert time.process_time() - start < 2  # squared it would be hours
 
 
+@pytest.mark.parametrize("cell", ["a ", "C1 ", "C0000001,", "[", "['", " ", "x-", "C", "1.0", ".jpg"])
+@pytest.mark.parametrize("task", ["concepts", "captions"])
+def test_causes_are_looked_for_in_a_time_that_grows_with_the_cell(cell: str, task: Task) -> None:
+    long = cell * (100_000 // len(cell))
+    start = time.process_time()
+    check(f'ID,x\na,"{long}"\nb,"{long}"\n', task=task)
+
+    assert time.process_time() - start < 2  # squared it would be a minute
+
+
 def test_captions_of_2025_need_a_header() -> None:
     expected = [("R107", "error", 1)]
 
