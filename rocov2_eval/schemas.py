@@ -65,7 +65,7 @@ def is_table(text: str) -> bool:
     except Malformed:
         return bool(end) and first.startswith("{") and rest.startswith("{")  # JSON Lines
     known = {name for kind in _DOCUMENTS for name in schema(kind)["properties"]}
-    return isinstance(held, dict) and not known & held.keys()
+    return isinstance(held, dict) and bool(held) and not known & held.keys()
 
 
 def parse_json(path: str, text: str) -> object:

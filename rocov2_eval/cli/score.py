@@ -75,8 +75,9 @@ if TYPE_CHECKING:
 @decimals_option
 @quiet_option
 def score(run: Path | None, **options: Any) -> None:
-    """Score a run: a table of ids and answers, CSV, JSON, JSON Lines or Parquet; - is the standard input.
+    """Score a run of any form that holds ids and answers.
 
+    CSV, also in a zip archive, JSON, JSON Lines or Parquet; - is the standard input.
     Task, split and truth are found by themselves where they can be. The answer goes to stdout; findings,
     progress and notes go to stderr.
     """
