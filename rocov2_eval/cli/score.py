@@ -121,9 +121,9 @@ def _minimums(
 @decimals_option
 @quiet_option
 def score(runs: Sequence[Path], **options: Any) -> None:
-    """Score a run: a table of ids and answers, CSV, JSON, JSON Lines or Parquet; - is the standard input.
+    """Score a run of any form that holds ids and answers.
 
-    Several runs make one table.
+    CSV, also in a zip archive, JSON, JSON Lines or Parquet; - is the standard input. Several runs make one table.
 
     Task, split and truth are found by themselves where they can be. The answer goes to stdout; findings,
     progress and notes go to stderr.
