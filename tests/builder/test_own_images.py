@@ -325,4 +325,4 @@ def test_the_pages_of_a_tiff_can_be_asked_for(folder: Path, build: Callable[[str
     code, said = build("own.csv")
     assert code == 0, said
     assert len(table(folder.parent / "dataset", "train_captions.csv")) == 3
-    assert "file damaged at the source" in said
+    assert "file damaged, or nothing here decodes it" in said
