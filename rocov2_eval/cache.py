@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from rocov2_eval.shelf.progress import Notify
+from rocov2_eval.shelf.words import counted
 
 if sys.platform != "win32":
     import fcntl
@@ -130,7 +131,8 @@ class EmbeddingCache:
             )
             self._opened.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in damaged])
         if damaged:
-            self._notify(f"{self._path}: dropped {len(damaged)} damaged entries; they are computed again")
+            entries = counted(len(damaged), "damaged entry", "damaged entries")
+            self._notify(f"{self._path}: dropped {entries}, computed again")
         return intact
 
     def _write_chunk(self, entries: Sequence[tuple[bytes, bytes]]) -> None:

@@ -6,6 +6,7 @@ because its errors end here.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -122,6 +123,9 @@ def _report_end(cause: BaseException, name: str) -> int:
 
 def _report_unexpected(error: Exception, name: str) -> int:
     """Report what the machine refused, else a bug of ours."""
+    cause = error.__context__
+    if isinstance(error, RuntimeError) and isinstance(cause, OSError) and cause.errno == errno.ELOOP:
+        error = cause  # pathlib turns one into the other
     if isinstance(error, OSError) and error.strerror:
         is_named = isinstance(error.filename, str | bytes)
         where = f"{shorten(os.fsdecode(error.filename), 200)}: " if is_named else ""

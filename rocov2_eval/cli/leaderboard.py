@@ -161,10 +161,11 @@ def _note_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
     from rocov2_eval.shelf.words import shorten
 
     for item in made.rejections:
-        first = next(found for found in item.findings if found.severity == "error")
+        errors = [found for found in item.findings if found.severity == "error"]
         where = f"{shorten(item.team)}/{shorten(item.run)}"
         # The log of a job that makes a public board is mostly public too.
-        is_told = private or public_findings([first])
+        visible = errors if private else public_findings(errors)
+        first, is_told = (visible or errors)[0], bool(visible)
         note(f"{where}: {first.code} {shorten(first.message, 200) if is_told else RULES[first.code].title}")
     for text in made.notes:
         note(text)

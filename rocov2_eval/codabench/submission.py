@@ -6,6 +6,7 @@ Page and log of a submission are shown to the participant who made it, so that n
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,10 @@ _SUFFIXES = (".csv", ".tsv", ".txt", ".zip")
 _METADATA = "submission.json"
 _OF_PLATFORM = "metadata"  # what the platform says of how the submission came about
 _MOST_METADATA_BYTES = 4096
+# A command, or an exit code other than null, however its line is written.
+_SIGN_OF_PROGRAM = re.compile(
+    r"\b(exitCode|command)\b[^\w\n]*?:(?![^\w\n]*(?:null)?[^\w\n]*(?:\n|\Z))(.*)", re.IGNORECASE
+)
 # What a submission may hold before it is refused unread: a run for each task, each in folders of its own.
 _MOST_ENTRIES = 50
 _SHOWN_NAMES = 5
@@ -83,7 +88,9 @@ def score_submission(
         visible = public_findings(error.findings)
         message = _INVALID if is_rejected(visible) else _BROKEN
         write_text(page, findings_page(_TITLE, error.findings, message=message))
-        raise RejectedInput(message, [*visible, *_bare(error.findings, visible)]) from None
+        # Where the run has faults of its own, the rest would tell what the truth is like.
+        shown = visible if is_rejected(visible) else [*visible, *_bare(error.findings, visible)]
+        raise RejectedInput(message, shown) from None
     except (MissingResource, UsageFault) as error:
         write_text(page, findings_page(_TITLE, [], message=f"{_INCOMPLETE}: {error}"))
         raise
@@ -182,11 +189,13 @@ def _refuse_programs(folder: Path) -> None:
     if path.is_symlink() or not path.is_file():
         return
     with path.open("rb") as file:
-        lines = file.read(_MOST_METADATA_BYTES).decode("utf-8", "replace").splitlines()
-    told = dict(line.split(": ", 1) for line in lines if ": " in line)
-    code = told.get("exitCode", "null").strip()
-    if code != "null":
-        ran = f"a program was handed in and ran (exit code {shorten(code, 20)})"
+        content = file.read(_MOST_METADATA_BYTES + 1)
+    if len(content) > _MOST_METADATA_BYTES:
+        raise _rejected("R004", f"{_OF_PLATFORM} of more than {_MOST_METADATA_BYTES:,} bytes")
+    for key, value in _SIGN_OF_PROGRAM.findall(content.decode("utf-8", "replace")):
+        kind = "exit code" if key.lower() == "exitcode" else "command"
+        told = f"{kind} {shorten(value.strip(), 40)}"
+        ran = f"a program was handed in and ran ({told})"
         raise _rejected("R004", f"{ran}: expected a CSV file and no program")
 
 
@@ -196,7 +205,8 @@ def _files(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         is_top = Path(parent) == folder
         folders[:] = [name for name in folders if not _is_added(name)]
-        files = [name for name in names if not (_is_added(name) or (is_top and name == _OF_PLATFORM))]
+        own = _OF_PLATFORM if is_top and not (folder / _OF_PLATFORM).is_symlink() else None
+        files = [name for name in names if not _is_added(name) and name != own]
         entries += len(folders) + len(files)
         if entries > _MOST_ENTRIES:
             raise _rejected("R004", f"more than {_MOST_ENTRIES} files and folders")

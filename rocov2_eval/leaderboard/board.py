@@ -40,7 +40,8 @@ class BoardOptions:
         tasks: Tasks to rank.
         rank_by: Output to rank by; None for the primary score of the edition.
         pairs: How runs are tested against each other.
-        is_compared: Whether they are: a board for everybody tells nothing of it.
+        is_compared: Whether they are, and whether groups of images are scored: a board for everybody shows
+            nothing of it.
     """
 
     settings: Settings
@@ -244,13 +245,13 @@ def _truth(task: Task, submissions: Sequence[Submission], place: Place, options:
     """Read the truth of a task once for all runs, with whatever breakdowns need."""
     splits = {submission.metadata.get("split") for submission in submissions}
     split = options.split or (splits.pop() if len(splits) == 1 else None)
-    return read_truth(place, task, options.settings.edition, split=split, facets=True)
+    return read_truth(place, task, options.settings.edition, split=split, facets=options.is_compared)
 
 
 def _settings(options: BoardOptions, truth: Truth) -> Settings:
-    """Return how the runs of a task are scored: with every breakdown that its truth allows."""
+    """Return how the runs of a task are scored: with every breakdown that its truth allows, or none."""
     metrics = tuple(name for name in options.settings.metrics if task_of_score(name) in (truth.task, None))
-    return replace(options.settings, metrics=metrics, by=facets_of(truth))
+    return replace(options.settings, metrics=metrics, by=facets_of(truth) if options.is_compared else ())
 
 
 def _board(entries: Sequence[Entry], options: BoardOptions, task: Task, store: ScoreStore) -> Board:

@@ -98,11 +98,15 @@ def _scores_digest(entry: Entry) -> str:
 
 
 def _answers_digest(run: Table, task: Task) -> str:
-    """Return a digest of the answers that does not know the order of rows or concepts, case or blanks."""
+    """Return a digest of the answers that does not know the order of rows or how concepts are written.
+
+    What has one digest has the same scores against any truth: else it would depend on the truth whether
+    `twins` finds it, and a note would tell of words in it.
+    """
 
     def bare(cell: Cell) -> list[str]:
-        text = (cell or "").casefold()
-        return sorted({part.strip() for part in text.split(";")}) if task == "concepts" else text.split()
+        text = cell or ""
+        return sorted({part.strip().upper() for part in text.split(";")}) if task == "concepts" else [text]
 
     answers = sorted((key.strip(), bare(cell)) for key, cell in zip(run.image_ids, run.cells, strict=True))
     return hashlib.sha256(repr(answers).encode("utf-8", "surrogatepass")).hexdigest()

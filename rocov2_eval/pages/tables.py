@@ -11,7 +11,7 @@ from urllib.parse import quote
 from jinja2 import Environment
 from markupsafe import Markup
 
-from rocov2_eval.findings import RULES
+from rocov2_eval.findings import RULES, is_rejected
 from rocov2_eval.pages.charts import interval_mark, score_text, span
 from rocov2_eval.pages.disclosure import public_findings
 from rocov2_eval.ranking import Standing
@@ -111,7 +111,8 @@ class Faults:
 
     Attributes:
         rules: The findings by rule, in the order in which the rules first occur.
-        has_secrets: There are findings that a public page does not show. How many may tell the truth.
+        has_secrets: Findings that a public page does not show are the reason why there is no score. Beside
+            another reason nothing is said of them: whether there are any, and how many, may tell the truth.
     """
 
     rules: tuple[Fault, ...]
@@ -170,7 +171,7 @@ def faults_of(findings: Sequence[Finding], truth: Sequence[tuple[str, str]] = ()
         )
         for (code, severity), items in by_rule.items()
     )
-    return Faults(rules=rules, has_secrets=len(visible) < len(findings))
+    return Faults(rules=rules, has_secrets=len(visible) < len(findings) and not is_rejected(visible))
 
 
 def signatures_of(report: Report) -> tuple[str, ...]:

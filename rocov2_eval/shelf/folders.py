@@ -176,7 +176,8 @@ def _mounts() -> set[bytes]:
 
 def _buildings(place: _Place) -> Iterator[Path]:
     with os.scandir(place.holder) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.startswith(place.prefix))
+        folders = (entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        names = sorted(name for name in folders if name.startswith(place.prefix))
     for name in names:
         yield place.holder / name
 
@@ -195,13 +196,13 @@ def _install(place: _Place, beside: Collection[Path]) -> None:
     ready, content, old = place.ready, place.ready / _CONTENT, place.ready / _OLD
     if not ready.is_dir():
         return
+    number, *names = _told(ready)
     for path in beside:
         if (ready / f"{path.name}{_ABSENT}").exists():
             path.unlink(missing_ok=True)
         elif (ready / path.name).exists():
             _move(ready / path.name, path)
-    if (ready / _STALE).exists():  # else a process was killed that had removed nearly all of what was ready
-        number, *names = map(os.fsdecode, (ready / _STALE).read_bytes().split(b"\0"))
+    if number:  # else a process was killed that had removed nearly all of what was ready
         stale = frozenset(names)
         if place.is_inside:
             _move_files(content, place.target)
@@ -211,6 +212,20 @@ def _install(place: _Place, beside: Collection[Path]) -> None:
             if old.is_dir():
                 _carry(old, place.target, {old / name for name in stale})
     shutil.rmtree(ready)
+
+
+def _told(ready: Path) -> list[str]:
+    """Return the inode of a new folder and the paths that go; an empty inode where all of it has its place.
+
+    Raises:
+        UsageFault: It says neither: a disk has lost it, or it is not ours.
+    """
+    path = ready / _STALE
+    told = [os.fsdecode(part) for part in path.read_bytes().split(b"\0")] if path.is_file() else [""]
+    is_whole = told[0].isascii() and told[0].isdigit()
+    if ready.is_symlink() or not (is_whole or not path.exists()):
+        raise UsageFault(f"{ready} is damaged or not ours: take out of it what you need, and remove it")
+    return told
 
 
 def _swap(content: Path, target: Path, old: Path, number: int) -> None:

@@ -56,25 +56,25 @@ def read_plain(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def toml_of(content: bytes | str) -> dict[str, Any]:
-    """Return the tables of a TOML file.
+    """Return the tables of a TOML file, with or without a byte order mark.
 
     Raises:
         Malformed: It is none.
     """
     with _told():
-        tables = tomllib.loads(content if isinstance(content, str) else content.decode("utf-8"))
+        tables = tomllib.loads(content if isinstance(content, str) else content.decode("utf-8-sig"))
         _require_tame(tables)
         return tables
 
 
 def json_of(content: bytes | str) -> Any:  # noqa: ANN401  whatever JSON holds
-    """Return what a JSON text holds.
+    """Return what a JSON text holds, with or without a byte order mark.
 
     Raises:
         Malformed: It is none.
     """
     with _told():
-        value = json.loads(content if isinstance(content, str) else content.decode("utf-8"))
+        value = json.loads(content if isinstance(content, str) else content.decode("utf-8-sig"))
         _require_tame(value)
         return value
 

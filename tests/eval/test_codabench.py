@@ -370,10 +370,15 @@ def test_nothing_but_scores_and_page_is_written(place: Callable[..., tuple[Path,
         ({"run.csv": run_of(), "latin.txt": b"caf\xe9"}, "R002", "not UTF-8"),
         ({"run.csv": run_of(), "deep/metadata": "command: sh"}, "R004", "nothing else, found deep/metadata"),
         ({"run.csv": run_of(), "metadata": "elapsedTime: 3.2\nexitCode: 0\n"}, "R004", "ran (exit code 0)"),
+        ({"run.csv": run_of(), "metadata": "exitcode : -9\r\n"}, "R004", "ran (exit code -9)"),
+        ({"run.csv": run_of(), "metadata": '{"n": 1, "exitCode": 1}'}, "R004", "ran (exit code 1})"),
+        ({"run.csv": run_of(), "metadata": "command: python x.py\n"}, "R004", "ran (command python x.py)"),
+        ({"run.csv": run_of(), "metadata": "#" * 5000}, "R004", "metadata of more than 4,096 bytes"),
     ],
     ids=[
         *("nothing", "no table", "empty", "bad id", "other task", "not text", "bad zip", "two", "many"),
         *("code", "notes", "latin", "hidden command", "a program wrote it"),
+        *("other spelling", "JSON", "a command", "long"),
     ],
 )
 def test_an_invalid_submission_has_findings_on_its_page_and_no_scores(
@@ -401,8 +406,9 @@ def test_an_invalid_submission_has_findings_on_its_page_and_no_scores(
         },
         {"run.csv": run_of(), "other/run.csv": CAPTION_RUN},
         {"submission.json": "{}", "run.csv": run_of()},
+        {"metadata": "{'exitCode': null,\n'ingestionExitCode': 0}\n", "run.csv": run_of()},
     ],
-    ids=["folder", "zip", "macOS", "both tasks", "metadata"],
+    ids=["folder", "zip", "macOS", "both tasks", "metadata", "platform"],
 )
 def test_the_run_is_found_among_what_else_was_handed_in(
     files: dict[str, str], place: Callable[..., tuple[Path, Path]]
@@ -417,12 +423,16 @@ def test_each_task_finds_its_run_in_a_submission_to_both(place: Callable[..., tu
     assert scored(folders, "captions").run[0] == "captions/run.csv"
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "pipe"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("file", "more.csv"), ("folder", "more.csv"), ("pipe", "more.csv"), ("file", "metadata")],
+)
 def test_links_and_pipes_are_refused_unopened(
-    kind: str, tmp_path: Path, place: Callable[..., tuple[Path, Path]]
+    kind: str, name: str, tmp_path: Path, place: Callable[..., tuple[Path, Path]]
 ) -> None:
     folders = place(**{"run.csv": run_of()})
-    target = folders[0] / "res/more.csv"
+    target = folders[0] / "res" / name
+    target.unlink(missing_ok=True)
     if kind == "pipe":
         os.mkfifo(target)
     else:
@@ -432,7 +442,7 @@ def test_links_and_pipes_are_refused_unopened(
     with pytest.raises(RejectedInput) as error:
         scored(folders)
     assert codes(error) == {"R604"}
-    assert "more.csv" in page(folders)
+    assert name in page(folders)
 
 
 def test_a_flood_of_files_is_refused(place: Callable[..., tuple[Path, Path]]) -> None:
@@ -529,6 +539,21 @@ def test_which_truth_is_empty_is_told_to_nobody(place: Callable[..., tuple[Path,
     (told,) = error.value.findings
     assert (told.code, told.line) == ("R303", None)
     assert "image_000" not in told.message
+
+
+def test_beside_a_fault_of_the_run_nothing_is_said_of_an_empty_truth(
+    place: Callable[..., tuple[Path, Path]],
+) -> None:
+    lines = run_of(["", *CAPTIONS[1:]], "ID,Caption").splitlines(keepends=True)
+    told = []
+    for caption in (CAPTIONS[0], ""):
+        folders = place("captions", **{"run.csv": "".join(lines[:-1])})
+        path = folders[0] / "ref/test_captions.csv"
+        store(path, path.read_text(encoding="utf-8").replace(CAPTIONS[0], caption).encode())
+        with pytest.raises(RejectedInput) as error:
+            scored(folders, "captions")
+        told.append((page(folders), error.value.findings))
+    assert told[0] == told[1]
 
 
 def test_a_score_that_no_image_has_is_no_score(place: Callable[..., tuple[Path, Path]]) -> None:

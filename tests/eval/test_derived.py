@@ -248,7 +248,8 @@ def test_derived_scores_are_compared(all_scored: Scored) -> None:
 def test_a_board_ranks_by_overall_and_needs_no_note(all_scored: Scored) -> None:
     reports = {"bad/1": all_scored(), "good/1": all_scored("ID,Caption\na,good\nb,good\nc,good\n")}
 
-    board = rank([entry(name, report) for name, report in reports.items()], PairOptions(trials=100))
+    entries = [entry(name, report) for name, report in reports.items()]
+    board = rank(entries, PairOptions(trials=100), is_compared=False)
 
     assert (board.primary, board.notes) == ("overall", ())
     assert [standing.entry.name for standing in board.standings] == ["good/1", "bad/1"]

@@ -185,6 +185,31 @@ def test_what_a_killed_writer_of_one_file_left_goes(target: Path) -> None:
     assert content(target) == NEW | MINE | mine
 
 
+def test_what_has_the_name_of_a_leftover_and_is_none_stays(target: Path) -> None:
+    (target.parent / ".site.building-file").touch()
+    (target.parent / ".site.building-link").symlink_to(target)
+    write(target, NEW)
+    assert content(target) == NEW | MINE
+    assert len(list(target.parent.glob(".site.building-*"))) == 2
+
+
+@pytest.mark.parametrize("lost", [b"", b"abc\0old", "link"])
+def test_a_damaged_change_is_named_and_nothing_of_it_goes(
+    target: Path, tmp_path: Path, lost: bytes | str
+) -> None:
+    ready = target.parent / ".site.ready"
+    if isinstance(lost, str):
+        put(tmp_path / "elsewhere", {"mine": "mine"})
+        ready.symlink_to(tmp_path / "elsewhere")
+    else:
+        put(ready, {"old/mine": "mine", "content/index": "new"})
+        (ready / "stale").write_bytes(lost)
+    before = content(tmp_path)
+    with pytest.raises(UsageFault, match=r"\.site\.ready is damaged or not ours"):
+        write(target, NEW)
+    assert content(tmp_path) == before
+
+
 def test_an_interrupt_between_two_names_finishes_the_change(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,22 @@ def test_the_same_run_of_two_teams_is_noted_for_the_organiser_alone(
     assert "alpha/again and alpha/one and beta/two hold the same run, byte for byte" in publish()[2]
 
 
+@pytest.mark.parametrize("truth_word", ["fibrosis", "mass"])
+def test_whether_two_runs_are_called_the_same_does_not_depend_on_the_truth(
+    submit: Submit, publish: Publish, truth: Path, truth_word: str
+) -> None:
+    path = truth / "test_captions.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("secret", truth_word), encoding="utf-8")
+    ids = [line.partition(",")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    for team, word in (("alpha", "fibrosis"), ("beta", "\ufb01brosis"), ("gamma", "\ufb01brosis")):
+        run = "ID,Caption\n" + "".join(f"{image_id},{word}\n" for image_id in ids)
+        submit(team, "one", run, task="captions")
+    code, _, err, _ = publish("--metric", "rouge", "--rank-by", "rouge1")
+    assert code == ExitCode.OK
+    assert "beta/one and gamma/one hold the same run" in err
+    assert "alpha" not in err
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

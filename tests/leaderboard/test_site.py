@@ -363,3 +363,16 @@ class TestSecrecy:
     def test_contacts_are_not_public(self, told: Callable[[str], str]) -> None:
         assert "team@example.org" not in told("--public")
         assert "team@example.org" in told("--private")
+
+
+@pytest.mark.parametrize("below", ["", "/site"])
+def test_a_place_that_leads_in_a_circle_is_a_message(
+    tmp_path: Path, submit: Submit, publish: Publish, below: str
+) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    submit("alice", "run1")
+    code, _, err, _ = publish(site=f"one{below}")
+    assert code == ExitCode.MISSING_RESOURCE
+    assert "Too many levels of symbolic links" in err
+    assert "Traceback" not in err
