@@ -258,7 +258,7 @@ def test_a_licence_that_is_not_allowed_is_left_out(
     ("content", "message"),
     [
         (b"image,caption\na.png,b\n", "own.csv:1: no column group, licence; expected the columns image"),
-        (b"image,image,caption,group,licence\n", "column image stands twice"),
+        (b"image,image,caption,group,licence\n", "own.csv:1: column image stands twice"),
         (b"image,caption,group,licence\n", "no row, expected one for each image"),
         (b"", "no column image, caption, group, licence"),
         (
