@@ -82,7 +82,7 @@ _RULES = {
         | \bfrom\s+(?:an?\s+|the\s+)?(?:public|open|online|free)\w{{0,9}}\s+(?:{_WORD}\s+){{0,2}}
           (?:database|data\s?set|repository)""",
     "source": rf"""(?:(?:\A|[.,;:()\]\d]\s*|\b{_WORK}\s+|\bdata\s+)\bsources? | (?<=[a-z]\.)Sources?)
-        \s*(?:[:=]|-\s|\bfrom\b)\s*\(?(?=[\w"'(])""",
+        \s*(?:[:=]|-\s|\bfrom\b)\s*\(?(?=[\w"'(\[])""",
     "credit": rf"""\b{_WORK}\s+(?:credits?|courtesies|contributors?|attribution)\b
         | \bcredits?\s*(?:line\s*)?(?::|to\b) | \bcredited\s+to\b""",
     "work of a person": rf"""\b{_WORK}\s*(?:(?:was|were)\s+)?(?:{_GIVEN}\s+)?(?:by|:)\s*{_TITLE}

@@ -340,6 +340,7 @@ def test_a_figure_without_licence_is_dropped() -> None:
         "CT scan. Copyright Eva Muster.",
         "CT scan. Source: From , with permission.",
         "CT scan. Source: E. Muster",
+        "CT scan. Source: [3].",
         "CT scan, image from Radiopaedia.",
         "CT scan taken from Muster et al. (2021); permission obtained.",
         "CT scan (from Muster, E. 2006, A book. Example Press).",
