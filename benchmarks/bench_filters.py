@@ -52,6 +52,7 @@ FILES = SHARED / "images" / "files"
 GUTTERS = (("white", 3), ("white", 12), ("black", 8), ("black", 20), ("grey", 8), ("none", 0))
 COLUMNS = {2: (1, 2), 3: (1, 2, 3), 4: (1, 2, 4), 6: (2, 3), 9: (3,), 12: (3, 4), 16: (4,)}
 UNSEEN = "mednist"
+PAIR = 2  # panels: the fewest of a compound figure, and the hardest to tell
 WRAPPED = ("C0040405", "C0817096")  # modality and region
 METHODS: tuple[Literal["priors", "model", "both"], ...] = ("priors", "model", "both")
 HEIGHTS = (160, 200, 256, 300)
@@ -66,11 +67,12 @@ MANNERS: dict[str, Callable[[int, str], str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A figure with what it is: `gutter` names how it was made, empty for a single picture."""
+    """A figure with what it is: `gutter` names how it was made, empty for a single picture; of `panels`."""
 
     figure: Figure
     content: bytes
     gutter: str = ""
+    panels: int = 1
 
 
 def main() -> None:
@@ -143,13 +145,14 @@ def compound(
             figure=figure(f"made-{i}.jpg", caption),
             content=saved(picture, rng),
             gutter=f"{colour} {width}" if width else "none",
+            panels=n_panels,
         )
 
 
 def mounted(names: Sequence[str], rng: random.Random, colour: str, width: int) -> Image.Image:
     """Return images side by side and in rows, cropped or not to one shape, with letters or not."""
     columns, height, square = rng.choice(COLUMNS[len(names)]), rng.choice(HEIGHTS), rng.random() < 0.5
-    background = "black" if colour == "black" else "white"
+    background = {"black": "black", "grey": "gray"}.get(colour, "white")
     panels = []
     for name in names:
         with Image.open(FILES / name) as image:
@@ -199,13 +202,16 @@ def figure(name: str, caption: str) -> Figure:
 def print_methods(singles: Sequence[Sample], made: Sequence[Sample]) -> None:
     """Print recall by gutter, and what of all is told, by each method of the stage."""
     print(f"### Compound figures of a source never seen, {len(made)} made and {len(singles)} single\n")
-    told = {each.gutter: Counter(one.gutter for one in made)[each.gutter] for each in made}
+    told = Counter(one.gutter for one in made)
+    n_pairs = sum(one.panels == PAIR for one in made)
     rows = []
     for tells in (False, True):
         some = [replace(one, figure=bare(one.figure)) for one in made] if not tells else made
         for method in METHODS:
             options = CompoundOptions(method=method)
-            missed = Counter(one.gutter for one in still_in(some, options))
+            left = still_in(some, options)
+            missed = Counter(one.gutter for one in left)
+            pairs = 1 - sum(one.panels == PAIR for one in left) / n_pairs
             false = len(singles) - len(still_in(singles, options))
             hits = len(made) - missed.total()
             rows.append(
@@ -213,13 +219,19 @@ def print_methods(singles: Sequence[Sample], made: Sequence[Sample]) -> None:
                     method,
                     "half of the captions tell" if tells else "no caption tells",
                     *(f"{1 - missed[gutter] / n:.3f}" for gutter, n in sorted(told.items())),
+                    f"{pairs:.3f}",
                     interval(hits, len(made)),
                     f"{false / len(singles):.1%}",
                     interval(hits, hits + false),
                 ]
             )
     names = [f"{gutter} ({n})" for gutter, n in sorted(told.items())]
-    print(table(["method", "captions", *names, "recall", "false alarms", "precision"], rows))
+    print(
+        table(
+            ["method", "captions", *names, f"two panels ({n_pairs})", "recall", "false alarms", "precision"],
+            rows,
+        )
+    )
 
 
 def bare(one: Figure) -> Figure:

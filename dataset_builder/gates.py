@@ -291,7 +291,10 @@ def _drop_rates(counts: Sequence[StageCount], options: GateOptions) -> Iterator[
         for count in of_stage:
             name = f"drop rate: {stage}" + (f", {count.unit}" if len(of_stage) > 1 else "")
             what = f"{count.unit} were dropped"
-            yield _share_gate(name, count.taken - count.kept, count.taken, what=what, limit=limit)
+            # Whoever brings images of their own may have chosen them so that nothing is to be dropped.
+            is_chosen = count.unit == "images" and stage not in options.drop_rates
+            usual = (0.0, limit[1]) if is_chosen else limit
+            yield _share_gate(name, count.taken - count.kept, count.taken, what=what, limit=usual)
 
 
 def _share_gate(

@@ -20,6 +20,8 @@ _AROUND = 40  # characters on each side of the words that are quoted
 # Says that the licence itself is the limit, or what holds for material outside it: true of every licence.
 _HARMLESS = re.compile(
     r"""\bno\b[^.;]{0,60}\bpermitted\s+which\s+does\s+not\s+comply[^.;]{0,40}
+    | \bno\s+permission\s+is\s+(?:required|needed)\b | \bpermission\s+is\s+not\s+(?:required|needed)\b
+    | \buse\s+of\s+(?:the\s+|any\s+)?(?:\w+\s+)?(?:logo|emblem|name|trademark)s?\b[^.;]{0,40}
     | \byour\s+intended\s+use\s+is\s+not\s+permitted\s+by\s+statutory[^.;]{0,200}
     | \bbeyond\s+(?:the\s+scope\s+of\s+this|that\s+granted)[^.;]{0,100}""",
     re.IGNORECASE | re.VERBOSE,
@@ -28,19 +30,26 @@ _USE = r"(?:re-?)?(?:use|using|production|distribution|printing|publication|post
 _USED = r"(?:re-?)?(?:used|produced|distributed|copied|published|printed|posted|transmitted|stored|sold)"
 _LIMITS = {
     ALL_RIGHTS: (
-        r"\ball\s+rights?\s+(?:are\s+)?reserved",
+        r"\ball\s+rights?\b(?:,[^.;,]{0,60},)?\s+(?:are\s+)?reserved",
+        r"\brights\s+(?:are\s+)?reserved\s+(?:by|to)\b",
         r"\btodos\s+l?os\s+d[ei]re[ci]\w+\s+reservados | \btous\s+droits\s+r[ée]serv[ée]s",
         r"\balle\s+rechte\s+vorbehalten | \btutti\s+i\s+diritti\s+(?:sono\s+)?riservati",
+        r"\b(?:nachdruck|vervielf\w+)\b[^.;]{0,60}\b(?:verboten|untersagt|nur\s+mit|nicht\s+gestattet)\b",
+        r"\bprohibid[ao]\b[^.;]{0,40}\breproducci",
+        r"\breprodu[czç]\w+\b[^.;]{0,40}\b(?:proibida|interdite|vietata)\b",
         rf"\bno\s+(?:part|portion)\s+of\b | \bno\s+{_USE}\b(?!\s+restrict)",
         rf"\b(?:may|must|can|should|shall)\s*not\s+be\s+(?:\w+,?\s+){{0,3}}?{_USED}\b(?![^.;]{{0,80}}\b(?:commerc|way|suggest))",
-        r"""\b(?:may|must|can|should|shall)\s*not\s+(?:re-?)?(?:use|produce|distribute|copy|publish|post)\b
+        r"""\b(?:may|must|can|should|shall|do)\s*not\s+(?:re-?)?(?:use|produce|distribute|copy|publish|post)\b
         (?![^.;]{0,80}\b(?:commerc|way|suggest))""",
         r"\b(?:not?|prohibited|forbidden|strictly)\b[^.;]{0,80}\bwithout\b[^.;]{0,40}\b(?:permission|consent|authori[sz]ation)",
-        rf"\b{_USE}\b[^.;]{{0,30}}\b(?:is|are)\s+(?:strictly\s+)?(?:prohibited|forbidden|not\s+(?:permitted|allowed))",
+        rf"\b{_USE}\b[^.;]{{0,30}}\b(?:(?:is|are)\s+)?(?:(?:strictly|expressly)\s+)?(?:prohibited|forbidden)\b",
+        rf"\b{_USE}\b[^.;]{{0,30}}\b(?:is|are)\s+not\s+(?:permitted|allowed)\b",
+        r"\bnot\s+for\s+(?:distribution|redistribution|reproduction|re-?use)\b",
+        r"\bdistribution\b[^.;]{0,60}\bexpressly\s+forbidden\b",
         rf"\bpermission\b[^.;]{{0,40}}\b(?:required|obtained|requested)\s+(?:\w+\s+){{0,3}}?(?:for|to)\s+(?:any\s+)?{_USE}",
     ),
     ANOTHER: (
-        r"\buser\s?licen[sc]e | \bexclusive\s+licen[sc]e | \bonlineopen\s+terms | \blicen[sc]e\s*agreement",
+        r"\buser\s?licen[sc]e | \bexclusive\s+licen[sc]e\b | \bonlineopen\s+terms | \blicen[sc]e\s*agreement",
         r"\bverbatim\s+copying | \bauthor'?s?\s?choice\s+(?:terms|usage|licen[sc]e) | \biopenaccess",
         r"\bopen\s+(?:government|database|data\s+commons)\s+licen[sc]e | \bcrown\s+copyright | \bgnu\b",
         r"\bgfdl\b | \bmining\s+only\b",

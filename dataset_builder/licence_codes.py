@@ -101,11 +101,16 @@ _RESTRICTIONS = {
         r"\bnot[\W_]{0,3}for[\W_]{0,3}(?:commerc|profit|sale) | \bnot\s+(?:be\s+)?(?:sell|sold)\b",
         rf"""{_NO}(?![\W_]{{0,2}}(?:\w+[\W_]{{1,2}})?(?:limit|restrict))
         [^.;:]{{0,60}}? \b(?:comm?erc|kommerz|lucr)""",
-        r"""(?<!even\ )\bcommercial(?:ly)?\b [^.;:]{0,60}?
-        \b(?:not|prohibited|forbidden|requires?|contact|permissions?|excluded|licen[sc]ed?\ separately)\b""",
+        r"""(?<!even\ )\bcommercial(?:ly)?\b [^.;]{0,60}?
+        \b(?:not|prohibited|forbidden|requires?|contact|permissions?|excluded|reserved
+        |licen[sc]ed?\ separately)\b""",
+        r"\b(?:except|excluding|other\s+than|anything\s+but)\s+(?:for\s+)?commercial",
         r"\b(?:contact|permission\w*|consent)\b [^.;:]{0,60}? \bcommercial",
         r"""\b(?:personal|private|educational|academic|scholarly|research)\b [^.;:]{0,40}
-        \b(?:use|purposes?)\s+only\b""",
+        \b(?:use|purposes?|teaching|study)\s+only\b""",
+        r"\bfor\s+(?:the\s+)?purposes?\s+of\s+(?:personal|private|educational|academic|scholarly)\b",
+        r"\bfor\s+(?:\w+,?\s+){0,4}?private\s+study\b",
+        r"\bnot\s+(?:to\s+)?be\s+used\s+for\s+profit\b",
         r"""\bonly\s+(?:be\s+used\s+)?for\s+(?:\w+,?\s+){0,4}?
         (?:personal|private|educational|academic|research)\b""",
     ),
@@ -116,12 +121,15 @@ _RESTRICTIONS = {
         \b(?:alter|altered|modify|modified|changed|transform|transformed|adapted|derivative)\b""",
         r"""\bno\s+(?:modifications?|alterations?|adaptations?|changes)\b
         [^.;:]{0,40}? \b(?:made|allowed|permitted)\b""",
+        r"""\b(?:modifications?|adaptations?|alterations?|derivatives?(?:\s+works?)?)\s+
+        (?:(?:is|are)\s+)?(?:strictly\s+)?(?:prohibited|forbidden|not\s+(?:permitted|allowed))\b""",
         r"\bverbatim\s+(?:cop|repro|use) | (?<!or\s)\bwithout\s+(?:any\s+)?(?:modif|alter|adapt|chang)\w+",
     ),
     "SA": (
         _NAMES["SA"],
         r"\bshare[\W_]{0,3}alike",
         r"\bunder\s+(?:the\s+same|an?\s+identical)\s+or\s+(?:an?\s+)?(?:similar|compatible)\s+licen[sc]e",
+        r"\bunder\s+(?:the\s+)?(?:same|identical)\s+(?:terms|conditions|licen[sc]e)\b",
     ),
 }
 RESTRICTIONS = {

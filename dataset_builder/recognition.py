@@ -131,7 +131,7 @@ def _folder(folder: Path) -> Recognised:
 
 def _names_images(path: Path) -> bool:
     """Tell whether a table names images; one that lacks other columns is refused when it is read."""
-    return "image" in columns_of(header_of(path))
+    return "image" in columns_of(header_of(path), f"{path}:1")
 
 
 def _table(path: Path) -> Recognised:

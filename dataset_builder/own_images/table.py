@@ -63,8 +63,12 @@ def read_image_table(path: Path) -> tuple[ImageRow, ...]:
     return _read(path, status.st_size, status.st_mtime_ns)
 
 
-def columns_of(names: Iterable[str]) -> dict[str, str]:
+def columns_of(names: Iterable[str], place: str) -> dict[str, str]:
     """Return the columns of a table that are known, by our name of them: case and blanks do not count.
+
+    Args:
+        names: Names of the columns as the table has them.
+        place: Where they stand, for the message.
 
     Raises:
         RejectedInput: Two columns have one name.
@@ -74,7 +78,7 @@ def columns_of(names: Iterable[str]) -> dict[str, str]:
         plain = "".join(name.split()).casefold()
         ours = _SPELLINGS.get(plain, plain)
         if ours in columns:
-            raise RejectedInput(f"column {ours} stands twice, expected once")
+            raise RejectedInput(f"{place}: column {ours} stands twice, expected once")
         if ours in REQUIRED or ours in OPTIONAL:
             columns[ours] = name
     return columns
@@ -131,7 +135,7 @@ def _json_rows(path: Path) -> Iterator[ImageRow]:
         if not isinstance(document, dict):
             yield _row(path, line, {}, {}, "no JSON object, expected one in each line")
             continue
-        yield _typed_row(path, line, columns_of(document), document)
+        yield _typed_row(path, line, columns_of(document, f"{path}:{line}"), document)
 
 
 def _parquet_rows(path: Path) -> Iterator[ImageRow]:
@@ -178,10 +182,7 @@ def _row(
 
 
 def _required(names: Sequence[str], where: str) -> dict[str, str]:
-    try:
-        columns = columns_of(names)
-    except RejectedInput as error:
-        raise RejectedInput(f"{where}: {error}") from None
+    columns = columns_of(names, where)
     lacking = [name for name in REQUIRED if name not in columns]
     if lacking:
         found = shorten(", ".join(names), 120) or "none"

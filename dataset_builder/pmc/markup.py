@@ -39,15 +39,18 @@ _INVISIBLE = re.compile(
 _CITATION = r"\x01[^\x01]*\x01"
 _CITATIONS = re.compile(rf"{_CITATION}(?:(?:[\s,;\u2013-]|\band\b)*{_CITATION})*")
 # Words that a reference ends: without it, a sentence would end in a stump.
+_LEADING = r"(?:see|see\ also|cf\.?|e\.g\.,?|as\ in|as\ per|following|per|by|in|of|to|from|after|with|using)"
 _LED_BY = re.compile(
-    r"""[\s,;(\[]*\b(?:
+    rf"""[\s,;(\[]*\b(?:
         in\ (?:analogy|accordance|agreement|line|contrast|comparison|addition)\ (?:to|with)
         | according\ to | (?:similar|identical|analogous|comparable|compared)\ (?:to|with)
         | (?:as\ )?(?:previously\ |originally\ |first\ )?
-          (?:described|reported|shown|published|suggested|proposed|defined|introduced|performed|used|outlined)
-          (?:\ (?:previously|earlier|before|elsewhere|in\ detail))?\ (?:by|in)
-        | based\ (?:up)?on
-        | (?:see|see\ also|cf\.?|e\.g\.,?|as\ in|following|refs?\.?|references?|by|in|of|to|from|after|with)
+          (?:described|reported|shown|published|suggested|proposed|defined|introduced|performed|used|outlined
+          |recommended|detailed|discussed|explained|noted)
+          (?:\ (?:previously|earlier|before|elsewhere|in\ detail))?\ (?:by|in)(?:\ ref(?:\.|erences?))?
+        | (?:based|modell?ed)\ (?:up)?on
+        | (?:{_LEADING}\ )?(?:refs?\.?|references?)
+        | {_LEADING}
     )\s*[\[(]*\s*\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -55,7 +58,8 @@ _LED_BY = re.compile(
 _CREDITING = re.compile(
     r"""\b(?:adapted|adopted|modified|copied|taken|obtained|extracted|borrowed|sourced?|reused|derived
     |re-?(?:produced|printed|published|drawn)|images?|figures?|photographs?|pictures?|illustrations?|courtesy)
-    (?:\W+\w+){0,3}?\W+(?:from|by|of|after|in)\s*[\[(]*\s*\Z""",
+    (?:\W+\w+){0,3}?\W+(?:from|by|of|after|in)(?:\s+ref(?:s?\.?|erences?))?\s*[\[(]*\s*\Z
+    | \b(?:sources?|courtesy|credits?)\s*:(?:\s*ref(?:s?\.?|erences?))?\s*[\[(]*\s*\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
 _LONGEST_LEAD = 80  # characters before a reference that are looked at
@@ -159,7 +163,7 @@ def _clean(text: str) -> str:
         text = _EMPTY_BRACKETS.sub(
             _DROPPED, _EMPTY_BRACKETS.sub(_DROPPED, text)
         )  # one pair may be in another
-        text = _LEFT_BEHIND.sub("", text).strip().replace(" al..", " al.")
+        text = _LEFT_BEHIND.sub("", text).strip(" ,;").replace(" al..", " al.")
     return text
 
 

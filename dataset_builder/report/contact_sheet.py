@@ -49,13 +49,13 @@ class Shown:
 
 
 def contact_sheet(
-    stage: str, model: str, dropped: Sequence[Shown], kept: Sequence[Shown], *, n_dropped: int, taken: int
+    stage: str, who: str, dropped: Sequence[Shown], kept: Sequence[Shown], *, n_dropped: int, taken: int
 ) -> str:
     """Return the sheet as one page of HTML that needs nothing but itself.
 
     Args:
         stage: Name of the filter's stage, which is its table in build.toml too.
-        model: The model in words.
+        who: Who decided, in words.
         dropped: Figures that were dropped, the nearest to the threshold first.
         kept: Figures that were kept, the nearest to the threshold first.
         n_dropped: Number of all figures that the stage dropped.
@@ -69,7 +69,7 @@ def contact_sheet(
         style=html.resource(_PACKAGE, "contact_sheet.css"),
         picture_sources="data:",
         stage=stage,
-        model=model,
+        who=who,
         sides=[
             (
                 "Dropped last",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dataset_builder.figure_tables import FigureTable
 from dataset_builder.gates import share_text
 from dataset_builder.records import Drop, Figure
 from dataset_builder.report.contact_sheet import Shown, contact_sheet
@@ -20,7 +21,7 @@ from dataset_builder.sources import Source, read_figure
 from dataset_builder.stages import radiology
 from dataset_builder.stages.compound import CompoundOptions
 from dataset_builder.stages.image_classifier import model_in_words
-from dataset_builder.stages.overrides import read_overrides
+from dataset_builder.stages.overrides import BY_HAND, read_overrides
 from dataset_builder.stages.radiology import RadiologyOptions
 from dataset_builder.stages.stage import Stage
 from dataset_builder.store import Store
@@ -72,25 +73,26 @@ def review(
     sign = 1 if stage is radiology.STAGE else -1  # a figure is kept for a high score, or for a low one
     kept: list[_Near] = []
     dropped: list[_Near] = []
-    settled = read_overrides(build.tables[stage.name].overrides)
+    settled = FigureTable(rows=read_overrides(build.tables[stage.name].overrides))
+    who = f"{model} and the overrides" if settled.rows else model
     for shard in accounts:
         near = [
             _Near(score=drop.score, shard=shard, key=drop.key, detail=drop.detail)
             for drop in _drops(store, stage, shard)
-            if drop.score is not None and drop.key not in settled
+            if drop.score is not None and drop.detail != BY_HAND
         ]
         dropped = heapq.nlargest(_SHOWN, [*dropped, *near], key=lambda each: (sign * each.score, each.key))
         near = []
         for figure in _figures(store, stage.name, shard):
             score = getattr(figure.scores, stage.name)
-            if score is not None and figure.key not in settled:
+            if score is not None and settled.key_of(figure) is None:
                 near.append(_Near(score=score, shard=shard, key=figure.key))
         kept = heapq.nsmallest(_SHOWN, [*kept, *near], key=lambda each: (sign * each.score, each.key))
     count = joined_counts(accounts.values())[0]  # of figures; that of panels comes after it
     taken, n_dropped = count.taken, count.taken - count.kept
     page = contact_sheet(
         stage.name,
-        model[0].upper() + model[1:],
+        who[0].upper() + who[1:],
         list(_shown(dropped, store, before, source)),
         list(_shown(kept, store, stage.name, source)),
         n_dropped=n_dropped,
@@ -100,7 +102,7 @@ def review(
     write_text(path, page)
     share = f" ({share_text(n_dropped / taken)})" if taken else ""
     return (
-        f"{stage.name}: {model} dropped {n_dropped:,} of {taken:,} {count.unit}{share}; {path} shows those "
+        f"{stage.name}: {who} dropped {n_dropped:,} of {taken:,} {count.unit}{share}; {path} shows those "
         f"nearest to its threshold: look at them, and settle by overrides what is wrong"
     )
 

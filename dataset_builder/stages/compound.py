@@ -11,6 +11,7 @@ figure is compound if the hint is there; their score is 1 - (1 - caption)(1 - la
 | the caption describes panels A, B, …, or names a panel | 0.8 |
 | the caption has the letters A and B behind words, or tells left from right | 0.45 |
 | a white or black gutter cuts the picture | 0.9 |
+| a grey one does | 0.95 |
 | a seam cuts the picture | 0.6 |
 | the figure consists of several graphics | 0.9 |
 
@@ -54,7 +55,7 @@ from dataset_builder.stages.overrides import (
     overrides_of,
     read_overrides,
 )
-from dataset_builder.stages.picture_panels import GUTTER, SEAM, SIDE, panels_of, panels_seen
+from dataset_builder.stages.picture_panels import GREY_GUTTER, GUTTER, SEAM, SIDE, panels_of, panels_seen
 from dataset_builder.stages.stage import Context, Result, Stage, share_dropped
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.pictures import UNREADABLE, PixelArray, Unreadable, read_pixels
@@ -68,7 +69,7 @@ DEFAULT_THRESHOLD = 0.5
 # journals differ. That a caption names no panels says little: many captions of compound figures name none.
 EVIDENCE: Mapping[str, Mapping[float, float]] = {
     "caption": {CERTAIN: 4.0, POSSIBLE: 2.0, 0.0: -0.3},
-    "layout": {GUTTER: 1.5, SEAM: 1.5, 0.0: -0.3},
+    "layout": {GREY_GUTTER: 3.0, GUTTER: 1.5, SEAM: 1.5, 0.0: -0.3},
 }
 _FARTHEST = 30.0  # log odds; beyond it a probability is 0 or 1
 
@@ -307,7 +308,7 @@ def _log_odds(likely: float) -> float:
 
 STAGE = Stage(
     name=NAME,
-    revision=2,
+    revision=3,
     title="filter of several pictures in one",
     tables=("source", "captions", "images", "compound"),
     takes=Figure,

@@ -80,10 +80,11 @@ def _drop(figure: Figure, kept: Figure) -> Drop:
 def says(tables: Mapping[str, Any], count: StageCount) -> str:
     """Say what the stage did."""
     options: DuplicateOptions = tables[NAME]
-    near = (
-        f", or whose hashes differ in at most {options.distance} of {BITS} bits" if options.distance else ""
+    most = f"differ in at most {options.distance} of {BITS} bits" if options.distance else "are equal"
+    return (
+        f"Of pictures with the same pixels, or whose hashes {most}, one was kept: "
+        f"{share_dropped(count)} were dropped."
     )
-    return f"Of pictures with the same pixels{near}, one was kept: {share_dropped(count)} were dropped."
 
 
 STAGE = Stage(

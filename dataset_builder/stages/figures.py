@@ -102,7 +102,7 @@ def _drop(entry: Entry, reason: str, detail: str = "") -> Drop:
 
 STAGE = Stage(
     name=NAME,
-    revision=2,
+    revision=3,
     title="figures of the articles, with their files",
     own_title="images of the table, with their files",
     tables=("source", "figures"),

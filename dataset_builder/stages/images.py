@@ -17,7 +17,7 @@ from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable
 
 NAME = "images"
 NOT_THERE = "file not at the source"
-DAMAGED = "file damaged at the source"
+DAMAGED = "file damaged, or nothing here decodes it"
 TOO_SMALL = "image too small"
 
 
@@ -65,7 +65,7 @@ def _examined(figure: Figure, context: Context, options: ImageOptions) -> Figure
 
 STAGE = Stage(
     name=NAME,
-    revision=1,
+    revision=2,
     title="file at hand and a whole picture",
     tables=("source", "images"),
     takes=Figure,

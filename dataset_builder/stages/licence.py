@@ -161,7 +161,7 @@ def says(tables: Mapping[str, Any], count: StageCount) -> str:
 
 STAGE = Stage(
     name=NAME,
-    revision=2,
+    revision=3,
     title="licence allowed",
     tables=("licence",),
     takes=Figure,

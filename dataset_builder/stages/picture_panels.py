@@ -1,10 +1,10 @@
 """What the layout of a picture says about panels: straight gutters and seams from edge to edge.
 
-A gutter is a band of white or of black that cuts the picture in two. Much that is white or black is none: the
-margin, the black around an organ, the gap between two knees, the paper between the curves of a plot. A gutter
-differs in that the panels beside it end along a straight line, so that most lines across it meet an edge
-right there. Where panels touch, a seam is left: one step of grey levels, in the same place on most lines,
-with nothing like it beside it.
+A gutter is a band of white, of black or of one grey that cuts the picture in two. Much that is white or black
+is none: the margin, the black around an organ, the gap between two knees, the paper between the curves of a
+plot. A gutter differs in that the panels beside it end along a straight line, so that most lines across it
+meet an edge right there. Where panels touch, a seam is left: one step of grey levels, in the same place on
+most lines, with nothing like it beside it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rocov2_eval.records import BoolArray, FloatArray
 from rocov2_eval.shelf.pictures import PixelArray
 
 GUTTER = 0.9
+GREY_GUTTER = 0.95  # pictures have none of their own
 SEAM = 0.6
 SIDE = 400  # pixels that the shorter side of a JPEG keeps: enough for a gutter of three in a thousand
 
@@ -29,6 +30,7 @@ GreyArray = npt.NDArray[np.int16]
 _SMALLEST = 100  # pixels of a side; less has no room for panels
 _SMALLEST_BLOCK = 48  # pixels of a side of a part of the picture
 _WHITE, _BLACK = 238, 16
+_PLAIN = 6.0  # standard deviation of a line of one grey, at most
 _CONTRAST = 24  # grey levels between gutter and panel
 _BLANK = 0.99  # share of a line that is blank; the rest are arrows and noise
 _REACH = 3  # pixels beside a gutter in which the panel must begin
@@ -67,6 +69,10 @@ def panels_seen(pixels: PixelArray) -> Hint:
     found = _find_gutter(grey, grey.size * _LEAST_BLOCK)
     if found:
         return Hint(weight=GUTTER, words=found)
+    for turned, direction in ((grey, "upright"), (grey.T, "level")):
+        found = _find_grey_gutter(turned, direction)
+        if found:
+            return Hint(weight=GREY_GUTTER, words=found)
     for turned, direction in ((grey, "upright"), (grey.T, "level")):
         place = _find_seam(turned)
         if place is not None:
@@ -151,12 +157,31 @@ def _find_gutter(grey: GreyArray, least: float) -> str:
     return ""
 
 
+def _find_grey_gutter(grey: GreyArray, direction: str) -> str:
+    """Return what gutter of one grey, neither white nor black, cuts the picture; empty for none."""
+    for band in _grey_bands(grey):
+        level = round(float(grey[:, band.start : band.stop].mean()))
+        if _is_gutter(grey, band, level):
+            return f"grey {direction} gutter of {band.stop - band.start} pixels"
+    return ""
+
+
 def _bands(grey: GreyArray, colour: str) -> Iterator[_Band]:
     """Yield the runs of blank columns, without those at the edges."""
-    blank = np.concatenate([[False], _blank(grey, colour).mean(axis=0) >= _BLANK, [False]])
-    turns = np.flatnonzero(blank[1:] != blank[:-1]).reshape(-1, 2)
+    return _runs(_blank(grey, colour).mean(axis=0) >= _BLANK)
+
+
+def _grey_bands(grey: GreyArray) -> Iterator[_Band]:
+    """Yield the runs of columns of one grey, neither white nor black, without those at the edges."""
+    level = grey.mean(axis=0)
+    return _runs((grey.std(axis=0) <= _PLAIN) & (level > _BLACK) & (level < _WHITE))
+
+
+def _runs(blank: BoolArray) -> Iterator[_Band]:
+    """Yield the runs of a flag of columns, without those at the edges and what is too narrow."""
+    turns = np.flatnonzero(np.diff(np.concatenate([[False], blank, [False]]))).reshape(-1, 2)
     for start, stop in turns.tolist():
-        if start > 0 and stop < grey.shape[1] and stop - start >= _NARROWEST:
+        if start > 0 and stop < len(blank) and stop - start >= _NARROWEST:
             yield _Band(start=start, stop=stop)
 
 
@@ -168,8 +193,8 @@ def _between(grey: GreyArray, bands: list[_Band]) -> Iterator[GreyArray]:
         yield grey[:, start:stop]
 
 
-def _is_gutter(grey: GreyArray, band: _Band, colour: str) -> bool:
-    """Tell whether panels end along both sides of a band of columns."""
+def _is_gutter(grey: GreyArray, band: _Band, colour: str | int) -> bool:
+    """Tell whether panels end along both sides of a band of columns: white, black or of a level of grey."""
     width = grey.shape[1]
     if band.stop - band.start > _WIDEST * width:
         return False
@@ -181,9 +206,12 @@ def _is_gutter(grey: GreyArray, band: _Band, colour: str) -> bool:
     return _ends_straight(left[:, ::-1], colour) and _ends_straight(right, colour)
 
 
-def _ends_straight(panel: GreyArray, colour: str) -> bool:
+def _ends_straight(panel: GreyArray, colour: str | int) -> bool:
     """Tell whether a panel begins at its first column on most of its lines."""
-    marked = panel <= _WHITE - _CONTRAST if colour == "white" else panel >= _BLACK + _CONTRAST
+    if isinstance(colour, int):
+        marked = np.abs(panel - colour) >= _CONTRAST
+    else:
+        marked = panel <= _WHITE - _CONTRAST if colour == "white" else panel >= _BLACK + _CONTRAST
     lines = np.flatnonzero(marked.any(axis=1))
     if len(lines) < _LENGTH * len(panel):
         return False

@@ -29,7 +29,7 @@ _NAME = rf"""(?-i:(?!{_MONTH}\b)(?:[A-Z]\.[\s-]?){{0,3}}
 _WORD = r"[\w'.-]{1,30}"  # bounded, so that no text takes long
 _YEAR = r"\(?(?:19|20)\d\d[a-z]?\b"
 _SITE = r"""(?:radiopa?edia|wikipedia|wikimedia|eurorad|medpix|learningradiology|auntminnie|google|internet
-    |flickr|youtube|shutterstock|getty|istock|gray'?s\s+anatomy|netter\w{0,3})"""
+    |flickr|youtube|open-i|statpearls|shutterstock|getty|istock|gray'?s\s+anatomy|netter\w{0,3})"""
 _CITATION = rf"""(?:
     {_NAME},?\s+(?-i:[A-Z]{{1,3}})[.,]
     | {_NAME}(?:\s+{_NAME}){{0,2}}(?:\s+(?-i:[A-Z]{{1,3}}))?,?\s+
@@ -69,22 +69,25 @@ _RULES = {
         | \b{_WORK}\s+(?:(?:was|is|were|are)\s+)?(?:re-?produced|re-?drawn|copied|borrowed)
           \s*(?:[.,;)]|\Z)""",
     "taken from": rf"""
-        \b(?:taken|obtained|extracted|downloaded|retrieved|derived|originat\w{{1,3}}|sourced|{_WORK})\s+
+        \b(?:taken|obtained|acquired|extracted|downloaded|retrieved|derived|originat\w{{1,3}}|sourced|{_WORK})\s+
         (?:{_WORD}\s+){{0,2}}?from\s*,?\s*\(?(?:the\s+)?
         (?:(?:study|work|article|paper|book|website|site|case)\s+(?:of|by)\s+)?{_CITATION}""",
+    "scan from a citation": rf"\b(?:cta?|mri?|pet|ultrasound)\s+from\s+{_NAME}\s+et\s+al\b",
     "from a citation": rf"(?:\A|[.;:(])\s*(?:from|after|based\s+on)\s*:?\s*{_CITATION}",
     "from nobody": r"""\b(?:source|image|figure|picture|taken|adapted|modified)\s*:?\s*
         from\s*(?:\d{1,3}\s*)?[,.;)]""",
-    "from a database": rf"""\bfrom\s+(?:the\s+)?(?-i:MIAS|DDSM|CBIS|LIDC|ADNI|TCIA|INbreast|BraTS|OASIS)\b
+    "from a database": rf"""\bfrom\s+(?:the\s+)?(?:(?:NIH|Kaggle|RSNA)\s+)?
+          (?-i:MIAS|DDSM|CBIS|LIDC|ADNI|TCIA|INbreast|BraTS|OASIS|ChestX|CheXpert|MIMIC|MURA|PadChest|DeepLesion
+          |COVIDx|VinDr|BUSI|NLST|Kaggle)
         | \bfrom\s+(?:an?\s+|the\s+)?(?:public|open|online|free)\w{{0,9}}\s+(?:{_WORD}\s+){{0,2}}
           (?:database|data\s?set|repository)""",
     "source": rf"""(?:(?:\A|[.,;:()\]\d]\s*|\b{_WORK}\s+|\bdata\s+)\bsources? | (?<=[a-z]\.)Sources?)
-        \s*(?:[:=]|-\s|\bfrom\b)\s*\(?(?=[\w"'(])""",
+        \s*(?:[:=]|-\s|\bfrom\b)\s*\(?(?=[\w"'(\[])""",
     "credit": rf"""\b{_WORK}\s+(?:credits?|courtesies|contributors?|attribution)\b
-        | \bcredits?\s*(?::|to\b) | \bcredited\s+to\b""",
+        | \bcredits?\s*(?:line\s*)?(?::|to\b) | \bcredited\s+to\b""",
     "work of a person": rf"""\b{_WORK}\s*(?:(?:was|were)\s+)?(?:{_GIVEN}\s+)?(?:by|:)\s*{_TITLE}
         | \b(?:photo|photograph|photography|picture|illustration|drawing|artwork)s?\s+by\s+{_NAME}\s+{_NAME}
-        | \b(?:photo|photograph)s?\s*:\s*{_NAME}\s+{_NAME}
+        | \b(?:photo|photograph|drawing|illustration)s?\s*:\s*{_NAME}\s+{_NAME}
         | \b(?:contributed|authori[sz]ed)\s+by\s+{_NAME}\b(?!\s+et\b)
         | [(\[]\s*{_TITLE}\.?\s+{_NAME}
         | [(\[]\s*{_NAME}(?:\s+{_NAME}){{1,3}},?\s*(?-i:MD|M\.D\.|Ph\.?D)""",
@@ -145,6 +148,7 @@ _LABEL = re.compile(
     rf"\b(?:sources?|fuente|fonte|quelle|credits?|attribution|by|of|the|{_WORK})\b | [\W_]",
     re.IGNORECASE | re.VERBOSE,
 )
+_PANEL_C = re.compile(r"(\(b\).{0,400}?)\(c\)", re.IGNORECASE)  # a letter of a panel, no sign of copyright
 _PLAIN = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014", "''\"\"--")
 
 
@@ -159,7 +163,7 @@ def copied_words(permissions: str) -> str | None:
 
 
 def _words(pattern: re.Pattern[str], text: str) -> str | None:
-    text = _OWN.sub(" ", _plain(text))
+    text = _OWN.sub(" ", _PANEL_C.sub(r"\1", _plain(text)))
     match = pattern.search(text)
     return shorten(text[match.start() : match.start() + _WIDTH].strip(" .;,"), _WIDTH) if match else None
 

@@ -14,7 +14,7 @@ from dataset_builder.stages import compound
 from dataset_builder.stages.caption_panels import CERTAIN, POSSIBLE, panels_named
 from dataset_builder.stages.compound import COMPOUND, CompoundOptions, prior, select
 from dataset_builder.stages.overrides import BY_HAND
-from dataset_builder.stages.picture_panels import GUTTER, SEAM, panels_seen
+from dataset_builder.stages.picture_panels import GREY_GUTTER, GUTTER, SEAM, panels_seen
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.pictures import UNREADABLE, PixelArray
 
@@ -167,6 +167,17 @@ def test_a_gutter_is_found(level: int, gutter: int, turn: Callable[[PixelArray],
     assert hint.weight == GUTTER
     assert f"{colour} " in hint.words
     assert f" {gutter} pixels" in hint.words
+
+
+@pytest.mark.parametrize("turn", [turned, lambda pixels: pixels])
+def test_a_gutter_of_any_grey_is_found_and_a_grey_margin_is_none(
+    turn: Callable[[PixelArray], PixelArray],
+) -> None:
+    hint = panels_seen(turn(row([panel(1), panel(2)], 6, 100)))
+    assert hint.weight == GREY_GUTTER
+    assert "grey " in hint.words
+    framed = np.pad(turn(panel(1)), ((20, 20), (30, 30), (0, 0)), constant_values=100)
+    assert panels_seen(framed).weight == 0
 
 
 def test_a_gutter_is_found_within_a_white_margin() -> None:

@@ -16,12 +16,13 @@ from PIL import Image, ImageDraw
 from scipy.fft import dctn
 
 from dataset_builder.fingerprints import clusters, examine, first_of_each, near_pairs
-from dataset_builder.records import Figure, ImageFacts
+from dataset_builder.records import Figure, ImageFacts, StageCount
 from dataset_builder.stages.duplicates import (
     NEAR_DUPLICATE,
     SAME_BYTES,
     SAME_PIXELS,
     DuplicateOptions,
+    says,
     select,
 )
 from rocov2_eval.errors import UsageFault
@@ -152,6 +153,13 @@ def test_the_first_of_each_cluster_is_kept_and_the_drops_say_why() -> None:
         ("PMC2/c", SAME_PIXELS, "kept PMC0/a: SHA-256 of the pixels p"),
         ("PMC3/d", NEAR_DUPLICATE, "kept PMC0/a: 3 of 64 bits differ"),
     ]
+
+
+def test_that_equal_hashes_are_enough_is_said_where_no_bit_may_differ() -> None:
+    count = StageCount(stage="duplicates", title="shown once", unit="images", taken=9, kept=8, dropped=())
+    said = {most: says({"duplicates": DuplicateOptions(distance=most)}, count) for most in (0, 4)}
+    assert "with the same pixels, or whose hashes are equal, one was kept: 1 of 9 images" in said[0]
+    assert "whose hashes differ in at most 4 of 64 bits" in said[4]
 
 
 def test_an_image_far_from_the_kept_one_says_by_what_it_hangs_together() -> None:

@@ -77,7 +77,8 @@ def test_lines_of_the_sheet_work_as_overrides(folder: Path, capsys: pytest.Captu
     capsys.readouterr()
 
     assert build(folder) == 0
-    assert "dropped 3 of 5 figures (60.0 %)" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "radiology: the built-in model and the overrides dropped 3 of 5 figures (60.0 %)" in said
     settled = {line.rpartition(",")[0] for line in chosen}
     assert {line.rpartition(",")[0] for line in lines_on_the_sheet(folder)}.isdisjoint(settled)
 
@@ -94,3 +95,15 @@ def test_without_a_model_nothing_is_said_or_written(folder: Path, capsys: pytest
     build(folder)
     assert "model dropped" not in capsys.readouterr().err
     assert not (folder / "report").exists()
+
+
+def test_a_sheet_shows_nothing_that_is_settled_whether_or_not_its_suffix_was_written(folder: Path) -> None:
+    stem = PICTURE_NAME.rpartition(".")[0]
+    (folder / "radiology.csv").write_text(f"PMCID,file,decision\nPMC1,{stem},keep\nPMC2,{stem},drop\n")
+    for threshold in ("0.0", "1.0"):
+        write_build(folder, f'filter = "model"\nthreshold = {threshold}\noverrides = "radiology.csv"')
+        build(folder)
+        decision = "drop" if threshold == "0.0" else "keep"
+        assert lines_on_the_sheet(folder) == {
+            f"PMC{number},{PICTURE_NAME},{decision}" for number in (3, 4, 5)
+        }

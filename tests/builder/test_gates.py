@@ -177,6 +177,12 @@ def test_a_stage_outside_of_its_usual_range_warns(dropped: int, outcome: str) ->
     assert gate("drop rate: licence", counts=counts).outcome == outcome
 
 
+def test_of_images_of_ones_own_nothing_need_be_dropped() -> None:
+    assert gate("drop rate: licence", counts=[count("licence", 100, unit="images")]).outcome == "pass"
+    counts = [count("licence", 100, ("licence not allowed", 71), unit="images")]
+    assert gate("drop rate: licence", counts=counts).outcome == "warn"
+
+
 def test_a_stage_that_the_build_has_not_is_not_measured() -> None:
     found = gate("drop rate: radiology")
     assert (found.outcome, found.message) == ("not measured", "the build has no such stage")

@@ -106,6 +106,11 @@ def test_a_legend_beside_the_caption_belongs_to_it(article: ReadArticle) -> None
         ("Mass (adapted from [{12}]).", "Mass (adapted from [12])."),
         ("Source: From {[3]}, with permission.", "Source: From [3], with permission."),
         ("Mass ({Roe, 2010}) of the lung.", "Mass of the lung."),
+        ("Measured as recommended in reference {3}.", "Measured."),
+        ("As per [{3}], the mass is benign.", "the mass is benign."),
+        ("Values derived using {3}.", "Values derived."),
+        ("Mass. Adapted from ref. {12}.", "Mass. Adapted from ref. 12."),
+        ("Mass. Source: [{3}].", "Mass. Source: [3]."),
     ],
 )
 def test_no_sentence_ends_in_a_stump_where_a_citation_went(

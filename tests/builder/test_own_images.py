@@ -258,7 +258,7 @@ def test_a_licence_that_is_not_allowed_is_left_out(
     ("content", "message"),
     [
         (b"image,caption\na.png,b\n", "own.csv:1: no column group, licence; expected the columns image"),
-        (b"image,image,caption,group,licence\n", "column image stands twice"),
+        (b"image,image,caption,group,licence\n", "own.csv:1: column image stands twice"),
         (b"image,caption,group,licence\n", "no row, expected one for each image"),
         (b"", "no column image, caption, group, licence"),
         (
@@ -325,4 +325,4 @@ def test_the_pages_of_a_tiff_can_be_asked_for(folder: Path, build: Callable[[str
     code, said = build("own.csv")
     assert code == 0, said
     assert len(table(folder.parent / "dataset", "train_captions.csv")) == 3
-    assert "file damaged at the source" in said
+    assert "file damaged, or nothing here decodes it" in said
