@@ -12,6 +12,7 @@ from rocov2_eval.align import align
 from rocov2_eval.causes import (
     NEARLY_ALL,
     NO_VALUE,
+    OF_IDS,
     Answers,
     causes_of,
     equal_answers,

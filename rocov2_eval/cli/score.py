@@ -123,7 +123,8 @@ def _minimums(
 def score(runs: Sequence[Path], **options: Any) -> None:
     """Score a run of any form that holds ids and answers.
 
-    CSV, also in a zip archive, JSON, JSON Lines or Parquet; - is the standard input. Several runs make one table.
+    CSV, also in a zip archive, JSON, JSON Lines or Parquet; - is the standard input.
+    Several runs make one table.
 
     Task, split and truth are found by themselves where they can be. The answer goes to stdout; findings,
     progress and notes go to stderr.
