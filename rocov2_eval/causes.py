@@ -381,7 +381,7 @@ def whole_lines(text: str, delimiter: str, task: Task) -> tuple[str, str] | None
 # ---- ids
 
 _SUFFIX = re.compile(
-    r"\.(?:jpe?g|png|gif|tiff?|bmp|webp|dcm|dicom|npy|npz|txt|json|nii(?:\.gz)?)$", re.IGNORECASE
+    r"\.(?:jpe?g|png|gif|tiff?|bmp|webp|dcm|dicom|npy|npz|txt|json|nii(?:\.gz)?)\Z", re.IGNORECASE
 )
 Way = Callable[[str], str]
 
@@ -407,7 +407,7 @@ WAYS: Mapping[str, Way] = {
     "quotes": lambda text: text.strip("'\"`"),
     "upper and lower case": str.casefold,
     "zeros before its number": _unpadded,
-    "a decimal point": lambda text: re.sub(r"\.0+$", "", text),
+    "a decimal point": lambda text: re.sub(r"\.0+\Z", "", text),
     "the signs between its parts": lambda text: re.sub(r"[-_. ]+", "_", text),
 }
 
