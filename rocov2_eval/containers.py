@@ -21,6 +21,7 @@ from rocov2_eval.errors import MissingResource
 from rocov2_eval.formats import rejected
 from rocov2_eval.records import Finding, IntArray
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.words import shorten
 
 PARQUET_ENDINGS = (".parquet", ".pq", ".arrow", ".feather")
@@ -392,7 +393,7 @@ def _arrow(path: str) -> Any:  # noqa: ANN401  a module
     try:
         import pyarrow as pa
     except ImportError:
-        message = f'{path}: Parquet files cannot be read without pyarrow: pip install "rocov2-eval[parquet]"'
+        message = f"{path}: Parquet files cannot be read without pyarrow: {install_command('parquet')}"
         raise MissingResource(message) from None
     return pa
 
