@@ -21,13 +21,15 @@ from drawings import BLACK, WHITE, Colour, Size, draw, font, word
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the figure
 
-PANELS = {2: 30, 3: 14, 4: 22, 5: 4, 6: 14, 7: 2, 8: 6, 9: 6, 12: 4, 16: 3}  # number and how often
+PANELS = {2: 60, 3: 14, 4: 22, 5: 4, 6: 14, 7: 2, 8: 6, 9: 6, 12: 4, 16: 3}  # number and how often
 SMALLEST, LARGEST = 200, 640  # pixels of the longer side of a figure
 
 _TOUCHING = 0.2  # share of the figures whose pictures touch
 _UNEVEN = 0.25  # of those with gutters that are wider one way, or at each picture
 _GROUNDS = (0.45, 0.4)  # how many figures are on white and on black; the others are on grey
 _ALIKE = 0.4  # of those that show one picture several times, cut or lit differently, as series do
+_OF_A_KIND = 0.6  # of the others, those whose pictures stand close to each other in the list
+_NEIGHBOURS = 24
 _WITH_CHART = 0.12
 _LETTERED = 0.5
 _SLICED = 0.35  # of the pictures, made to look like slices
@@ -44,7 +46,7 @@ def made_figures(pictures: Sequence[Image.Image], n: int, seed: int) -> Iterator
     A figure depends on the pictures, the seed and its number alone.
 
     Args:
-        pictures: Single ones, RGB, to choose from.
+        pictures: Single ones, RGB, to choose from; those of a kind stand together.
         n: How many figures.
         seed: Seed of everything that is drawn.
     """
@@ -236,6 +238,9 @@ def _chosen(pictures: Sequence[Image.Image], n: int, random: Random) -> list[Ima
     if random.random() < _ALIKE:
         one = _maybe_sliced(random.choice(pictures), random)
         return [_varied(one, random) for _ in range(n)]
+    if random.random() < _OF_A_KIND:
+        start = random.randrange(max(len(pictures) - _NEIGHBOURS, 0) + 1)
+        pictures = pictures[start : start + _NEIGHBOURS]
     chosen = [_maybe_sliced(picture, random) for picture in random.choices(pictures, k=n)]
     if random.random() < _WITH_CHART:
         chosen[random.randrange(n)] = draw(random, (320, 320))

@@ -66,7 +66,7 @@ KEPT: Mapping[Task, float] = {"radiology": 0.98, "compound": 0.975}
 WORN, FEWEST_WORN, MOST_WORN = 3, 60, 400  # worn copies of each picture, and of each kind of a source
 DRAWINGS = 1200
 MADE_OF = "made of"
-MADE = 400  # figures made of the pictures of a pool; every second is compound
+MADE = 700  # figures made of the pictures of a pool; every second is compound
 FEWEST_JUDGED = 10  # pictures of a kind and source; fewer have no say in the threshold
 MODALITIES = {
     "C0002978": "angiography",
@@ -215,6 +215,7 @@ def compound_examples(rows: Sequence[Row]) -> Iterator[Example]:
             continue
         if len(members) > MOST_OF_A_POOL:
             members = Random(seed).sample(members, MOST_OF_A_POOL)  # noqa: S311, PLW2901  no secret
+        members = sorted(members, key=lambda row: row["kind"])  # noqa: PLW2901
         for content, is_compound in made_figures([_picture(row) for row in members], MADE, seed):
             yield content, int(is_compound), name, f"{MADE_OF} {name}", True, ""
     for row in rows:
