@@ -201,7 +201,7 @@ drawings alone, so that how it does on real ones is not known. The stages of the
 the share that the threshold keeps were chosen while looking at these rows. So look at
 `report/radiology.html` of every build.""",
     "compound": """Figures of two panels are the hardest: of 188 made of a source never seen it
-finds 0.72 where the caption tells nothing; two scans of one kind, on black or touching, are worst.
+finds 0.77 where the caption tells nothing; two scans of one kind, on black or touching, are worst.
 Made figures are straight pastes; authors also draw, inset and overlap. By the picture
 alone it misses three in ten real compound figures, most of them charts with several axes; with the
 caption it misses few. Of pictures with bright things on black, such as roots and cells in `dcimage` and

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 from filter_cards import Judgement, judgement_tables, wilson
 from probes import fitted
 from train_default_filters import DRAWN, SPOILED, Examples, judgements, left_out_scores, threshold_of
