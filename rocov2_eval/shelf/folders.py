@@ -26,7 +26,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -147,7 +147,10 @@ def _places(target: Path) -> tuple[_Place, _Place]:
 
     Raises:
         UsageFault: It is a file.
+        OSError: It cannot be reached.
     """
+    with suppress(FileNotFoundError):
+        target.stat()  # links in a circle are refused here, by every version of Python
     real = Path(os.path.realpath(target))
     if real.exists() and not real.is_dir():
         raise UsageFault(f"{target} is a file, expected a folder or nothing")

@@ -373,6 +373,6 @@ def test_a_place_that_leads_in_a_circle_is_a_message(
     (tmp_path / "two").symlink_to("one")
     submit("alice", "run1")
     code, _, err, _ = publish(site=f"one{below}")
-    assert code == ExitCode.MISSING_RESOURCE
+    assert code in {ExitCode.USAGE, ExitCode.MISSING_RESOURCE}  # earlier versions of Python resolve it before
     assert "Too many levels of symbolic links" in err
     assert "Traceback" not in err
