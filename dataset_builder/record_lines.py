@@ -18,7 +18,9 @@ Record = TypeVar("Record")
 
 def to_lines(records: Iterable[object]) -> bytes:
     """Return one line of JSON a record."""
-    return msgspec.json.Encoder().encode_lines(records)
+    return msgspec.json.Encoder().encode_lines(
+        list(records)
+    )  # before 0.22 what another iterable yields is never freed
 
 
 def from_lines(content: bytes, kind: type[Record], path: str) -> list[Record]:

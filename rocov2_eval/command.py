@@ -63,7 +63,7 @@ def invoke(app: click.Command, name: str, arguments: Sequence[str] | None = None
         error.show()
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt) as error:
-        return _report_end(error.__cause__ or error, name)
+        return _report_end(error.__cause__ or error.__context__ or error, name)
     except SystemExit as error:
         if isinstance(error.__context__, BrokenPipeError):  # click takes any pipe for stdout
             return _report_unexpected(error.__context__, name)

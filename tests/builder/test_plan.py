@@ -35,8 +35,12 @@ def build_of(folder: Path, articles: int, shards: int) -> Build:
 
 def test_a_plan_takes_few_bytes_an_article(tmp_path: Path) -> None:
     articles = 20_000
-    build = build_of(tmp_path, articles, 4)
-    store, source = open_store(build.work), source_of(build, 1)
+    for folder, n in (("few", 10), ("many", articles)):  # the first loads the modules
+        (tmp_path / folder).mkdir()
+        build = build_of(tmp_path / folder, n, 4)
+        store, source = open_store(build.work), source_of(build, 1)
+        if folder == "few":
+            plan_shards(build, store, source)
     tracemalloc.start()
     plan_shards(build, store, source)
     _, most = tracemalloc.get_traced_memory()
