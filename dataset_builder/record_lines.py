@@ -18,9 +18,8 @@ Record = TypeVar("Record")
 
 def to_lines(records: Iterable[object]) -> bytes:
     """Return one line of JSON a record."""
-    return msgspec.json.Encoder().encode_lines(
-        list(records)
-    )  # before 0.22 what another iterable yields is never freed
+    # Before msgspec 0.22 what another iterable yields is never freed.
+    return msgspec.json.Encoder().encode_lines(list(records))
 
 
 def from_lines(content: bytes, kind: type[Record], path: str) -> list[Record]:
