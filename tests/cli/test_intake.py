@@ -139,6 +139,33 @@ def test_a_caption_run_of_any_form_scores_as_the_official_one(
     assert document["metrics"]["rouge1"]["mean"] == 1.0
 
 
+PLAIN = list(CUIS.values())
+BY_PANDAS = {  # ids in the index, which has no name
+    "frame as CSV": "".join(f"{row}\n" for row in (",cuis", *map(",".join, CUIS.items()))),
+    "frame of two columns": ",cuis,time\n" + "".join(f"{image},{cuis},0.5\n" for image, cuis in CUIS.items()),
+    "Series as CSV": "".join(f"{row}\n" for row in (",0", *map(",".join, CUIS.items()))),
+    "index set free": "".join(f"{row}\n" for row in ("index,cuis", *map(",".join, CUIS.items()))),
+    "columns": json.dumps({"cuis": CUIS}),
+    "two columns": json.dumps({"cuis": CUIS, "time": dict.fromkeys(CUIS, 0.5)}),
+    "index": json.dumps({image: {"cuis": cuis, "time": 0.5} for image, cuis in CUIS.items()}),
+    "split": json.dumps({"columns": ["cuis"], "index": list(CUIS), "data": [[cuis] for cuis in PLAIN]}),
+    "Series as split": json.dumps({"name": None, "index": list(CUIS), "data": PLAIN}),
+    "table": json.dumps({"schema": {}, "data": [{"index": i, "cuis": c, "t": 1} for i, c in CUIS.items()]}),
+}
+
+
+@pytest.mark.parametrize("form", BY_PANDAS)
+def test_the_index_of_pandas_holds_the_ids_where_no_column_does(
+    scored: Callable[..., dict[str, Any]], form: str
+) -> None:
+    assert scored("run.any", BY_PANDAS[form])["metrics"]["concept_f1"]["mean"] == 1.0
+
+
+def test_concepts_as_objects_are_told_from_captions(scored: Callable[..., dict[str, Any]]) -> None:
+    content = json.dumps({i: [{"cui": cui, "p": 0.9} for cui in c.split(";")] for i, c in CUIS.items()})
+    assert scored("run.json", content)["metrics"]["concept_f1"]["mean"] == 1.0
+
+
 @pytest.mark.parametrize("edition", ["imageclef-2018", "imageclef-2022", "imageclef-2026"])
 @pytest.mark.parametrize(
     "content",
