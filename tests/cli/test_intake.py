@@ -262,6 +262,11 @@ def test_a_broken_json_run_is_a_finding_with_its_place(
         ("run.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "Excel workbook (.xls)"),
         ("run.pkl", b"\x80\x04\x95\xff\0\0\0\0", "pickle"),
         ("run.csv", bytes(range(256)) * 4, "binary file"),
+        (
+            "run.tar.gz",
+            gzip.compress(b"run.csv".ljust(257, b"\0") + b"ustar".ljust(255, b"\0")),
+            "tar archive",
+        ),
         ("run.pdf", b"%PDF-1.7\n\xff\xfe", "PDF"),
     ],
 )
