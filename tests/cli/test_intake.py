@@ -154,6 +154,17 @@ BY_PANDAS = {  # ids in the index, which has no name
 }
 
 
+@pytest.mark.parametrize("task", ["concepts", "captions"])
+def test_a_truth_of_both_tasks_in_one_file_is_found_in_its_folder(call: Call, task: str) -> None:
+    rows = "".join(f'{i},"{c}",{CUIS[i]}\n' for i, c in {"i1": "CT, axial", "i2": "left hand"}.items())
+    Path("both").mkdir()
+    Path("both/valid.csv").write_text(f"ID,Caption,CUIs\n{rows}", encoding="utf-8")
+    answers = CUIS if task == "concepts" else {"i1": '"CT, axial"', "i2": "left hand"}
+    Path("run.csv").write_text("".join(map("{0[0]},{0[1]}\n".format, answers.items())), encoding="utf-8")
+    answer = call("validate", "run.csv", "--truth", "both", "--task", task)
+    assert (answer.code, "R024 note" in answer.out) == (ExitCode.OK, True)
+
+
 @pytest.mark.parametrize("form", BY_PANDAS)
 def test_the_index_of_pandas_holds_the_ids_where_no_column_does(
     scored: Callable[..., dict[str, Any]], form: str
@@ -279,6 +290,12 @@ def test_a_file_of_another_kind_is_refused_by_name_and_never_with_iconv(
     assert f"{name}: R010 " in answer.out
     assert words in answer.out
     assert "iconv" not in answer.out
+
+
+def test_a_table_with_nul_bytes_is_a_table(call: Call, truth: Path) -> None:
+    Path("run.csv").write_bytes(b"ID,CUIs\ni1,C0040405\0\ni2,C1306645\0\n")
+    answer = call("validate", "run.csv", "--truth", truth)
+    assert ("R112 " in answer.out, "R010" in answer.out) == (True, False)
 
 
 # ---- convert
