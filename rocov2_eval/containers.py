@@ -588,7 +588,9 @@ NEUTRAL_NAMES = frozenset(
 # How names begin that hold what a model said, where the truth stands beside it.
 MODEL_NAMES = ("pred", "generat", "output", "response", "hypothesis", "candidate", "answer", "result")
 ANSWER_NAMES = NEUTRAL_NAMES.union(*VALUE_NAMES.values())
-INDEX_NAMES = frozenset(("", "unnamed0", "index", "level0", "rownames", "x1"))  # of pandas and R
+INDEX_NAMES = frozenset(
+    ("", "unnamed0", "index", "level0", "indexlevel0", "rownames", "x1")
+)  # of pandas and R
 
 
 def bare(name: str) -> str:

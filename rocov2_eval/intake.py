@@ -387,14 +387,14 @@ def _id_name(frame: Frame, value_name: str | None, path: str) -> str:
         if near:
             return near[0]
     others = [name for name in names if bare(name) not in INDEX_NAMES]
-    has_index = bool(names) and len(others) < len(names) and bare(names[0]) in INDEX_NAMES
-    if has_index and not _is_numbering(frame.column(names[0])):  # answers by id, as pandas writes them
-        return names[0]
+    index = next((name for name in names if bare(name) in INDEX_NAMES), None)
+    if index is not None and not _is_numbering(frame.column(index)):  # answers by id, as pandas writes them
+        return index
     left = [name for name in others if bare(name) not in ANSWER_NAMES]
     if len(left) == 1 and len(others) == len(("id", "cell")):
         return left[0]
-    if has_index and names[0] == "" and not left:
-        return ""
+    if index == "" and not left:
+        return index
     raise rejected("R012", path, None, f"no column of ids among {_listed(frame.names or ())}")
 
 

@@ -290,7 +290,8 @@ def _checked(source: Source, task: Task, edition: Edition, first: str | None = N
         faults.append(finding("R501", table.path, None, message, severity="warning"))
     content = SECOND_CELL.get(table.header[1].lower(), task) if table.header and table.header[1:] else task
     if content != task:
-        faults.append(finding("R501", table.path, 1, f"the file holds {content}, the run {task}"))
+        hint = f"if the run holds {content} too, add --task {content}"
+        faults.append(finding("R501", table.path, 1, f"the file holds {content}, the run {task}: {hint}"))
     if is_rejected(faults):
         raise RejectedInput(f"the truth {source.path} is broken", faults)
     return replace(table, findings=tuple(faults))

@@ -165,6 +165,17 @@ def test_a_truth_of_both_tasks_in_one_file_is_found_in_its_folder(call: Call, ta
     assert (answer.code, "R024 note" in answer.out) == (ExitCode.OK, True)
 
 
+def test_a_run_without_header_that_seems_of_the_other_task_names_the_option(call: Call, truth: Path) -> None:
+    Path("run.csv").write_text("i1,\"['C0040405', 'C0817096']\"\ni2,['C1306645']\n", encoding="utf-8")
+    answer = call("score", "run.csv", "--truth", truth / "test_concepts.csv")
+    assert "the run captions: if the run holds concepts too, add --task concepts" in answer.err
+
+
+def test_the_index_of_pandas_holds_the_ids_of_parquet(scored: Callable[..., dict[str, Any]]) -> None:
+    content = table({"cuis": PLAIN, "time": [0.5, 0.6], "__index_level_0__": list(CUIS)})
+    assert scored("run.parquet", content)["metrics"]["concept_f1"]["mean"] == 1.0
+
+
 @pytest.mark.parametrize("form", BY_PANDAS)
 def test_the_index_of_pandas_holds_the_ids_where_no_column_does(
     scored: Callable[..., dict[str, Any]], form: str
