@@ -43,7 +43,7 @@ def minimum_of(text: str) -> tuple[str, float]:
     Raises:
         UsageFault: There is no such score, or it is never so high.
     """
-    name, _, number = text.partition("=")
+    name, number = (part.strip() for part in text.partition("=")[::2])
     bounds = {output: metric.bounds for metric in METRICS.values() for output in metric.outputs}
     bounds |= dict.fromkeys(DERIVED, (-math.inf, math.inf))
     if name not in bounds:

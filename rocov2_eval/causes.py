@@ -130,7 +130,7 @@ def _is_badly_joined(answers: Answers, i: int) -> bool | None:
     cell = answers.text(i)
     if len(_cuis(cell)) <= 1 and re.fullmatch(r"\W*[Cc]?[0-9]+\W*", cell):
         return None
-    return re.fullmatch(r"\s*[Cc][0-9]+(?:(?:[\s,|/+&:_-]|\band\b)+[Cc][0-9]+)+[\s,|]*", cell) is not None
+    return _BADLY_JOINED(cell) is not None
 
 
 def _has_lost_digits(answers: Answers, i: int) -> bool:
@@ -174,8 +174,13 @@ NO_VALUE = frozenset(
 _LONGEST_NO_VALUE = max(map(len, NO_VALUE))
 _CUI_CELL = r"\W*C[0-9]{4,}(?:[\W_]+C[0-9]{4,})*\W*"
 
-# Seven digits without their C, and 3 to 6 with or without it; C1 and C7 are names that people make up.
-_DAMAGED_CUI = re.compile(r"\s*(?:[0-9]{7}|[Cc]?[0-9]{3,6})(?:\.0*)?\s*").fullmatch
+# A comma, a blank or another sign between concepts, also as East Asian keyboards have them.
+_BADLY_JOINED = re.compile(
+    r"\s*[Cc][0-9]+(?:(?:[\s,|/+&:_\uff1b\uff0c\u3001\u00b7-]|\band\b)+[Cc][0-9]+)+[\s,|]*"
+).fullmatch
+
+# Seven digits without their C, 3 to 6 with or without it, and more; C1 and C7 are names that people make up.
+_DAMAGED_CUI = re.compile(r"\s*(?:[0-9]{7}|[Cc]?[0-9]{3,6}|[Cc]?[0-9]{8,})(?:\.0*)?\s*").fullmatch
 # In this order: what an earlier one explains is not looked for again.
 CAUSES: tuple[Cause, ...] = (
     Cause(
@@ -215,7 +220,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         code="R210",
-        what="cells hold concepts of fewer than seven digits or without their C",
+        what="cells hold concepts of other than seven digits or without their C",
         holds=_has_lost_digits,
         tasks=("concepts",),
         least=0.1,
@@ -338,8 +343,16 @@ def equal_answers(answers: Answers, path: str) -> Iterator[Finding]:
 
 
 def scored_header(answers: Answers, path: str, line: int, *, is_ours: bool) -> Iterator[Finding]:
-    """Yield a finding where run and truth begin with the same header that the reader takes for an image."""
-    if not looks_like_header(answers.image_ids) or answers.image_ids[0] not in answers.known:
+    """Yield a finding where run and truth begin with the same header that the reader takes for an image.
+
+    Without a truth, such a first row of the run is enough.
+    """
+    if not looks_like_header(answers.image_ids):
+        return
+    if answers.truth_ids is None:
+        message = f"{short_id(answers.image_ids[0])!r} seems to be a header, and is taken for an image"
+        yield finding("R117", path, line, message, severity="warning")
+    if answers.image_ids[0] not in answers.known:
         return
     message = (
         f"the header {short_id(answers.image_ids[0])!r} stands in run and truth and is scored as an image"

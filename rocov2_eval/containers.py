@@ -30,7 +30,8 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _SAMPLED = 200  # rows whose keys are the names
 _MOST_NAMES = 1000
 _MOST_LEVELS = 64
-_LISTS = ("annotations", "predictions", "results", "data", "rows")  # under which a document keeps its records
+# Under which a document keeps its records.
+_LISTS = ("annotations", "predictions", "results", "data", "rows", "answers", "submission")
 _ROWS = 50_000  # of Parquet at a time; a text that they share is held once
 _BEGINS_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[{"\]])')
 
@@ -244,13 +245,8 @@ def _whole(item: Any) -> Any:  # noqa: ANN401  whatever JSON holds
 def _of_object(members: _Object, path: str) -> Frame:
     """Return the rows of one object, in whichever of its forms."""
     table = {key: value for _, key, value in members}
-    if isinstance(table.get("columns"), list) and isinstance(
-        table.get("data"), list
-    ):  # pandas, orient="split"
-        rows = table["data"]
-        if not all(isinstance(row, list) for row in rows):
-            _refuse(path, 1, "expected a list for each row under 'data'")
-        return _numbered("JSON", tuple(map(str, table["columns"])), rows)
+    if (split := _split(table, path)) is not None:
+        return split
     for name in _LISTS:
         if isinstance(answers := table.get(name), dict) and len(members) == 1:
             return _of_object(_Object((1, key, value) for key, value in answers.items()), path)
@@ -258,7 +254,7 @@ def _of_object(members: _Object, path: str) -> Frame:
             line = next(line for line, key, _ in members if key == name)
             return _of_records("JSON", [(line, item) for item in records], path)
     values = list(table.values())
-    if len(table) > 1 and len(table) == len(members) and _is_columns(table):
+    if len(table) == len(members) and (_is_columns(table) or _is_columns_by_id(table)):
         return _of_columns(table)
     lines = np.fromiter((line for line, _, _ in members), np.int64, len(members))
     if values and all(isinstance(value, dict) for value in values):  # records by id or by number
@@ -269,14 +265,47 @@ def _of_object(members: _Object, path: str) -> Frame:
 
 def _is_columns(table: Mapping[str, Any]) -> bool:
     """Tell whether an object holds columns: one of them has a name of ids, all are of one length."""
-    kinds = {type(value) for value in table.values()}
+    kinds = {type(value) for value in table.values()} if len(table) > 1 else set()
     sizes = {len(value) for value in table.values() if isinstance(value, list | dict)}
     return kinds in ({list}, {dict}) and len(sizes) == 1 and any(is_id_name(name) for name in table)
 
 
+def _is_columns_by_id(table: Mapping[str, Any]) -> bool:
+    """Tell whether an object holds columns of answers by id, with the same ids each."""
+    first = next(iter(table.values()), None)
+    if not isinstance(first, dict) or not any(bare(name) in ANSWER_NAMES for name in table):
+        return False
+    if any(is_id_name(name) or bare(name) in ANSWER_NAMES for name in first):  # a record
+        return False
+    return all(isinstance(value, dict) and value.keys() == first.keys() for value in table.values())
+
+
 def _of_columns(table: Mapping[str, Any]) -> Frame:
     columns = [list(value.values()) if isinstance(value, dict) else value for value in table.values()]
-    return _numbered("JSON", tuple(table), list(zip(*columns, strict=True)))
+    index = next(iter(table.values()))
+    rows = list(zip(*columns, strict=True))
+    return _indexed(tuple(table), list(index) if isinstance(index, dict) else None, rows)
+
+
+def _split(table: Mapping[str, Any], path: str) -> Frame | None:
+    """Return the rows of a frame or Series that pandas wrote with orient="split", None for another object."""
+    names, index, rows = (table.get(key) for key in ("columns", "index", "data"))
+    if not isinstance(rows, list):
+        return None
+    if table.keys() == {"name", "index", "data"} and isinstance(index, list):
+        return _indexed(("0",), index, [[cell] for cell in rows])
+    if not isinstance(names, list):
+        return None
+    if not all(isinstance(row, list) for row in rows):
+        _refuse(path, 1, "expected a list for each row under 'data'")
+    return _indexed(tuple(map(str, names)), index, rows)
+
+
+def _indexed(names: tuple[str, ...], index: Any, rows: Sequence[Sequence[Any]]) -> Frame:  # noqa: ANN401
+    """Return rows with an index that pandas wrote, before them where no column has a name of ids."""
+    if not isinstance(index, list) or len(index) != len(rows) or any(map(is_id_name, names)):
+        return _numbered("JSON", names, rows)
+    return _numbered("JSON", ("", *names), [(key, *row) for key, row in zip(index, rows, strict=True)])
 
 
 def _numbered(what: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> Frame:
@@ -559,7 +588,9 @@ NEUTRAL_NAMES = frozenset(
 # How names begin that hold what a model said, where the truth stands beside it.
 MODEL_NAMES = ("pred", "generat", "output", "response", "hypothesis", "candidate", "answer", "result")
 ANSWER_NAMES = NEUTRAL_NAMES.union(*VALUE_NAMES.values())
-INDEX_NAMES = frozenset(("", "unnamed0", "index", "level0", "rownames", "x1"))  # of pandas and R
+INDEX_NAMES = frozenset(
+    ("", "unnamed0", "index", "level0", "indexlevel0", "rownames", "x1")
+)  # of pandas and R
 
 
 def bare(name: str) -> str:

@@ -32,6 +32,7 @@ _PRESET = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)')  # a first line of Exce
 _CUI = re.compile(r"\s*[Cc]\d+\s*")
 _FEW, _MOST = 0.05, 0.9  # shares of the first lines
 _PAIR = 2  # an id and an answer
+_SERIES = ["", "0"]  # the header that pandas writes of a Series without names
 
 
 def text_frame(source: Source, edition: Edition, task: Task | None, *, is_named: bool) -> Frame | None:
@@ -127,6 +128,8 @@ def _is_header(row: Sequence[str]) -> bool:
     """Tell whether cells are names of columns: one of ids and, unless that says enough, one of answers."""
     names = [bare(name) for name in row]
     others = [name for name in names if name not in ID_NAMES]
+    if len(names) >= _PAIR and names[0] in INDEX_NAMES and (names[1] in ANSWER_NAMES or list(row) == _SERIES):
+        return True
     if len(others) == len(names) or len(names) < _PAIR:
         return False
     if any(name in ANSWER_NAMES for name in names):

@@ -29,6 +29,9 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+_NOTED = 5  # findings
+
+
 class RocoError(Exception):
     """Base of every error that is not a bug of ours."""
 
@@ -47,6 +50,9 @@ class RejectedInput(RocoError):
     def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
         super().__init__(message)
         self.findings = tuple(findings)
+        for item in self.findings[:_NOTED]:  # a traceback, as in a notebook, shows them below the message
+            place = item.path if item.line is None else f"{item.path}:{item.line}"
+            self.add_note(f"{place}: {item.code} {item.message}")
 
 
 class RejectedFiles(RejectedInput):

@@ -288,9 +288,9 @@ RULES: Mapping[str, Rule] = {
         fix="Write the CUI of each concept, such as C0040405 for CT; cui_mapping.csv has those of ROCOv2.",
     ),
     "R210": Rule(
-        title="concept identifiers have lost characters",
-        why="A CUI is a C and seven digits. Whatever takes it for a number drops the C or the zeros after it, and "
-        "what is left matches nothing in the truth.",
+        title="concept identifiers without their C and seven digits",
+        why="A CUI is a C and seven digits. Whatever takes it for a number drops the C or the zeros after it, or "
+        "puts too many back, and what is left matches nothing in the truth.",
         fix="Keep CUIs as text, or restore them: f'C{number:07}' in Python.",
     ),
     "R211": Rule(

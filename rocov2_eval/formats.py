@@ -29,7 +29,7 @@ from rocov2_eval.editions import Delimiter, Dialect
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding, findings
 from rocov2_eval.records import BoolArray, Finding, IntArray, Severity, Task
-from rocov2_eval.shelf.archives import UNREADABLE, foreign_kind, is_clutter, office_kind
+from rocov2_eval.shelf.archives import UNREADABLE, foreign_kind, is_clutter, is_tar, office_kind
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK, csv_text
 from rocov2_eval.shelf.words import path_text, short_id, shorten
 
@@ -44,6 +44,7 @@ LAYOUT = Dialect(delimiter=",", quoted=True, header="optional")  # of the ROCOv2
 _CONCEPT_CELL = re.compile(r"\s*[Cc][0-9]+\s*(;\s*[Cc][0-9]+\s*)*;?\s*")
 Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
 SNIFFED_ROWS = 200
+_STARTS = 1000  # characters in which a tar archive of texts has NUL, and a table hardly ever
 _CSV = (".csv", ".tsv", ".txt")  # how the one file of a submission may end
 _LOCAL_HEADER = b"PK\x03\x04"  # begins an archive
 _CENTRAL_HEADER = b"PK\x01\x02"  # begins the entry of each file in an archive
@@ -167,6 +168,8 @@ def source_of(content: bytes, name: str) -> Source:
         line = before.count(b"\n") + 1
         message = f"byte 0x{content[error.start]:02x} at offset {error.start} is not UTF-8"
         raise rejected("R002", name, line, message) from None
+    if "\0" in text[:_STARTS] and is_tar(content) and (kind := foreign_kind(content)) is not None:
+        raise rejected("R010", name, None, kind)
     return Source(path=name, sha256=hashlib.sha256(content).hexdigest(), text=text)
 
 

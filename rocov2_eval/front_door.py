@@ -312,6 +312,8 @@ def compare(
         UsageFault: There are fewer than two runs, they belong to different truths, or options do not go
             together.
     """
+    if isinstance(runs, Mapping):
+        raise UsageFault("runs is a mapping: expected a list of runs, such as [run_a, run_b]")
     if len(runs) < _FEWEST_RUNS:
         raise UsageFault("compare needs two runs or more: rocov2-eval compare RUN_A RUN_B")
     _refuse_unknown(task=task, split=split, device=device, precision=precision)

@@ -387,13 +387,20 @@ def _id_name(frame: Frame, value_name: str | None, path: str) -> str:
         if near:
             return near[0]
     others = [name for name in names if bare(name) not in INDEX_NAMES]
-    answers = ANSWER_NAMES
-    left = [name for name in others if bare(name) not in answers]
+    index = next((name for name in names if bare(name) in INDEX_NAMES), None)
+    if index is not None and not _is_numbering(frame.column(index)):  # answers by id, as pandas writes them
+        return index
+    left = [name for name in others if bare(name) not in ANSWER_NAMES]
     if len(left) == 1 and len(others) == len(("id", "cell")):
         return left[0]
-    if frame.names and frame.names[0] == "" and not left:  # answers by id, as pandas writes them
-        return ""
+    if index == "" and not left:
+        return index
     raise rejected("R012", path, None, f"no column of ids among {_listed(frame.names or ())}")
+
+
+def _is_numbering(cells: Sequence[Any]) -> bool:
+    """Tell whether the cells of a column number the rows, from 0 or 1."""
+    return [str(cell) for cell in cells] in ([str(n + start) for n in range(len(cells))] for start in (0, 1))
 
 
 def _value_name(frame: Frame, id_name: str, task: Task | None, path: str, *, of_truth: bool) -> str:
@@ -424,9 +431,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _sampled(values: Sequence[Any]) -> list[str]:
     shown = values[: formats.SNIFFED_ROWS]
-    return [
-        ";".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "") for value in shown
-    ]
+    return [_text(value, "concepts") or str(value or "") for value in shown]
 
 
 def _texts(cells: Sequence[Any], path: str, frame: Frame, task: Task, faults: list[Finding]) -> list[str]:

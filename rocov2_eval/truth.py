@@ -195,18 +195,15 @@ def truth_of(
 
 
 def subset_of(truth: Truth, image_ids: Collection[str]) -> Truth:
-    """Return the part of a truth that some ids are of; the truth itself where that is all of it.
+    """Return the part of a truth that some ids are of; the truth itself where that is all of it, or nothing.
 
-    Raises:
-        RejectedInput: None of its images is among them.
+    A run without any of its images has to be checked against the whole, to tell why.
     """
     wanted = set(image_ids)
     table = truth.table
     rows = [i for i, image_id in enumerate(table.image_ids) if image_id in wanted]
-    if len(rows) == len(table.image_ids):
+    if len(rows) in (0, len(table.image_ids)):
         return truth
-    if not rows:
-        raise RejectedInput(f"{table.path} has none of these images")
 
     def part(cells: list[Cell] | None) -> list[Cell] | None:
         return None if cells is None else [cells[i] for i in rows]
@@ -293,7 +290,8 @@ def _checked(source: Source, task: Task, edition: Edition, first: str | None = N
         faults.append(finding("R501", table.path, None, message, severity="warning"))
     content = SECOND_CELL.get(table.header[1].lower(), task) if table.header and table.header[1:] else task
     if content != task:
-        faults.append(finding("R501", table.path, 1, f"the file holds {content}, the run {task}"))
+        hint = f"if the run holds {content} too, add --task {content}"
+        faults.append(finding("R501", table.path, 1, f"the file holds {content}, the run {task}: {hint}"))
     if is_rejected(faults):
         raise RejectedInput(f"the truth {source.path} is broken", faults)
     return replace(table, findings=tuple(faults))

@@ -191,12 +191,23 @@ def _unread(path: Path, place: Path, task: Task) -> str | None:
     try:
         _, held = read_source(path, EDITIONS[DEFAULT_EDITION])
     except RejectedInput as error:
-        return error.findings[0].message if error.findings else str(error)
+        if not _has_column(path, task):
+            return error.findings[0].message if error.findings else str(error)
+        held = task
     if held != task:
         return f"it holds {held}"
     if _split_of(path, place) is None and not _words(path.name) & _TRUTH_WORDS:
         return "its name does not say that it is truth: name the file itself"
     return None
+
+
+def _has_column(path: Path, task: Task) -> bool:
+    """Tell whether a file has a column that a name tells to be of the task, beside one of the other task."""
+    try:
+        source, _ = read_source(path, EDITIONS[DEFAULT_EDITION], task)
+    except RejectedInput:
+        return False
+    return source.records is not None and source.records.task == task
 
 
 def _task_word(path: Path) -> Task | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from rocov2_eval.causes import (
     Answers,
     causes_of,
     equal_answers,
+    looks_like_header,
     nearest,
     other_year,
     scored_header,
@@ -173,7 +175,7 @@ def _check_ids(run: Table, truth_ids: Sequence[str]) -> Iterator[Finding]:
         unknown = [i for i in unknown if run.image_ids[i] not in right]
         ids |= set(right.values())
     if unknown:
-        faults = ((int(run.lines[i]), _stranger(run.image_ids[i], known)) for i in unknown[:MOST_PER_RULE])
+        faults = ((int(run.lines[i]), _stranger(run, i, known)) for i in unknown[:MOST_PER_RULE])
         yield from findings("R104", run.path, faults, more=max(len(unknown) - MOST_PER_RULE, 0))
     if not known <= ids:
         absent = [image_id for image_id in truth_ids if image_id not in ids]
@@ -183,8 +185,13 @@ def _check_ids(run: Table, truth_ids: Sequence[str]) -> Iterator[Finding]:
         yield finding("R105", run.path, None, message)
 
 
-def _stranger(image_id: str, known: set[str]) -> str:
-    return f"{short_id(image_id)!r} is not an image of the truth{nearest(image_id, known)}"
+def _stranger(run: Table, i: int, known: set[str]) -> str:
+    image_id = run.image_ids[i]
+    hint = nearest(image_id, known)
+    if i == 0 and image_id and not hint and looks_like_header(run.image_ids):
+        name = shlex.quote(short_id(image_id))
+        hint = f", but seems to be a header: name its columns, --id-column {name} …"
+    return f"{short_id(image_id)!r} is not an image of the truth{hint}"
 
 
 def _repeated(run: Table) -> Iterator[tuple[int, str]]:

@@ -90,12 +90,17 @@ def office_kind(names: Iterable[str]) -> str | None:
     return None
 
 
+def is_tar(content: bytes) -> bool:
+    """Tell whether bytes begin as those of a tar archive, or as a text with five letters in their place."""
+    return content[257:262] == b"ustar"
+
+
 def foreign_kind(content: bytes) -> str | None:
     """Return what bytes are that are no text, and what to do; None where they may be text."""
     for beginning, kind in _BEGINNINGS.items():
         if content.startswith(beginning):
             return kind
-    if content[257:262] == b"ustar":
+    if is_tar(content):
         return f"a tar archive: {_UNPACK}"
     if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         return None

@@ -38,7 +38,7 @@ def answers(name: str, count: int, cell: str) -> Path:
 
 def test_a_score_that_reaches_its_minimum_changes_nothing(call: Call, concept_run: Path) -> None:
     plain = call("score", concept_run)
-    assert call("score", concept_run, "--min", "concept_f1=0.3335", "--min", "concept_f1_manual=0") == plain
+    assert call("score", concept_run, "--min", "concept_f1 = 0.3335", "--min", "concept_f1_manual=0") == plain
 
 
 def test_the_real_command_ends_with_4_below_a_minimum_after_the_whole_answer(

@@ -43,6 +43,8 @@ def listed(cell: str) -> list[str]:
 
 CASES = {
     "captions as concepts": Case(cells=CAPTIONS, code="R020"),
+    "an eighth digit": Case(cells=[cell.replace("C", "C0") for cell in CUIS], code="R210"),
+    "full width semicolons": Case(cells=[cell.replace(";", "\uff1b") for cell in CUIS], code="R208"),
     "concepts as captions": Case(cells=CUIS, code="R020", task="captions"),
     "concepts joined by commas as captions": Case(
         cells=[cell.replace(";", ", ") for cell in CUIS], code="R020", task="captions"
@@ -204,6 +206,28 @@ def test_the_header_that_a_reader_takes_for_an_image_is_a_finding(call: Call) ->
     assert (ours.code, "run.csv:1: R117 " in ours.err) == (ExitCode.INPUT_REJECTED, True)
     assert (official.code, "run.csv:1: R117 warning: " in official.err) == (ExitCode.OK, True)
     assert "5 images" in official.out  # as its evaluator scores
+
+
+def test_a_header_of_unknown_names_is_told_with_the_remedy(call: Call) -> None:
+    run = write("run.csv", IDS, CAPTIONS, first="bild", task="captions")
+    expected = (
+        "'bild' is not an image of the truth, but seems to be a header: name its columns, --id-column bild"
+    )
+    assert expected in call("validate", run, "--truth", "truth").out
+
+
+@pytest.mark.parametrize("task", ANSWERS)
+def test_a_header_of_unknown_names_is_told_without_a_truth(task: str, call: Call) -> None:
+    ids = [f"elsewhere_{number}" for number in range(4)]
+    rows = "".join(f"{i},{cell}\n" for i, cell in zip(ids, ANSWERS[task], strict=True))
+    Path("run.csv").write_text(f"key,val\n{rows}", encoding="utf-8")
+    assert ("R117", "warning") in found(call, "run.csv", "--task", task)
+
+
+def test_a_subset_of_wrong_ids_is_told_why(call: Call) -> None:
+    run = write("run.csv", [f"{i}.jpg" for i in IDS[:2]], CUIS[:2])
+    answer = call("score", run, "--truth", "truth", "--subset")
+    assert (answer.code, "R114 2 of 2 ids differ" in answer.err) == (ExitCode.INPUT_REJECTED, True)
 
 
 # ---- ids

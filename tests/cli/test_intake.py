@@ -139,6 +139,55 @@ def test_a_caption_run_of_any_form_scores_as_the_official_one(
     assert document["metrics"]["rouge1"]["mean"] == 1.0
 
 
+PLAIN = list(CUIS.values())
+BY_PANDAS = {  # ids in the index, which has no name
+    "frame as CSV": "".join(f"{row}\n" for row in (",cuis", *map(",".join, CUIS.items()))),
+    "frame of two columns": ",cuis,time\n" + "".join(f"{image},{cuis},0.5\n" for image, cuis in CUIS.items()),
+    "Series as CSV": "".join(f"{row}\n" for row in (",0", *map(",".join, CUIS.items()))),
+    "index set free": "".join(f"{row}\n" for row in ("index,cuis", *map(",".join, CUIS.items()))),
+    "columns": json.dumps({"cuis": CUIS}),
+    "two columns": json.dumps({"cuis": CUIS, "time": dict.fromkeys(CUIS, 0.5)}),
+    "index": json.dumps({image: {"cuis": cuis, "time": 0.5} for image, cuis in CUIS.items()}),
+    "split": json.dumps({"columns": ["cuis"], "index": list(CUIS), "data": [[cuis] for cuis in PLAIN]}),
+    "Series as split": json.dumps({"name": None, "index": list(CUIS), "data": PLAIN}),
+    "table": json.dumps({"schema": {}, "data": [{"index": i, "cuis": c, "t": 1} for i, c in CUIS.items()]}),
+}
+
+
+@pytest.mark.parametrize("task", ["concepts", "captions"])
+def test_a_truth_of_both_tasks_in_one_file_is_found_in_its_folder(call: Call, task: str) -> None:
+    rows = "".join(f'{i},"{c}",{CUIS[i]}\n' for i, c in {"i1": "CT, axial", "i2": "left hand"}.items())
+    Path("both").mkdir()
+    Path("both/valid.csv").write_text(f"ID,Caption,CUIs\n{rows}", encoding="utf-8")
+    answers = CUIS if task == "concepts" else {"i1": '"CT, axial"', "i2": "left hand"}
+    Path("run.csv").write_text("".join(map("{0[0]},{0[1]}\n".format, answers.items())), encoding="utf-8")
+    answer = call("validate", "run.csv", "--truth", "both", "--task", task)
+    assert (answer.code, "R024 note" in answer.out) == (ExitCode.OK, True)
+
+
+def test_a_run_without_header_that_seems_of_the_other_task_names_the_option(call: Call, truth: Path) -> None:
+    Path("run.csv").write_text("i1,\"['C0040405', 'C0817096']\"\ni2,['C1306645']\n", encoding="utf-8")
+    answer = call("score", "run.csv", "--truth", truth / "test_concepts.csv")
+    assert "the run captions: if the run holds concepts too, add --task concepts" in answer.err
+
+
+def test_the_index_of_pandas_holds_the_ids_of_parquet(scored: Callable[..., dict[str, Any]]) -> None:
+    content = table({"cuis": PLAIN, "time": [0.5, 0.6], "__index_level_0__": list(CUIS)})
+    assert scored("run.parquet", content)["metrics"]["concept_f1"]["mean"] == 1.0
+
+
+@pytest.mark.parametrize("form", BY_PANDAS)
+def test_the_index_of_pandas_holds_the_ids_where_no_column_does(
+    scored: Callable[..., dict[str, Any]], form: str
+) -> None:
+    assert scored("run.any", BY_PANDAS[form])["metrics"]["concept_f1"]["mean"] == 1.0
+
+
+def test_concepts_as_objects_are_told_from_captions(scored: Callable[..., dict[str, Any]]) -> None:
+    content = json.dumps({i: [{"cui": cui, "p": 0.9} for cui in c.split(";")] for i, c in CUIS.items()})
+    assert scored("run.json", content)["metrics"]["concept_f1"]["mean"] == 1.0
+
+
 @pytest.mark.parametrize("edition", ["imageclef-2018", "imageclef-2022", "imageclef-2026"])
 @pytest.mark.parametrize(
     "content",
@@ -235,6 +284,11 @@ def test_a_broken_json_run_is_a_finding_with_its_place(
         ("run.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "Excel workbook (.xls)"),
         ("run.pkl", b"\x80\x04\x95\xff\0\0\0\0", "pickle"),
         ("run.csv", bytes(range(256)) * 4, "binary file"),
+        (
+            "run.tar.gz",
+            gzip.compress(b"run.csv".ljust(257, b"\0") + b"ustar".ljust(255, b"\0")),
+            "tar archive",
+        ),
         ("run.pdf", b"%PDF-1.7\n\xff\xfe", "PDF"),
     ],
 )
@@ -247,6 +301,12 @@ def test_a_file_of_another_kind_is_refused_by_name_and_never_with_iconv(
     assert f"{name}: R010 " in answer.out
     assert words in answer.out
     assert "iconv" not in answer.out
+
+
+def test_a_table_with_nul_bytes_is_a_table(call: Call, truth: Path) -> None:
+    Path("run.csv").write_bytes(b"ID,CUIs\ni1,C0040405\0\ni2,C1306645\0\n")
+    answer = call("validate", "run.csv", "--truth", truth)
+    assert ("R112 " in answer.out, "R010" in answer.out) == (True, False)
 
 
 # ---- convert

@@ -72,6 +72,17 @@ def test_compare_scores_no_run_where_one_is_rejected(sample: Path, tmp_path: Pat
     assert {item.path for item in caught.value.findings} == {str(short)}
 
 
+def test_the_traceback_of_a_rejected_run_shows_what_was_found() -> None:
+    with pytest.raises(RejectedInput) as caught:
+        rocov2_eval.score({"x": "C0040405", "y": "C1"}, {"a": "C0040405", "b": "C0000001"})
+    assert "run:1: R104 'x' is not an image of the truth" in caught.value.__notes__
+
+
+def test_compare_refuses_a_mapping_of_runs() -> None:
+    with pytest.raises(UsageFault, match="runs is a mapping: expected a list of runs"):
+        rocov2_eval.compare({"a": {"x": "C1"}, "b": {"x": "C1"}}, {"x": "C1"})  # type: ignore[arg-type]
+
+
 def test_compare_takes_more_trials_where_many_runs_need_them(sample: Path) -> None:
     compared = rocov2_eval.compare([CONCEPTS] * 33, sample, metrics=["concept_f1"], by=["region"])
 

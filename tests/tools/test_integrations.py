@@ -121,6 +121,13 @@ def test_the_gate_of_the_action_passes_and_fails(repository: Path) -> None:
     assert f"{place}concept_recall is 0.3795; expected 0.4000 or more" in failed.stdout
 
 
+def test_the_gate_of_the_action_scores_runs_beside_their_metadata(repository: Path) -> None:
+    assert repository.is_dir()
+    passed = step("Gate", minimum="concept_f1=0.33", gated="submissions/*/nearest-picture/*.*")
+    assert passed is not None
+    assert (passed.returncode, passed.stdout.count("::notice file=")) == (ExitCode.OK, 1)
+
+
 def test_an_input_is_data_and_never_a_command(repository: Path) -> None:
     evil = "'; touch evil; $(touch evil) `touch evil`"
     for name in ("Validate", "Gate"):
