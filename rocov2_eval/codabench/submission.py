@@ -137,13 +137,17 @@ def _mean(report: Report, name: str) -> float:
 
 
 def _bare(findings: Sequence[Finding], visible: Sequence[Finding]) -> list[Finding]:
-    """Return the findings that are not visible, their messages replaced by what the rule says.
+    """Return the faults that are not visible, their messages replaced by what the rule says.
 
     A place in the truth tells its organisers where to look; a place in the run would tell its author where
     the truth is empty.
     """
     known = set(visible)
-    bare = (replace(item, message=RULES[item.code].title) for item in findings if item not in known)
+    bare = (
+        replace(item, message=RULES[item.code].title)
+        for item in findings
+        if item not in known and item.severity != "note"
+    )
     return list(
         dict.fromkeys(item if item.code.startswith("R5") else replace(item, line=None) for item in bare)
     )

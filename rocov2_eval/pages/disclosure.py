@@ -35,8 +35,9 @@ _LEARNED, _PART_OF_CORPUS = 2.0, 100.0
 _MOST_SUBMISSIONS, _FEWEST_SUBMISSIONS = 100, 5  # 100 is what the platform allows by itself
 _IMAGES_PER_SUBMISSION = 100
 _MOST_SUBMISSIONS_PER_DAY = 5
-# Both are about captions of which nothing is left: R303 where the truth is empty too, R304 where it is not.
-_OF_EMPTY_TRUTH = ("R303", "R304")
+# Captions of which nothing is left have R303 where the truth is empty too, and R304 where it is not.
+# R024 tells a run that is the truth from one that differs in an answer.
+_OF_TRUTH = ("R024", "R303", "R304")
 
 
 def public_decimals(images: int, width: float = 1.0) -> int:
@@ -202,4 +203,4 @@ def _rounded(value: float, decimals: int) -> float:
 
 def _is_of_truth(item: Finding) -> bool:
     """Tell whether a finding is about the truth."""
-    return item.code.startswith("R5") or item.code in _OF_EMPTY_TRUTH
+    return item.code.startswith("R5") or item.code in _OF_TRUTH

@@ -937,7 +937,10 @@ def test_a_broken_truth_makes_no_archive(truth: Path) -> None:
 
 def test_faults_of_the_truth_that_do_not_matter_are_told(truth: Path) -> None:
     rows = [f"{image_id}," for image_id in IDS]
-    store(truth / "test_concepts.csv", "\n".join(["ID,CUIs", *rows[:-1], f"{IDS[-1]},C0000001"]).encode())
+    store(
+        truth / "test_concepts.csv",
+        "\n".join(["ID,CUIs", *rows[:10], *(f"{image_id},C0000001" for image_id in IDS[10:])]).encode(),
+    )
     notes: list[str] = []
     made(truth, notes, tasks=("concepts",))
     assert any("R502" in note for note in notes)

@@ -161,10 +161,11 @@ def test_values_that_are_no_numbers_are_refused(
         encoder.encode(["axial"])
 
 
-def test_progress_counts_tokens(folders: dict[str, Path]) -> None:
+def test_progress_counts_distinct_texts(folders: dict[str, Path]) -> None:
     seen: list[tuple[int, int]] = []
     with opened(folders["bert"], progress=lambda done, total: seen.append((done, total))) as encoder:
-        total = len(encoder.encode(TEXTS).tokens.ids)
+        encoder.encode(TEXTS)
+        total = len(set(encoder.tokenise(TEXTS).index.tolist()))
     assert seen[0] == (0, total)
     assert seen[-1] == (total, total)
 
@@ -230,8 +231,11 @@ def test_a_checkpoint_that_lacks_tensors_is_refused(
         pass
 
 
-def test_a_text_beyond_the_tokenizers_limit_is_cut(encoder: TextEncoder) -> None:
-    assert len(encoder.encode(["chest " * 1000]).tokens.ids) == 512
+def test_a_text_beyond_the_tokenizers_limit_is_cut_with_a_note(folders: dict[str, Path]) -> None:
+    notes: list[str] = []
+    with opened(folders["bert"], notify=notes.append) as encoder:
+        assert len(encoder.encode(["chest " * 1000]).tokens.ids) == 512
+    assert ["1 caption of 512 tokens or more" in note for note in notes] == [True]
 
 
 @pytest.mark.slow
@@ -276,9 +280,8 @@ def test_only_texts_that_the_cache_lacks_are_run(folders: dict[str, Path], tmp_p
         encoder.encode(TEXTS[:2])
         seen: list[tuple[int, int]] = []
         encoder._progress = lambda *counts: seen.append(counts)
-        arena = encoder.encode(TEXTS)
-        known = len(encoder.tokenise(TEXTS[:2]).ids)
-    assert seen[-1] == (len(arena.tokens.ids) - known,) * 2
+        encoder.encode(TEXTS)
+    assert seen[-1] == (len(set(encoder.tokenise(TEXTS).index.tolist())) - 2,) * 2
 
 
 @pytest.mark.parametrize("change", [{"layer": 2}, {"precision": "bf16"}])

@@ -104,6 +104,8 @@ def test_scores_of_hostile_captions_equal_those_of_bert_score(folders: dict[str,
     # DeBERTa's tokenizer names no limit, and attention takes the square of the words.
     words = 200 if family == "deberta" else 10_000
     texts = [text for text in HOSTILE if family != "deberta" or len(text) < 1000]
+    # Slow and fast tokenizers of BERT differ on code points that Unicode has not assigned.
+    texts = [text for text in texts if family != "bert" or "\uffff" not in text]
     texts += [" ".join((small_models.WORDS * words)[:words]), " ".join(small_models.WORDS * 20)]
     candidates, references = texts, [*texts[3:], *texts[:3]]
     options = BertScoreOptions(encoder=str(folders[family]), norm="none", both_empty=0.0)
