@@ -138,12 +138,13 @@ def plain_rows(content: bytes) -> list[list[str]] | None:
         return None
     if rows and rows[0]:
         rows[0][0] = rows[0][0].removeprefix("\ufeff")
-    first = rows[0][0].lower() if rows and rows[0] else ""
-    if (
-        first != "id" and "".join(filter(str.isalnum, first)) == "id"
-    ):  # no official header: such a run is converted
+    header = rows[0] if rows else []
+    names = ["".join(filter(str.isalnum, cell)).lower() for cell in header]
+    # An index of pandas has no name; beside a column of answers it holds the ids.
+    has_header = names[:1] == ["id"] or (names[:1] == [""] and names[1:] in (["cuis"], ["caption"]))
+    if has_header and header[0].lower() != "id":  # no official header: such a run is converted
         rows = [row for row in rows if row]
-    return rows[1:] if "".join(filter(str.isalnum, first)) == "id" else rows
+    return rows[1:] if has_header else rows
 
 
 def plain_concepts(content: bytes, *, is_truth: bool = False) -> dict[str, set[str]] | None:
@@ -269,7 +270,7 @@ def metadata(source: Random, folder: Path) -> Trial:
 
 
 def document(source: Random, folder: Path) -> Trial:
-    """Check a damaged document of another kind: what no schema of ours describes may not pass."""
+    """Check a damaged document of another kind: what no schema of ours describes passes as a run alone."""
     kinds = (
         {"metrics": {}, "task": "concepts"},
         {"pairs": []},
@@ -279,7 +280,7 @@ def document(source: Random, folder: Path) -> Trial:
     (folder / "x.json").write_bytes(json_file(source, source.choice(kinds)))
     return Trial(
         words=["validate", folder / "x.json", "--format", source.choice(("text", "json", "github", "csv"))],
-        judge=lambda code, _: "a document of nothing passed" if code == 0 else None,
+        judge=lambda code, told: "a document of nothing passed" if code == 0 and "R008" not in told else None,
     )
 
 
