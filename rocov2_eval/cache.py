@@ -171,6 +171,7 @@ class EmbeddingCache:
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         _require_locks(self._path.parent)
+        self._close()  # what a replacement has opened
         self._connection, self._generation = _connect(self._path)
         self._size = self._stored_size()
 
