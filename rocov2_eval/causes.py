@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import cached_property
 
+from rocov2_eval.column_names import is_id_name
 from rocov2_eval.concept_cells import Cell
-from rocov2_eval.containers import is_id_name
 from rocov2_eval.editions import years_of
 from rocov2_eval.findings import RULES, finding
 from rocov2_eval.records import Finding, IntArray, Severity, Task

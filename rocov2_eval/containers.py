@@ -1,4 +1,4 @@
-"""Tables as other programs write them, JSON, JSON Lines, Parquet and Arrow, as rows under names.
+"""Tables as other programs write them, as rows under names: what such a table is, JSON and JSON Lines.
 
 Nothing here knows what a run is: `intake` chooses the columns. What a hostile file may cost is bounded as for
 CSV, by `formats.MOST_BYTES`, `MOST_LINES` and `MOST_SEPARATORS`.
@@ -8,31 +8,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 from rocov2_eval import formats
-from rocov2_eval.errors import MissingResource
+from rocov2_eval.column_names import ANSWER_NAMES, bare, is_id_name
 from rocov2_eval.formats import rejected
 from rocov2_eval.records import Finding, IntArray
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
-from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.words import shorten
 
-PARQUET_ENDINGS = (".parquet", ".pq", ".arrow", ".feather")
-ID_AND_VALUE = ("id", "value")  # names where a file has keys and values, or pairs, without any
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SAMPLED = 200  # rows whose keys are the names
-_MOST_NAMES = 1000
-_MOST_LEVELS = 64
+MOST_NAMES = 1000  # of columns
 # Under which a document keeps its records.
 _LISTS = ("annotations", "predictions", "results", "data", "rows", "answers", "submission")
-_ROWS = 50_000  # of Parquet at a time; a text that they share is held once
 _BEGINS_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[{"\]])')
 
 
@@ -84,10 +78,10 @@ def json_frame(text: str, path: str) -> Frame:
     """
     nodes, most = text.count("{") + text.count("["), 2 * formats.MOST_LINES
     if nodes > most:
-        _refuse(path, None, f"{nodes:,} objects and lists, more than {most:,}", code="R001")
+        refuse(path, None, f"{nodes:,} objects and lists, more than {most:,}", code="R001")
     values = list(_values(text, path))
     if not values:
-        _refuse(path, None, "the file is empty", code="R003")
+        refuse(path, None, "the file is empty", code="R003")
     line, value = values[0]
     if len(values) > 1 or (isinstance(value, _Object) and _is_record(value)):
         if isinstance(value, list) and not isinstance(value, _Object):
@@ -143,14 +137,14 @@ class _Scanner:
     def take(self, expected: str) -> None:
         if self.skip() != expected:
             found = shorten(self.text[self.place : self.place + 20]) or "the end of the file"
-            _refuse(self.path, self.line, f"not JSON: expected {expected!r}, found {found}")
+            refuse(self.path, self.line, f"not JSON: expected {expected!r}, found {found}")
         self.place += 1
 
     def counted_value(self) -> Any:  # noqa: ANN401  whatever JSON holds
         """Return the value of a row that starts here; there are only so many."""
         self._rows += 1
         if self._rows > formats.MOST_LINES:
-            _refuse(self.path, None, f"more than {formats.MOST_LINES:,} rows", code="R001")
+            refuse(self.path, None, f"more than {formats.MOST_LINES:,} rows", code="R001")
         return self.value()
 
     def value(self) -> Any:  # noqa: ANN401  whatever JSON holds
@@ -160,11 +154,11 @@ class _Scanner:
             value, self.place = _DECODER.raw_decode(self.text, self.place)
         except json.JSONDecodeError as error:
             line = self.line + self.text.count("\n", self._counted, error.pos)
-            _refuse(self.path, line, f"not JSON: {error.msg} (column {error.colno})")
+            refuse(self.path, line, f"not JSON: {error.msg} (column {error.colno})")
         except RecursionError:
-            _refuse(self.path, self.line, "nested too deeply")
+            refuse(self.path, self.line, "nested too deeply")
         except ValueError:  # Python converts no integer of more than 4,300 digits
-            _refuse(self.path, self.line, "a number of too many digits")
+            refuse(self.path, self.line, "a number of too many digits")
         return value
 
 
@@ -226,9 +220,9 @@ def _of_records(what: str, items: Sequence[tuple[int, Any]], path: str) -> Frame
         return Frame(what=what, names=None, rows=rows, lines=lines)
     for line, row in zip(lines.tolist(), rows, strict=True):
         if not isinstance(row, dict):
-            _refuse(path, line, f"expected a record, {{…}}, found {_kind(row)}")
+            refuse(path, line, f"expected a record, {{…}}, found {_kind(row)}")
         if isinstance(row, _Repeated):
-            _refuse(path, line, "a key stands twice in this record")
+            refuse(path, line, "a key stands twice in this record")
     if all(len(row) == 1 for row in rows) and len({*rows[0], *rows[-1]}) == min(len(rows), 2):
         pairs = [pair for row in rows for pair in row.items()]  # an answer by its id in each record
         return Frame(what=what, names=None, rows=pairs, lines=lines)
@@ -297,24 +291,25 @@ def _split(table: Mapping[str, Any], path: str) -> Frame | None:
     if not isinstance(names, list):
         return None
     if not all(isinstance(row, list) for row in rows):
-        _refuse(path, 1, "expected a list for each row under 'data'")
+        refuse(path, 1, "expected a list for each row under 'data'")
     return _indexed(tuple(map(str, names)), index, rows)
 
 
 def _indexed(names: tuple[str, ...], index: Any, rows: Sequence[Sequence[Any]]) -> Frame:  # noqa: ANN401
     """Return rows with an index that pandas wrote, before them where no column has a name of ids."""
     if not isinstance(index, list) or len(index) != len(rows) or any(map(is_id_name, names)):
-        return _numbered("JSON", names, rows)
-    return _numbered("JSON", ("", *names), [(key, *row) for key, row in zip(index, rows, strict=True)])
+        return numbered("JSON", names, rows)
+    return numbered("JSON", ("", *names), [(key, *row) for key, row in zip(index, rows, strict=True)])
 
 
-def _numbered(what: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> Frame:
+def numbered(what: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> Frame:
+    """Return rows that have no lines, and are told by their numbers from 1."""
     return Frame(what=what, names=names, rows=rows, lines=np.arange(1, len(rows) + 1))
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     keys = dict.fromkeys(key for row in rows[:_SAMPLED] for key in row if key)
-    return tuple(islice(keys, _MOST_NAMES))
+    return tuple(islice(keys, MOST_NAMES))
 
 
 def _is_record(members: _Object) -> bool:
@@ -328,276 +323,10 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), "a number")
 
 
-# ---- Parquet and Arrow
-
-
-def parquet_frame(content: bytes | Sequence[Path], path: str, wanted: Iterable[str] | None = None) -> Frame:
-    """Return the rows of a Parquet, Arrow or Feather file, or of several files as one table.
-
-    Args:
-        content: The bytes of a file, or the files, of which only columns of text, numbers and lists are read.
-        path: How findings name it.
-        wanted: Read only these columns.
+def refuse(path: str, line: int | None, message: str, *, code: str = "R011") -> NoReturn:
+    """Reject a file whose table cannot be read.
 
     Raises:
-        RejectedInput: It cannot be read, or holds too much.
-        MissingResource: pyarrow is not installed.
+        RejectedInput: Always.
     """
-    pa = _arrow(path)
-    sources = [content] if isinstance(content, bytes) else list(content)
-    columns: dict[str, list[Any]] = {}
-    size = 0
-    try:
-        for source in sources:
-            for batch in _batches(source, path, wanted):
-                batch.validate(full=True)  # a damaged file would else have pyarrow read beyond its end
-                size += sum(map(_own_bytes, batch.columns))
-                if size > formats.MOST_BYTES:
-                    _refuse(path, None, f"columns of more than {formats.MOST_BYTES:,} bytes", code="R001")
-                for name, cells in zip(batch.schema.names, batch.columns, strict=True):
-                    columns.setdefault(name, []).extend(_cells(cells))
-                if columns and len(next(iter(columns.values()))) > formats.MOST_LINES:
-                    _refuse(path, None, f"more than {formats.MOST_LINES:,} rows", code="R001")
-    except (
-        pa.ArrowException,
-        OSError,
-        KeyError,
-        TypeError,
-        ValueError,
-        MemoryError,
-        UnicodeDecodeError,
-    ) as error:
-        _refuse(path, None, f"cannot be read as Parquet: {shorten(str(error), 100)}")
-    lengths = {len(cells) for cells in columns.values()}
-    if len(lengths) > 1:
-        _refuse(path, None, "its files have different columns")
-    return _numbered("a Parquet file", tuple(columns), list(zip(*columns.values(), strict=True)))
-
-
-def _batches(source: bytes | Path, path: str, wanted: Iterable[str] | None) -> Iterator[Any]:
-    """Yield the batches of a file, without columns of pictures and other structures."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    opened = pa.BufferReader(source) if isinstance(source, bytes) else pa.memory_map(str(source))
-    with opened:
-        start = opened.read(8)
-        opened.seek(0)
-        if start.startswith(b"PAR1"):
-            metadata = pq.read_metadata(opened)
-            names = _readable(metadata.schema.to_arrow_schema(), wanted)
-            _refuse_large(metadata, names, path)
-            # A text that stands in a million rows stands in the file once, and so in memory too.
-            leaves = [metadata.schema.column(i) for i in range(len(metadata.schema))]
-            texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
-            with pq.ParquetFile(opened, pre_buffer=False, read_dictionary=texts) as file:
-                yield from file.iter_batches(_ROWS, columns=names, use_threads=False)
-            return
-        reader = pa.ipc.open_file(opened) if start.startswith(b"ARROW1") else pa.ipc.open_stream(opened)
-        with reader:
-            names = _readable(reader.schema, wanted)
-            if isinstance(reader, pa.RecordBatchFileReader):
-                batches = map(reader.get_batch, range(reader.num_record_batches))
-            else:
-                batches = iter(reader)
-            yield from (batch.select(names) for batch in batches)
-
-
-def table_names(path: Path) -> list[str]:
-    """Return the columns of a Parquet, Arrow or Feather file that may hold ids or answers.
-
-    Raises:
-        RejectedInput: It cannot be read.
-        MissingResource: pyarrow is not installed.
-    """
-    pa = _arrow(str(path))
-    try:
-        with pa.memory_map(str(path)) as opened:
-            return _readable(_schema(opened), None)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise rejected("R011", str(path), None, f"no Parquet file: {shorten(str(error), 60)}") from None
-
-
-def _arrow(path: str) -> Any:  # noqa: ANN401  a module
-    try:
-        import pyarrow as pa
-    except ImportError:
-        message = f"{path}: Parquet files cannot be read without pyarrow: {install_command('parquet')}"
-        raise MissingResource(message) from None
-    return pa
-
-
-def _schema(opened: Any) -> Any:  # noqa: ANN401  of pyarrow
-    """Return the columns of an open file."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    start = opened.read(8)
-    opened.seek(0)
-    if start.startswith(b"PAR1"):
-        return pq.read_schema(opened)
-    with pa.ipc.open_file(opened) if start.startswith(b"ARROW1") else pa.ipc.open_stream(opened) as reader:
-        return reader.schema
-
-
-def _refuse_large(metadata: Any, names: Sequence[str], path: str) -> None:  # noqa: ANN401  of pyarrow
-    """Refuse by its own account a file that would become too much, before any of it is read."""
-    if metadata.num_rows > formats.MOST_LINES:
-        _refuse(path, None, f"{metadata.num_rows:,} rows, more than {formats.MOST_LINES:,}", code="R001")
-    size = 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for column in map(group.column, range(group.num_columns)):
-            if column.path_in_schema.split(".")[0] in names:
-                size += column.total_uncompressed_size
-    if size > formats.MOST_BYTES:
-        _refuse(path, None, f"columns of more than {formats.MOST_BYTES:,} bytes", code="R001")
-
-
-def _readable(schema: Any, wanted: Iterable[str] | None) -> list[str]:  # noqa: ANN401  of pyarrow
-    """Return the columns that may hold ids or answers."""
-    from pyarrow import types
-
-    def holds_answers(kind: Any) -> bool:  # noqa: ANN401
-        kind = kind.value_type if types.is_dictionary(kind) else kind
-        if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-            return holds_answers(kind.value_type) and not types.is_list(kind.value_type)
-        return bool(
-            types.is_string(kind)
-            or types.is_large_string(kind)
-            or types.is_integer(kind)
-            or types.is_floating(kind)
-            or types.is_null(kind)
-            or "string_view" in str(kind)
-        )
-
-    names = [field.name for field in schema if holds_answers(field.type)]
-    return [name for name in names if wanted is None or name in set(wanted)][:_MOST_NAMES]
-
-
-def _cells(column: Any) -> list[Any]:  # noqa: ANN401  of pyarrow
-    """Return cells as Python has them; a text that stands in many of them is one object."""
-    from pyarrow import types
-
-    cells: list[Any]
-    if types.is_dictionary(column.type):
-        values = column.dictionary.to_pylist()
-        return [None if code is None else values[code] for code in column.indices.to_pylist()]
-    if types.is_list(column.type) or types.is_large_list(column.type):
-        parts = iter(_cells(column.flatten()))
-        sizes = column.value_lengths().to_pylist()
-        return [None if size is None else list(islice(parts, size)) for size in sizes]
-    cells = column.to_pylist()
-    return cells
-
-
-def _own_bytes(column: Any) -> int:  # noqa: ANN401  of pyarrow
-    """Return the size of a column without the texts that other batches share with it."""
-    from pyarrow import types
-
-    if types.is_list(column.type) or types.is_large_list(column.type):
-        return int(column.value_lengths().nbytes) + _own_bytes(column.flatten())
-    return int(column.indices.nbytes if types.is_dictionary(column.type) else column.nbytes)
-
-
-def _refuse(path: str, line: int | None, message: str, *, code: str = "R011") -> NoReturn:
     raise rejected(code, path, line, message)
-
-
-# ---- names
-
-
-ID_NAMES = frozenset(
-    [
-        "id",
-        "imageid",
-        "image",
-        "imagename",
-        "imgid",
-        "img",
-        "imagefile",
-        "imagepath",
-        "filename",
-        "file",
-        "filepath",
-        "figureid",
-        "uid",
-        "key",
-        "index_id",
-    ]
-)
-VALUE_NAMES: Mapping[str, frozenset[str]] = {
-    "concepts": frozenset(
-        [
-            "cui",
-            "cuis",
-            "concept",
-            "concepts",
-            "conceptid",
-            "conceptids",
-            "cuicodes",
-            "umlscuis",
-            "umlsconcepts",
-            "predictedcuis",
-            "predictedcui",
-            "cuispred",
-            "predictedconcepts",
-            "conceptspred",
-            "cuilist",
-        ]
-    ),
-    "captions": frozenset(
-        [
-            "caption",
-            "captions",
-            "text",
-            "description",
-            "report",
-            "generatedcaption",
-            "generatedcaptions",
-            "predictedcaption",
-            "predictedcaptions",
-            "captionpred",
-            "predcaption",
-            "generatedtext",
-            "captiontext",
-            "candidate",
-        ]
-    ),
-}
-NEUTRAL_NAMES = frozenset(
-    [
-        "prediction",
-        "predictions",
-        "predicted",
-        "pred",
-        "preds",
-        "output",
-        "outputs",
-        "generated",
-        "generation",
-        "answer",
-        "answers",
-        "response",
-        "hypothesis",
-        "value",
-        "label",
-        "labels",
-        "result",
-    ]
-)
-# How names begin that hold what a model said, where the truth stands beside it.
-MODEL_NAMES = ("pred", "generat", "output", "response", "hypothesis", "candidate", "answer", "result")
-ANSWER_NAMES = NEUTRAL_NAMES.union(*VALUE_NAMES.values())
-INDEX_NAMES = frozenset(
-    ("", "unnamed0", "index", "level0", "indexlevel0", "rownames", "x1")
-)  # of pandas and R
-
-
-def bare(name: str) -> str:
-    """Return the letters and digits of a name in lower case: `Image ID` and `image_id` are one."""
-    return "".join(filter(str.isalnum, name)).lower()
-
-
-def is_id_name(name: str) -> bool:
-    """Tell whether a column of this name holds ids."""
-    return bare(name) in ID_NAMES

@@ -13,7 +13,8 @@ from operator import itemgetter
 import numpy as np
 
 from rocov2_eval import formats
-from rocov2_eval.containers import ANSWER_NAMES, ID_NAMES, INDEX_NAMES, VALUE_NAMES, Frame, bare
+from rocov2_eval.column_names import ANSWER_NAMES, ID_NAMES, INDEX_NAMES, VALUE_NAMES, bare
+from rocov2_eval.containers import Frame
 from rocov2_eval.editions import Delimiter, Dialect, Edition
 from rocov2_eval.findings import finding, findings
 from rocov2_eval.formats import Source, csv_rows, delimiter_of, first_rows, sniff_task

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from rocov2_eval.containers import ANSWER_NAMES, VALUE_NAMES, Frame, bare, is_id_name
+from rocov2_eval.column_names import ANSWER_NAMES, VALUE_NAMES, bare, is_id_name
+from rocov2_eval.containers import Frame
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.shelf.words import shorten
 

@@ -23,22 +23,18 @@ from typing import Any
 import numpy as np
 
 from rocov2_eval import formats
-from rocov2_eval.containers import (
+from rocov2_eval.arrow_files import PARQUET_ENDINGS, parquet_frame, table_names
+from rocov2_eval.column_names import (
     ANSWER_NAMES,
     ID_NAMES,
     INDEX_NAMES,
     MODEL_NAMES,
     NEUTRAL_NAMES,
-    PARQUET_ENDINGS,
     VALUE_NAMES,
-    Frame,
     bare,
     is_id_name,
-    json_frame,
-    looks_like_json,
-    parquet_frame,
-    table_names,
 )
+from rocov2_eval.containers import Frame, json_frame, looks_like_json
 from rocov2_eval.delimited import repacked_frame, text_frame
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, ChosenBy, Dialect, Edition, edition_by_ids
 from rocov2_eval.errors import UsageFault

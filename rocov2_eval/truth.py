@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from rocov2_eval.align import align
+from rocov2_eval.arrow_files import PARQUET_ENDINGS
 from rocov2_eval.causes import NEARLY_ALL, Answers, causes_of, other_year, slip_of
 from rocov2_eval.concept_cells import Cell
-from rocov2_eval.containers import PARQUET_ENDINGS
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS, Edition
 from rocov2_eval.errors import MissingResource, RejectedInput, UnknownIds, UsageFault
 from rocov2_eval.findings import finding, findings, is_rejected

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rocov2_eval.containers import PARQUET_ENDINGS, VALUE_NAMES, bare, is_id_name, table_names
+from rocov2_eval.arrow_files import PARQUET_ENDINGS, table_names
+from rocov2_eval.column_names import VALUE_NAMES, bare, is_id_name
 from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.intake import ENDINGS, PACKED, SHARD, read_source
