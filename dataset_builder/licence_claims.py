@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from dataset_builder.licence_codes import codes_in, places_of_codes, plain, restrictions_in
+from dataset_builder.licence_codes import any_of, codes_in, places_of_codes, plain, restrictions_in
 from rocov2_eval.shelf.words import shorten
 
 ALL_RIGHTS = "all rights reserved"
@@ -57,10 +57,7 @@ _LIMITS = {
         r"\bfree\s+access\s+article,?\s+distributed\s+under\s+terms",
     ),
 }
-_PATTERNS = {
-    claim: re.compile("|".join(f"(?:{row})" for row in rows), re.IGNORECASE | re.VERBOSE)
-    for claim, rows in _LIMITS.items()
-}
+_PATTERNS = {claim: any_of(rows) for claim, rows in _LIMITS.items()}
 _CC_URL = re.compile(r"creativecommons\.org/+(?:licen[sc]es?|publicdomain)/+[a-z]\S*", re.IGNORECASE)
 _TERMS_URL = re.compile(
     r"https?://\S*(?:licen[sc]|terms|permission|copyright|open-?access|tdm|rights)\S*", re.IGNORECASE

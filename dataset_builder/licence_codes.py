@@ -23,6 +23,13 @@ LicenceCode = Literal[
     "TDM",  # to be mined, not to be redistributed
 ]
 CODES: tuple[str, ...] = get_args(LicenceCode)
+
+
+def any_of(rows: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern that finds any of the verbose ones, in letters of any case."""
+    return re.compile("|".join(f"(?:{row})" for row in rows), re.IGNORECASE | re.VERBOSE)
+
+
 _ELEMENT_NAME = re.compile("nc|nd|sa", re.IGNORECASE)
 _MOST_ENCODINGS = 4  # one in the other
 _LETTER = r"[^\W\d_]"
@@ -132,10 +139,7 @@ _RESTRICTIONS = {
         r"\bunder\s+(?:the\s+)?(?:same|identical)\s+(?:terms|conditions|licen[sc]e)\b",
     ),
 }
-RESTRICTIONS = {
-    element: re.compile("|".join(f"(?:{row})" for row in rows), re.IGNORECASE | re.VERBOSE)
-    for element, rows in _RESTRICTIONS.items()
-}
+RESTRICTIONS = {element: any_of(rows) for element, rows in _RESTRICTIONS.items()}
 _ANY_COMMERCE = re.compile(
     r"\b(?:non[\s-]*)?commercial(?:ly)?,?\s+(?:and(?:/or)?|or|as\s+well\s+as)\s+(?:non[\s-]*)?commercial",
     re.IGNORECASE,

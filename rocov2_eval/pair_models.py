@@ -170,9 +170,7 @@ class PairModel:
         if self._cache is not None:
             for start in range(0, len(distinct), _PAIRS_AT_ONCE):
                 keys = [self._key(pair) for pair in distinct[start : start + _PAIRS_AT_ONCE]]
-                for position, content in self._cache.read(
-                    keys, lambda _, content: len(content) == _NUMBER_BYTES
-                ):
+                for position, content in self._cache.read(keys, _is_number):
                     values[start + position] = np.frombuffer(content, "<f4")[0]
                     is_missing[start + position] = False
         missing: IntArray = np.flatnonzero(is_missing)

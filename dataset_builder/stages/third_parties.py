@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 
+from dataset_builder.licence_codes import any_of
 from rocov2_eval.shelf.words import shorten
 
 _WIDTH = 80  # characters of a credit that are quoted
@@ -114,12 +115,13 @@ _RULES = {
         | \bfreundlicher\s+genehmigung\b | \bavec\s+l\W?(?:aimable\s+)?(?:autorisation|permission)\b
         | \bper\s+gentile\s+concessione\b | \bcon\s+(?:el\s+)?permiso\s+de\b | \bcom\s+permiss[ãa]o\b""",
 }
-_CREDIT = re.compile("|".join(f"(?:{rule})" for rule in _RULES.values()), re.IGNORECASE | re.VERBOSE)
+_CREDIT = any_of(_RULES.values())
 # What no licence says of itself; a copyright, a source and permissions it may well state.
-_COPIES = re.compile(
-    "|".join(f"(?:{_RULES[name]})" for name in ("courtesy", "copied from", "copied"))
-    + rf"| \b(?:with|by)\s+(?:{_WORD}\s+){{0,3}}?permission\b",
-    re.IGNORECASE | re.VERBOSE,
+_COPIES = any_of(
+    (
+        *(_RULES[name] for name in ("courtesy", "copied from", "copied")),
+        rf"\b(?:with|by)\s+(?:{_WORD}\s+){{0,3}}?permission\b",
+    )
 )
 
 _AUTHORS = (

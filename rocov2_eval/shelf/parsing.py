@@ -63,7 +63,7 @@ def toml_of(content: bytes | str) -> dict[str, Any]:
         Malformed: It is none.
     """
     with _told():
-        tables = tomllib.loads(content if isinstance(content, str) else content.decode("utf-8-sig"))
+        tables = tomllib.loads(_text(content))
         _require_tame(tables)
         return tables
 
@@ -75,7 +75,7 @@ def json_of(content: bytes | str) -> Any:  # noqa: ANN401  whatever JSON holds
         Malformed: It is none.
     """
     with _told():
-        value = json.loads(content if isinstance(content, str) else content.decode("utf-8-sig"))
+        value = json.loads(_text(content))
         _require_tame(value)
         return value
 
@@ -105,6 +105,10 @@ def json_bytes(content: object) -> bytes:
         return msgspec.json.encode(content, enc_hook=str)
     except UnicodeEncodeError:
         return json_dumped(msgspec.to_builtins(content, enc_hook=str)).encode()
+
+
+def _text(content: bytes | str) -> str:
+    return content if isinstance(content, str) else content.decode("utf-8-sig")
 
 
 @contextmanager
