@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 sys.path.insert(0, str(ROOT / "tests/made"))
-from real_build import fill_bucket, radiology_articles, real_articles, write_bucket, write_inputs  # noqa: E402
+from real_build import fill_bucket, radiology_articles, real_articles, write_inputs  # noqa: E402
 from s3_server import Bucket  # noqa: E402
 
 BUILD = """[build]
@@ -73,7 +73,7 @@ def _lay_out(folder: Path, copies: int) -> int:
     ]
     bucket = Bucket()
     fill_bucket(bucket, [*repeated, *made])
-    write_bucket(bucket, folder / "pmc")
+    bucket.write(folder / "pmc")
     write_inputs(folder, rows)
     return len(repeated) + len(made)
 

@@ -25,10 +25,7 @@ from measure import SHARED, machine, table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/made"))
 import dual_models  # noqa: E402
-import tiny_weights  # noqa: E402
-
-import concept_pack  # noqa: E402
-import small_models  # noqa: E402
+from tiny_row import make_models  # noqa: E402
 
 TARGET = 1.3
 FEW = 20
@@ -63,20 +60,6 @@ def main() -> int:
             )
     print(table(["captions", "CPU time", "a caption more", "memory at most"], rows))
     return int(costs[-1] > TARGET * costs[0])
-
-
-def make_models(folder: Path) -> dict[str, Any]:
-    """Return the arguments of `score` that name a tiny model of every kind."""
-    return {
-        "encoder": str(small_models.make("deberta", folder / "encoder")),
-        "concept_model": str(concept_pack.make_pack(folder / "pack")),
-        "weights": {
-            "bleurt": str(tiny_weights.make_bleurt(folder / "bleurt")),
-            "align": str(tiny_weights.make_alignscore(folder / "align")),
-            "sentences": str(tiny_weights.make_splitter(folder / "sentences")),
-            "similarity": str(dual_models.medimageinsight_folder(folder / "similarity")),
-        },
-    }
 
 
 def measured(count: int, models: dict[str, Any], folder: Path) -> tuple[float, float]:

@@ -115,10 +115,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, (code, meta, beside, _) in enumerate(ARTICLES.values(), start=1):
         xml = article(meta=meta, beside=beside)
         bucket.add_article(f"PMC{number}", 1, {PICTURE_NAME: png(seed=number)}, xml=xml, license_code=code)
-    for key, content in bucket.objects.items():
-        path = folder / "pmc" / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    bucket.write(folder / "pmc")
     rows = [
         {"PMCID": f"PMC{number}", "file": PICTURE_NAME, "concepts": "C0024109", "concepts_manual": ""}
         for number in range(1, len(ARTICLES) + 1)

@@ -41,10 +41,7 @@ def lay_out(folder: Path, articles: dict[str, bytes]) -> None:
     bucket = Bucket()
     for pmcid, text in articles.items():
         bucket.add_article(pmcid, 1, {PICTURE_NAME: png(seed=int(pmcid[3:]))}, xml=text)
-    for key, content in bucket.objects.items():
-        path = folder / "pmc" / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    bucket.write(folder / "pmc")
 
 
 def build(folder: Path, *options: str) -> int:

@@ -55,10 +55,7 @@ def build(tmp_path: Path, pack: Path) -> Callable[..., int]:
     bucket = Bucket()
     for number, (pmcid, caption) in enumerate(CAPTIONS.items()):
         bucket.add_article(pmcid, 1, {PICTURE_NAME: png(seed=number)}, xml=article(caption=caption))
-    for key, content in bucket.objects.items():
-        path = tmp_path / "pmc" / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    bucket.write(tmp_path / "pmc")
     (tmp_path / "pack.zip").symlink_to(pack)
     (tmp_path / "manual.csv").write_text(MANUAL)
 

@@ -13,7 +13,7 @@ import pytest
 from dataset_builder.cli import run
 from rocov2_eval.cli import invoke as evaluate
 
-from real_build import fill_bucket, radiology_articles, real_articles, write_bucket, write_inputs
+from real_build import fill_bucket, radiology_articles, real_articles, write_inputs
 from s3_server import Bucket
 
 BUILD = """
@@ -40,7 +40,7 @@ def folder(shared: Path, tmp_path: Path) -> Path:
     articles, truth = radiology_articles(shared, 40)
     bucket = Bucket()
     fill_bucket(bucket, [*real_articles(shared), *articles])
-    write_bucket(bucket, tmp_path / "pmc")
+    bucket.write(tmp_path / "pmc")
     write_inputs(tmp_path, truth)
     (tmp_path / "build.toml").write_text(BUILD)
     return tmp_path

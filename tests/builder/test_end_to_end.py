@@ -21,7 +21,7 @@ from dataset_builder.cli import run
 from dataset_builder.pmc.client import ClientOptions
 from rocov2_eval.cli import invoke as evaluate
 
-from real_build import MadeArticle, fill_bucket, radiology_articles, real_articles, write_bucket, write_inputs
+from real_build import MadeArticle, fill_bucket, radiology_articles, real_articles, write_inputs
 from s3_server import Bucket, serving
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def material(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made, rows = radiology_articles(shared, MADE)
     bucket = Bucket()
     fill_bucket(bucket, [*real_articles(shared), *made])
-    write_bucket(bucket, folder / "pmc")
+    bucket.write(folder / "pmc")
     write_inputs(folder, rows)
     return folder
 
@@ -262,7 +262,7 @@ def test_a_growing_dataset_moves_no_image_and_renames_none(shared: Path, tmp_pat
         folder.mkdir()
         bucket = Bucket()
         fill_bucket(bucket, articles)
-        write_bucket(bucket, tmp_path / "pmc")
+        bucket.write(tmp_path / "pmc")
         write_inputs(folder, rows)
         (folder / "build.toml").write_text(f"[build]\n{more}{FOLDER}")
         if more:

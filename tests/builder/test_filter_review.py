@@ -25,10 +25,7 @@ def folder(tmp_path: Path) -> Path:
     for number in NUMBERS:
         picture = png(width=90 + 7 * number, seed=number)
         bucket.add_article(f"PMC{number}", 1, {PICTURE_NAME: picture}, xml=article())
-    for key, content in bucket.objects.items():
-        path = tmp_path / "pmc" / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    bucket.write(tmp_path / "pmc")
     rows = [
         {"PMCID": f"PMC{number}", "file": PICTURE_NAME, "concepts": "C0024109", "concepts_manual": ""}
         for number in NUMBERS

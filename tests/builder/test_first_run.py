@@ -128,7 +128,7 @@ def test_a_file_is_found_however_the_text_spells_it(
 def test_a_build_in_the_folder_of_its_articles_has_nothing_to_do_again() -> None:
     write_sample(Path("in"))
     assert run(["init", "in", "in/build.toml"]) == 0
-    account = Path("in/work/stages/figures/00000-of-00001.done.json")
+    account = Path("in", "work", "stages/figures/00000-of-00001.done.json")
     times = []
     for _ in range(2):
         assert run(["run", "in/build.toml", "--until", "figures", "--quiet", "--workers", "1"]) == 0

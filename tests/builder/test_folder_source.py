@@ -28,9 +28,7 @@ def lay_out(folder: Path, pmcid: str, version: int, **fields: Any) -> None:
     """Write an article as the service lays it out, the JSON in the flat mirror alone."""
     bucket = Bucket()
     bucket.add_article(pmcid, version, {"a.jpg": b"picture"}, xml=XML, **fields)
-    for key, content in bucket.objects.items():
-        (folder / key).parent.mkdir(parents=True, exist_ok=True)
-        (folder / key).write_bytes(content)
+    bucket.write(folder)
 
 
 def kept(found: Entry | Drop) -> Entry:

@@ -33,10 +33,7 @@ def build(tmp_path: Path) -> Callable[..., int]:
         bucket = Bucket()
         for pmcid, (xml, picture) in articles.items():
             bucket.add_article(pmcid, 1, {PICTURE_NAME: picture}, xml=xml)
-        for key, content in bucket.objects.items():
-            path = tmp_path / "pmc" / key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        bucket.write(tmp_path / "pmc")
         rows = [
             {"PMCID": pmcid, "file": PICTURE_NAME, "concepts": "C0024109", "concepts_manual": ""}
             for pmcid in (*articles, "PMC2", "PMC3")

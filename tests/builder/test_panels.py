@@ -158,10 +158,7 @@ def folder(tmp_path: Path) -> Path:
     bucket = Bucket()
     bucket.add_article("PMC1", 1, {PICTURE_NAME: png(row(255, 160, 120))}, xml=article(caption=CAPTION))
     bucket.add_article("PMC2", 1, {PICTURE_NAME: png(panel(9))}, xml=article())
-    for key, content in bucket.objects.items():
-        path = tmp_path / "pmc" / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    bucket.write(tmp_path / "pmc")
     rows = [("PMC1", f"{PICTURE_NAME}#xywh=0,0,160,160"), ("PMC1", f"{PICTURE_NAME}#xywh=168,0,120,160")]
     lines = [f'{pmcid},"{file}",C0024109,' for pmcid, file in [*rows, ("PMC2", PICTURE_NAME)]]
     (tmp_path / "concepts.csv").write_text("\n".join(["PMCID,file,concepts,concepts_manual", *lines]))

@@ -12,17 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import dual_models
 import pytest
-import tiny_weights
 import yaml
+from tiny_row import make_models
 
 from rocov2_eval.errors import ExitCode
 from rocov2_eval.shelf.csv_files import read_rows, write_csv
 from rocov2_eval.truth import sample_folder
-
-import concept_pack
-import small_models
 
 pytestmark = [pytest.mark.encoder, pytest.mark.slow]
 
@@ -57,17 +53,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     """Return the arguments of `score` that name a tiny model of every kind."""
     pytest.importorskip("sentencepiece")
     pytest.importorskip("nltk")
-    folder = tmp_path_factory.mktemp("models")
-    return {
-        "encoder": str(small_models.make("deberta", folder / "encoder")),
-        "concept_model": str(concept_pack.make_pack(folder / "pack")),
-        "weights": {
-            "bleurt": str(tiny_weights.make_bleurt(folder / "bleurt")),
-            "align": str(tiny_weights.make_alignscore(folder / "align")),
-            "sentences": str(tiny_weights.make_splitter(folder / "sentences")),
-            "similarity": str(dual_models.medimageinsight_folder(folder / "similarity")),
-        },
-    }
+    return make_models(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")

@@ -128,14 +128,6 @@ def fill_bucket(bucket: Bucket, articles: list[MadeArticle]) -> None:
         )
 
 
-def write_bucket(bucket: Bucket, folder: Path) -> None:
-    """Write everything that the local service holds as a folder in the same layout."""
-    for key, content in bucket.objects.items():
-        path = folder / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-
 def write_inputs(folder: Path, rows: list[dict[str, str]]) -> None:
     """Write the tables and the model that a build names."""
     with (folder / "concepts.csv").open("w", encoding="utf-8", newline="") as file:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -58,6 +59,13 @@ class Bucket:
             "media_urls": urls,
         } | fields
         self.objects[f"metadata/{prefix}.json"] = json.dumps(document).encode()
+
+    def write(self, folder: Path) -> None:
+        """Write all objects as files of a folder in the same layout."""
+        for key, content in self.objects.items():
+            path = folder / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
     def add_inventory(self, day: date, *parts: list[str], **fields: Any) -> str:
         """Add an inventory with the keys of each part, and return the key of its manifest."""

@@ -73,7 +73,7 @@ def _rounded(value: Any) -> Any:
 
 def _write_material(folder: Path) -> None:
     """Write articles of which every stage drops one or changes one, and the files that the build names."""
-    from real_build import write_bucket, write_inputs
+    from real_build import write_inputs
     from s3_server import Bucket
 
     bucket = Bucket()
@@ -102,7 +102,7 @@ def _write_material(folder: Path) -> None:
     bucket.add_article(
         "PMC33", 1, {_PICTURE: _png(33)}, xml=_article("No derivatives."), license_code="CC BY-ND"
     )
-    write_bucket(bucket, folder / "pmc")
+    bucket.write(folder / "pmc")
     rows = [_row(pmcid, "C0024109", "C0040405") for pmcid, *_ in (*good, *others[:5])]
     write_inputs(folder, [*rows, _row("PMC26", "C0000726", "")])
     (folder / "work").mkdir()
