@@ -74,11 +74,13 @@ class Labelled:
 
     Attributes:
         pictures: Decoded pictures.
-        concepts: Concepts of each picture, in the same order.
+        concepts: Concepts of each picture, in the same order; none of a picture that is not learnt from.
+        articles: Number of the article of each picture; None where nothing tells it.
     """
 
     pictures: PictureCache
     concepts: Cells
+    articles: IntArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -186,7 +188,7 @@ class ConceptDetection:
     def validate(self, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
         """Return F1 of the rule and of 0.5, see `Choice.scores`."""
         found = self._classifier.probabilities(self._valid.pictures.images, device)
-        self._choice = choose(found, self._truth, self._rule, self._outside)
+        self._choice = choose(found, self._truth, self._rule, self._outside, self._valid.articles)
         return self._choice.scores
 
     def header(self) -> dict[str, str]:

@@ -117,7 +117,7 @@ def fit_floor(
     if options.kind == "nearest-pixels":
         best = fit_neighbours((known, truth), (asked, seen), rule=deciding.rule, outside=outside)
     shares = neighbour_shares(known, truth, asked, best)
-    choice = choose(shares, seen, deciding.rule, outside)
+    choice = choose(shares, seen, deciding.rule, outside, valid.articles)
     floor = Floor(known=known, truth=truth, neighbours=best, labels=labels, decision=choice.decision)
     return floor, choice
 

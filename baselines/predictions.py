@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,10 +16,11 @@ from baselines.data.labels import label_matrix
 from baselines.decisions import Decision
 from baselines.floors import open_floor
 from baselines.generation import write_captions
+from baselines.preparation import concepts_of, restricted
 from baselines.session import Session, cached_split
 from baselines.training import runlog
 from baselines.training.loop import BEST
-from rocov2_eval.errors import UsageFault
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.shelf.options import read_options
@@ -41,7 +42,9 @@ class _Detector(Protocol):
 _OPENERS: Mapping[str, Callable[[Path], _Detector]] = {"concepts": open_detector, "floor": open_floor}
 
 
-def predict(folders: Sequence[Path], session: Session, split: str, out: Path) -> int:
+def predict(
+    folders: Sequence[Path], session: Session, split: str, out: Path, *, within: Collection[str] = ()
+) -> int:
     """Write the run file of one or several runs; return how many images it answers.
 
     Args:
@@ -49,6 +52,7 @@ def predict(folders: Sequence[Path], session: Session, split: str, out: Path) ->
         session: The data and the device.
         split: The split whose images are answered.
         out: The run file, replaced if it exists.
+        within: Concepts that alone are answered, by the rule fitted anew for them; all if empty.
 
     Raises:
         UsageFault: A run answers no images, or the runs make no ensemble.
@@ -64,7 +68,7 @@ def predict(folders: Sequence[Path], session: Session, split: str, out: Path) ->
     examples = read_examples(session.data, split)
     with session.runtime.autocast():
         if tasks <= _OPENERS.keys():
-            _predict_concepts(folders, records, examples, session, out)
+            _predict_concepts(folders, records, examples, session, out, within)
         else:
             write_captions(out, examples.ids, _generated(folders[0], records[0], examples, session))
     return len(examples)
@@ -83,17 +87,19 @@ def _generated(
     return captions.predict(ready, pictures, session.runtime.device, progress=session.display.steps)
 
 
-def _predict_concepts(
+def _predict_concepts(  # noqa: PLR0917  who answers what, where, with what
     folders: Sequence[Path],
     records: Sequence[Mapping[str, Any]],
     examples: Examples,
     session: Session,
     out: Path,
+    within: Collection[str],
 ) -> None:
     """Write the concepts of each image of a split.
 
     Several networks answer with their mean probability, decided by the rule of the first, fitted anew on the
-    validation split of its own training, since an average is calibrated otherwise than its parts.
+    validation split of its own training, since an average is calibrated otherwise than its parts. So is the
+    rule for a part of the labels: how many to answer follows from what can be right.
     """
     detectors = [
         _OPENERS[record["recipe"]["run"]["task"]](folder)
@@ -103,12 +109,20 @@ def _predict_concepts(
     for folder, detector in zip(folders, detectors, strict=True):
         if detector.labels != labels:
             raise UsageFault(f"{folder}: other labels than {folders[0]}; an ensemble needs the same")
-    if len(detectors) > 1:
-        table = records[0]["recipe"]["decision"]["table"]
-        valid = read_examples(session.data, _data_options(records[0]).valid, (table,))
-        truth, outside = label_matrix(getattr(valid, table), labels)
-        decision = decisions.fit(_mean(detectors, records, valid, session), truth, decision.rule, outside)
-    chosen = decisions.decide(_mean(detectors, records, examples, session), decision)
+    columns = [place for place, label in enumerate(labels) if not within or label in within]
+    if not columns:
+        raise RejectedInput(
+            f"{folders[0]}: it has learnt none of the {len(within):,} concepts to answer with"
+        )
+    labels = tuple(labels[place] for place in columns)
+    if len(detectors) > 1 or within:
+        table, options = records[0]["recipe"]["decision"]["table"], _data_options(records[0])
+        valid = read_examples(session.data, options.valid, (table,))
+        known = restricted(concepts_of(valid, table, options), within)
+        likely = _mean(detectors, records, valid, session)[:, columns]
+        truth, outside = label_matrix(known, labels)
+        decision = decisions.fit(likely, truth, decision.rule, outside)
+    chosen = decisions.decide(_mean(detectors, records, examples, session)[:, columns], decision)
     cells = decisions.concept_cells(chosen, labels)
     write_csv(out, ("ID", "CUIs"), list(zip(examples.ids, cells, strict=True)))
 

@@ -16,7 +16,7 @@ from baselines import captions, selfcritical
 from baselines.concepts import Cells, ConceptDetection, DecisionOptions, Labelled
 from baselines.config import DataOptions, Recipe, RecipeTask
 from baselines.data.cache import PictureCache, open_cache
-from baselines.data.dataset import Examples, Need, read_attributions, read_examples, select
+from baselines.data.dataset import Examples, Need, read_articles, read_attributions, read_examples
 from baselines.filter_pictures import VALID, class_files, classed, divide
 from baselines.filters import FilterOptions, FilterTraining
 from baselines.floors import FloorOptions, fit_floor, save_floor
@@ -26,7 +26,9 @@ from baselines.training.loop import BEST
 from baselines.training.objective import Objective
 from rocov2_eval.encoders import TextEncoder
 from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.progress import silent
 from rocov2_eval.shelf.words import shorten
 
@@ -53,23 +55,27 @@ class Material:
     """The two splits of a recipe.
 
     Attributes:
-        train: Images to learn from, with what is known of them.
+        train: The training split, with what is known of it.
         valid: Images to decide by, with what is known of them.
-        train_pictures: Decoded pictures of `train`.
+        chosen: Rows of `train` to learn from.
+        train_pictures: Decoded pictures of `train`, those of `chosen` chosen.
         valid_pictures: Decoded pictures of `valid`.
+        tables: Path and SHA-256 of every table read.
     """
 
     train: Examples
     valid: Examples
+    chosen: IntArray
     train_pictures: PictureCache
     valid_pictures: PictureCache
+    tables: Mapping[str, str]
 
     def identity(self) -> dict[str, Any]:
         """Return what identifies the data, for the record of a run."""
         return {
             "folder": str(self.train.folder.resolve()),
-            "tables": dict((*self.train.inputs, *self.valid.inputs)),
-            "train": {"images": len(self.train), "pixels_sha256": self.train_pictures.digest},
+            "tables": dict(self.tables),
+            "train": {"images": len(self.chosen), "pixels_sha256": self.train_pictures.digest},
             "valid": {"images": len(self.valid), "pixels_sha256": self.valid_pictures.digest},
             "broken": dict(self.train_pictures.broken),
         }
@@ -127,7 +133,8 @@ def _captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     material = _material(recipe, session, "captions")
     assert material.train.captions is not None, "they were asked for"
     torch.manual_seed(recipe.run.seed)  # of the first weights
-    ready = captions.begin(recipe.tables["captioner"], recipe.tables["generation"], material.train.captions)
+    said = [material.train.captions[row] for row in material.chosen.tolist()]
+    ready = captions.begin(recipe.tables["captioner"], recipe.tables["generation"], said)
     objective = _caption_objective(recipe, material, ready)
     return Prepared(objective=objective, data=material.identity(), licences=ready.licences)
 
@@ -178,21 +185,12 @@ _PREPARATIONS: Mapping[RecipeTask, Callable[[Recipe, Session, ExitStack], Prepar
 }
 
 
-def _material(recipe: Recipe, session: Session, need: Need) -> Material:
-    """Read the two splits of a recipe, and decode their pictures."""
-    options: DataOptions = recipe.tables["data"]
-    further: set[Need] = {"concepts"} if options.least_concepts else set()
-    train = _chosen(read_examples(session.data, options.train, {need, *further}), options)
-    valid = read_examples(session.data, options.valid, {need})
-    pictures = [
-        cached_split(session, examples, options, allow_broken=options.allow_broken)
-        for examples in (train, valid)
-    ]
-    return Material(train=train, valid=valid, train_pictures=pictures[0], valid_pictures=pictures[1])
+def chosen_rows(examples: Examples, options: DataOptions, seed: int) -> IntArray:
+    """Return the rows of the training images that a recipe wants, rising.
 
-
-def _chosen(examples: Examples, options: DataOptions) -> Examples:
-    """Return the training images that a recipe wants."""
+    Raises:
+        RejectedInput: None is left.
+    """
     rows = np.arange(len(examples))
     if options.licences:
         attributions = read_attributions(examples.folder)
@@ -203,31 +201,94 @@ def _chosen(examples: Examples, options: DataOptions) -> Examples:
         rows = rows[[len(examples.concepts[row]) >= options.least_concepts for row in rows]]
     if not len(rows):
         raise RejectedInput(f"{examples.folder}: no training image is left by licences and least_concepts")
-    return examples if len(rows) == len(examples) else select(examples, rows.tolist())
+    if 0 < options.most < len(rows):
+        rows = np.sort(np.random.default_rng(seed).permutation(rows)[: options.most])
+    return rows
+
+
+def concepts_of(examples: Examples, table: str, options: DataOptions) -> Cells:
+    """Return the concepts of each image that a recipe learns from and is validated by.
+
+    Args:
+        examples: A split, with the dataset's own table of concepts.
+        table: The dataset's own table, `concepts` or `concepts_manual`.
+        options: What is trained on: another table in its place, and which concepts alone.
+
+    Raises:
+        RejectedInput: The other table lacks an image.
+    """
+    cells: Cells = getattr(examples, table)
+    if options.concepts:
+        cells = read_concepts(options.concepts, examples.ids, examples.split)
+    return restricted(cells, options.only)
+
+
+def read_concepts(path: Path, ids: Sequence[str], split: str) -> Cells:
+    """Return the concepts of the images of a split by a table `ID,CUIs` of one's own.
+
+    Raises:
+        RejectedInput: It lacks an image.
+    """
+    cells = {row["ID"]: row["CUIs"] for _, row in read_rows(path, ("ID", "CUIs"))}
+    absent = next((image_id for image_id in ids if image_id not in cells), None)
+    if absent is not None:
+        raise RejectedInput(
+            f"{path}: no row of {shorten(absent)}; expected ID,CUIs of every image of the {split} split"
+        )
+    return [
+        tuple(dict.fromkeys(cui.strip().upper() for cui in cells[image_id].split(";") if cui.strip()))
+        for image_id in ids
+    ]
+
+
+def training_splits(recipe: Recipe, data: Path, need: Need) -> tuple[Examples, Examples, dict[str, str]]:
+    """Return the training and validation split of a recipe, and the SHA-256 of every table by its path."""
+    options: DataOptions = recipe.tables["data"]
+    further: set[Need] = {"concepts"} if options.least_concepts else set()
+    train = read_examples(data, options.train, {need, *further})
+    valid = read_examples(data, options.valid, {need})
+    tables = dict((*train.inputs, *valid.inputs))
+    if options.concepts:
+        tables[str(options.concepts)] = file_digest(options.concepts)
+    return train, valid, tables
+
+
+def _material(recipe: Recipe, session: Session, need: Need) -> Material:
+    """Read the two splits of a recipe, and decode their pictures, be they chosen or not.
+
+    So recipes that choose other images of a split share one cache.
+    """
+    options: DataOptions = recipe.tables["data"]
+    train, valid, tables = training_splits(recipe, session.data, need)
+    chosen = chosen_rows(train, options, recipe.run.seed)
+    pictures = [
+        cached_split(session, examples, options, allow_broken=options.allow_broken)
+        for examples in (train, valid)
+    ]
+    return Material(
+        train=train,
+        valid=valid,
+        chosen=chosen,
+        train_pictures=pictures[0].choosing(chosen),
+        valid_pictures=pictures[1],
+        tables=tables,
+    )
 
 
 def _labelled(recipe: Recipe, material: Material) -> tuple[Labelled, Labelled]:
     """Return the pictures of both splits with the concepts to learn, and to validate."""
     table, options = recipe.tables["decision"].table, recipe.tables["data"]
-    train, valid = getattr(material.train, table), getattr(material.valid, table)
-    if options.concepts:
-        train = _other_concepts(options.concepts, material.train.ids)
+    known = concepts_of(material.train, table, options)
+    learnt = set(material.chosen.tolist())
+    train = [image if row in learnt else () for row, image in enumerate(known)]
     return (
-        Labelled(pictures=material.train_pictures, concepts=restricted(train, options.only)),
-        Labelled(pictures=material.valid_pictures, concepts=restricted(valid, options.only)),
+        Labelled(pictures=material.train_pictures, concepts=train),
+        Labelled(
+            pictures=material.valid_pictures,
+            concepts=concepts_of(material.valid, table, options),
+            articles=read_articles(material.valid.folder, material.valid.ids),
+        ),
     )
-
-
-def _other_concepts(path: Path, ids: Sequence[str]) -> Cells:
-    """Return the concepts of images by a table `ID,CUIs` of one's own."""
-    cells = {row["ID"]: row["CUIs"] for _, row in read_rows(path, ("ID", "CUIs"))}
-    absent = next((image_id for image_id in ids if image_id not in cells), None)
-    if absent is not None:
-        raise RejectedInput(f"{path}: no row of {shorten(absent)}; expected ID,CUIs of every training image")
-    return [
-        tuple(dict.fromkeys(cui.strip().upper() for cui in cells[image_id].split(";") if cui.strip()))
-        for image_id in ids
-    ]
 
 
 def _names(folder: Path) -> dict[str, str]:

@@ -66,14 +66,15 @@ def card_of(folder: Path) -> str:
     return model_card(runlog.read_run(folder), runlog.read_metrics(folder), gains)
 
 
-def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
-    """Refuse a run folder that another recipe has made.
+def refuse_other_recipe(folder: Path, recipe: Recipe, tables: Mapping[str, str]) -> None:
+    """Refuse a run folder that was made by another recipe, or of other tables.
 
     Raises:
-        UsageFault: A key differs; the message names it.
+        UsageFault: A key, or the digest of a table, differs; the message names it.
     """
     record = runlog.read_run(folder)
-    _refuse_other(record, {**record, "recipe": recipe.document()}, folder)
+    data = {**record["data"], "tables": dict(tables)}
+    _refuse_other(record, {**record, "recipe": recipe.document(), "data": data}, folder)
 
 
 def _require_free(folder: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from baselines.data.cache import open_cache
-from baselines.data.dataset import read_attributions, read_examples, select
+from baselines.data.dataset import read_attributions, read_examples
 from baselines.data.labels import label_matrix, label_order
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import write_csv
@@ -153,12 +153,6 @@ def test_what_a_mac_adds_to_an_archive_is_no_picture(own_dataset: Path) -> None:
     with zipfile.ZipFile(own_dataset / "valid_images.zip", "w") as archive:
         archive.writestr("__MACOSX/valid/tiny_valid_000000.jpg", b"")
     assert len(read_examples(own_dataset, "valid", ["concepts"])) == 18
-
-
-def test_some_images_can_be_selected(tiny_dataset: Path) -> None:
-    some = select(read_examples(tiny_dataset, "train", ["concepts"]), [4, 0])
-    assert (some.ids, some.captions) == (("tiny_train_000004", "tiny_train_000000"), None)
-    assert some.concepts == (("C0024485", "C0817096"), ("C0040405", "C0817096"))
 
 
 def test_attributions_are_read(sample: Path) -> None:
