@@ -77,12 +77,14 @@ class Difference:
     """A difference of two arms, or of a group of images to all others.
 
     Attributes:
-        says: What the change is, or which group.
+        name: What is taken from what, or which group.
+        says: What the change is, in words; empty for a group.
         score: Name of the score.
         mean: The difference; None where both arms learn from the same images and labels.
     """
 
-    says: str
+    name: str
+    says: str = ""
     score: str
     mean: Mean | None
 
@@ -218,6 +220,19 @@ def run_experiment(  # noqa: PLR0917  what, how, where
     )
 
 
+def modality_of(manual: Sequence[str], concepts: Sequence[str]) -> str:
+    """Return the modality of an image, by its manual concepts; where these have none, by all its concepts.
+
+    ROCOv2 leaves the manual modality of combined ones such as PET/CT empty, as it does where there is none;
+    the concepts of a combined one name both.
+    """
+    group = FACETS["modality"][1]
+    found = group(";".join(manual))
+    if found in set(map(LABELS.get, MODALITY_CUIS)):
+        return found
+    return SEVERAL if "combined" in {found, group(";".join(concepts))} else UNKNOWN
+
+
 def _plans(
     experiment: Experiment, recipe: Recipe, data: Path, judged: Examples, tables: Mapping[str, Path]
 ) -> dict[str, _Plan]:
@@ -274,7 +289,7 @@ def _judge(experiment: Experiment, examples: Examples, within: tuple[str, ...]) 
     truth = restricted(getattr(examples, experiment.truth), within)
     classes = single_classes(truth, within) if experiment.only else None
     known = {
-        "modality": [_modality(*image) for image in zip(manual, concepts, strict=True)],
+        "modality": [modality_of(*image) for image in zip(manual, concepts, strict=True)],
         "concepts": [FACETS["concepts"][1](";".join(image)) for image in concepts],
     }
     return _Judge(
@@ -284,19 +299,6 @@ def _judge(experiment: Experiment, examples: Examples, within: tuple[str, ...]) 
         groups={facet: known[facet] for facet in experiment.facets},
         classes=None if classes is None or not (classes >= 0).any() else classes,
     )
-
-
-def _modality(manual: Sequence[str], concepts: Sequence[str]) -> str:
-    """Return the modality of an image, by its manual concepts; where these have none, by all its concepts.
-
-    ROCOv2 leaves the manual modality of combined ones such as PET/CT empty, as it does where there is none;
-    the concepts of a combined one name both.
-    """
-    group = FACETS["modality"][1]
-    found = group(";".join(manual))
-    if found in set(map(LABELS.get, MODALITY_CUIS)):
-        return found
-    return SEVERAL if "combined" in {found, group(";".join(concepts))} else UNKNOWN
 
 
 def _trained(plan: _Plan, seed: int, session: Session, arm: Path) -> Path:
@@ -370,14 +372,14 @@ def _differences(
             with_change, articles = scorer(answers[contrast.arm], judge)
             without, _ = scorer(answers[contrast.against], judge)
             mean = None if is_same else mean_of(with_change - without, articles, DIFFERENCES)
-            yield Difference(says=contrast.says, score=score, mean=mean)
+            yield Difference(name=contrast.name, says=contrast.says, score=score, mean=mean)
     if not experiment.contrasts:
         (cells,) = answers.values()
         scores, articles = _f1(cells, judge)
         found = against_others(scores, judge.groups["modality"], articles)
         for name in _ordered("modality", judge.groups["modality"]):
             if name in found:
-                yield Difference(says=name, score="F1", mean=found[name])
+                yield Difference(name=name, score="F1", mean=found[name])
 
 
 def _vocabulary(plans: Mapping[str, _Plan], within: Sequence[str]) -> dict[str, int]:

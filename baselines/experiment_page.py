@@ -77,12 +77,15 @@ def _sentence(difference: Difference) -> str:
         )
     if mean.interval is None:
         return f"This dataset cannot say what changes {says}: one article or image is too few."
-    low, high = mean.interval.low, mean.interval.high
     if not mean.is_found:
-        change = f"{difference.score} changes by {mean.mean:+.4f} (95 % {low:+.4f} to {high:+.4f})"
-        return f"No difference was found: {difference.says} {change}."
+        return f"No difference was found: {difference.says} {difference.score} changes by {_change(mean)}."
     begin = difference.says[0].upper() + difference.says[1:]
     return f"{begin} {difference.score} is {_by_how_much(mean)}."
+
+
+def _change(mean: Mean) -> str:
+    assert mean.interval is not None, "else nothing can be said"
+    return f"{mean.mean:+.4f} (95 % {mean.interval.low:+.4f} to {mean.interval.high:+.4f})"
 
 
 def _by_how_much(mean: Mean) -> str:
@@ -94,13 +97,13 @@ def _by_how_much(mean: Mean) -> str:
 
 def _group_sentence(outcome: Outcome) -> str:
     """Return which group of images differs most from all others, if any is told from them."""
-    if not outcome.differences:
-        return "This dataset cannot say: all its images are of one modality."
-    found = [(row.says, row.mean) for row in outcome.differences if row.mean and row.mean.is_found]
+    known = [(row.name, row.mean) for row in outcome.differences if row.mean and row.mean.interval]
+    if not known:
+        return "This dataset cannot say: no two modalities have images of two articles."
+    found = [row for row in known if row[1].is_found]
+    name, mean = max(found or known, key=lambda row: abs(row[1].mean))
     if not found:
-        overall = outcome.arms[0].f1.mean
-        return f"No difference between modalities was found: F1 over all images is {overall:.4f}."
-    name, mean = max(found, key=lambda row: abs(row[1].mean))
+        return f"No difference between modalities was found: F1 of {name} differs most, by {_change(mean)}."
     return f"F1 of {name} differs most: it is {_by_how_much(mean)} than that of all other images."
 
 
@@ -121,14 +124,13 @@ def _arm_table(outcome: Outcome) -> Table:
 def _difference_table(outcome: Outcome) -> Table:
     is_of_arms = bool(EXPERIMENTS[outcome.name].contrasts)
     columns = [
-        Column(title="change" if is_of_arms else "modality, against all others"),
+        Column(title="difference of" if is_of_arms else "modality, against all others"),
         Column(title="score"),
         *_score_columns(outcome, "difference", is_difference=True),
         Column(title="found"),
     ]
     rows = [
-        (row.says.rstrip(","), row.score, *_cells(outcome, row.mean), _finding(row.mean))
-        for row in outcome.differences
+        (row.name, row.score, *_cells(outcome, row.mean), _finding(row.mean)) for row in outcome.differences
     ]
     return Table(columns=columns, rows=rows)
 
@@ -136,7 +138,7 @@ def _difference_table(outcome: Outcome) -> Table:
 def _finding(mean: Mean | None) -> str:
     if mean is None or mean.interval is None:
         return "cannot say"
-    return "yes" if mean.is_found else "no difference was found"
+    return "yes" if mean.is_found else "no"
 
 
 def _own_table(outcome: Outcome) -> Table:
@@ -198,7 +200,8 @@ def _confusion_table(name: str, each: Classified) -> Table:
         *(Column(title=label, kind="count") for label in (*names, "no answer")),
     ]
     rows = [(label, *row) for label, row in zip(names, each.confusion.tolist(), strict=True) if any(row)]
-    return Table(columns=columns, rows=rows, title=f"{name}: images by modality and answer")
+    sums = f", sums of {len(each.accuracy.seeds)} seeds" if len(each.accuracy.seeds) > 1 else ""
+    return Table(columns=columns, rows=rows, title=f"{name}: images by modality and answer{sums}")
 
 
 def _limits(outcome: Outcome) -> Iterator[str]:
@@ -247,9 +250,10 @@ def _charts(outcome: Outcome) -> Iterator[tuple[str, tuple[str, Markup, Markup]]
             "scores",
             _chart("F1 by modality with its 95 % interval", outcome.arms[0].groups["modality"], "scores"),
         )
+    has_several = len({row.score for row in outcome.differences}) > 1
     known = {
-        f"{i}. {row.score} {row.says}" if EXPERIMENTS[outcome.name].contrasts else row.says: row.mean
-        for i, row in enumerate(outcome.differences, 1)
+        f"{row.name}, {row.score}" if has_several else row.name: row.mean
+        for row in outcome.differences
         if row.mean
     }
     if known:
@@ -297,6 +301,7 @@ def _data(outcome: Outcome) -> dict[str, Any]:
         "vocabulary": dict(outcome.vocabulary),
         "differences": [
             {
+                "name": row.name,
                 "says": row.says.rstrip(","),
                 "score": row.score,
                 "difference": row.mean.data() if row.mean else None,

@@ -41,9 +41,11 @@ class Contrast:
     Attributes:
         arm: The arm with the change.
         against: The arm without it.
+        name: What is taken from what, short enough for a chart.
         says: What the change is, as the beginning of a sentence has it.
     """
 
+    name: str
     arm: str
     against: str
     says: str
@@ -86,6 +88,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         ),
         contrasts=(
             Contrast(
+                name="automatic - manual",
                 arm="automatic concepts",
                 against="manual concepts",
                 says="with automatic concepts in the place of manual ones",
@@ -104,7 +107,14 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             Arm(name="with the filter"),
             Arm(name="without the filter", learns_from=UNFILTERED),
         ),
-        contrasts=(Contrast(arm="without the filter", against="with the filter", says="without the filter"),),
+        contrasts=(
+            Contrast(
+                name="without - with filter",
+                arm="without the filter",
+                against="with the filter",
+                says="without the filter",
+            ),
+        ),
         limits=(
             "The difference is that on the common vocabulary: the concepts that both tables have.",
             "The rule of each arm was fitted anew for these concepts, on labels of the arm's own table.",
@@ -120,8 +130,14 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             Arm(name="all, as few as CC BY", as_few_as="CC BY only"),
         ),
         contrasts=(
-            Contrast(arm="CC BY only", against=_LICENCES, says="without the images under other licences"),
             Contrast(
+                name="CC BY - all",
+                arm="CC BY only",
+                against=_LICENCES,
+                says="without the images under other licences",
+            ),
+            Contrast(
+                name="CC BY - as few of all",
                 arm="CC BY only",
                 against="all, as few as CC BY",
                 says="without them, but at equal numbers of images and steps,",
@@ -141,11 +157,13 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         ),
         contrasts=(
             Contrast(
+                name="without - with",
                 arm="without single concepts",
                 against=_SINGLE,
                 says="without training images of a single concept",
             ),
             Contrast(
+                name="without - as few with",
                 arm="without single concepts",
                 against="with, as few as without",
                 says="without them, but at equal numbers of images and steps,",
@@ -162,6 +180,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         arms=(Arm(name="all images"),),
         limits=(
             "Groups differ in how many concepts an image has too: no difference is due to modality alone.",
+            "Several modalities: by manual concepts, or by all concepts where the manual ones name none.",
             "The intervals of the differences hold for all groups at once (Bonferroni).",
         ),
     ),

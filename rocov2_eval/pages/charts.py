@@ -53,7 +53,7 @@ def interval_plot(results: Mapping[str, MetricResult], *, title: str, key: str, 
     low, high = span(results.values(), zero=zero)
     scale = Scale(low=low, high=high, left=_LABEL + 12, right=_WIDTH - 70)
     bottom = len(results) * _ROW + 6
-    parts = [axis(scale, bottom), *_zero_line(scale, bottom, zero=zero)]
+    parts = [axis(scale, bottom), _zero_line(scale, 0, bottom) if zero else Markup("")]
     for i, (label, result) in enumerate(results.items()):
         middle = i * _ROW + _ROW / 2 + 3
         parts += [_row_label(label, middle), _whisker(result, scale, middle)]
@@ -68,11 +68,12 @@ def narrow_interval_plot(
     low, high = span(results.values(), zero=zero)
     scale = Scale(low=low, high=high, left=8, right=_NARROW - 8)
     bottom = len(results) * _NARROW_ROW + 8
-    parts = [axis(scale, bottom, grid=False), *_zero_line(scale, bottom, zero=zero)]
+    parts = [axis(scale, bottom, grid=False)]
     for i, (label, result) in enumerate(results.items()):
         base = i * _NARROW_ROW + 14
         parts.append(text(4, base, _cut(label), "label"))
         parts.append(text(_NARROW - 4, base, score_text(result.mean, result.decimals), "value end"))
+        parts += [_zero_line(scale, base + 4, base + 18)] if zero else []  # not through the numbers
         parts.append(_whisker(result, scale, base + 11))
     return svg(_NARROW, bottom + 26, parts, title=title, description=_in_words(results), key=key)
 
@@ -212,9 +213,8 @@ def _ends(result: MetricResult) -> tuple[float, float] | tuple[()]:
     return (result.interval.low, result.interval.high) if result.interval else ()
 
 
-def _zero_line(scale: Scale, bottom: float, *, zero: bool) -> list[Markup]:
-    line = Markup('<path class="axis" d="M{} 0V{}"/>')
-    return [line.format(scale.at(0.0), pixel(bottom))] if zero else []
+def _zero_line(scale: Scale, top: float, bottom: float) -> Markup:
+    return Markup('<path class="axis" d="M{} {}V{}"/>').format(scale.at(0.0), pixel(top), pixel(bottom))
 
 
 def _whisker(result: MetricResult, scale: Scale, middle: float, radius: float = 3.5) -> Markup:

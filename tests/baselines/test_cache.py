@@ -129,6 +129,16 @@ def test_an_allowed_broken_picture_is_black_and_left_out_of_training(files: File
     assert cached.intact.tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
 
 
+def test_the_pictures_to_learn_from_are_chosen_among_those_of_a_split(files: Files, tmp_path: Path) -> None:
+    files[3][1].write_bytes(b"no picture")
+    cached = open_cache(files, tmp_path / "cache", 8, allow_broken=True)
+    some, others = cached.choosing(np.array([1, 3, 8])), cached.choosing(np.array([1, 3, 9]))
+
+    assert (some.intact.tolist(), some.folder, len(some)) == ([1, 8], cached.folder, 10)
+    assert len({cached.digest, some.digest, others.digest}) == 3
+    assert cached.choosing(np.arange(10)).digest == cached.digest
+
+
 @pytest.mark.usefixtures("small_blocks")
 def test_a_mended_picture_is_taken_without_decoding_the_other_blocks(
     files: Files, tmp_path: Path, decoded: list[int]
