@@ -25,33 +25,31 @@ from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples
 from baselines.documents import read_document, write_document
 from baselines.generation import GenerationOptions, generate, refuse_too_long, settings_of
+from baselines.models import vision
 from baselines.models.captioner import (
     DECODERS,
     ENCODERS,
-    LICENCES,
     Captioner,
     CaptionerOptions,
     compose,
-    fetched,
     is_new,
     rebuild,
     shapes,
 )
+from baselines.models.pretrained import fetched, licence_of
 from baselines.models.text import Text, Tokens, batched, encode, open_text, save_text, train_text
-from baselines.models.weights import HALF, Channels, Deviation, Normalisation, fill
+from baselines.models.weights import HALF, Normalisation, fill
 from baselines.training import checkpoint
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from rocov2_eval.encoders import Encoder
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.metrics import bertscore, rouge
 from rocov2_eval.records import IntArray
-from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
 from rocov2_eval.shelf.pictures import PixelArray
 from rocov2_eval.shelf.progress import Progress, silent
 
 FACTS = "captioner.json"
 TOKENIZER = "tokenizer"
-_PREPROCESSOR = "preprocessor_config.json"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,13 +111,6 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     normalisation: Normalisation
     generation: GenerationOptions
     licences: dict[str, str]
-
-
-class _Preprocessor(msgspec.Struct, frozen=True, kw_only=True):
-    """What `preprocessor_config.json` of transformers says of the channels."""
-
-    image_mean: Channels
-    image_std: tuple[Deviation, Deviation, Deviation]
 
 
 class Fetched(NamedTuple):
@@ -306,19 +297,12 @@ def look_of(options: CaptionerOptions) -> Normalisation:
     Raises:
         RejectedInput: The folder of the encoder does not say it.
     """
-    mean, std = HALF, HALF
-    if options.encoder not in ENCODERS:
-        path = fetched(options.encoder) / _PREPROCESSOR
-        try:
-            look = json_as(read_plain(path), _Preprocessor)
-        except (OSError, Malformed) as error:
-            raise RejectedInput(
-                f"{path}: {error}; expected image_mean and image_std, three numbers each: without them "
-                "nobody knows how pictures must look for these weights"
-            ) from None
-        mean, std = look.image_mean, look.image_std
-    return Normalisation(
-        mean=mean, std=std, size=options.size, source=options.encoder, licence=_licence(options.encoder)
+    if options.encoder in ENCODERS:
+        return Normalisation(
+            mean=HALF, std=HALF, size=options.size, source=options.encoder, licence=_licence(options.encoder)
+        )
+    return msgspec.structs.replace(
+        vision.look_of(fetched(options.encoder), options.encoder), size=options.size
     )
 
 
@@ -404,4 +388,4 @@ def open_ready(folder: Path, weights: Path) -> Ready:
 def _licence(name: str) -> str:
     if name in ENCODERS or name in DECODERS:
         return "none: random weights"
-    return LICENCES.get(name, "unknown: read the page of these weights")
+    return licence_of(name)

@@ -12,9 +12,8 @@ GPT-2. Names of parameters are those of its VisionEncoderDecoderModel.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,15 +25,14 @@ from torch.nn import functional
 
 from baselines.bounds import BelowOne, Count, Factor, Side
 from baselines.models.adapters import MARK, add_adapters
+from baselines.models.pretrained import config_of, fetched, opened, quiet
 from baselines.models.text import IGNORED
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import shorten
 
 Conditioning = Literal["cross", "prefix"]
 Frozen = Literal["none", "encoder", "decoder", "both"]
 
-_TABLES_AND_TENSORS = ["*.json", "*.txt", "model*.safetensors"]
-_TABLES_AND_PICKLES = ["*.json", "*.txt", "pytorch_model*.bin"]
 _NEW = ("crossattention", "ln_cross_attn", "enc_to_dec_proj", MARK)
 
 # Architectures with random weights: `random/<name>`. Sizes are those of the published configurations.
@@ -58,14 +56,6 @@ DECODERS: Mapping[str, Mapping[str, Any]] = {
         "n_head": 20,
         "scale_attn_by_inverse_layer_idx": True,
     },
-}
-LICENCES: Mapping[str, str] = {
-    "google/vit-base-patch16-224-in21k": "Apache-2.0",
-    "stanford-crfm/BioMedLM": "bigscience-bloom-rail-1.0",  # its limits of use pass on to what is made of it
-    "openai-community/gpt2": "MIT",
-    "gpt2": "MIT",
-    "distilbert/distilgpt2": "Apache-2.0",
-    "distilgpt2": "Apache-2.0",
 }
 
 
@@ -225,7 +215,7 @@ def rebuild(options: CaptionerOptions, configs: Mapping[str, Mapping[str, Any]])
     """
     from transformers import GPT2Config, GPT2LMHeadModel, ViTConfig, ViTModel
 
-    with _quiet():
+    with quiet():
         encoder = ViTModel(ViTConfig(**configs["encoder"]), add_pooling_layer=False)
         return Captioner(encoder, GPT2LMHeadModel(GPT2Config(**configs["decoder"])), options)
 
@@ -236,34 +226,6 @@ def shapes(captioner: Captioner) -> dict[str, dict[str, Any]]:
     return {name: half.config.to_diff_dict() for name, half in halves.items()}
 
 
-def fetched(name: str) -> Path:
-    """Return the folder of a model: one of this disk, or one of the Hub, fetched unless it is here already.
-
-    Raises:
-        MissingResource: It is not on this disk and cannot be fetched.
-    """
-    if Path(name).is_dir():
-        return Path(name)
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    # The client below huggingface_hub, whichever it is, raises errors of its own while a file is on its way.
-    clients = tuple(sys.modules[client].HTTPError for client in ("httpx", "httpx2") if client in sys.modules)
-    try:
-        folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=_TABLES_AND_TENSORS))
-        if not any(folder.glob("*.safetensors")):  # older repositories have nothing but pickled weights
-            folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=_TABLES_AND_PICKLES))
-    except HFValidationError:
-        raise UsageFault(f"{shorten(name)}: no such folder, and no name that the Hub could have") from None
-    except (OSError, HfHubHTTPError, LocalEntryNotFoundError, *clients) as error:
-        raise MissingResource(
-            f"{name} is not on this disk and cannot be fetched: {shorten(str(error), 160)}\n"
-            f"With a connection, `hf download {name}` brings it into the cache; carry the cache over where "
-            f"there is none, or name a folder of your own"
-        ) from None
-    return folder
-
-
 def _encoder(options: CaptionerOptions) -> Any:  # noqa: ANN401  of transformers
     from transformers import ViTConfig, ViTModel
 
@@ -271,8 +233,7 @@ def _encoder(options: CaptionerOptions) -> Any:  # noqa: ANN401  of transformers
         config = ViTConfig(image_size=options.size, **ENCODERS[options.encoder])
         return ViTModel(config, add_pooling_layer=False)
     folder = _of_kind(options.encoder, "vit", "ENCODERS", ENCODERS)
-    with _quiet():
-        return ViTModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32)
+    return opened(ViTModel, folder, add_pooling_layer=False)
 
 
 def _decoder(options: CaptionerOptions, vocabulary: int, end: int) -> Any:  # noqa: ANN401  of transformers
@@ -288,8 +249,7 @@ def _decoder(options: CaptionerOptions, vocabulary: int, end: int) -> Any:  # no
         config = GPT2Config(vocab_size=vocabulary, **DECODERS[options.decoder], **settings)
         return GPT2LMHeadModel(config)
     folder = _of_kind(options.decoder, "gpt2", "DECODERS", DECODERS)
-    with _quiet():
-        decoder = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32, **settings)
+    decoder = opened(GPT2LMHeadModel, folder, new=_NEW, **settings)
     if decoder.config.vocab_size < vocabulary:
         raise RejectedInput(
             f"{folder}: knows {decoder.config.vocab_size:,} tokens, and its tokenizer has {vocabulary:,}"
@@ -299,15 +259,10 @@ def _decoder(options: CaptionerOptions, vocabulary: int, end: int) -> Any:  # no
 
 def _of_kind(name: str, kind: str, table: str, known: Mapping[str, Any]) -> Path:
     """Return the folder of a model that must be of some kind."""
-    from transformers import PretrainedConfig
-
     if name.startswith("random/"):
         raise UsageFault(f"{shorten(name)}: not in {table}, expected one of {', '.join(known)}")
     folder = fetched(name)
-    try:
-        found = PretrainedConfig.get_config_dict(folder, local_files_only=True)[0].get("model_type")
-    except (OSError, ValueError) as error:
-        raise MissingResource(f"{folder}: no model of transformers: {shorten(str(error), 160)}") from None
+    found = config_of(folder).model_type
     if found != kind:
         raise RejectedInput(f"{folder}: a model of the kind {found!r}, expected {kind!r}")
     return folder
@@ -322,19 +277,3 @@ def _pooled(tokens: Any, grid: int) -> Any:  # noqa: ANN401  torch is Any
     square = patches.transpose(1, 2).unflatten(2, (side, side))
     averaged = functional.adaptive_avg_pool2d(square, grid).flatten(2).transpose(1, 2)
     return torch.cat([whole, averaged], 1)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from reporting weights that are new on purpose, and from drawing bars."""
-    from transformers.utils import logging
-
-    before, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-        if had_bars:
-            logging.enable_progress_bar()
