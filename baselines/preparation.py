@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from baselines import captions, selfcritical
-from baselines.concepts import Cells, ConceptDetection, DecisionOptions, Labelled
+from baselines.classifiers import side_seen
+from baselines.concepts import Cells, ConceptDetection, DecisionOptions, Labelled, refuse_small
 from baselines.config import DataOptions, Recipe, RecipeTask
 from baselines.data.cache import PictureCache, open_cache
 from baselines.data.dataset import Examples, Need, read_attributions, read_examples, select
 from baselines.filter_pictures import VALID, class_files, classed, divide
 from baselines.filters import FilterOptions, FilterTraining
 from baselines.floors import FloorOptions, fit_floor, save_floor
-from baselines.models.efficientnet import SPECS
 from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
 from baselines.training.objective import Objective
@@ -39,7 +39,7 @@ class Prepared:
         objective: What the loop trains; None for a floor, which is fitted in one go.
         fit: Fits a floor and writes its files into a run folder; None for what the loop trains.
         data: What identifies the data: folder, digests of tables, and of each split images and pixels.
-        licences: Licences of the weights that a captioner starts from, by their name.
+        licences: Licences of the weights that are started from, by their name.
     """
 
     objective: Objective | None = None
@@ -96,19 +96,20 @@ def licence_of(attribution: str) -> str:
 
 def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     network, options = recipe.tables["network"], recipe.tables["data"]
-    sees = network.size or (0 if network.init else SPECS[network.spec].side)
-    if sees > options.side:
-        raise UsageFault(f"data.side: {options.side} pixels are decoded, and the network sees {sees}")
+    refuse_small(options.side, side_seen(network.spec, network.init, network.size))
     material = _material(recipe, session, recipe.tables["decision"].table)
     torch.manual_seed(recipe.run.seed)  # of the first weights
     objective = ConceptDetection(
         network,
+        recipe.tables["loss"],
         recipe.tables["augment"],
         recipe.tables["decision"],
         *_labelled(recipe, material),
         _names(material.train.folder),
     )
-    return Prepared(objective=objective, data=material.identity())
+    look = objective.look
+    licences = {look.source: look.licence} if network.starts_from_weights else None
+    return Prepared(objective=objective, data=material.identity(), licences=licences)
 
 
 def _floor(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
