@@ -18,8 +18,9 @@ import torch
 from baselines.data.augment import centre
 from baselines.documents import read_document, write_document
 from baselines.models.efficientnet import SPECS, EfficientNet, SpecName
-from baselines.models.weights import Normalisation, fill, load_init
+from baselines.models.weights import Normalisation, load_init
 from baselines.training import checkpoint
+from baselines.training.changed import restore
 from baselines.training.loop import BEST
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.pictures import PixelArray
@@ -106,6 +107,6 @@ def open_classifier(folder: Path, classes: int) -> Classifier:
     """
     facts = read_document(folder / NETWORK, _Facts)
     model = EfficientNet(SPECS[facts.spec], classes)
-    tensors, _ = checkpoint.read(folder / BEST)
-    fill(model, tensors, folder / BEST)
+    tensors, header = checkpoint.read(folder / BEST)
+    restore(model, tensors, header, folder / BEST)
     return Classifier(model=model.eval(), size=facts.size, normalisation=facts.normalisation)

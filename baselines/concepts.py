@@ -105,6 +105,7 @@ class ConceptDetection:
     """The objective of concept detection."""
 
     main = "f1"
+    bases: Mapping[str, str] = {}  # all of the network is trained
 
     def __init__(  # noqa: PLR0917  options by table
         self,
