@@ -51,6 +51,7 @@ def model_card(
             if "floor" in recipe
             else [f"Weights to start from: {', '.join(weights) or 'none, random'}.", ""]
         ),
+        *_bases(record),
         "## Scores",
         "",
         "On the validation split, which also chose the epoch and the decision: too hopeful for other images.",
@@ -67,6 +68,15 @@ def model_card(
     if metrics:
         lines += ["", "## Training", "", *_training(record, metrics)]
     return "\n".join(lines) + "\n"
+
+
+def _bases(record: Mapping[str, Any]) -> list[str]:
+    """Return what somebody needs beside these weights."""
+    named = [
+        f"`{base['source']}` (frozen weights of SHA-256 {base['sha256'][:16]}…)"
+        for base in record.get("bases", {}).values()
+    ]
+    return [f"They hold what training changed alone, and need {' and '.join(named)}.", ""] if named else []
 
 
 def _scores(scores: Mapping[str, Any]) -> list[str]:

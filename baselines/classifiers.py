@@ -17,10 +17,11 @@ import torch
 
 from baselines.data.augment import centre
 from baselines.documents import read_document, write_document
-from baselines.models.backbone import Backbone, look_at, open_backbone, rebuild_backbone
+from baselines.models.backbone import BASE, Backbone, look_at, open_backbone, rebuild_backbone
 from baselines.models.efficientnet import SPECS, EfficientNet
-from baselines.models.weights import KNOWN, Normalisation, fill, load_init
+from baselines.models.weights import KNOWN, Normalisation, load_init
 from baselines.training import checkpoint
+from baselines.training.changed import restore, sources
 from baselines.training.loop import BEST
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.pictures import PixelArray
@@ -156,17 +157,19 @@ def open_classifier(folder: Path, classes: int) -> Classifier:
     """Return the trained network of a run folder, in evaluation mode, on the CPU.
 
     Raises:
-        MissingResource: A file is missing.
-        RejectedInput: A file is damaged, or of another number of classes.
+        MissingResource: A file is missing; or what stayed frozen is not on this disk and cannot be fetched.
+        RejectedInput: A file is damaged, of another number of classes, or of another base.
     """
     facts = read_document(folder / NETWORK, _Facts)
-    tensors, _ = checkpoint.read(folder / BEST)
-    model: Any = (
-        EfficientNet(SPECS[facts.spec], classes)
-        if facts.backbone is None
-        else rebuild_backbone(facts.backbone, classes, facts.size)
-    )
-    fill(model, tensors, folder / BEST)
+    tensors, header = checkpoint.read(folder / BEST)
+    model: Any
+    if facts.backbone is None:
+        model = EfficientNet(SPECS[facts.spec], classes)
+    elif base := sources(header, folder / BEST).get(BASE):
+        model, _ = open_backbone(base, classes, size=facts.size, frozen=True)
+    else:
+        model = rebuild_backbone(facts.backbone, classes, facts.size)
+    restore(model, tensors, header, folder / BEST)
     return Classifier(
         model=model.eval(),
         spec=facts.spec,

@@ -23,8 +23,9 @@ from baselines.data.cache import PictureCache
 from baselines.data.labels import label_matrix, label_order
 from baselines.decisions import Choice, Decision, RuleName, choose
 from baselines.decisions.files import read_decision, read_labels, save_decision
-from baselines.models.backbone import HEAD
+from baselines.models.backbone import BASE, HEAD
 from baselines.models.efficientnet import SPECS
+from baselines.models.pretrained import lasting
 from baselines.models.weights import Normalisation, header_of
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from rocov2_eval.errors import RejectedInput, UsageFault
@@ -190,6 +191,7 @@ class ConceptDetection:
         )
         refuse_small(train.pictures.images.shape[1], self._classifier.size)
         self.model = self._classifier.model
+        self.bases = {BASE: lasting(network.spec)} if network.frozen else {}
         self._network, self._loss = network, loss
         self._augmenting = augmenting
         self._rule = deciding.rule
@@ -269,11 +271,14 @@ def asymmetric_loss(logits: Any, targets: Any, options: LossOptions) -> Any:  # 
         targets: 1 where an image has a label, 0 elsewhere, shape (b, labels).
         options: Both powers, and the clip.
     """
-    likely = torch.sigmoid(logits)
-    lowered = (likely - options.clip).clamp_min(0)
-    present = (1 - likely) ** options.gamma_positive * functional.logsigmoid(logits)
-    absent = lowered**options.gamma_negative * torch.log1p(-lowered.clamp_max(1 - torch.finfo(lowered.dtype).eps))
-    return -(targets * present + (1 - targets) * absent)
+    least = torch.finfo(logits.dtype).tiny  # a power of 0 below 1 has no gradient
+    lowered = (torch.sigmoid(logits) - options.clip).clamp_min(least)
+    # log(1 - lowered), exact where the network is sure and wrong too
+    clip = logits.new_tensor(options.clip).log()
+    left = torch.logaddexp(functional.logsigmoid(-logits), clip).clamp_max(0)
+    wrong = torch.sigmoid(-logits).clamp_min(least)
+    present = wrong**options.gamma_positive * functional.logsigmoid(logits)
+    return -(targets * present + (1 - targets) * lowered**options.gamma_negative * left)
 
 
 def refuse_small(decoded: int, seen: int) -> None:

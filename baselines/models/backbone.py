@@ -34,6 +34,7 @@ from baselines.models.vision import (
 from baselines.models.weights import Normalisation
 
 HEAD = "classifier"  # of transformers' own models, and of ours: a part of the names of its parameters
+BASE = "model."  # how names of parameters begin that a publisher's weights have
 _LABELS = ("id2label", "label2id")  # of configurations: the labels of a run stand in a file of their own
 _TENSORFLOW = 0.5  # a momentum beyond it is TensorFlow's: the share that stays, where torch has what comes new
 

@@ -56,6 +56,11 @@ def licence_of(name: str) -> str:
     return LICENCES.get(name, "unknown: read the page of these weights")
 
 
+def lasting(name: str) -> str:
+    """Return the name of a model as it holds from any working directory: a folder with its whole path."""
+    return str(Path(name).resolve()) if Path(name).is_dir() else name
+
+
 def fetched(name: str) -> Path:
     """Return the folder of a model: one of this disk, or one of the Hub, fetched unless it is here already.
 
