@@ -117,7 +117,7 @@ def side_seen(spec: str, init: str, size: int) -> int:
     return KNOWN[init].size if init in KNOWN else 0 if init else SPECS[spec].side
 
 
-def build_classifier(  # noqa: PLR0913  options by table
+def build_classifier(
     spec: str,
     classes: int,
     *,
@@ -148,9 +148,7 @@ def build_classifier(  # noqa: PLR0913  options by table
         model, look = open_backbone(
             spec, classes, size=size, dropout=dropout, drop_path=drop_path, frozen=frozen
         )
-    return Classifier(
-        model=model, spec=spec, size=size or look.size, normalisation=look, mirrors=mirrors
-    )
+    return Classifier(model=model, spec=spec, size=size or look.size, normalisation=look, mirrors=mirrors)
 
 
 def open_classifier(folder: Path, classes: int) -> Classifier:

@@ -41,7 +41,8 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The network of concept detection.
 
     Attributes:
-        spec: Key of `SPECS`; or a vision model of transformers with its weights, a folder or a name of the Hub.
+        spec: Key of `SPECS`; or a vision model of transformers with its weights, a folder or its name on the
+            Hub.
         init: Weights that one of `SPECS` starts from: a name of the Hub, a safetensors file, or nothing, see
             `load_init`.
         size: Pixels that the network sees; 0 for those that its weights were trained on.
@@ -62,12 +63,12 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.spec in SPECS:
             if self.frozen:
-                raise UsageFault(f"frozen: {self.spec} is trained whole; a model of transformers may be frozen")
+                raise UsageFault(f"frozen: {self.spec} is trained whole; say it of a model of transformers")
             return
         if "/" not in self.spec and not Path(self.spec).is_dir():
             raise UsageFault(
-                f"spec: {shorten(repr(self.spec))}, expected one of {', '.join(SPECS)}; or a folder with a model "
-                "of transformers, or its name on the Hub, such as facebook/convnext-tiny-224"
+                f"spec: {shorten(repr(self.spec))}, expected one of {', '.join(SPECS)}; or a folder with a "
+                "model of transformers, or its name on the Hub, such as facebook/convnext-tiny-224"
             )
         if self.init:
             raise UsageFault(
@@ -261,10 +262,10 @@ class ConceptDetection:
 def asymmetric_loss(logits: Any, targets: Any, options: LossOptions) -> Any:  # noqa: ANN401  torch is Any
     """Return the asymmetric loss of each label of each image, shape (b, labels).
 
-    Most labels are absent from most images, and easily so. Their probability is lowered by `clip`, 0 at least,
-    and their loss weighted by its power `gamma_negative`: what is surely absent teaches nothing any more. Ridnik
-    et al., Asymmetric Loss for Multi-Label Classification, ICCV 2021, equations 3 to 7; the defaults, 0, 4 and
-    0.05, are those of their experiments.
+    Most labels are absent from most images, and easily so. Their probability is lowered by `clip`, to 0 at
+    least, and their loss weighted by its power `gamma_negative`: what is surely absent teaches no more.
+    Ridnik et al., Asymmetric Loss for Multi-Label Classification, ICCV 2021; the defaults, 0, 4 and 0.05, are those
+    of their experiments.
 
     Args:
         logits: Logits, shape (b, labels).

@@ -25,7 +25,7 @@ from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
 from baselines.training.objective import Objective
 from rocov2_eval.encoders import TextEncoder
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.progress import silent
 from rocov2_eval.shelf.words import shorten

@@ -1,9 +1,9 @@
 """Any vision model of transformers as a network with one logit a class, its weights those of its publisher.
 
 Where transformers has a model of the family that classifies pictures, that model is trained itself, head and
-all: ViT and DeiT classify by their first token, DINOv2 by it and the mean of the patches, CLIP and SigLIP by the
-mean of the patches, Swin, ConvNeXt and ResNet by their pooled map. What `save_pretrained` then writes opens
-without this program. Other encoders, such as DINOv3, get a linear layer on their pooled features.
+all: ViT and DeiT classify by their first token, DINOv2 by it and the mean of the patches, CLIP and SigLIP by
+the mean of the patches, Swin, ConvNeXt and ResNet by their pooled map. What `save_pretrained` then writes
+opens without this program. Other encoders, such as DINOv3, get a linear layer on their pooled features.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ from baselines.models.weights import Normalisation
 HEAD = "classifier"  # of transformers' own models, and of ours: a part of the names of its parameters
 BASE = "model."  # how names of parameters begin that a publisher's weights have
 _LABELS = ("id2label", "label2id")  # of configurations: the labels of a run stand in a file of their own
-_TENSORFLOW = 0.5  # a momentum beyond it is TensorFlow's: the share that stays, where torch has what comes new
+_TENSORFLOW = (
+    0.5  # a momentum beyond it is TensorFlow's: the share that stays, where torch has what comes new
+)
 
 
 class Backbone(nn.Module):
@@ -49,8 +51,15 @@ class Backbone(nn.Module):
         frozen: Whether the head alone is trained.
     """
 
-    def __init__(  # noqa: PLR0917  the model, and how it is used
-        self, model: Any, classes: int, size: int, where: object, dropout: float = 0.0, *, frozen: bool = False
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401  of transformers
+        classes: int,
+        size: int,
+        where: object,
+        *,
+        dropout: float = 0.0,
+        frozen: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
@@ -105,8 +114,14 @@ class Backbone(nn.Module):
             each.grad = None
 
 
-def open_backbone(  # noqa: PLR0913  options by table
-    name: str, classes: int, *, size: int = 0, dropout: float = 0.0, drop_path: float = 0.0, frozen: bool = False
+def open_backbone(
+    name: str,
+    classes: int,
+    *,
+    size: int = 0,
+    dropout: float = 0.0,
+    drop_path: float = 0.0,
+    frozen: bool = False,
 ) -> tuple[Backbone, Normalisation]:
     """Return a network with the weights of its publisher and a new head, and how pictures must look for it.
 
@@ -136,7 +151,7 @@ def open_backbone(  # noqa: PLR0913  options by table
         config.num_labels = classes
         config.problem_type = "multi_label_classification"
         model = opened(kind, folder, new=(f"{HEAD}.",), config=config)
-    return Backbone(model, classes, size or look.size, folder, dropout, frozen=frozen), look
+    return Backbone(model, classes, size or look.size, folder, dropout=dropout, frozen=frozen), look
 
 
 def rebuild_backbone(config: Mapping[str, Any], classes: int, size: int) -> Backbone:
