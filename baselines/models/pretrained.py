@@ -31,6 +31,8 @@ _DAMAGES = (pickle.UnpicklingError, EOFError, OSError, ValueError, RuntimeError,
 
 LICENCES: Mapping[str, str] = {
     "google/vit-base-patch16-224-in21k": "Apache-2.0",
+    "facebook/dinov2-base": "Apache-2.0",
+    "google/siglip-base-patch16-224": "Apache-2.0",
     "stanford-crfm/BioMedLM": "bigscience-bloom-rail-1.0",  # its limits of use pass on to what is made of it
     "openai-community/gpt2": "MIT",
     "gpt2": "MIT",
