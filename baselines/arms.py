@@ -21,6 +21,7 @@ from baselines.concepts import Cells
 from baselines.config import Recipe, recipe_of
 from baselines.data.dataset import Examples, read_articles, read_examples
 from baselines.experiments import EXPERIMENTS, Arm, Experiment
+from baselines.features import FROZEN
 from baselines.judging import (
     DIFFERENCES,
     Classified,
@@ -310,7 +311,8 @@ def _trained(plan: _Plan, seed: int, session: Session, arm: Path) -> Path:
         refuse_other_recipe(folder, recipe, plan.tables)
     if not begun or "seconds" not in read_run(folder):
         session.display.note(f"{recipe.name}, seed {seed}")
-        train_run(recipe, session, folder, resume=(folder / LAST).is_file())
+        resume = any((folder / name).exists() for name in (LAST, FROZEN))
+        train_run(recipe, session, folder, resume=resume)
     return folder
 
 

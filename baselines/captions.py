@@ -25,33 +25,32 @@ from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples
 from baselines.documents import read_document, write_document
 from baselines.generation import GenerationOptions, generate, refuse_too_long, settings_of
+from baselines.models import vision
 from baselines.models.captioner import (
     DECODERS,
     ENCODERS,
-    LICENCES,
     Captioner,
     CaptionerOptions,
+    bases_of,
     compose,
-    fetched,
     is_new,
     rebuild,
     shapes,
 )
+from baselines.models.pretrained import fetched, licence_of
 from baselines.models.text import Text, Tokens, batched, encode, open_text, save_text, train_text
-from baselines.models.weights import HALF, Channels, Deviation, Normalisation, fill
-from baselines.training import checkpoint
+from baselines.models.weights import HALF, Normalisation
+from baselines.training import changed, checkpoint
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from rocov2_eval.encoders import Encoder
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.metrics import bertscore, rouge
 from rocov2_eval.records import IntArray
-from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
 from rocov2_eval.shelf.pictures import PixelArray
 from rocov2_eval.shelf.progress import Progress, silent
 
 FACTS = "captioner.json"
 TOKENIZER = "tokenizer"
-_PREPROCESSOR = "preprocessor_config.json"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,13 +114,6 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     licences: dict[str, str]
 
 
-class _Preprocessor(msgspec.Struct, frozen=True, kw_only=True):
-    """What `preprocessor_config.json` of transformers says of the channels."""
-
-    image_mean: Channels
-    image_std: tuple[Deviation, Deviation, Deviation]
-
-
 class Fetched(NamedTuple):
     """A batch on the host: which examples, their pixels, what the decoder reads and should say."""
 
@@ -141,6 +133,7 @@ class CaptionObjective:
         main: The validation score that decides which weights are kept.
         n: Number of training examples.
         typical: Tokens of a training caption on average, the end included.
+        bases: Where frozen weights come from, see `Objective`.
     """
 
     main = "rouge1"
@@ -160,6 +153,7 @@ class CaptionObjective:
         self.ready = ready
         self.train = train
         self.n = len(train)
+        self.bases = bases_of(ready.captioner.options)
         self._valid = valid
         self._options = options
         self._augmentation = augmentation
@@ -306,19 +300,12 @@ def look_of(options: CaptionerOptions) -> Normalisation:
     Raises:
         RejectedInput: The folder of the encoder does not say it.
     """
-    mean, std = HALF, HALF
-    if options.encoder not in ENCODERS:
-        path = fetched(options.encoder) / _PREPROCESSOR
-        try:
-            look = json_as(read_plain(path), _Preprocessor)
-        except (OSError, Malformed) as error:
-            raise RejectedInput(
-                f"{path}: {error}; expected image_mean and image_std, three numbers each: without them "
-                "nobody knows how pictures must look for these weights"
-            ) from None
-        mean, std = look.image_mean, look.image_std
-    return Normalisation(
-        mean=mean, std=std, size=options.size, source=options.encoder, licence=_licence(options.encoder)
+    if options.encoder in ENCODERS:
+        return Normalisation(
+            mean=HALF, std=HALF, size=options.size, source=options.encoder, licence=_licence(options.encoder)
+        )
+    return msgspec.structs.replace(
+        vision.look_of(fetched(options.encoder), options.encoder), size=options.size
     )
 
 
@@ -373,25 +360,26 @@ def save_ready(ready: Ready, folder: Path) -> None:
 
 
 def open_ready(folder: Path, weights: Path) -> Ready:
-    """Return a trained captioner, in evaluation mode; nothing is fetched.
+    """Return a trained captioner, in evaluation mode; a base that its checkpoint needs is fetched.
 
     Args:
         folder: A folder that `save_ready` has written.
         weights: A checkpoint of the captioner's parameters.
 
     Raises:
-        MissingResource: A file is missing.
-        RejectedInput: A file is damaged, or the weights are of another network.
+        MissingResource: A file is missing, or the base is not on this disk and cannot be fetched.
+        RejectedInput: A file is damaged, or the weights or the base are of another network.
     """
     facts = read_document(folder / FACTS, _Facts)
+    tensors, header = checkpoint.read(weights)
+    bases = changed.sources(header, weights)
     try:
-        captioner = rebuild(facts.options, facts.shapes)
+        captioner = rebuild(facts.options, facts.shapes, bases)
     except (ValueError, KeyError, TypeError, UsageFault) as error:
         raise RejectedInput(
             f"{folder / FACTS}: not as it was written: {error}; take the folder anew"
         ) from None
-    tensors, _ = checkpoint.read(weights)
-    fill(captioner, tensors, weights)
+    changed.restore(captioner, tensors, header, weights)
     return Ready(
         captioner=captioner.eval(),
         text=open_text(folder / TOKENIZER),
@@ -404,4 +392,4 @@ def open_ready(folder: Path, weights: Path) -> Ready:
 def _licence(name: str) -> str:
     if name in ENCODERS or name in DECODERS:
         return "none: random weights"
-    return LICENCES.get(name, "unknown: read the page of these weights")
+    return licence_of(name)

@@ -12,9 +12,8 @@ GPT-2. Names of parameters are those of its VisionEncoderDecoderModel.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,15 +25,15 @@ from torch.nn import functional
 
 from baselines.bounds import BelowOne, Count, Factor, Side
 from baselines.models.adapters import MARK, add_adapters
+from baselines.models.pretrained import config_of, fetched, lasting, opened, quiet
 from baselines.models.text import IGNORED
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import shorten
 
 Conditioning = Literal["cross", "prefix"]
 Frozen = Literal["none", "encoder", "decoder", "both"]
 
-_TABLES_AND_TENSORS = ["*.json", "*.txt", "model*.safetensors"]
-_TABLES_AND_PICKLES = ["*.json", "*.txt", "pytorch_model*.bin"]
+_ENCODER, _DECODER = "encoder.", "decoder."  # how names of parameters begin
 _NEW = ("crossattention", "ln_cross_attn", "enc_to_dec_proj", MARK)
 
 # Architectures with random weights: `random/<name>`. Sizes are those of the published configurations.
@@ -58,14 +57,6 @@ DECODERS: Mapping[str, Mapping[str, Any]] = {
         "n_head": 20,
         "scale_attn_by_inverse_layer_idx": True,
     },
-}
-LICENCES: Mapping[str, str] = {
-    "google/vit-base-patch16-224-in21k": "Apache-2.0",
-    "stanford-crfm/BioMedLM": "bigscience-bloom-rail-1.0",  # its limits of use pass on to what is made of it
-    "openai-community/gpt2": "MIT",
-    "gpt2": "MIT",
-    "distilbert/distilgpt2": "Apache-2.0",
-    "distilgpt2": "Apache-2.0",
 }
 
 
@@ -186,8 +177,8 @@ class Captioner(nn.Module):
         return torch.autocast(device.type, torch.bfloat16) if is_mixed else nullcontext()
 
     def _freeze(self) -> None:
-        halves = {"none": (), "encoder": ("encoder.",), "decoder": ("decoder.",)}.get(
-            self.options.frozen, ("encoder.", "decoder.")
+        halves = {"none": (), "encoder": (_ENCODER,), "decoder": (_DECODER,)}.get(
+            self.options.frozen, (_ENCODER, _DECODER)
         )
         for name, each in self.named_parameters():
             if name.startswith(halves) and not is_new(name):
@@ -216,52 +207,52 @@ def compose(options: CaptionerOptions, *, vocabulary: int, end: int) -> Captione
     return Captioner(_encoder(options), _decoder(options, vocabulary, end), options)
 
 
-def rebuild(options: CaptionerOptions, configs: Mapping[str, Mapping[str, Any]]) -> Captioner:
-    """Return a captioner of that shape with random weights, to be filled from a checkpoint.
+def rebuild(
+    options: CaptionerOptions, configs: Mapping[str, Mapping[str, Any]], bases: Mapping[str, str]
+) -> Captioner:
+    """Return a captioner to be filled from a checkpoint: halves that it has no base of are random.
 
     Args:
         options: What the captioner was made of.
         configs: Configurations of both halves, from `shapes`.
+        bases: Where the halves come from that the checkpoint holds no frozen weights of, see `bases_of`.
+
+    Raises:
+        MissingResource: A base is not on this disk and cannot be fetched.
+        RejectedInput: It is of another architecture.
     """
     from transformers import GPT2Config, GPT2LMHeadModel, ViTConfig, ViTModel
 
-    with _quiet():
-        encoder = ViTModel(ViTConfig(**configs["encoder"]), add_pooling_layer=False)
-        return Captioner(encoder, GPT2LMHeadModel(GPT2Config(**configs["decoder"])), options)
+    encoder, decoder = (bases.get(prefix) for prefix in (_ENCODER, _DECODER))
+    shape = GPT2Config(**configs["decoder"])
+    with quiet():
+        seeing = (
+            _encoder(msgspec.structs.replace(options, encoder=encoder))
+            if encoder
+            else ViTModel(ViTConfig(**configs["encoder"]), add_pooling_layer=False)
+        )
+        reading = (
+            _decoder(msgspec.structs.replace(options, decoder=decoder), shape.vocab_size, shape.eos_token_id)
+            if decoder
+            else GPT2LMHeadModel(shape)
+        )
+        return Captioner(seeing, reading, options)
+
+
+def bases_of(options: CaptionerOptions) -> dict[str, str]:
+    """Return where each half comes from, by how its parameters are named; a random one comes from nowhere."""
+    halves = {_ENCODER: options.encoder, _DECODER: options.decoder}
+    return {
+        prefix: lasting(name)
+        for prefix, name in halves.items()
+        if name not in ENCODERS and name not in DECODERS
+    }
 
 
 def shapes(captioner: Captioner) -> dict[str, dict[str, Any]]:
     """Return the configurations of both halves, as JSON can hold them."""
     halves = {"encoder": captioner.encoder, "decoder": captioner.decoder}
     return {name: half.config.to_diff_dict() for name, half in halves.items()}
-
-
-def fetched(name: str) -> Path:
-    """Return the folder of a model: one of this disk, or one of the Hub, fetched unless it is here already.
-
-    Raises:
-        MissingResource: It is not on this disk and cannot be fetched.
-    """
-    if Path(name).is_dir():
-        return Path(name)
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    # The client below huggingface_hub, whichever it is, raises errors of its own while a file is on its way.
-    clients = tuple(sys.modules[client].HTTPError for client in ("httpx", "httpx2") if client in sys.modules)
-    try:
-        folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=_TABLES_AND_TENSORS))
-        if not any(folder.glob("*.safetensors")):  # older repositories have nothing but pickled weights
-            folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=_TABLES_AND_PICKLES))
-    except HFValidationError:
-        raise UsageFault(f"{shorten(name)}: no such folder, and no name that the Hub could have") from None
-    except (OSError, HfHubHTTPError, LocalEntryNotFoundError, *clients) as error:
-        raise MissingResource(
-            f"{name} is not on this disk and cannot be fetched: {shorten(str(error), 160)}\n"
-            f"With a connection, `hf download {name}` brings it into the cache; carry the cache over where "
-            f"there is none, or name a folder of your own"
-        ) from None
-    return folder
 
 
 def _encoder(options: CaptionerOptions) -> Any:  # noqa: ANN401  of transformers
@@ -271,8 +262,7 @@ def _encoder(options: CaptionerOptions) -> Any:  # noqa: ANN401  of transformers
         config = ViTConfig(image_size=options.size, **ENCODERS[options.encoder])
         return ViTModel(config, add_pooling_layer=False)
     folder = _of_kind(options.encoder, "vit", "ENCODERS", ENCODERS)
-    with _quiet():
-        return ViTModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32)
+    return opened(ViTModel, folder, add_pooling_layer=False)
 
 
 def _decoder(options: CaptionerOptions, vocabulary: int, end: int) -> Any:  # noqa: ANN401  of transformers
@@ -288,8 +278,7 @@ def _decoder(options: CaptionerOptions, vocabulary: int, end: int) -> Any:  # no
         config = GPT2Config(vocab_size=vocabulary, **DECODERS[options.decoder], **settings)
         return GPT2LMHeadModel(config)
     folder = _of_kind(options.decoder, "gpt2", "DECODERS", DECODERS)
-    with _quiet():
-        decoder = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32, **settings)
+    decoder = opened(GPT2LMHeadModel, folder, new=_NEW, **settings)
     if decoder.config.vocab_size < vocabulary:
         raise RejectedInput(
             f"{folder}: knows {decoder.config.vocab_size:,} tokens, and its tokenizer has {vocabulary:,}"
@@ -299,15 +288,10 @@ def _decoder(options: CaptionerOptions, vocabulary: int, end: int) -> Any:  # no
 
 def _of_kind(name: str, kind: str, table: str, known: Mapping[str, Any]) -> Path:
     """Return the folder of a model that must be of some kind."""
-    from transformers import PretrainedConfig
-
     if name.startswith("random/"):
         raise UsageFault(f"{shorten(name)}: not in {table}, expected one of {', '.join(known)}")
     folder = fetched(name)
-    try:
-        found = PretrainedConfig.get_config_dict(folder, local_files_only=True)[0].get("model_type")
-    except (OSError, ValueError) as error:
-        raise MissingResource(f"{folder}: no model of transformers: {shorten(str(error), 160)}") from None
+    found = config_of(folder).model_type
     if found != kind:
         raise RejectedInput(f"{folder}: a model of the kind {found!r}, expected {kind!r}")
     return folder
@@ -322,19 +306,3 @@ def _pooled(tokens: Any, grid: int) -> Any:  # noqa: ANN401  torch is Any
     square = patches.transpose(1, 2).unflatten(2, (side, side))
     averaged = functional.adaptive_avg_pool2d(square, grid).flatten(2).transpose(1, 2)
     return torch.cat([whole, averaged], 1)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from reporting weights that are new on purpose, and from drawing bars."""
-    from transformers.utils import logging
-
-    before, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-        if had_bars:
-            logging.enable_progress_bar()

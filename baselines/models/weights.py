@@ -9,8 +9,7 @@ Only safetensors are read: they hold numbers and no code.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,8 +18,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from baselines.models.efficientnet import EfficientNet
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.shelf.extras import install_command
+from baselines.models.pretrained import fetched_file, refuse_faults
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.parsing import Malformed, json_as, json_bytes
 from rocov2_eval.shelf.words import shorten
 
@@ -34,7 +33,6 @@ HALF: Channels = (0.5, 0.5, 0.5)
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 
-_SHOWN = 3  # names of parameters that a message lists
 _HEADER_KEY = "normalisation"
 
 
@@ -104,7 +102,7 @@ def load_init(model: EfficientNet, init: str | None) -> Normalisation:
         return Normalisation(mean=HALF, std=HALF, size=spec.side, source="random weights", licence="none")
     if init in KNOWN:
         _refuse_other_network(model, init)
-        path, normalisation = _fetched(init), KNOWN[init]
+        path, normalisation = fetched_file(init, FILE), KNOWN[init]
         tensors, _ = read_tensors(path)
     else:
         path = _local(init)
@@ -135,33 +133,35 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         raise RejectedInput(f"{path}: expected a safetensors file, whole: {found}") from None
 
 
-def fill(model: Any, tensors: Mapping[str, Any], path: Path) -> None:  # noqa: ANN401  torch is Any
-    """Copy parameters and buffers into a model, which must have exactly these.
+def fill(
+    model: Any,  # noqa: ANN401  torch is Any
+    tensors: Mapping[str, Any],
+    path: Path,
+    needed: Collection[str] | None = None,
+) -> None:
+    """Copy parameters and buffers into a model, which must have all of these.
 
     Args:
         model: The network, changed in place.
         tensors: Parameters and buffers by name.
         path: The file that they come from, for messages.
+        needed: Names that must be among them, all of the model if None.
 
     Raises:
         RejectedInput: A name is missing or left over, or a shape differs.
     """
     own = model.state_dict(keep_vars=True)
     shared = [name for name in own if name in tensors]
-    faults = (
-        _listed("lacks", [name for name in own if name not in tensors]),
-        _listed("has beyond them", [name for name in tensors if name not in own]),
-        _listed(
-            "has of another shape",
-            [
-                f"{name} {list(tensors[name].shape)} instead of {list(own[name].shape)}"
-                for name in shared
-                if tensors[name].shape != own[name].shape
-            ],
-        ),
+    refuse_faults(
+        path,
+        [name for name in (own if needed is None else needed) if name not in tensors],
+        [name for name in tensors if name not in own],
+        [
+            f"{name} {list(tensors[name].shape)} instead of {list(own[name].shape)}"
+            for name in shared
+            if tensors[name].shape != own[name].shape
+        ],
     )
-    if any(faults):
-        raise RejectedInput(f"{path}: of another network; the file {'; '.join(filter(None, faults))}")
     with torch.no_grad():
         for name, tensor in tensors.items():
             own[name].copy_(tensor)
@@ -175,26 +175,6 @@ def _refuse_other_network(model: EfficientNet, init: str) -> None:
             f"init: {init} is of the network {network}, expected weights of {model.spec.name}: "
             + (", ".join(fitting) or "a safetensors file, as the Hub has none")
         )
-
-
-def _fetched(init: str) -> Path:
-    """Return the file of weights of the Hub, fetched unless the Hub's cache on this disk has it."""
-    try:
-        import huggingface_hub
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    except ImportError:
-        message = f"weights of the Hub need huggingface_hub: {install_command('baselines')}"
-        raise MissingResource(message) from None
-    # The client below huggingface_hub, whichever it is, raises errors of its own while a file is on its way.
-    clients = tuple(sys.modules[name].HTTPError for name in ("httpx", "httpx2") if name in sys.modules)
-    try:
-        return Path(huggingface_hub.hf_hub_download(init, FILE))
-    except (OSError, HfHubHTTPError, LocalEntryNotFoundError, *clients) as error:
-        raise MissingResource(
-            f"{init} is not on this disk and cannot be fetched: {shorten(str(error), 160)}\n"
-            f"With a connection, `hf download {init} {FILE}` brings it into the cache; carry the cache over "
-            f"where there is none, or name a file of your own as init"
-        ) from None
 
 
 def _local(init: str) -> Path:
@@ -231,11 +211,3 @@ def _parse(text: str, path: Path) -> Normalisation:
             f"{path}: {_HEADER_KEY} in the metadata: {error}; expected mean and std (three numbers each, std "
             "above 0), size (a whole number), source and licence"
         ) from None
-
-
-def _listed(words: str, names: list[str]) -> str:
-    """Return a clause with the first of some names, nothing if there are none."""
-    if not names:
-        return ""
-    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{words} {', '.join(names[:_SHOWN])}{rest}"

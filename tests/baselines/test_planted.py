@@ -85,7 +85,7 @@ def test_an_arm_of_automatic_concepts_never_sees_manual_ones(tmp_path: Path) -> 
     command = ["experiment", "modality", *NEAREST, "--data", str(data), "--automatic", str(table), "--quiet"]
     assert run([*command, "--set", "data.workers=1", "--out", str(tmp_path / "spoilt/out")]) == 0
 
-    for name in ("decision.json", "decisions.csv", "floor.json", "test.csv"):
+    for name in ("decision.json", "decisions.csv", "frozen.json", "test.csv"):
         texts = {
             (tmp_path / folder / "out/automatic-concepts/seed-0" / name).read_text(encoding="utf-8")
             for folder in ("whole", "spoilt")
