@@ -10,6 +10,7 @@ folder/
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,7 @@ class Outcome:
         seeds: Seeds of the trainings.
         vocabulary: Number of concepts that the table of each arm has, and of those that all have; empty where
             every arm is judged by the same table alone.
+        unlike: Number of images to learn from whose common concepts differ between the tables of the arms.
         arms: How well each arm answers.
         differences: That of each contrast, the answer first; without contrasts, of each group of images.
     """
@@ -110,6 +112,7 @@ class Outcome:
     units: int
     seeds: tuple[int, ...]
     vocabulary: Mapping[str, int]
+    unlike: int
     arms: tuple[ArmResult, ...]
     differences: tuple[Difference, ...]
 
@@ -216,6 +219,7 @@ def run_experiment(  # noqa: PLR0917  what, how, where
         units=len(examples) if judge.articles is None else len(set(judge.articles.tolist())),
         seeds=numbers,
         vocabulary=_vocabulary(plans, within) if experiment.commons else {},
+        unlike=_unlike(plans, frozenset(within)) if experiment.commons else 0,
         arms=tuple(results),
         differences=tuple(_differences(experiment, plans, answers, judge)),
     )
@@ -386,3 +390,9 @@ def _differences(
 
 def _vocabulary(plans: Mapping[str, _Plan], within: Sequence[str]) -> dict[str, int]:
     return {**{name: len(plan.vocabulary) for name, plan in plans.items()}, "common": len(within)}
+
+
+def _unlike(plans: Mapping[str, _Plan], common: frozenset[str]) -> int:
+    """Return of how many images, to learn from or to decide by, the tables do not say the same in common."""
+    said = {(image_id, cuis & common) for plan in plans.values() for image_id, cuis in plan.learnt}
+    return sum(count > 1 for count in Counter(image_id for image_id, _ in said).values())

@@ -206,6 +206,11 @@ def _confusion_table(name: str, each: Classified) -> Table:
 
 def _limits(outcome: Outcome) -> Iterator[str]:
     yield from EXPERIMENTS[outcome.name].limits
+    if outcome.unlike:
+        yield (
+            f"The tables differ within the common vocabulary too, on {counted(outcome.unlike, 'image')} to "
+            "learn from or to decide by. What that changes is not the filter's doing."
+        )
     if outcome.has_articles:
         yield f"Intervals are bootstraps over the {counted(outcome.units, 'article')} of the images."
     else:
@@ -299,6 +304,7 @@ def _data(outcome: Outcome) -> dict[str, Any]:
         "units": outcome.units,
         "seeds": list(outcome.seeds),
         "vocabulary": dict(outcome.vocabulary),
+        "unlike": outcome.unlike,
         "differences": [
             {
                 "name": row.name,

@@ -151,6 +151,18 @@ def test_the_page_has_question_answer_charts_and_limits_and_stands_alone(tmp_pat
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
 
 
+@pytest.mark.parametrize(("of", "unlike"), [(NULLS, 0), (EFFECTS, 18)], ids=["alike", "unlike"])
+def test_tables_that_differ_in_more_than_the_filter_are_told(
+    of: Sequence[Plant], unlike: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant = next(plant for plant in of if plant.name == FAST)
+    assert (
+        found(plant, tmp_path, NEAREST)["unlike"] == unlike
+    )  # 12 + 6 of the last kind are taught as the first
+
+    assert ("The tables differ within the common vocabulary" in capsys.readouterr().out) == bool(unlike)
+
+
 @pytest.mark.slow
 def test_networks_of_three_seeds_find_a_planted_effect(tmp_path: Path) -> None:
     plant = next(plant for plant in EFFECTS if plant.name == FAST)
