@@ -5,11 +5,12 @@ one table; what it is judged by is the same for all arms.
 
 folder/
   <arm>/seed-<N>/              run folder
-  <arm>/seed-<N>/<split>.csv   its answers; <split>-common.csv: within the concepts that all tables have
+  <arm>/seed-<N>/<split>.csv   its answers; <split>-within-<digest>.csv: within some concepts alone
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -322,7 +323,8 @@ def _trained(plan: _Plan, seed: int, session: Session, arm: Path) -> Path:
 
 def _answers(folder: Path, session: Session, examples: Examples, within: Sequence[str]) -> list[str]:
     """Return the answer to each image; what is there already is not made again."""
-    run_file = folder / (f"{examples.split}-common.csv" if within else f"{examples.split}.csv")
+    digest = hashlib.sha256(";".join(within).encode()).hexdigest()[:12]
+    run_file = folder / (f"{examples.split}-within-{digest}.csv" if within else f"{examples.split}.csv")
     if not run_file.is_file():
         predict([folder], session, examples.split, run_file, within=within)
     cells = {row["ID"]: row["CUIs"] for _, row in read_rows(run_file)}
