@@ -146,7 +146,7 @@ def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what makes a run what it is, flat: keys of the recipe, and digests of the data."""
     recipe, data = record["recipe"], record["data"]
     known = {f"{table}.{key}": value for table, options in recipe.items() for key, value in options.items()}
-    for idle in ("run.about", "data.workers"):
+    for idle in ("run.about", "data.concepts", "data.workers"):
         known.pop(idle, None)
     known |= {f"digest of {Path(path).name}": digest for path, digest in data.get("tables", {}).items()}
     return known | {f"pixels of {split}": data[split]["pixels_sha256"] for split in ("train", "valid")}

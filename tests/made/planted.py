@@ -22,7 +22,7 @@ CONSTANT = ("C1111111", "C2222222")  # concepts of every image: without informat
 KINDS = ((CT, CHEST), (CT, ABDOMEN), (XRAY, CHEST), (XRAY, ABDOMEN), (MRI, CHEST), (MRI, ABDOMEN))
 SHARE = 1 / len(KINDS)
 LAST = len(KINDS) - 1
-EACH: Mapping[str, int] = {"train": 12, "valid": 6, "test": 12}  # images of each kind
+EACH: Mapping[str, int] = {"train": 8, "valid": 4, "test": 12}  # images of each kind
 
 Cells = dict[str, tuple[str, ...]]
 
