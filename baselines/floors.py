@@ -109,7 +109,7 @@ def fit_floor(
     Raises:
         RejectedInput: There is no training picture, or no concept is frequent enough.
     """
-    labels = frequent_labels(train.concepts, deciding.fewest)
+    labels = frequent_labels(train.learnable, deciding.fewest)
     rows = train.pictures.intact
     known, truth = thumbnails(train.pictures.images)[rows], label_matrix(train.concepts, labels)[0][rows]
     seen, outside = label_matrix(valid.concepts, labels)
