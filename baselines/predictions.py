@@ -16,7 +16,8 @@ from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples, read_examples
 from baselines.data.labels import label_matrix
 from baselines.decisions import Decision
-from baselines.floors import open_floor
+from baselines.frozen_captions import open_captions
+from baselines.frozen_concepts import open_frozen
 from baselines.generation import write_captions
 from baselines.preparation import restricted
 from baselines.session import Session, cached_split
@@ -26,13 +27,12 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.shelf.options import read_options
-from rocov2_eval.shelf.pictures import PixelArray
 
 _Kind = TypeVar("_Kind")
 
 
 class _Detector(Protocol):
-    """What answers with the probability of each label: a network or a floor."""
+    """What answers with the probability of each label, trained or not."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...
@@ -40,10 +40,13 @@ class _Detector(Protocol):
     @property
     def decision(self) -> Decision: ...
 
-    def probabilities(self, images: PixelArray, device: Any, progress: Any) -> FloatArray: ...  # noqa: ANN401
+    def probabilities(self, pictures: PictureCache, device: Any, progress: Any) -> FloatArray: ...  # noqa: ANN401
 
 
-_OPENERS: Mapping[str, Callable[[Path], _Detector]] = {"concepts": open_detector, "floor": open_floor}
+_OPENERS: Mapping[str, Callable[[Path], _Detector]] = {
+    "concepts": open_detector,
+    "frozen-concepts": open_frozen,
+}
 _AS_BLACK = "Each is answered as if it were black, since a run needs a row for every image."
 
 
@@ -107,6 +110,8 @@ def _pictures(
 
 def _generated(folder: Path, cache: PictureCache, examples: Examples, session: Session) -> Sequence[str]:
     """Return a caption for each image of a split, for one that is black because it is broken too."""
+    if runlog.read_run(folder)["recipe"]["run"]["task"] == "frozen-captions":
+        return open_captions(folder).tell(cache, session.runtime.device, session.display.steps)
     ready = captions.open_ready(folder, folder / BEST)
     ready.captioner.to(session.runtime.device)
     pictures = captions.Captioned(
@@ -155,7 +160,7 @@ def _mean(
     place = {label: i for i, label in enumerate(labels)}
     sums, votes = np.zeros((len(pictures[0]), len(labels))), np.zeros(len(labels))
     for detector, seen in zip(detectors, pictures, strict=True):
-        found = detector.probabilities(seen.images, session.runtime.device, session.display.steps)
+        found = detector.probabilities(seen, session.runtime.device, session.display.steps)
         own = [i for i, label in enumerate(detector.labels) if label in place]
         at = [place[detector.labels[i]] for i in own]
         sums[:, at] += found[:, own]

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from baselines.bounds import BelowOne, Count, Factor, Side
 from baselines.models.adapters import MARK, add_adapters
-from baselines.models.pretrained import config_of, fetched, opened, quiet
+from baselines.models.pretrained import config_of, fetched, lasting, opened, quiet
 from baselines.models.text import IGNORED
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import shorten
@@ -243,7 +243,7 @@ def bases_of(options: CaptionerOptions) -> dict[str, str]:
     """Return where each half comes from, by how its parameters are named; a random one comes from nowhere."""
     halves = {_ENCODER: options.encoder, _DECODER: options.decoder}
     return {
-        prefix: str(Path(name).resolve()) if Path(name).is_dir() else name
+        prefix: lasting(name)
         for prefix, name in halves.items()
         if name not in ENCODERS and name not in DECODERS
     }
