@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import convert
+
+from baselines.concepts import Unlearnt
+
 _LIMITS = """\
 Research only. Not a medical device: not for diagnosis, triage or any decision about a patient. It has seen
 figures of publications, not clinical images; what is rare there, it hardly knows. Scores say how well it
@@ -54,6 +58,7 @@ def model_card(
         "On the validation split, which also chose the epoch and the decision: too hopeful for other images.",
         "",
         *_scores(record.get("scores", {})),
+        *_unlearnt(record),
     ]
     if rules:
         lines += ["", "| rule | validation F1 | over fixed 0.5 |", "|---|---|---|"]
@@ -70,7 +75,7 @@ def model_card(
 def _bases(record: Mapping[str, Any]) -> list[str]:
     """Return what somebody needs beside these weights."""
     named = [
-        f"`{base['source']}` (frozen weights of SHA-256 {base['sha256'][:16]}…)"
+        f"`{_last(base['source'])}` (frozen weights of SHA-256 {base['sha256'][:16]}…)"
         for base in record.get("bases", {}).values()
     ]
     return [f"They hold what training changed alone, and need {' and '.join(named)}.", ""] if named else []
@@ -89,6 +94,13 @@ def _origin(recipe: Mapping[str, Any], weights: Sequence[str]) -> str:
 def _scores(scores: Mapping[str, Any]) -> list[str]:
     rows = [f"| {name} | {value:.4f} |" for name, value in scores.items() if isinstance(value, float)]
     return ["| score | value |", "|---|---|", *rows]
+
+
+def _unlearnt(record: Mapping[str, Any]) -> list[str]:
+    """Return what of the validation split could not be learnt, and what that costs."""
+    if not record.get("unlearnt"):
+        return []
+    return ["", f"Of the validation split, {convert(record['unlearnt'], Unlearnt).told()}."]
 
 
 def _training(record: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -118,4 +130,9 @@ def _weights(record: Mapping[str, Any]) -> list[str]:
 
 
 def _name(data: Mapping[str, Any]) -> str:
-    return str(data["folder"]).rstrip("/").rpartition("/")[2]
+    return _last(str(data["folder"]))
+
+
+def _last(source: str) -> str:
+    """Return the last part of a whole path, which is nobody else's business; a name of the Hub as it is."""
+    return source.rstrip("/").rpartition("/")[2] if source.startswith("/") else source

@@ -14,7 +14,16 @@ import torch
 
 from baselines import captions, selfcritical
 from baselines.classifiers import side_seen
-from baselines.concepts import Cells, ConceptDetection, DecisionOptions, Labelled, refuse_small
+from baselines.concepts import (
+    Cells,
+    ConceptDetection,
+    DecisionOptions,
+    Labelled,
+    Unlearnt,
+    frequent_labels,
+    refuse_small,
+    unlearnt,
+)
 from baselines.config import DataOptions, Recipe, RecipeTask
 from baselines.data.cache import PictureCache, open_cache
 from baselines.data.dataset import Examples, Need, read_articles, read_attributions, read_examples
@@ -26,7 +35,7 @@ from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
 from baselines.training.objective import Objective
 from rocov2_eval.encoders import TextEncoder
-from rocov2_eval.errors import RejectedInput
+from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.files import file_digest
@@ -44,12 +53,14 @@ class Prepared:
             in it by their name; None for what the loop trains.
         data: What identifies the data: folder, digests of tables, and of each split images and pixels.
         licences: Licences of the weights of others in it, by their name; None where `run.json` names them.
+        unlearnt: Concepts of the validation split that cannot be learnt; None without any, and for captions.
     """
 
     objective: Objective | None = None
     fit: Callable[[Path], Mapping[str, str]] | None = None
     data: Mapping[str, Any]
     licences: Mapping[str, str] | None = None
+    unlearnt: Unlearnt | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,7 +90,7 @@ class Material:
             "tables": dict(self.tables),
             "train": {"images": len(self.chosen), "pixels_sha256": self.train_pictures.digest},
             "valid": {"images": len(self.valid), "pixels_sha256": self.valid_pictures.digest},
-            "broken": dict(self.train_pictures.broken),
+            "broken": {**self.train_pictures.broken, **self.valid_pictures.broken},
         }
 
 
@@ -107,22 +118,30 @@ def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     refuse_small(options.side, side_seen(network.spec, network.init, network.size))
     material = _material(recipe, session, recipe.tables["decision"].table)
     torch.manual_seed(recipe.run.seed)  # of the first weights
+    train, valid = _labelled(recipe, material)
     objective = ConceptDetection(
         network,
         recipe.tables["loss"],
         recipe.tables["augment"],
         recipe.tables["decision"],
-        *_labelled(recipe, material),
+        train,
+        valid,
         _names(material.train.folder),
     )
     look = objective.look
     licences = {look.source: look.licence} if network.starts_from_weights else None
-    return Prepared(objective=objective, data=material.identity(), licences=licences)
+    return Prepared(
+        objective=objective,
+        data=material.identity(),
+        licences=licences,
+        unlearnt=_unlearnt(recipe, session, train, valid),
+    )
 
 
 def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     options: DecisionOptions = recipe.tables["decision"]
     material = _material(recipe, session, options.table)
+    train, valid = _labelled(recipe, material)
 
     def fit(folder: Path) -> Mapping[str, str]:
         with session.runtime.autocast():
@@ -130,7 +149,8 @@ def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Pre
                 recipe.tables["features"],
                 recipe.tables["answer"],
                 options,
-                *_labelled(recipe, material),
+                train,
+                valid,
                 seed=recipe.run.seed,
                 device=session.runtime.device,
                 progress=session.display.steps,
@@ -138,7 +158,7 @@ def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Pre
         save_frozen(folder, detector, choice, _names(material.train.folder))
         return detector.sight.licences
 
-    return Prepared(fit=fit, data=material.identity())
+    return Prepared(fit=fit, data=material.identity(), unlearnt=_unlearnt(recipe, session, train, valid))
 
 
 def _frozen_captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
@@ -181,9 +201,15 @@ def _self_critical(recipe: Recipe, session: Session, stack: ExitStack) -> Prepar
     encoder: TextEncoder | None = None
     if start.reward == "bertscore":
         from rocov2_eval.encoders import open_encoder
-        from rocov2_eval.models import require
+        from rocov2_eval.models import locate
 
-        encoder = stack.enter_context(open_encoder(require("encoder", start.encoder), notify=silent))
+        weights = locate("encoder", start.encoder)
+        if weights is None:
+            raise MissingResource(
+                f"start.encoder: the weights of {start.encoder} are not here; `rocov2-eval models fetch "
+                f"{start.encoder}` brings them, or say start.reward = 'cider'"
+            )
+        encoder = stack.enter_context(open_encoder(weights, notify=silent))
     first = _caption_objective(recipe, material, ready, encoder)
     if encoder is None:
         reward = selfcritical.cider_reward(first.train.captions)
@@ -297,8 +323,14 @@ def _material(recipe: Recipe, session: Session, need: Need) -> Material:
     options: DataOptions = recipe.tables["data"]
     train, valid, tables = training_splits(recipe, session.data, need)
     chosen = chosen_rows(train, options, recipe.run.seed)
+    then = {
+        train.split: "Training leaves them out.",
+        valid.split: "Validation leaves them out."
+        if need == "captions"
+        else "Validation takes them as black.",
+    }
     pictures = [
-        cached_split(session, examples, options, allow_broken=options.allow_broken)
+        cached_split(session, examples, options, allow_broken=options.allow_broken, then=then[examples.split])
         for examples in (train, valid)
     ]
     return Material(
@@ -314,17 +346,24 @@ def _material(recipe: Recipe, session: Session, need: Need) -> Material:
 def _labelled(recipe: Recipe, material: Material) -> tuple[Labelled, Labelled]:
     """Return the pictures of both splits with the concepts to learn, and to validate."""
     table, options = recipe.tables["decision"].table, recipe.tables["data"]
-    known = concepts_of(material.train, table, options)
-    learnt = set(material.chosen.tolist())
-    train = [image if row in learnt else () for row, image in enumerate(known)]
     return (
-        Labelled(pictures=material.train_pictures, concepts=train),
+        Labelled(pictures=material.train_pictures, concepts=concepts_of(material.train, table, options)),
         Labelled(
             pictures=material.valid_pictures,
             concepts=concepts_of(material.valid, table, options),
             articles=read_articles(material.valid.folder, material.valid.ids),
         ),
     )
+
+
+def _unlearnt(recipe: Recipe, session: Session, train: Labelled, valid: Labelled) -> Unlearnt | None:
+    """Return what the validation split has and training cannot teach; the session is warned of it."""
+    fewest = recipe.tables["decision"].fewest
+    found = unlearnt(valid.concepts, frequent_labels(train.learnable, fewest))
+    if found:
+        split = recipe.tables["data"].valid
+        session.display.warn(f"of the {split} split, {found.told()}")
+    return found
 
 
 def _names(folder: Path) -> dict[str, str]:
