@@ -77,7 +77,7 @@ def test_every_edition_is_in_the_table_with_its_source(name: str) -> None:
     assert name == "rocov2" or edition.source in row
     manual = edition.concepts.manual_cuis
     assert (f"| {len(manual)} CUIs |" in row) is bool(manual)
-    assert ("; BLEU" in row) is (edition.primary("captions") == "bleu")
+    assert ("| BLEU" in row) is (edition.primary("captions") == "bleu")
 
 
 def test_every_scored_manual_cui_is_named() -> None:
