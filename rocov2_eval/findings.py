@@ -39,7 +39,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "R002": Rule(
         title="the file is not UTF-8",
-        why="The evaluators read UTF-8 and stop at the first other byte.",
+        why="The evaluators stop at the first byte that is not UTF-8.",
         fix="Save the text as UTF-8. For Western Windows text: iconv -f cp1252 -t utf-8 run.csv > run.utf8.csv",
     ),
     "R003": Rule(
@@ -54,8 +54,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R005": Rule(
         title="the CSV cannot be parsed to its end",
-        why="Python's csv module, which every evaluator uses, fails at this line: a cell has more than 131,072 "
-        "characters. Most often a quote is not closed.",
+        why="Python's csv module, which every evaluator uses, fails at this line. Most often a quote is not closed, and "
+        "the cell has more than 131,072 characters.",
         fix="Close the quote, or write a quote within a quoted cell twice.",
     ),
     "R006": Rule(
