@@ -40,11 +40,13 @@ RULES: Mapping[str, Rule] = {
     "R002": Rule(
         title="the file is not UTF-8",
         why="The evaluators stop at the first byte that is not UTF-8.",
-        fix="Save the text as UTF-8. For Western Windows text: iconv -f cp1252 -t utf-8 run.csv > run.utf8.csv",
+        fix="Save the text as UTF-8. For Western Windows text: iconv -f cp1252 -t utf-8 run.csv > "
+        "run.utf8.csv",
     ),
     "R003": Rule(
         title="the file has no rows",
-        why="Every evaluator requires one row per test image. Those of 2025 and 2026 crash on an empty caption file.",
+        why="Every evaluator requires one row per test image. Those of 2025 and 2026 crash on an empty "
+        "caption file.",
         fix="Write one row per image.",
     ),
     "R004": Rule(
@@ -60,8 +62,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R006": Rule(
         title="the file starts with a byte order mark",
-        why="The mark becomes part of the first cell. Without a header the first image is unknown. With a header the "
-        "caption evaluators of 2025 and 2026 crash, and the format check of 2026 rejects the file.",
+        why="It becomes part of the first cell: the first image id or the header is then unknown. The "
+        "caption evaluators of 2025 and 2026 crash.",
         fix="Save as UTF-8 without a byte order mark, or remove it: sed -i '1s/^\\xEF\\xBB\\xBF//' run.csv",
     ),
     "R007": Rule(
@@ -71,20 +73,23 @@ RULES: Mapping[str, Rule] = {
     ),
     "R008": Rule(
         title="the file is not in the format of the edition",
-        why="The separator is a tab until 2021, | in 2022, | or a tab in 2023, and a comma since 2024. The platform "
-        "accepts no other file. `score` and `validate` convert it in memory; the result is not official.",
-        fix="Convert it with: rocov2-eval convert RUN -o run.csv --edition EDITION. Or select its edition with --edition.",
+        why="The platform accepts only the format of its edition. `score` and `validate` convert other "
+        "files; the result is not official.",
+        fix="Convert it: rocov2-eval convert RUN -o run.csv --edition EDITION. Or select its own edition "
+        "with --edition.",
     ),
     "R009": Rule(
         title="a list without articles",
         why="A list of articles has one PMCID per line, or a header with the expected columns. A list of figures has "
         "columns of PMCIDs and file names. This file has no such column, or no row.",
-        fix="Use the right file, rename its columns, or give their names to the command if it has an option for them.",
+        fix="Use the right file, or rename its columns. Some commands have options for the names.",
     ),
     "R010": Rule(
         title="the file is of another kind",
-        why="A run is a table of ids and answers. This file is a workbook, an archive or another binary file.",
-        fix="Follow the message of the finding. `rocov2-eval convert` reads CSV, JSON, JSON Lines and Parquet.",
+        why="A run is a table of ids and answers. This file is a workbook, an archive or another binary "
+        "file.",
+        fix="Follow the message of the finding. `rocov2-eval convert` reads CSV, JSON, JSON Lines and "
+        "Parquet.",
     ),
     "R011": Rule(
         title="the file cannot be read as JSON or Parquet",
@@ -108,12 +113,14 @@ RULES: Mapping[str, Rule] = {
     ),
     "R022": Rule(
         title="each row is one quoted cell",
-        why="Quotes around a whole row make one cell of id and answer. Most often a CSV writer received finished rows.",
+        why="Quotes around a whole row make one cell of id and answer. Most often a CSV writer received "
+        "finished rows.",
         fix="Write id and answer as two cells: writer.writerow([image_id, answer]).",
     ),
     "R023": Rule(
         title="nearly all images have the same answer",
-        why="This is correct for a simple baseline. Otherwise a loop repeats its first answer, or a model has collapsed.",
+        why="This is correct for a simple baseline. Otherwise a loop repeats its first answer, or a model "
+        "has collapsed.",
         fix="Check some answers before you submit the run.",
         severity="note",
     ),
@@ -125,7 +132,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R101": Rule(
         title="a blank line",
-        why="The evaluators of 2018 and 2022 report a wrong format. Those since 2023 crash with an IndexError.",
+        why="The evaluators of 2018 and 2022 report a wrong format. Those since 2023 crash with an "
+        "IndexError.",
         fix="Delete the line. The file must end with the newline of its last row.",
     ),
     "R102": Rule(
@@ -140,7 +148,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R104": Rule(
         title="an image id is not in the truth",
-        why="Every evaluator refuses the file. A space, a file extension or another case makes a different id.",
+        why="Every evaluator refuses the file. A space, a file extension or another case makes a different "
+        "id.",
         fix="Use the ids of the test set, without '.jpg' and without spaces.",
     ),
     "R105": Rule(
@@ -151,19 +160,21 @@ RULES: Mapping[str, Rule] = {
     ),
     "R106": Rule(
         title="an image id contains the capital letters ID",
-        why="The concept evaluators of 2023 to 2026 and the caption evaluators of 2023 and 2024 skip such rows as "
-        "headers, in truth and run. The image is not scored, without any message.",
+        why="The concept evaluators since 2023 and the caption evaluators of 2023 and 2024 skip such rows "
+        "as headers. The image is not scored, without any message.",
         fix="Organisers: choose ids without the letters ID. Participants cannot change it.",
         severity="warning",
     ),
     "R107": Rule(
         title="the header is missing",
-        why="The caption evaluators of 2025 and 2026 read the first row as the header and then miss an image.",
+        why="The caption evaluators of 2025 and 2026 read the first row as the header and then miss an "
+        "image.",
         fix="Make the first line ID,Caption.",
     ),
     "R108": Rule(
         title="the header is not spelt ID",
-        why="The evaluators of 2023 and 2024 and all concept evaluators read a header 'id' as an unknown image.",
+        why="The evaluators of 2023 and 2024 and all concept evaluators read a header 'id' as an unknown "
+        "image.",
         fix="Write the header ID,CUIs or ID,Caption.",
         severity="warning",
     ),
@@ -174,7 +185,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R110": Rule(
         title="a cell that a spreadsheet would run as a formula",
-        why="A spreadsheet program would execute it. Here it is scored as text, and our tables put a mark before it.",
+        why="A spreadsheet program would execute it. Here it is scored as text, and our tables put a mark "
+        "before it.",
         fix="Remove it, unless it is intended.",
         severity="warning",
     ),
@@ -186,8 +198,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R112": Rule(
         title="NUL bytes",
-        why="The csv module before Python 3.11 stops at a NUL byte; later versions and we read it as a character. The "
-        "file is damaged, or is not a text file.",
+        why="The file is damaged or not text. The csv module before Python 3.11 stops at a NUL byte; later "
+        "versions read it as a character.",
         fix="Write the file again as UTF-8 text.",
         severity="warning",
     ),
@@ -210,7 +222,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R116": Rule(
         title="a word for a missing value",
-        why="pandas and Python write nan, None or null for a missing value. Evaluators read the word as the answer.",
+        why="pandas and Python write nan, None or null for a missing value. Evaluators read the word as the "
+        "answer.",
         fix="Write the answer, or an empty cell: frame.fillna('') in pandas.",
         severity="warning",
     ),
@@ -222,8 +235,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R118": Rule(
         title="ids of another year",
-        why="The ids contain the year of the challenge. Each year has its own images and rules. No published table "
-        "contains a score of one year by the truth or rules of another.",
+        why="The ids contain the year of the challenge. Each year has its own images and rules; scores by "
+        "those of another year are not comparable.",
         fix="Use a run and a truth of the same year, without --edition: the ids select the rules.",
     ),
     "R201": Rule(
@@ -239,7 +252,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R203": Rule(
         title="an empty concept",
-        why="A surplus ';' adds an empty concept, which is a false positive: two right concepts score 0.8 instead of 1.",
+        why="A surplus ';' adds an empty concept, which is a false positive: two right concepts score 0.8 "
+        "instead of 1.",
         fix="Remove the surplus ';'.",
         severity="warning",
     ),
@@ -251,14 +265,15 @@ RULES: Mapping[str, Rule] = {
     ),
     "R205": Rule(
         title="concepts that differ only in case",
-        why="The evaluators accept the two and count them as one concept. The format check of 2026 refuses lower case.",
+        why="The evaluators accept the two and count them as one concept. The format check of 2026 refuses "
+        "lower case.",
         fix="Write CUIs in upper case, each once.",
         severity="warning",
     ),
     "R206": Rule(
         title="a row with only an id",
-        why="If it is the first row, the evaluator of 2018 crashes. Since 2022 the image scores 0 even if its truth is "
-        "empty; with an empty cell it would score 1.",
+        why="In 2018 such a first row crashes the evaluator. Since 2022 the image scores 0 even if its "
+        "truth is empty; with an empty cell it would score 1.",
         fix="Write the separator after the id: image_1,",
         severity="warning",
     ),
@@ -276,7 +291,8 @@ RULES: Mapping[str, Rule] = {
     "R209": Rule(
         title="the answers are not concept identifiers",
         why="Concepts are compared by their CUI. Names and other codes match nothing.",
-        fix="Write the CUI of each concept, such as C0040405 for CT. cui_mapping.csv contains those of ROCOv2.",
+        fix="Write the CUI of each concept, such as C0040405 for CT. cui_mapping.csv contains those of "
+        "ROCOv2.",
     ),
     "R210": Rule(
         title="concept identifiers without their C and seven digits",
@@ -286,7 +302,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R211": Rule(
         title="concepts in lower case",
-        why="The score is right, because the evaluators compare in upper case. The format check of 2026 refuses the file.",
+        why="The score is right, because the evaluators compare in upper case. The format check of 2026 "
+        "refuses the file.",
         fix="Write CUIs in upper case.",
         severity="warning",
     ),
@@ -311,7 +328,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R304": Rule(
         title="a caption without words",
-        why="Nothing remains without ASCII punctuation and, until 2022, stop words. BLEU, ROUGE and BERTScore are 0.",
+        why="Nothing remains without ASCII punctuation and, until 2022, stop words. BLEU, ROUGE and "
+        "BERTScore are 0.",
         fix="Write words.",
         severity="warning",
     ),
@@ -371,8 +389,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "R502": Rule(
         title="images of the truth without a concept",
-        why="Until 2021 they are skipped. Since 2022 they score 1 if the cell of the run is empty, else 0, because "
-        "the official code that should skip them never runs.",
+        why="Until 2021 they are skipped. Since 2022 they score 1 if the cell of the run is empty, else 0.",
         fix="Organisers: remove such images from the test set.",
         severity="warning",
     ),
@@ -383,7 +400,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "R504": Rule(
         title="the truth has no answers",
-        why="The truth is empty or contains something other than answers to the task. The score has no meaning.",
+        why="The truth is empty or contains something other than answers to the task. The score has no "
+        "meaning.",
         fix="Organisers: correct the file. Others: use a ROCOv2 dataset folder with --truth.",
     ),
     "R505": Rule(
