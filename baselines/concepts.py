@@ -264,8 +264,8 @@ def asymmetric_loss(logits: Any, targets: Any, options: LossOptions) -> Any:  # 
 
     Most labels are absent from most images, and easily so. Their probability is lowered by `clip`, to 0 at
     least, and their loss weighted by its power `gamma_negative`: what is surely absent teaches no more.
-    Ridnik et al., Asymmetric Loss for Multi-Label Classification, ICCV 2021; the defaults, 0, 4 and 0.05, are those
-    of their experiments.
+    Ridnik et al., Asymmetric Loss for Multi-Label Classification, ICCV 2021; the defaults, 0, 4 and 0.05,
+    are those of their experiments.
 
     Args:
         logits: Logits, shape (b, labels).

@@ -114,8 +114,8 @@ def opened(kind: Any, folder: Path, *, new: tuple[str, ...] = (), **settings: An
     Args:
         kind: Class of transformers.
         folder: A folder as `save_pretrained` writes it.
-        new: Parts of names; parameters with one of them start at random where the file lacks them, or has them
-            of another shape.
+        new: Parts of names; parameters with one of them start at random where the file lacks them, or has
+            them of another shape.
         settings: Further arguments of `from_pretrained`.
 
     Raises:
