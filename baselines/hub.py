@@ -68,7 +68,7 @@ caption = tokenizer.batch_decode(tokens, skip_special_tokens=True)[0]
 ```
 """
 _FITS: Mapping[str, str] = {
-    "letterbox": "Pictures were padded to a square with black, on both sides alike; do so before the processor.",
+    "letterbox": "Pictures were padded to a square with black, alike on both sides: before the processor.",
     "squash": "Pictures were brought to a square without regard to their proportions, as the processor does.",
 }
 
@@ -125,11 +125,9 @@ def export_folder(folder: Path, out: Path, licence: str) -> float:
         model.save_pretrained(content)
         handed.files(content)
         write_document(content / "preprocessor_config.json", _processor(handed.normalisation, handed.size))
+        usage = f"## Use\n\n{handed.usage}\n{_FITS[record['recipe']['data']['fit']]}\n"
         head = hub_head(record, licence, handed.pipeline)
-        fit = _FITS[record["recipe"]["data"]["fit"]]
-        write_text(
-            content / "README.md", f"{head}{card_of(folder, whole=True)}\n## Use\n\n{handed.usage}\n{fit}\n"
-        )
+        write_text(content / "README.md", f"{head}{card_of(folder, whole=True)}\n{usage}")
         return _difference(handed, content, out)
 
 
