@@ -33,7 +33,7 @@ def model_card(
 
     Args:
         record: Content of `run.json`.
-        metrics: Lines of `metrics.jsonl`; none for a floor.
+        metrics: Lines of `metrics.jsonl`; none where nothing is trained.
         rules: Rows of `decisions.csv`, what each decision rule is worth; none for captions.
     """
     recipe, data = record["recipe"], record["data"]
@@ -54,11 +54,8 @@ def model_card(
         "The images keep their own licences, CC BY and CC BY-NC in a dataset like ROCOv2; its attribution",
         "table names whom to credit. Non-commercial images make these weights unfit for commercial use.",
         "",
-        *(
-            []
-            if "floor" in recipe
-            else [f"Weights to start from: {', '.join(weights) or 'none, random'}.", ""]
-        ),
+        _origin(recipe, weights),
+        "",
         *_bases(record),
         "## Scores",
         "",
@@ -125,6 +122,16 @@ def hub_head(record: Mapping[str, Any], licence: str, pipeline: str) -> str:
         eval_results=scores,
     )
     return f"---\n{head.to_yaml()}\n---\n\n"
+
+
+def _origin(recipe: Mapping[str, Any], weights: Sequence[str]) -> str:
+    """Return the sentence that tells which weights are in it."""
+    if "features" not in recipe:
+        return f"Weights to start from: {', '.join(weights) or 'none, random'}."
+    if not weights:
+        sees = {"nothing": "every picture gets the same answer", "pixels": "thumbnails are compared"}
+        return f"No network: {sees[recipe['features']['encoder']]}."
+    return f"Pictures are seen by {', '.join(weights)}, which stays as it is and is not part of these files."
 
 
 def _scores(scores: Mapping[str, Any]) -> list[str]:

@@ -30,7 +30,6 @@ from baselines.models.weights import Normalisation, header_of
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import FloatArray, IntArray
-from rocov2_eval.shelf.pictures import PixelArray
 from rocov2_eval.shelf.progress import silent
 from rocov2_eval.shelf.words import shorten
 
@@ -143,10 +142,10 @@ class Detector:
     labels: tuple[str, ...]
     decision: Decision
 
-    def probabilities(self, images: PixelArray, device: Any, progress: Any = silent) -> FloatArray:  # noqa: ANN401
+    def probabilities(self, pictures: PictureCache, device: Any, progress: Any = silent) -> FloatArray:  # noqa: ANN401
         """Return the probability of each label, shape (n, labels)."""
         self.classifier.model.to(device)
-        return self.classifier.probabilities(images, device, progress)
+        return self.classifier.probabilities(pictures.images, device, progress)
 
 
 class ConceptDetection:

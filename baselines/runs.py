@@ -11,7 +11,7 @@ from typing import Any
 from baselines.card import model_card
 from baselines.config import Recipe
 from baselines.decisions.files import GAINS
-from baselines.floors import FLOOR
+from baselines.features import FROZEN
 from baselines.preparation import Prepared, prepare
 from baselines.session import Session
 from baselines.training import checkpoint, runlog
@@ -86,7 +86,7 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
 
 def _require_free(folder: Path) -> None:
     """Refuse to begin a run in a folder that holds one, or something else."""
-    if (folder / LAST).exists() or (folder / FLOOR).exists():
+    if (folder / LAST).exists() or (folder / FROZEN).exists():
         raise UsageFault(
             f"{folder} holds a run already; go on with --resume, or name another folder with --out"
         )
@@ -111,8 +111,8 @@ def _trained(
     """Train or fit what was prepared; return what the record of the run gets."""
     if prepared.fit:
         started = time.monotonic()
-        prepared.fit(folder)
-        return {"seconds": time.monotonic() - started, "steps": 0}
+        licences = prepared.fit(folder)
+        return {"seconds": time.monotonic() - started, "steps": 0, **_named(licences)}
     assert prepared.objective is not None, "it is fitted or trained"
 
     def report(facts: Mapping[str, Any]) -> None:
@@ -129,8 +129,11 @@ def _trained(
         resume=resume,
         progress=session.display.steps,
     )
-    licences = {"licences": dict(prepared.licences)} if prepared.licences else {}
-    return {"seconds": state.seconds, "steps": state.step, **licences}
+    return {"seconds": state.seconds, "steps": state.step, **_named(prepared.licences)}
+
+
+def _named(licences: Mapping[str, str] | None) -> dict[str, Any]:
+    return {"licences": dict(licences)} if licences else {}
 
 
 def _refuse_other(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:

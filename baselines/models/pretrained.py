@@ -31,6 +31,7 @@ _DAMAGES = (pickle.UnpicklingError, EOFError, OSError, ValueError, RuntimeError,
 
 LICENCES: Mapping[str, str] = {
     "google/vit-base-patch16-224-in21k": "Apache-2.0",
+    "google/siglip-base-patch16-224": "Apache-2.0",
     "stanford-crfm/BioMedLM": "bigscience-bloom-rail-1.0",  # its limits of use pass on to what is made of it
     "openai-community/gpt2": "MIT",
     "gpt2": "MIT",
@@ -114,8 +115,8 @@ def opened(kind: Any, folder: Path, *, new: tuple[str, ...] = (), **settings: An
     Args:
         kind: Class of transformers.
         folder: A folder as `save_pretrained` writes it.
-        new: Parts of names; parameters with one of them start at random where the file lacks them, or has
-            them of another shape.
+        new: Parts of names; parameters with one of them start at random where the file lacks them, or
+            has them of another shape.
         settings: Further arguments of `from_pretrained`.
 
     Raises:
