@@ -385,7 +385,7 @@ RULES: Mapping[str, Rule] = {
         title="the truth cannot be used",
         why="A truth file has one row per image: an id and a cell, each id once. A comma without quotes cuts a "
         "caption, as in the official evaluators.",
-        fix="Use a ROCOv2 dataset folder, or one of its CSV files, with --truth.",
+        fix="Correct that row, or name another file: a ROCOv2 dataset folder or one of its CSV files.",
     ),
     "R502": Rule(
         title="images of the truth without a concept",
