@@ -49,6 +49,11 @@ class Submission:
         """Its run's file below the folder of submissions, as findings and pages name it."""
         return f"{self.team}/{self.run}/{self.file_name}"
 
+    @property
+    def metadata_place(self) -> str:
+        """Its submission.json, as `place`."""
+        return f"{self.team}/{self.run}/{METADATA}"
+
 
 def find_submissions(root: Path) -> tuple[list[Submission], list[Rejection]]:
     """Return the submissions below a folder, ordered by name, and what cannot be one with the reason.
@@ -122,7 +127,7 @@ def _entries(folder: Path, place: str = "") -> Iterator[os.DirEntry[str]]:
 
 def _require_runs(team: os.DirEntry[str], runs: Sequence[os.DirEntry[str]]) -> None:
     """Refuse a team's folder that is a run's, or holds none: nobody shall miss a run without a word."""
-    loose = [name for name in (METADATA, *RUN_FILES) if Path(team.path, name).is_file()]
+    loose = [name for name, is_plain in _kinds(Path(team.path), team.name).items() if is_plain]
     if loose:
         message = f"{' and '.join(loose)} in the folder of the team: put them into {team.name}/<run>/"
         raise _rejected("R602", team.name, message)
@@ -132,7 +137,8 @@ def _require_runs(team: os.DirEntry[str], runs: Sequence[os.DirEntry[str]]) -> N
 
 def _require_portable(place: str) -> None:
     """Refuse a name that Windows would not take for a page."""
-    if any(name.endswith(".") or name.partition(".")[0] in _RESERVED for name in place.casefold().split("/")):
+    names = place.casefold().split("/")
+    if any(name.endswith(".") or name.partition(".")[0] in _RESERVED for name in names):
         raise _rejected("R602", place, "not every system can have a file of this name")
 
 
