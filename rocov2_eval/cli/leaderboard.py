@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rocov2_eval.cli.options import (
+    answer,
     decimals_option,
     edition_name,
     model_choices,
@@ -24,6 +25,7 @@ from rocov2_eval.cli.options import (
     truth_option,
     writing,
 )
+from rocov2_eval.editions import DEFAULT_EDITION
 from rocov2_eval.editions import edition_of as named_edition
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.progress import progress_line, sign_of_life
@@ -35,7 +37,37 @@ if TYPE_CHECKING:
     from rocov2_eval.truth import Place
 
 
-@click.command(epilog="Example: rocov2-eval leaderboard submissions/ --truth data/ --out site/")
+class _WithImport(click.Group):
+    """A command with arguments of its own, `leaderboard SUBMISSIONS`, and one below it."""
+
+    allow_extra_args = False
+    allow_interspersed_args = True
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Return the context of the command that is meant: the first word alone decides."""
+        if args and args[0] in self.commands:
+            below = self.commands[args[0]]
+            return below.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Return the words of the usage of the command itself."""
+        return click.Command.collect_usage_pieces(self, ctx)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options and the argument of the command itself."""
+        return click.Command.parse_args(self, ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command itself."""
+        return click.Command.invoke(self, ctx)
+
+
+@click.command(
+    cls=_WithImport, epilog="Example: rocov2-eval leaderboard submissions/ --truth data/ --out site/"
+)
 @click.argument("submissions", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @truth_option
 @click.option(
@@ -179,6 +211,69 @@ def leaderboard(submissions: Path, **options: Any) -> None:
             _note_told(made, options["decimals"])
             if any(board.truth == "hidden" for board in made.boards):
                 note(f"{site} shows ranks by the hidden truth: publish it when no run may come any more")
+
+
+@leaderboard.command(
+    "import", epilog="Example: rocov2-eval leaderboard import --from flat uploads/ --out submissions/"
+)
+@click.argument("uploads", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--from",
+    "platform",
+    required=True,
+    type=click.Choice(["codabench", "flat"]),
+    help="Origin of the files: a download of Codabench, or files named team__run.csv.",
+)
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of submissions to add to.",
+)
+@click.option(
+    "--mapping",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="CSV",
+    help="Table of what names do not tell: file or owner, team, run, display_name, submitted_at, status.",
+)
+@click.option(
+    "--edition",
+    callback=edition_name,
+    metavar="YEAR|NAME",
+    help="Edition that the runs are for.  [default: that of board.toml, else rocov2]",
+)
+@click.option(
+    "--task",
+    type=click.Choice(["concepts", "captions"]),
+    help="Task of runs whose content does not tell it.  [default: concepts]",
+)
+@quiet_option
+def import_(uploads: Path, **options: Any) -> None:
+    """Put a platform's download into the layout of submissions.
+
+    UPLOADS is a folder of files, or one archive of them. Files are copied and never judged: the board does
+    that. What lies in the folder of submissions already stays as it is.
+    """
+    from rocov2_eval.leaderboard.rules import read_rules
+    from rocov2_eval.leaderboard.uploads import import_document, import_uploads
+
+    out: Path = options["out"]
+    rules = read_rules(out)
+    edition = named_edition(options["edition"] or rules.edition or DEFAULT_EDITION)
+    with writing(out):
+        rows, notes = import_uploads(
+            uploads,
+            out,
+            platform=options["platform"],
+            mapping=options["mapping"],
+            edition=edition.name,
+            task=options["task"],
+            rules=rules,
+        )
+    answer(import_document(rows, out), "text")
+    for text in () if options["quiet"] else notes:
+        note(text)
 
 
 def _hidden_place(options: dict[str, Any], rules: Rules, place: Place) -> Place | None:

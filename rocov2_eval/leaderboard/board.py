@@ -88,8 +88,8 @@ class Leaderboard:
         rules: What the organisers decided.
         truths: The truth of each ranking.
         submissions: Every submission that could be read, by `team/run`.
-        scored: Number of runs that were scored this time.
-        known: Number of runs whose scores the store had already.
+        scored: Number of runs that were scored this time; a run of two truths counts twice.
+        known: Number of runs whose scores the store had already, counted alike.
         notes: What the organisers shall look at.
         misfit: Why no submission is for this board at all: an option may be wrong. Empty where one is.
     """
@@ -162,7 +162,7 @@ def make_leaderboard(
     notes = [*allowed.notes]
     rejected = _Rejected([*allowed.rejections, *others])
     entries: dict[Part, list[Entry]] = {}
-    scored = 0
+    scored = known = 0
     with ExitStack() as models:
         judges, lacking = _judges(
             runs, place, store=store, options=options, opener=_shared(opener, models), notes=notes
@@ -176,6 +176,7 @@ def make_leaderboard(
             for judge in _addressed(run, of_task):
                 outcome, is_new = judge.outcome(run)
                 scored += is_new
+                known += outcome is not None and not is_new
                 if isinstance(outcome, Report):
                     entry = Entry(team=run.team, run=run.run, metadata=run.metadata, report=outcome)
                     entries.setdefault(judge.part, []).append(entry)
@@ -188,10 +189,8 @@ def make_leaderboard(
     beyond = over_limit(list(one_each.values()), allowed.set_aside, rules)
     rejected.extend(beyond.values())
     counted = [entry for entry in one_each.values() if (entry.team, entry.run) not in beyond]
-    known = store.ranked(edition) | {
-        (team, run) for team, rule in rules.teams.items() for run in ("", *rule.runs)
-    }
-    alike, more = too_like(counted, known)
+    named = {(team, run) for team, rule in rules.teams.items() for run in ("", *rule.runs)}
+    alike, more = too_like(counted, store.ranked(edition) | named)
     notes += more
     rejected.extend(alike)
     unranked = {*beyond, *((item.team, item.run) for item in alike)}
@@ -220,7 +219,7 @@ def make_leaderboard(
         truths={part: judge.truth for part, judge in judges.items()},
         submissions=by_name,
         scored=scored,
-        known=len(runs) - scored,
+        known=known,
         notes=tuple(dict.fromkeys(notes)),
         misfit=_misfit(allowed.submissions, runs, options) or ("" if judges else " ".join(lacking.values())),
     )

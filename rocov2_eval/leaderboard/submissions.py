@@ -135,10 +135,21 @@ def _require_runs(team: os.DirEntry[str], runs: Sequence[os.DirEntry[str]]) -> N
         raise _rejected("R602", team.name, "the folder of the team holds no run")
 
 
+def is_folder_name(name: str) -> bool:
+    """Tell whether a team or a run may have this name."""
+    rule = schema("submission")["$defs"]["name"]
+    is_named = len(name) <= rule["maxLength"] and re.fullmatch(rule["pattern"], name) is not None
+    return is_named and _is_portable(name)
+
+
+def _is_portable(name: str) -> bool:
+    """Tell whether Windows would take a name for a page."""
+    return not name.endswith(".") and name.casefold().partition(".")[0] not in _RESERVED
+
+
 def _require_portable(place: str) -> None:
     """Refuse a name that Windows would not take for a page."""
-    names = place.casefold().split("/")
-    if any(name.endswith(".") or name.partition(".")[0] in _RESERVED for name in names):
+    if not all(map(_is_portable, place.split("/"))):
         raise _rejected("R602", place, "not every system can have a file of this name")
 
 

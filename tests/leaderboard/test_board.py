@@ -22,7 +22,7 @@ Submit = Callable[..., Path]
 Make = Callable[..., Leaderboard]
 
 
-def names(made: Leaderboard) -> list[tuple[int, str]]:
+def names(made: Leaderboard) -> list[tuple[int | None, str]]:
     return [(item.rank, item.entry.name) for item in made.boards[0].standings]
 
 
