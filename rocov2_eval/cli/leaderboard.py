@@ -97,6 +97,11 @@ class _WithImport(click.Group):
     help="Split of the second truth.  [default: the only one]",
 )
 @click.option(
+    "--show-hidden",
+    is_flag=True,
+    help="Ranks by the second truth on a public board too, rounded, when no run may come any more.",
+)
+@click.option(
     "--task",
     "tasks",
     multiple=True,
@@ -165,13 +170,17 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     named = options["edition"] or rules.edition
     edition, doubt = (named_edition(named), "") if named else edition_of(found)
     place = truth_places(options["truth"])[0]
+    hidden = _hidden_place(options, rules, place)
+    if options["show_hidden"] and hidden is None:
+        raise UsageFault("--show-hidden needs --hidden-truth or --hidden-split")
     metrics = options["metrics"] or rules.metrics
     board_options = BoardOptions(
         settings=settings_of(edition.name, metrics=metrics, seed=options["seed"], **model_choices(options)),
         split=options["split"] or rules.split,
         tasks=options["tasks"] or rules.tasks,
-        hidden=_hidden_place(options, rules, place),
+        hidden=hidden,
         hidden_split=options["hidden_split"] or rules.hidden_split,
+        shows_hidden=is_private or is_retired or options["show_hidden"],
         rules=rules,
         rank_by=options["rank_by"] or rules.rank_by or None,
         pairs=PairOptions(bootstrap=Bootstrap(seed=options["seed"])),
@@ -209,8 +218,6 @@ def leaderboard(submissions: Path, **options: Any) -> None:
         _note_rest(made, site, private=is_private)
         if not (is_private or is_retired):
             _note_told(made, options["decimals"])
-            if any(board.truth == "hidden" for board in made.boards):
-                note(f"{site} shows ranks by the hidden truth: publish it when no run may come any more")
 
 
 @leaderboard.command(
@@ -291,10 +298,13 @@ def _store_file(named: Path | None, submissions: Path) -> Iterator[Path]:
     from rocov2_eval.leaderboard.store import FILE_NAME
 
     path = named or submissions / FILE_NAME
-    if named or not path.is_dir():
+    # SQLite needs the second name while it writes.
+    taken = [file for file in (path, path.with_name(f"{path.name}-journal")) if file.is_dir()]
+    if named or not taken:
         yield path
         return
-    note(f"{path} is a folder: scores are kept for this board alone; remove it, or name a file with --store")
+    lost = "scores are kept for this board alone"
+    note(f"{taken[0]} is a folder: {lost}; remove it, or name a file with --store")
     with TemporaryDirectory() as folder:
         yield Path(folder, FILE_NAME)
 

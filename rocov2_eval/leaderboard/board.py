@@ -53,6 +53,7 @@ class BoardOptions:
         tasks: Tasks to rank; without truth or models for one of them there is no board.
         hidden: Where a second truth lies, by which the runs are ranked too; None for none.
         hidden_split: Split of the second truth, as `split`.
+        shows_hidden: Whether runs are ranked by it; else its images are passed over in each run.
         rules: What the organisers decided of teams and runs.
         rank_by: Output to rank by; None for the primary score of the edition.
         pairs: How runs are tested against each other.
@@ -65,6 +66,7 @@ class BoardOptions:
     tasks: tuple[Task, ...] = ()
     hidden: Place | None = None
     hidden_split: str | None = None
+    shows_hidden: bool = True
     rules: Rules = field(default_factory=Rules)
     rank_by: str | None = None
     pairs: PairOptions = field(default_factory=PairOptions)
@@ -174,6 +176,8 @@ def make_leaderboard(
             if not of_task:
                 rejected.add(run, (finding("R610", run.metadata_place, None, lacking[task]),))
             for judge in _addressed(run, of_task):
+                if judge.part[0] == "hidden" and not options.shows_hidden:
+                    continue
                 outcome, is_new = judge.outcome(run)
                 scored += is_new
                 known += outcome is not None and not is_new
@@ -216,7 +220,9 @@ def make_leaderboard(
         rejections=rejected.in_order(),
         set_aside=allowed.set_aside,
         rules=rules,
-        truths={part: judge.truth for part, judge in judges.items()},
+        truths={
+            part: judge.truth for part, judge in judges.items() if part[0] != "hidden" or options.shows_hidden
+        },
         submissions=by_name,
         scored=scored,
         known=known,

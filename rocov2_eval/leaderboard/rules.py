@@ -6,6 +6,7 @@ own runs out of the competition or off the board, nothing of others.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -131,7 +132,7 @@ def read_rules(root: Path) -> Rules:
         UsageFault: It is no TOML, or a key or value of it is not known.
     """
     path = root / FILE_NAME
-    if not path.is_file():  # a folder of this name is that of a team
+    if path.is_dir() or not os.path.lexists(path):  # a folder of this name is that of a team
         return Rules()
     try:
         return rules_of(read_plain(path, _MOST_BYTES), str(path), root)
@@ -338,7 +339,7 @@ def _strangers(rules: Rules, known: Iterable[tuple[str, str]]) -> list[str]:
     notes = []
     for team, rule in rules.teams.items():
         if team not in runs:
-            hint = suggestion(team, runs) if runs else "there is none"
+            hint = suggestion(team, map(shorten, runs)) if runs else "there is none"
             notes.append(f"{FILE_NAME} names the team {shorten(team)!r}, which has no folder; {hint}")
             continue
         notes += [

@@ -99,7 +99,10 @@ def test_no_run_stops_the_board(root: Path, submit: Submit, publish: Publish, op
 
 
 @pytest.mark.usefixtures("honest")
-@pytest.mark.parametrize("name", ["board.toml", "scores.sqlite3", "leaderboard.json", "index.html", "runs"])
+@pytest.mark.parametrize(
+    "name",
+    ["board.toml", "scores.sqlite3", "scores.sqlite3-journal", "leaderboard.json", "index.html", "runs"],
+)
 def test_no_name_of_a_team_takes_the_place_of_our_files(submit: Submit, publish: Publish, name: str) -> None:
     submit(name, "run", right=3)
     document = publish_beside_honest_teams(publish)

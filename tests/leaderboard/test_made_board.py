@@ -33,7 +33,7 @@ def site(made: MadeBoard, tmp_path: Path) -> Path:
     (submissions / "board.toml").write_bytes(made.rules.read_bytes())
     brought = ["leaderboard", "import", made.uploads, "--from", "flat"]
     done(*brought, "--out", submissions, "--mapping", made.mapping)
-    publish(submissions, made, site)
+    publish(submissions, made, site, "--show-hidden")
     return site
 
 

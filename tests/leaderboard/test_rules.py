@@ -269,3 +269,10 @@ def test_the_history_follows_the_uploads_by_what_the_board_shows(
     assert [(item["team"], item["rank"]) for item in events[1]["teams"]] == [("beta", 1), ("alpha", 2)]
     best = {item["team"]: item["best"] for item in told()["boards"][0]["history"][-1]["teams"]}
     assert best == {"alpha": 1.0, "beta": 0.7}  # rounded, as the public board is
+
+
+def test_a_file_that_leads_nowhere_is_not_passed_over(root: Path, submit: Submit, publish: Publish) -> None:
+    submit("alpha", "one")
+    (root / "board.toml").symlink_to("nowhere.toml")
+    code, _, err, _ = publish()
+    assert (code, "board.toml cannot be read" in err) == (ExitCode.USAGE, True)
