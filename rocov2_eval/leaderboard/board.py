@@ -163,27 +163,27 @@ def make_leaderboard(
     runs, others = _of_edition(allowed.submissions, options)
     notes = [*allowed.notes]
     rejected = _Rejected([*allowed.rejections, *others])
-    entries: dict[Part, list[Entry]] = {}
-    scored = known = 0
     with ExitStack() as models:
         judges, lacking = _judges(
             runs, place, store=store, options=options, opener=_shared(opener, models), notes=notes
         )
+        shown = [part for part in judges if part[0] != "hidden" or options.shows_hidden]
+        entries: dict[Part, list[Entry]] = {part: [] for part in shown}
+        scored = known = 0
         for done, run in enumerate(runs):
             progress(done, len(runs))
             task = run.metadata["task"]
-            of_task = [judge for (_, judged), judge in judges.items() if judged == task]
-            if not of_task:
+            if task in lacking:
                 rejected.add(run, (finding("R610", run.metadata_place, None, lacking[task]),))
-            for judge in _addressed(run, of_task):
-                if judge.part[0] == "hidden" and not options.shows_hidden:
+            for judge in _addressed(run, judges):
+                if judge.part not in entries:
                     continue
                 outcome, is_new = judge.outcome(run)
                 scored += is_new
                 known += outcome is not None and not is_new
                 if isinstance(outcome, Report):
                     entry = Entry(team=run.team, run=run.run, metadata=run.metadata, report=outcome)
-                    entries.setdefault(judge.part, []).append(entry)
+                    entries[judge.part].append(entry)
                 elif outcome is not None:
                     rejected.add(run, outcome)
         progress(len(runs), len(runs))
@@ -198,12 +198,12 @@ def make_leaderboard(
     notes += more
     rejected.extend(alike)
     unranked = {*beyond, *((item.team, item.run) for item in alike)}
+    truths = {part: judges[part].truth for part in shown}
     boards = []
-    for part, judge in judges.items():
-        some = entries.get(part, [])
+    for part, some in entries.items():
         notes += twins(
             some,
-            lambda entry, truth=judge.truth: _read(by_name[entry.name], options, truth),  # type: ignore[misc]
+            lambda entry, truth=truths[part]: _read(by_name[entry.name], options, truth),  # type: ignore[misc]
         )
         ranked = [entry for entry in some if (entry.team, entry.run) not in unranked]
         boards += [_board(ranked, options, part, store)] if ranked else []
@@ -220,9 +220,7 @@ def make_leaderboard(
         rejections=rejected.in_order(),
         set_aside=allowed.set_aside,
         rules=rules,
-        truths={
-            part: judge.truth for part, judge in judges.items() if part[0] != "hidden" or options.shows_hidden
-        },
+        truths=truths,
         submissions=by_name,
         scored=scored,
         known=known,
@@ -396,11 +394,12 @@ def _judge(
     )
 
 
-def _addressed(run: Submission, judges: Sequence[_Judge]) -> list[_Judge]:
-    """Return the judges of the split that a submission names; where there is none, one that says so."""
-    split = run.metadata.get("split")
-    fitting = [judge for judge in judges if None in (split, judge.truth.split) or split == judge.truth.split]
-    return fitting or list(judges[:1])
+def _addressed(run: Submission, judges: Mapping[Part, _Judge]) -> list[_Judge]:
+    """Return the judges of a submission's task and split; where none has the split, one that rejects it."""
+    task, split = run.metadata["task"], run.metadata.get("split")
+    of_task = [judge for (_, judged), judge in judges.items() if judged == task]
+    fitting = [judge for judge in of_task if None in (split, judge.truth.split) or split == judge.truth.split]
+    return fitting or of_task[:1]
 
 
 def _with_score(entries: Sequence[Entry], options: BoardOptions, rejected: _Rejected) -> list[Entry]:

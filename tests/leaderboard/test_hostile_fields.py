@@ -143,3 +143,13 @@ def test_a_board_without_any_run_that_counts_is_a_site_all_the_same(
     code, out, err, site = publish("--edition", "rocov2")
     assert (code, "rejected: 1" in out, (site / "index.html").is_file()) == (ExitCode.OK, True, True), err
     assert publish()[0] == ExitCode.OK
+
+
+def test_a_task_whose_models_are_missing_does_not_stop_the_other(submit: Submit, publish: Publish) -> None:
+    submit("honest", "run")
+    submit("evil", "run", RUNS["captions"], task="captions")
+    code, out, err, site = publish()
+    assert (code, "first honest/run" in out, "rejected: 1" in out) == (ExitCode.OK, True, True), err
+    assert "captions are not ranked, and their runs are rejected: " in err
+    assert "the organisers cannot score captions" in (site / "index.html").read_text(encoding="utf-8")
+    assert publish("--task", "concepts", "--task", "captions")[0] == ExitCode.MISSING_RESOURCE
