@@ -186,7 +186,7 @@ def test_rare_modalities_have_rows_of_their_own(
     for name in ("index.html", "runs/beta/concepts.html", "runs/gamma/captions.html"):
         page, _ = visit(small_site[private] / name)
         table = page.get_by_role("region", name=re.compile("by modality")).first
-        assert {"PET", "combined or none"} <= set(table.locator("tbody th").all_inner_texts())
+        assert {"PET", "not annotated"} <= set(table.locator("tbody th").all_inner_texts())
 
 
 def test_fifty_runs_stay_legible(large_site: Path, visit: Visit) -> None:

@@ -249,7 +249,7 @@ def test_modalities_have_the_names_and_the_order_of_the_scorers_breakdowns() -> 
     said = figures(1, manual=(), is_annotated=True)
     of = [*figures(1, manual=()), *said, *figures(1, manual=(XRAY, CHEST)), *figures(1)]
     names = in_usual_order([modality_of(figure) for figure in of])
-    assert names == ["CT", "X-ray", "combined or none", "not annotated"]
+    assert names == ["CT", "X-ray", "several or none of the six", "not annotated"]
 
 
 @pytest.mark.parametrize(
