@@ -402,6 +402,7 @@ def _two(line: str) -> tuple[str, str]:
 METRIC = Metric(
     name="alignscore",
     outputs=OUTPUTS,
+    meanings=("Support of each sentence of the caption by the reference, predicted by a trained model.",),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

@@ -242,6 +242,11 @@ def _weighted_mean(best: Float32Array, weights: FloatArray) -> float:
 METRIC = Metric(
     name="bertscore",
     outputs=OUTPUTS,
+    meanings=(
+        "F1 of the similarity of the words of both captions, by the vectors of a language model.",
+        "Mean similarity of each word of the run's caption to the nearest word of the reference.",
+        "Mean similarity of each word of the reference to the nearest word of the run's caption.",
+    ),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

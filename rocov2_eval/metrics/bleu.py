@@ -109,6 +109,7 @@ def _grams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
 METRIC = Metric(
     name="bleu",
     outputs=("bleu",),
+    meanings=("Overlap of sequences of one to four words, with a penalty for short captions.",),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

@@ -94,6 +94,10 @@ def _penalty(ours: FloatArray, theirs: FloatArray) -> FloatArray:
 METRIC = Metric(
     name="bleu1",
     outputs=OUTPUTS,
+    meanings=(
+        "Overlap of single words, with a penalty for short captions.",
+        "Overlap of single words over all captions of the run together.",
+    ),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

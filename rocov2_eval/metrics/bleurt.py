@@ -283,6 +283,7 @@ def _renamed(tensors: Mapping[str, Any]) -> dict[str, Any]:
 METRIC = Metric(
     name="bleurt",
     outputs=OUTPUTS,
+    meanings=("Agreement of both captions in meaning, predicted by a model trained on human ratings.",),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

@@ -153,6 +153,7 @@ def _clipped_cosine(candidate: Mapping[Gram, float], reference: Mapping[Gram, fl
 METRIC = Metric(
     name="cider",
     outputs=("cider",),
+    meanings=("Overlap of sequences of one to four words, in which rare sequences weigh more.",),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

@@ -171,6 +171,10 @@ def score(
 METRIC = Metric(
     name="clipscore",
     outputs=OUTPUTS,
+    meanings=(
+        "Similarity of caption and image, by the vectors of CLIP.",
+        "Harmonic mean of CLIPScore and the similarity of caption and reference.",
+    ),
     needs="captions",
     columns=columns,
     score=score,

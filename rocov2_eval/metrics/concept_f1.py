@@ -112,6 +112,11 @@ def _is_blank(sets: ConceptSets) -> BoolArray:
 METRIC = Metric(
     name="concept_f1",
     outputs=("concept_f1", "concept_precision", "concept_recall"),
+    meanings=(
+        "F1 of the run's concepts and the true concepts of an image.",
+        "Share of the run's concepts that the truth has.",
+        "Share of the true concepts that the run has.",
+    ),
     needs="concepts",
     columns=lambda inputs: inputs.concepts[:2],
     score=score,

@@ -83,6 +83,7 @@ def _columns(inputs: Inputs) -> tuple[ConceptSets, ConceptSets]:
 METRIC = Metric(
     name="concept_f1_manual",
     outputs=("concept_f1_manual",),
+    meanings=("F1 over the manually curated concepts alone.",),
     needs="concepts",
     columns=_columns,
     score=score,

@@ -163,6 +163,11 @@ def _f_measure(common: IntArray, lengths: IntArray, order: int) -> FloatArray:
 METRIC = Metric(
     name="rouge",
     outputs=("rouge1", "rouge2", "rougeL"),
+    meanings=(
+        "F1 of the single words of both captions.",
+        "F1 of the pairs of neighbouring words of both captions.",
+        "F1 by the longest common sequence of words of both captions.",
+    ),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

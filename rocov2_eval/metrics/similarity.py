@@ -188,6 +188,7 @@ def _missing_images(settings: Settings, truth: Truth) -> str | None:
 METRIC = Metric(
     name="similarity",
     outputs=("similarity",),
+    meanings=("Similarity of caption and image, by the vectors of MedImageInsight.",),
     needs="captions",
     columns=columns,
     score=score,

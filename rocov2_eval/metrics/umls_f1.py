@@ -177,6 +177,11 @@ def _quotient(dividend: FloatArray, divisor: FloatArray) -> FloatArray:
 METRIC = Metric(
     name="umls_f1",
     outputs=OUTPUTS,
+    meanings=(
+        "F1 of the UMLS concepts that MedCAT finds in both captions.",
+        "Share of the UMLS concepts in the run's caption that the reference has.",
+        "Share of the UMLS concepts in the reference that the run's caption has.",
+    ),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,
