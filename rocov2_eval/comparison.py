@@ -22,6 +22,7 @@ from rocov2_eval.ranking import common_scores, require_same_truth
 from rocov2_eval.records import FloatArray, Interval
 from rocov2_eval.resampling import FEWEST_IMAGES, Bootstrap, resampled_columns
 from rocov2_eval.scoring import Report
+from rocov2_eval.shelf.files import short_paths
 from rocov2_eval.shelf.words import shorten
 from rocov2_eval.significance import PairOptions, on_grid, paired_tests, too_few_images, trials_needed
 from rocov2_eval.truth import Truth
@@ -277,7 +278,7 @@ def compare(
             f"{options.pairs.alpha:g}; compare fewer runs"
         )
     return Comparison(
-        names=distinct_names([report.run[0] for report in reports]),
+        names=distinct_names(short_paths([report.run[0] for report in reports])),
         reports=tuple(reports),
         metrics=metrics,
         pairs=tuple(pairs),

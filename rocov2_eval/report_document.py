@@ -16,6 +16,7 @@ from rocov2_eval.editions import EDITIONS, ChosenBy, years_of
 from rocov2_eval.metrics import main_outputs
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table, Value
+from rocov2_eval.shelf.files import short_path, short_paths
 from rocov2_eval.shelf.words import counted
 from rocov2_eval.truth import truth_name
 
@@ -38,7 +39,8 @@ def report_document(
     """
     path, split = report.run[0], f"{report.split} split, " if report.split else ""
     return Document(
-        title=f"{path}: {report.task}, {report.edition}, {split}{_images(report)}; {claim_of(report).text}",
+        title=f"{short_path(path)}: {report.task}, {report.edition}, {split}{_images(report)}; "
+        f"{claim_of(report).text}",
         sections=tuple(_sections(report, verification)),
         data=result_data(report, verification),
         path=path,
@@ -69,8 +71,8 @@ def reports_document(reports: Sequence[Report]) -> Document:
         sections=[
             Section(facts=[truth], tables=[_runs(reports)], notes=missing),
             *(
-                Section(tables=[_breakdown(facet, groups, report.run[0])])
-                for report in reports
+                Section(tables=[_breakdown(facet, groups, name)])
+                for report, name in zip(reports, _names(reports), strict=True)
                 for facet, groups in report.breakdowns.items()
             ),
             remarks(list(notes), signatures),
@@ -290,12 +292,16 @@ def _runs(reports: Sequence[Report]) -> Table:
     for name in names:
         columns += [Column(title=name, kind="score"), Column(title="", kind="interval", key=name)]
     rows: list[list[Value]] = []
-    for report in reports:
-        cells: list[Value] = [report.run[0]]
+    for report, run in zip(reports, _names(reports), strict=True):
+        cells: list[Value] = [run]
         for name in names:
             cells += [report.metrics[name].mean, report.metrics[name].interval]
         rows.append(cells)
     return Table(columns=columns, rows=rows, best=True)
+
+
+def _names(reports: Sequence[Report]) -> list[str]:
+    return short_paths([report.run[0] for report in reports])
 
 
 def _score_cells(result: MetricResult | None) -> list[Value]:

@@ -331,14 +331,18 @@ def _write_files(result: Scored, options: dict[str, Any]) -> None:
     """Write what the options name beside the answer: the score of each image, the page of the run."""
     from rocov2_eval.pages import report_page
     from rocov2_eval.per_image import write_per_image
-    from rocov2_eval.shelf.files import write_text
+    from rocov2_eval.shelf.files import short_path, write_text
 
     if options["per_image"]:
         with writing(options["per_image"]):
             write_per_image(options["per_image"], result.report)
     if options["page"]:
         page = report_page(
-            result.report, result.run, result.truth, title=result.run.path, images=options["images"]
+            result.report,
+            result.run,
+            result.truth,
+            title=short_path(result.run.path),
+            images=options["images"],
         )
         with writing(options["page"]):
             write_text(options["page"], page)

@@ -94,7 +94,7 @@ def test_a_reader_that_left_ends_the_command_in_silence(words: list[str]) -> Non
 def test_the_first_line_can_be_cut_off_with_head(concept_run: Path) -> None:
     line = ["bash", "-o", "pipefail", "-c", '"$0" score "$1" | head -1', str(COMMAND), str(concept_run)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=120)
-    expected = f"{concept_run}: concepts, rocov2, valid split, 13 images; "
+    expected = f"{concept_run.name}: concepts, rocov2, valid split, 13 images; "
     expected += "our own rules, because the ids name no year: not the number that the organisers publish\n"
     assert (ExitCode.OK, expected, "") == (done.returncode, done.stdout, done.stderr)
 

@@ -72,9 +72,9 @@ def test_several_runs_make_one_table(call: Call, concept_run: Path, sample: Path
     assert lines[0].startswith("3 runs: concepts, rocov2, valid split, 13 images; our own rules")
     assert lines[4].split() == ["run", "concept_f1", "concept_f1_manual"]
     assert [line.split()[:2] for line in lines[5:8]] == [
-        [str(truth), "1.0000"],
-        [str(concept_run), "0.3335"],
-        [str(truth), "1.0000"],
+        ["valid_concepts.csv", "1.0000"],
+        ["run.csv", "0.3335"],
+        ["valid_concepts.csv", "1.0000"],
     ]
 
 
@@ -264,7 +264,7 @@ def test_an_unknown_metric_is_refused_with_the_one_that_is_meant(
 
 
 def test_text_names_run_task_edition_split_and_images_first(call: Call, concept_run: Path) -> None:
-    expected = f"{concept_run}: concepts, rocov2, valid split, 13 images; our own rules, because"
+    expected = f"{concept_run.name}: concepts, rocov2, valid split, 13 images; our own rules, because"
     assert call("score", concept_run).out.splitlines()[0].startswith(expected)
 
 

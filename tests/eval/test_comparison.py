@@ -377,12 +377,12 @@ def test_a_group_of_one_image_has_no_interval() -> None:
 
 
 def test_groups_come_in_the_order_of_the_facet() -> None:
-    groups = {"modality": ["MRI", "CT", "X-ray"], "region": ["none", "chest", "none"]}
+    groups = {"modality": ["MRI", "CT", "X-ray"], "region": ["not annotated", "chest", "not annotated"]}
     pair = only_pair(compared([0, 0, 0], [1, 0, 1], groups=groups))
 
     assert {facet: [effect.group for effect in effects] for facet, effects in pair.effects.items()} == {
         "modality": ["CT", "X-ray", "MRI"],
-        "region": ["chest", "none"],
+        "region": ["chest", "not annotated"],
     }
 
 
