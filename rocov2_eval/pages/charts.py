@@ -21,7 +21,7 @@ _TAIL_ROOM = 10
 _WIDE_LETTERS = "mwMW@%&"
 _MOST_TEAMS = 30  # lines that can be told apart
 _SIDE_WIDTH, _SIDE_ROW = 340, 18  # a chart that fits a phone of 390 pixels, and stands beside another one
-_HISTORY_LEFT, _HISTORY_NAMES, _HISTORY_ROOM = 12, 154, 17
+_HISTORY_LEFT, _HISTORY_NAMES, _HISTORY_ROOM = 12, 154, 16
 _SLOPE_ENDS, _SLOPE_ROOM = (132, 208), 15
 _SLANT = 6  # pixels of a change of place, so that two teams that change places can be told apart
 _LINES = 6  # styles of lines
@@ -355,7 +355,7 @@ def _width_of(letter: str) -> float:
         return 0.0
     if unicodedata.east_asian_width(letter) in {"W", "F"}:
         return 2.0
-    return 1.5 if letter in _WIDE_LETTERS else 1.2 if letter.isupper() else 1.0
+    return 1.8 if letter in _WIDE_LETTERS else 1.25 if letter.isupper() else 1.0
 
 
 def _side(row: int) -> float:

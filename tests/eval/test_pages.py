@@ -492,7 +492,7 @@ class TestTeams:
         ("alpha / run-1", "alpha / run-1"),
         ("a" * 64 + " / run-12345", "a" * 17 + "\u2026 run-12345"),
         ("\u5317" * 64, "\u5317" * 8 + "\u2026" + "\u5317" * 5),
-        ("W" * 64, "W" * 12 + "\u2026" + "W" * 6),
+        ("W" * 64, "W" * 9 + "\u2026" + "W" * 5),
     ],
 )
 def test_a_label_is_cut_to_the_width_that_it_takes(label: str, expected: str) -> None:
