@@ -152,10 +152,11 @@ def _drop(figure: Figure, reason: str, detail: str) -> Drop:
 def says(tables: Mapping[str, Any], count: StageCount) -> str:
     """Say what the stage did."""
     options: LicenceOptions = tables[NAME]
-    third = "dropped" if options.third_party == "drop" else "kept"
+    is_dropped = options.third_party == "drop"
     return (
-        f"Licences as stated by the source: {' or '.join(options.allow)}. Figures with third-party credits "
-        f"were {third}. Dropped: {share_dropped(count)}."
+        f"Licences as stated by the source: {' or '.join(options.allow)}. Dropped for another licence"
+        f"{' or third-party credits' * is_dropped}: {share_dropped(count)}."
+        f"{'' if is_dropped else ' Figures with third-party credits were kept.'}"
     )
 
 

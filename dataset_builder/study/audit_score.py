@@ -124,7 +124,8 @@ def score_document(key: Key, annotations: Sequence[Annotation]) -> Document:
         tables.append(facet_table(agreement))
     notes = [Note(text=text) for text in _remarks(types, raters, why_open)]
     return Document(
-        title=f"{counted(len(raters), 'rater')}: {len(settled):,} of {counted(len(questions), 'question')} judged",
+        title=f"{counted(len(raters), 'rater')}: {len(settled):,} of {counted(len(questions), 'question')} "
+        "judged",
         sections=[*(Section(tables=[table]) for table in tables), Section(notes=notes)],
         data={
             "schema_version": 2,

@@ -163,8 +163,8 @@ def _export(
     if n_annotated and not annotations:
         listed = ", ".join(f"{reason} {n:,}" for reason, n in left_out.items() if n)
         raise RejectedInput(
-            f"{file.path}: {counted(n_annotated, 'annotation')} and no answer to {', '.join(facets)} ({listed}); the "
-            f"questions of the labelling interface must have these names, as in labels.xml"
+            f"{file.path}: {counted(n_annotated, 'annotation')} and no answer to {', '.join(facets)} "
+            f"({listed}); the questions of the labelling interface must have these names, as in labels.xml"
         )
     return Export(annotations=tuple(annotations), left_out=left_out)
 

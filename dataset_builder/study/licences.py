@@ -216,7 +216,8 @@ def _share(number: int, of: int) -> float | None:
 def _remarks(
     groups: Mapping[str, Sequence[Mapping[str, Any]]], fallen: Mapping[str, object], floor: int
 ) -> Iterator[str]:
-    yield f"concepts of at least {counted(floor, 'image')}; {counted(len(fallen), 'concept')} below, listed in JSON"
+    below = counted(len(fallen), "concept")
+    yield f"concepts of at least {counted(floor, 'image')}; {below} below, listed in JSON"
     for dimension, of_dimension in groups.items():
         gone = [each["name"] for each in of_dimension if each["lost"] == each["all"]]
         if gone and dimension != "journal":

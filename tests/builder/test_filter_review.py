@@ -20,7 +20,7 @@ NUMBERS = range(1, 6)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return the folder of a build of five articles, whose pictures are stripes and not a radiology images."""
+    """Return the folder of a build of five articles, whose pictures are stripes and no radiology images."""
     bucket = Bucket()
     for number in NUMBERS:
         picture = png(width=90 + 7 * number, seed=number)

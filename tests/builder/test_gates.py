@@ -71,7 +71,8 @@ def test_the_largest_difference_of_a_share_names_modality_and_split() -> None:
     assert found.value == pytest.approx(0.05)
     assert found.outcome == "warn"
     assert found.message == (
-        "CT makes up 60.0 % of train and 65.0 % of all images; expected a difference of at most 2 percentage points"
+        "CT makes up 60.0 % of train and 65.0 % of all images; "
+        "expected a difference of at most 2 percentage points"
     )
 
 
