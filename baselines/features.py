@@ -43,7 +43,7 @@ FROZEN = "frozen.json"  # of a run folder: what sees the pictures, and how they 
 NOTHING, PIXELS = "nothing", "pixels"
 _REVISION = 1  # raised whenever the same pictures and weights give other vectors
 _SHARD = 8 * BLOCK  # pictures
-_AT_ONCE = 64  # pictures that a network sees together
+_AT_ONCE = 32  # pictures that a network sees together: more are slower on a CPU
 _SIDE = 16  # of a thumbnail
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 

@@ -22,7 +22,7 @@ import torch
 
 from baselines.data.cache import PictureCache
 from baselines.documents import read_document, write_document
-from baselines.features import FROZEN, NOTHING, FeatureOptions, Sight, open_sight, reopened
+from baselines.features import FROZEN, NOTHING, FeatureOptions, Sight, reopened
 from baselines.neighbours import Features, nearest
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
@@ -89,7 +89,7 @@ class FrozenCaptioner:
 
 
 def fit_captions(
-    features: FeatureOptions,
+    sight: Sight,
     train: Told,
     valid: Told,
     *,
@@ -101,16 +101,15 @@ def fit_captions(
     The number of neighbours is that of the largest ROUGE-1 there.
 
     Args:
-        features: What sees the pictures.
+        sight: What sees the pictures.
         train: Captions to tell; those of broken pictures are left out.
         valid: Pictures to choose by; broken ones are left out.
         device: Where it is computed.
         progress: Called with the number of pictures done and of all.
 
     Raises:
-        RocoError: The encoder cannot be opened, or no picture can be read.
+        RejectedInput: No picture of one of the splits can be read.
     """
-    sight = open_sight(features)
     learnt, judged = train.pictures.intact, valid.pictures.intact
     if not len(learnt) or not len(judged):
         raise RejectedInput("no picture of the training split, or none of the validation split, can be read")
@@ -120,7 +119,7 @@ def fit_captions(
     captions = tuple(train.captions[row] for row in learnt)
     references = [valid.captions[row] for row in judged]
     words = word_sets(captions)
-    numbers = (0,) if features.encoder == NOTHING else NUMBERS
+    numbers = (0,) if sight.options.encoder == NOTHING else NUMBERS
     rows, _ = nearest(known, asked, max(numbers), device, progress)
 
     def rouge1(k: int) -> float:

@@ -118,7 +118,9 @@ def vote(rows: IntArray, cosines: FloatArray, truth: BoolArray, neighbours: Neig
 
 def directions(vectors: Features, mean: FloatArray) -> Features:
     """Return the directions of vectors from a mean, of length 1; a vector at the mean has none and is 0."""
-    apart = vectors - mean
-    lengths = np.linalg.norm(apart, axis=1, keepdims=True)
-    ours: FloatArray = np.divide(apart, lengths, where=lengths > _SHORTEST, out=np.zeros_like(apart))
-    return ours.astype(np.float32)
+    found = np.empty_like(vectors)
+    for i in range(0, len(vectors), _AT_ONCE):  # in float64 all of them would take much memory
+        apart = vectors[i : i + _AT_ONCE] - mean
+        lengths = np.linalg.norm(apart, axis=1, keepdims=True)
+        found[i : i + _AT_ONCE] = np.where(lengths > _SHORTEST, apart / np.maximum(lengths, _SHORTEST), 0)
+    return found

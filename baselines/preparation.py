@@ -17,6 +17,7 @@ from baselines.concepts import Cells, ConceptDetection, DecisionOptions, Labelle
 from baselines.config import DataOptions, Recipe, RecipeTask
 from baselines.data.cache import PictureCache, open_cache
 from baselines.data.dataset import Examples, Need, read_attributions, read_examples, select
+from baselines.features import Sight, open_sight
 from baselines.filter_pictures import VALID, class_files, classed, divide
 from baselines.filters import FilterOptions, FilterTraining
 from baselines.frozen_captions import Told, fit_captions, save_captions
@@ -38,14 +39,14 @@ class Prepared:
 
     Attributes:
         objective: What the loop trains; None for what is fitted in one go.
-        fit: Fits what no loop trains, writes its files into a run folder, and returns the licences of weights
-            in it by their name; None for what the loop trains.
+        fit: Fits what no loop trains and writes its files into a run folder; None for what the loop trains.
         data: What identifies the data: folder, digests of tables, and of each split images and pixels.
-        licences: Licences of the weights of others in it, by their name; None where `run.json` names them.
+        licences: Licences of the weights of others that are in it or that it needs, by their name; None where
+            the recipe alone names them.
     """
 
     objective: Objective | None = None
-    fit: Callable[[Path], Mapping[str, str]] | None = None
+    fit: Callable[[Path], None] | None = None
     data: Mapping[str, Any]
     licences: Mapping[str, str] | None = None
 
@@ -99,8 +100,7 @@ def licence_of(attribution: str) -> str:
 def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     network, options = recipe.tables["network"], recipe.tables["data"]
     sees = network.size or (0 if network.init else SPECS[network.spec].side)
-    if sees > options.side:
-        raise UsageFault(f"data.side: {options.side} pixels are decoded, and the network sees {sees}")
+    _refuse_larger(sees, options)
     material = _material(recipe, session, recipe.tables["decision"].table)
     torch.manual_seed(recipe.run.seed)  # of the first weights
     objective = ConceptDetection(
@@ -115,12 +115,13 @@ def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
 
 def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     options: DecisionOptions = recipe.tables["decision"]
+    sight = _sight(recipe)
     material = _material(recipe, session, options.table)
 
-    def fit(folder: Path) -> Mapping[str, str]:
+    def fit(folder: Path) -> None:
         with session.runtime.autocast():
             detector, choice = fit_frozen(
-                recipe.tables["features"],
+                sight,
                 recipe.tables["answer"],
                 options,
                 *_labelled(recipe, material),
@@ -129,12 +130,12 @@ def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Pre
                 progress=session.display.steps,
             )
         save_frozen(folder, detector, choice, _names(material.train.folder))
-        return detector.sight.licences
 
-    return Prepared(fit=fit, data=material.identity())
+    return Prepared(fit=fit, data=material.identity(), licences=sight.licences)
 
 
 def _frozen_captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
+    sight = _sight(recipe)
     material = _material(recipe, session, "captions")
     assert material.train.captions is not None, "they were asked for"
     assert material.valid.captions is not None, "they were asked for"
@@ -143,18 +144,27 @@ def _frozen_captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Pre
         Told(pictures=material.valid_pictures, captions=material.valid.captions),
     )
 
-    def fit(folder: Path) -> Mapping[str, str]:
+    def fit(folder: Path) -> None:
         with session.runtime.autocast():
             captioner, scores = fit_captions(
-                recipe.tables["features"],
-                *splits,
-                device=session.runtime.device,
-                progress=session.display.steps,
+                sight, *splits, device=session.runtime.device, progress=session.display.steps
             )
         save_captions(folder, captioner, scores)
-        return captioner.sight.licences
 
-    return Prepared(fit=fit, data=material.identity())
+    return Prepared(fit=fit, data=material.identity(), licences=sight.licences)
+
+
+def _sight(recipe: Recipe) -> Sight:
+    """Return what sees the pictures, opened before they are decoded: what lacks is said at once."""
+    sight = open_sight(recipe.tables["features"])
+    if sight.network is not None:
+        _refuse_larger(sight.options.size, recipe.tables["data"])
+    return sight
+
+
+def _refuse_larger(sees: int, options: DataOptions) -> None:
+    if sees > options.side:
+        raise UsageFault(f"data.side: {options.side} pixels are decoded, and the network sees {sees}")
 
 
 def _captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:

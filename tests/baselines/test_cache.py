@@ -36,7 +36,7 @@ def files(tmp_path: Path) -> Files:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode four pictures at a time."""
-    monkeypatch.setattr(cache, "_BLOCK", 4)
+    monkeypatch.setattr(cache, "BLOCK", 4)
 
 
 def test_a_cache_has_a_row_for_each_picture_in_order(files: Files, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_killed_cache_leaves_no_worker_and_goes_on(tmp_path: Path) -> None:
 def test_a_script_that_its_workers_run_again_ends_with_a_message(files: Files, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from baselines.data import cache\n"
-        "cache._BLOCK = 4; root = Path(sys.argv[1])\n"
+        "cache.BLOCK = 4; root = Path(sys.argv[1])\n"
         "cache.open_cache([(f'p{i}', root / f'p{i}.png') for i in range(10)], root / 'cache', 8, workers=2)\n"
     )
     assert len(files) == 10
