@@ -31,6 +31,7 @@ from baselines.models.captioner import (
     ENCODERS,
     Captioner,
     CaptionerOptions,
+    bases_of,
     compose,
     is_new,
     rebuild,
@@ -38,8 +39,8 @@ from baselines.models.captioner import (
 )
 from baselines.models.pretrained import fetched, licence_of
 from baselines.models.text import Text, Tokens, batched, encode, open_text, save_text, train_text
-from baselines.models.weights import HALF, Normalisation, fill
-from baselines.training import checkpoint
+from baselines.models.weights import HALF, Normalisation
+from baselines.training import changed, checkpoint
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from rocov2_eval.encoders import Encoder
 from rocov2_eval.errors import RejectedInput, UsageFault
@@ -132,6 +133,7 @@ class CaptionObjective:
         main: The validation score that decides which weights are kept.
         n: Number of training examples.
         typical: Tokens of a training caption on average, the end included.
+        bases: Where frozen weights come from, see `Objective`.
     """
 
     main = "rouge1"
@@ -151,6 +153,7 @@ class CaptionObjective:
         self.ready = ready
         self.train = train
         self.n = len(train)
+        self.bases = bases_of(ready.captioner.options)
         self._valid = valid
         self._options = options
         self._augmentation = augmentation
@@ -357,25 +360,26 @@ def save_ready(ready: Ready, folder: Path) -> None:
 
 
 def open_ready(folder: Path, weights: Path) -> Ready:
-    """Return a trained captioner, in evaluation mode; nothing is fetched.
+    """Return a trained captioner, in evaluation mode; a base that its checkpoint needs is fetched.
 
     Args:
         folder: A folder that `save_ready` has written.
         weights: A checkpoint of the captioner's parameters.
 
     Raises:
-        MissingResource: A file is missing.
-        RejectedInput: A file is damaged, or the weights are of another network.
+        MissingResource: A file is missing, or the base is not on this disk and cannot be fetched.
+        RejectedInput: A file is damaged, or the weights or the base are of another network.
     """
     facts = read_document(folder / FACTS, _Facts)
+    tensors, header = checkpoint.read(weights)
+    bases = changed.sources(header, weights)
     try:
-        captioner = rebuild(facts.options, facts.shapes)
+        captioner = rebuild(facts.options, facts.shapes, bases)
     except (ValueError, KeyError, TypeError, UsageFault) as error:
         raise RejectedInput(
             f"{folder / FACTS}: not as it was written: {error}; take the folder anew"
         ) from None
-    tensors, _ = checkpoint.read(weights)
-    fill(captioner, tensors, weights)
+    changed.restore(captioner, tensors, header, weights)
     return Ready(
         captioner=captioner.eval(),
         text=open_text(folder / TOKENIZER),

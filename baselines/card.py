@@ -48,6 +48,7 @@ def model_card(
         "",
         _origin(recipe, weights),
         "",
+        *_bases(record),
         "## Scores",
         "",
         "On the validation split, which also chose the epoch and the decision: too hopeful for other images.",
@@ -64,6 +65,15 @@ def model_card(
     if metrics:
         lines += ["", "## Training", "", *_training(record, metrics)]
     return "\n".join(lines) + "\n"
+
+
+def _bases(record: Mapping[str, Any]) -> list[str]:
+    """Return what somebody needs beside these weights."""
+    named = [
+        f"`{base['source']}` (frozen weights of SHA-256 {base['sha256'][:16]}…)"
+        for base in record.get("bases", {}).values()
+    ]
+    return [f"They hold what training changed alone, and need {' and '.join(named)}.", ""] if named else []
 
 
 def _origin(recipe: Mapping[str, Any], weights: Sequence[str]) -> str:

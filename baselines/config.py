@@ -16,7 +16,7 @@ import msgspec
 
 from baselines.bounds import AtLeastOne, Count, Side
 from baselines.captions import CaptionOptions
-from baselines.concepts import DecisionOptions, NetworkOptions
+from baselines.concepts import DecisionOptions, LossOptions, NetworkOptions
 from baselines.data.augment import AugmentOptions
 from baselines.features import FeatureOptions
 from baselines.filters import FilterOptions
@@ -101,6 +101,7 @@ TABLES: Mapping[RecipeTask, Mapping[str, type]] = {
         "data": DataOptions,
         "augment": AugmentOptions,
         "network": NetworkOptions,
+        "loss": LossOptions,
         "training": TrainingOptions,
         "decision": DecisionOptions,
     },

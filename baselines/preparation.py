@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from baselines import captions, selfcritical
-from baselines.concepts import Cells, ConceptDetection, DecisionOptions, Labelled
+from baselines.classifiers import side_seen
+from baselines.concepts import Cells, ConceptDetection, DecisionOptions, Labelled, refuse_small
 from baselines.config import DataOptions, Recipe, RecipeTask
 from baselines.data.cache import PictureCache, open_cache
 from baselines.data.dataset import Examples, Need, read_attributions, read_examples, select
@@ -22,12 +23,11 @@ from baselines.filter_pictures import VALID, class_files, classed, divide
 from baselines.filters import FilterOptions, FilterTraining
 from baselines.frozen_captions import Told, fit_captions, save_captions
 from baselines.frozen_concepts import fit_frozen, save_frozen
-from baselines.models.efficientnet import SPECS
 from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
 from baselines.training.objective import Objective
 from rocov2_eval.encoders import TextEncoder
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.progress import silent
 from rocov2_eval.shelf.words import shorten
@@ -99,18 +99,20 @@ def licence_of(attribution: str) -> str:
 
 def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     network, options = recipe.tables["network"], recipe.tables["data"]
-    sees = network.size or (0 if network.init else SPECS[network.spec].side)
-    _refuse_larger(sees, options)
+    refuse_small(options.side, side_seen(network.spec, network.init, network.size))
     material = _material(recipe, session, recipe.tables["decision"].table)
     torch.manual_seed(recipe.run.seed)  # of the first weights
     objective = ConceptDetection(
         network,
+        recipe.tables["loss"],
         recipe.tables["augment"],
         recipe.tables["decision"],
         *_labelled(recipe, material),
         _names(material.train.folder),
     )
-    return Prepared(objective=objective, data=material.identity())
+    look = objective.look
+    licences = {look.source: look.licence} if network.starts_from_weights else None
+    return Prepared(objective=objective, data=material.identity(), licences=licences)
 
 
 def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
@@ -158,13 +160,8 @@ def _sight(recipe: Recipe) -> Sight:
     """Return what sees the pictures, opened before they are decoded: what lacks is said at once."""
     sight = open_sight(recipe.tables["features"])
     if sight.network is not None:
-        _refuse_larger(sight.options.size, recipe.tables["data"])
+        refuse_small(recipe.tables["data"].side, sight.options.size)
     return sight
-
-
-def _refuse_larger(sees: int, options: DataOptions) -> None:
-    if sees > options.side:
-        raise UsageFault(f"data.side: {options.side} pixels are decoded, and the network sees {sees}")
 
 
 def _captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:

@@ -15,6 +15,7 @@ from baselines.features import FROZEN
 from baselines.preparation import Prepared, prepare
 from baselines.session import Session
 from baselines.training import checkpoint, runlog
+from baselines.training.changed import BASES
 from baselines.training.loop import BEST, LAST, train
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.csv_files import read_rows
@@ -53,8 +54,9 @@ def train_run(recipe: Recipe, session: Session, folder: Path, *, resume: bool = 
         runtime.barrier()
         facts = _trained(prepared, recipe, session, folder, resume=resume)
     if runtime.leads:
-        scores = checkpoint.read_header(folder / BEST)["scores"]
-        facts["scores"] = {f"valid_{name}": value for name, value in scores.items()}
+        header = checkpoint.read_header(folder / BEST)
+        facts["scores"] = {f"valid_{name}": value for name, value in header["scores"].items()}
+        facts[BASES] = header.get(BASES, {})
         runlog.write_run(folder, {**record, **facts})
         write_text(folder / "README.md", card_of(folder))
     runtime.barrier()

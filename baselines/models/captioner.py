@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from baselines.bounds import BelowOne, Count, Factor, Side
 from baselines.models.adapters import MARK, add_adapters
-from baselines.models.pretrained import config_of, fetched, opened, quiet
+from baselines.models.pretrained import config_of, fetched, lasting, opened, quiet
 from baselines.models.text import IGNORED
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import shorten
@@ -33,6 +33,7 @@ from rocov2_eval.shelf.words import shorten
 Conditioning = Literal["cross", "prefix"]
 Frozen = Literal["none", "encoder", "decoder", "both"]
 
+_ENCODER, _DECODER = "encoder.", "decoder."  # how names of parameters begin
 _NEW = ("crossattention", "ln_cross_attn", "enc_to_dec_proj", MARK)
 
 # Architectures with random weights: `random/<name>`. Sizes are those of the published configurations.
@@ -176,8 +177,8 @@ class Captioner(nn.Module):
         return torch.autocast(device.type, torch.bfloat16) if is_mixed else nullcontext()
 
     def _freeze(self) -> None:
-        halves = {"none": (), "encoder": ("encoder.",), "decoder": ("decoder.",)}.get(
-            self.options.frozen, ("encoder.", "decoder.")
+        halves = {"none": (), "encoder": (_ENCODER,), "decoder": (_DECODER,)}.get(
+            self.options.frozen, (_ENCODER, _DECODER)
         )
         for name, each in self.named_parameters():
             if name.startswith(halves) and not is_new(name):
@@ -206,18 +207,46 @@ def compose(options: CaptionerOptions, *, vocabulary: int, end: int) -> Captione
     return Captioner(_encoder(options), _decoder(options, vocabulary, end), options)
 
 
-def rebuild(options: CaptionerOptions, configs: Mapping[str, Mapping[str, Any]]) -> Captioner:
-    """Return a captioner of that shape with random weights, to be filled from a checkpoint.
+def rebuild(
+    options: CaptionerOptions, configs: Mapping[str, Mapping[str, Any]], bases: Mapping[str, str]
+) -> Captioner:
+    """Return a captioner to be filled from a checkpoint: halves that it has no base of are random.
 
     Args:
         options: What the captioner was made of.
         configs: Configurations of both halves, from `shapes`.
+        bases: Where the halves come from that the checkpoint holds no frozen weights of, see `bases_of`.
+
+    Raises:
+        MissingResource: A base is not on this disk and cannot be fetched.
+        RejectedInput: It is of another architecture.
     """
     from transformers import GPT2Config, GPT2LMHeadModel, ViTConfig, ViTModel
 
+    encoder, decoder = (bases.get(prefix) for prefix in (_ENCODER, _DECODER))
+    shape = GPT2Config(**configs["decoder"])
     with quiet():
-        encoder = ViTModel(ViTConfig(**configs["encoder"]), add_pooling_layer=False)
-        return Captioner(encoder, GPT2LMHeadModel(GPT2Config(**configs["decoder"])), options)
+        seeing = (
+            _encoder(msgspec.structs.replace(options, encoder=encoder))
+            if encoder
+            else ViTModel(ViTConfig(**configs["encoder"]), add_pooling_layer=False)
+        )
+        reading = (
+            _decoder(msgspec.structs.replace(options, decoder=decoder), shape.vocab_size, shape.eos_token_id)
+            if decoder
+            else GPT2LMHeadModel(shape)
+        )
+        return Captioner(seeing, reading, options)
+
+
+def bases_of(options: CaptionerOptions) -> dict[str, str]:
+    """Return where each half comes from, by how its parameters are named; a random one comes from nowhere."""
+    halves = {_ENCODER: options.encoder, _DECODER: options.decoder}
+    return {
+        prefix: lasting(name)
+        for prefix, name in halves.items()
+        if name not in ENCODERS and name not in DECODERS
+    }
 
 
 def shapes(captioner: Captioner) -> dict[str, dict[str, Any]]:

@@ -184,6 +184,26 @@ def test_the_features_of_a_trained_network_are_what_its_classifier_sees(
     assert sight.options == FeatureOptions(encoder=str(own_network.resolve()), size=32)
 
 
+def test_a_fine_tuned_model_of_transformers_sees_too(
+    encoder: Path, pictures: PictureCache, tmp_path: Path
+) -> None:
+    classifier = build_classifier(str(encoder), 5, init="", size=32, dropout=0.5, drop_path=0.0)
+    checkpoint.write(tmp_path / "run" / BEST, classifier.model.state_dict(), {})
+    classifier.save(tmp_path / "run")
+    sight = open_sight(FeatureOptions(encoder=str(tmp_path / "run")))
+    vectors = sight.vectors(pictures, CPU)
+    head = classifier.model.head
+    logits = torch.from_numpy(vectors) @ head.weight.detach().T + head.bias.detach()
+    expected = classifier.probabilities(pictures.images, CPU)
+    np.testing.assert_allclose(logits.sigmoid().numpy(), expected, atol=1e-5)
+
+
+def test_a_folder_whose_network_classifies_nothing_is_refused(own_network: Path) -> None:
+    checkpoint.write(own_network / BEST, {"bn1.bias": torch.zeros(3)}, {})
+    with pytest.raises(RejectedInput, match=r"best\.safetensors: no matrix of a classifier"):
+        open_sight(FeatureOptions(encoder=str(own_network)))
+
+
 def test_a_network_is_known_again_whatever_its_head(own_network: Path) -> None:
     before = open_sight(FeatureOptions(encoder=str(own_network))).digest
     tensors, header = checkpoint.read(own_network / BEST)
