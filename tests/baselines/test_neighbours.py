@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -26,6 +26,7 @@ def brute(known: Features, asked: Features, k: int) -> tuple[IntArray, FloatArra
     return rows, np.take_along_axis(cosines, rows, axis=1)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_the_nearest_are_those_of_a_loop_over_all_pairs(data: st.DataObject) -> None:
     width, most = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 9))
