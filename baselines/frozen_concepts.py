@@ -125,7 +125,7 @@ def fit_frozen(
     Raises:
         RejectedInput: There is no training picture, or no concept is frequent enough.
     """
-    labels = frequent_labels(train.concepts, deciding.fewest)
+    labels = frequent_labels(train.learnable, deciding.fewest)
     rows = train.pictures.intact
     known = sight.vectors(train.pictures, device, progress)[rows]
     truth = label_matrix(train.concepts, labels)[0][rows]

@@ -165,9 +165,10 @@ def refuse_too_long(captioner: Captioner, most: int) -> None:
     """
     needed, has = captioner.prefix_length + 1 + most, captioner.decoder.config.n_positions
     if needed > has:
+        grid = ", or train a captioner with a smaller visual_grid" if captioner.prefix_length else ""
         raise UsageFault(
             f"captions of {most} tokens need {needed} positions with {captioner.prefix_length} visual tokens "
-            f"before them, and the decoder has {has}: say a smaller visual_grid or fewer tokens"
+            f"before them, and the decoder has {has}: say fewer tokens{grid}"
         )
 
 

@@ -119,6 +119,7 @@ class SelfCriticalObjective:
             visual = self.model.see(pixels)
             drawn = self._said(visual, lambda logits, step: draw(logits / warmth, step))
             plain = self._said(visual, likeliest)
+        torch.clear_autocast_cache()  # before torch 2.11 it would hand weights cast without gradients on
         self.model.train()
         references = [self._captions.train.captions[row] for row in fetched.rows]
         ours, theirs = (
