@@ -183,6 +183,17 @@ def test_a_network_that_sees_more_than_is_decoded_is_refused(
     assert "data.side: 24 pixels are decoded, and the network sees 32" in capsys.readouterr().err
 
 
+def test_neighbours_are_members_of_an_ensemble(tiny_dataset: Path, tmp_path: Path) -> None:
+    common = ["--data", str(tiny_dataset), "--cache", str(tmp_path / "cache"), "--quiet"]
+    runs = [str(tmp_path / name) for name in ("floor_nearest_pixels", "floor_most_frequent")]
+    for folder in runs:
+        assert run(["train", Path(folder).name, *common, "--out", folder]) == ExitCode.OK
+    answered = ["predict", runs[0], "--ensemble", runs[1], *common, "--out", str(tmp_path / "run.csv")]
+    assert run(answered) == ExitCode.OK
+    truth = ["--truth", str(tiny_dataset), "--split", "test"]
+    assert evaluate(["validate", str(tmp_path / "run.csv"), "--strict", *truth]) == ExitCode.OK
+
+
 def floors(data: Path, out: Path, *more: str) -> int:
     return run(["floors", str(data), "--out", str(out), "--cache", str(out.parent.parent / "cache"), *more])
 
