@@ -27,6 +27,7 @@ from baselines.concepts import (
 from baselines.config import DataOptions, Recipe, RecipeTask
 from baselines.data.cache import PictureCache, open_cache
 from baselines.data.dataset import Examples, Need, read_articles, read_attributions, read_examples
+from baselines.features import Sight, open_sight
 from baselines.filter_pictures import VALID, class_files, classed, divide
 from baselines.filters import FilterOptions, FilterTraining
 from baselines.frozen_captions import Told, fit_captions, save_captions
@@ -49,15 +50,15 @@ class Prepared:
 
     Attributes:
         objective: What the loop trains; None for what is fitted in one go.
-        fit: Fits what no loop trains, writes its files into a run folder, and returns the licences of weights
-            in it by their name; None for what the loop trains.
+        fit: Fits what no loop trains and writes its files into a run folder; None for what the loop trains.
         data: What identifies the data: folder, digests of tables, and of each split images and pixels.
-        licences: Licences of the weights of others in it, by their name; None where `run.json` names them.
+        licences: Licences of the weights of others that are in it or that it needs, by their name; None where
+            the recipe alone names them.
         unlearnt: Concepts of the validation split that cannot be learnt; None without any, and for captions.
     """
 
     objective: Objective | None = None
-    fit: Callable[[Path], Mapping[str, str]] | None = None
+    fit: Callable[[Path], None] | None = None
     data: Mapping[str, Any]
     licences: Mapping[str, str] | None = None
     unlearnt: Unlearnt | None = None
@@ -140,13 +141,14 @@ def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
 
 def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     options: DecisionOptions = recipe.tables["decision"]
+    sight = _sight(recipe)
     material = _material(recipe, session, options.table)
     train, valid = _labelled(recipe, material)
 
-    def fit(folder: Path) -> Mapping[str, str]:
+    def fit(folder: Path) -> None:
         with session.runtime.autocast():
             detector, choice = fit_frozen(
-                recipe.tables["features"],
+                sight,
                 recipe.tables["answer"],
                 options,
                 train,
@@ -156,12 +158,17 @@ def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Pre
                 progress=session.display.steps,
             )
         save_frozen(folder, detector, choice, _names(material.train.folder))
-        return detector.sight.licences
 
-    return Prepared(fit=fit, data=material.identity(), unlearnt=_unlearnt(recipe, session, train, valid))
+    return Prepared(
+        fit=fit,
+        data=material.identity(),
+        licences=sight.licences,
+        unlearnt=_unlearnt(recipe, session, train, valid),
+    )
 
 
 def _frozen_captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
+    sight = _sight(recipe)
     material = _material(recipe, session, "captions")
     assert material.train.captions is not None, "they were asked for"
     assert material.valid.captions is not None, "they were asked for"
@@ -170,18 +177,22 @@ def _frozen_captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Pre
         Told(pictures=material.valid_pictures, captions=material.valid.captions),
     )
 
-    def fit(folder: Path) -> Mapping[str, str]:
+    def fit(folder: Path) -> None:
         with session.runtime.autocast():
             captioner, scores = fit_captions(
-                recipe.tables["features"],
-                *splits,
-                device=session.runtime.device,
-                progress=session.display.steps,
+                sight, *splits, device=session.runtime.device, progress=session.display.steps
             )
         save_captions(folder, captioner, scores)
-        return captioner.sight.licences
 
-    return Prepared(fit=fit, data=material.identity())
+    return Prepared(fit=fit, data=material.identity(), licences=sight.licences)
+
+
+def _sight(recipe: Recipe) -> Sight:
+    """Return what sees the pictures, opened before they are decoded: what lacks is said at once."""
+    sight = open_sight(recipe.tables["features"])
+    if sight.network is not None:
+        refuse_small(recipe.tables["data"].side, sight.options.size)
+    return sight
 
 
 def _captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:

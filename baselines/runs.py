@@ -111,10 +111,11 @@ def _trained(
     prepared: Prepared, recipe: Recipe, session: Session, folder: Path, *, resume: bool
 ) -> dict[str, Any]:
     """Train or fit what was prepared; return what the record of the run gets."""
+    licences = {"licences": dict(prepared.licences)} if prepared.licences else {}
     if prepared.fit:
         started = time.monotonic()
-        licences = prepared.fit(folder)
-        return {"seconds": time.monotonic() - started, "steps": 0, **_named(licences)}
+        prepared.fit(folder)
+        return {"seconds": time.monotonic() - started, "steps": 0, **licences}
     assert prepared.objective is not None, "it is fitted or trained"
 
     def report(facts: Mapping[str, Any]) -> None:
@@ -131,11 +132,7 @@ def _trained(
         resume=resume,
         progress=session.display.steps,
     )
-    return {"seconds": state.seconds, "steps": state.step, **_named(prepared.licences)}
-
-
-def _named(licences: Mapping[str, str] | None) -> dict[str, Any]:
-    return {"licences": dict(licences)} if licences else {}
+    return {"seconds": state.seconds, "steps": state.step, **licences}
 
 
 def _refuse_other(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
