@@ -116,7 +116,7 @@ setup(
             "report/templates/*",
             "stages/models/*",
         ],
-        "baselines": ["py.typed", "recipes/*.toml"],
+        "baselines": ["py.typed", "recipes/*.toml", "templates/*"],
     },
     install_requires=[
         "click>=8.1",
