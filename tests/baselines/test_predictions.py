@@ -303,7 +303,8 @@ def test_a_union_has_what_each_run_decides(
 
 
 def _only_chest(data: Path, folder: Path) -> str:
-    """Return a table in which every training image has one concept."""
-    rows = [(image_id, "C0817096") for image_id, _ in concepts(data, "train")]
+    """Return a table in which every image that is learnt from or validated has one concept."""
+    ids = [image_id for split in ("train", "valid") for image_id, _ in concepts(data, split)]
+    rows = [(image_id, "C0817096") for image_id in ids]
     write_csv(folder / "chest.csv", ("ID", "CUIs"), rows)
     return str(folder / "chest.csv")
