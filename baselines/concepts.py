@@ -73,7 +73,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.init:
             raise UsageFault(
                 f"init: {shorten(self.init)} is for one of {', '.join(SPECS)}; {shorten(self.spec)} starts "
-                "from its own weights"
+                "from its own weights: say init = ''"
             )
 
     @property

@@ -129,8 +129,8 @@ def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
         valid,
         _names(material.train.folder),
     )
-    look = objective.look
-    licences = {look.source: look.licence} if network.starts_from_weights else None
+    start = network.init or network.spec
+    licences = {start: objective.look.licence} if network.starts_from_weights else None
     return Prepared(
         objective=objective,
         data=material.identity(),

@@ -162,6 +162,7 @@ def test_the_card_has_what_the_hub_reads(vit: Path, tmp_path: Path) -> None:
     scores = json.loads((vit / "run.json").read_text())["scores"]
     assert (score.dataset_split, score.metric_value) == ("valid", scores["valid_concept_f1"])
     assert "not for diagnosis" in card.text
+    assert "unknown: read the page of these weights" in card.text
     assert "need `" not in card.text  # the frozen weights are in the folder
     assert (tmp_path / "out/decision.json").read_bytes() == (vit / "decision.json").read_bytes()
 
