@@ -83,7 +83,7 @@ def model_card(
 def _bases(record: Mapping[str, Any]) -> list[str]:
     """Return what somebody needs beside these weights."""
     named = [
-        f"`{base['source']}` (frozen weights of SHA-256 {base['sha256'][:16]}…)"
+        f"`{_last(base['source'])}` (frozen weights of SHA-256 {base['sha256'][:16]}…)"
         for base in record.get("bases", {}).values()
     ]
     return [f"They hold what training changed alone, and need {' and '.join(named)}.", ""] if named else []
@@ -178,4 +178,9 @@ def _weights(record: Mapping[str, Any]) -> list[str]:
 
 
 def _name(data: Mapping[str, Any]) -> str:
-    return str(data["folder"]).rstrip("/").rpartition("/")[2]
+    return _last(str(data["folder"]))
+
+
+def _last(source: str) -> str:
+    """Return the last part of a whole path, which is nobody else's business; a name of the Hub as it is."""
+    return source.rstrip("/").rpartition("/")[2] if source.startswith("/") else source

@@ -223,20 +223,21 @@ def rebuild(
     """
     from transformers import GPT2Config, GPT2LMHeadModel, ViTConfig, ViTModel
 
-    encoder, decoder = (bases.get(prefix) for prefix in (_ENCODER, _DECODER))
+    sources = {prefix.removesuffix("."): source for prefix, source in bases.items()}
+    options = msgspec.structs.replace(options, **sources)  # the whole path of a folder, from wherever
     shape = GPT2Config(**configs["decoder"])
     with quiet():
-        seeing = (
-            _encoder(msgspec.structs.replace(options, encoder=encoder))
-            if encoder
+        encoder = (
+            _encoder(options)
+            if _ENCODER in bases
             else ViTModel(ViTConfig(**configs["encoder"]), add_pooling_layer=False)
         )
-        reading = (
-            _decoder(msgspec.structs.replace(options, decoder=decoder), shape.vocab_size, shape.eos_token_id)
-            if decoder
+        decoder = (
+            _decoder(options, shape.vocab_size, shape.eos_token_id)
+            if _DECODER in bases
             else GPT2LMHeadModel(shape)
         )
-        return Captioner(seeing, reading, options)
+        return Captioner(encoder, decoder, options)
 
 
 def bases_of(options: CaptionerOptions) -> dict[str, str]:
