@@ -34,6 +34,7 @@ from baselines.models.captioner import (
     compose,
     is_new,
     rebuild,
+    refuse_unread,
     shapes,
 )
 from baselines.models.pretrained import fetched, licence_of
@@ -50,6 +51,7 @@ from rocov2_eval.shelf.progress import Progress, silent
 
 FACTS = "captioner.json"
 TOKENIZER = "tokenizer"
+_LAYOUT = 2  # of the files and names of parameters; raised with every change of them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,6 +113,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     normalisation: Normalisation
     generation: GenerationOptions
     licences: dict[str, str]
+    layout: int = 1
 
 
 class Fetched(NamedTuple):
@@ -345,13 +348,14 @@ def save_ready(ready: Ready, folder: Path) -> None:
     """Write all but the weights; `open_ready` reads it."""
     folder.mkdir(parents=True, exist_ok=True)
     save_text(ready.text, folder / TOKENIZER)
-    settings_of(ready.text, ready.generation).save_pretrained(str(folder))
+    settings_of(ready.captioner, ready.text, ready.generation).save_pretrained(str(folder))
     facts = _Facts(
         options=ready.captioner.options,
         shapes=shapes(ready.captioner),
         normalisation=ready.normalisation,
         generation=ready.generation,
         licences=dict(ready.licences),
+        layout=_LAYOUT,
     )
     write_document(folder / FACTS, facts)
 
@@ -368,6 +372,11 @@ def open_ready(folder: Path, weights: Path) -> Ready:
         RejectedInput: A file is damaged, or the weights are of another network.
     """
     facts = read_document(folder / FACTS, _Facts)
+    if facts.layout != _LAYOUT:
+        raise RejectedInput(
+            f"{folder / FACTS}: a captioner of layout {facts.layout}, expected {_LAYOUT}: another version of "
+            "this program wrote it, with other adapters and names of weights; train it anew"
+        )
     try:
         captioner = rebuild(facts.options, facts.shapes)
     except (ValueError, KeyError, TypeError, UsageFault) as error:
@@ -376,9 +385,11 @@ def open_ready(folder: Path, weights: Path) -> Ready:
         ) from None
     tensors, _ = checkpoint.read(weights)
     fill(captioner, tensors, weights)
+    text = open_text(folder / TOKENIZER)
+    refuse_unread(captioner.decoder, len(text), weights)
     return Ready(
         captioner=captioner.eval(),
-        text=open_text(folder / TOKENIZER),
+        text=text,
         normalisation=facts.normalisation,
         generation=facts.generation,
         licences=facts.licences,

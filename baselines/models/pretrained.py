@@ -26,8 +26,19 @@ _TABLES_AND_TENSORS = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _TABLES_AND_PICKLES = ["*.json", "*.txt", "*.model", "pytorch_model*.bin"]
 _SHOWN = 3  # names of parameters that a message lists
 
-# What configurations that contradict their weights, and pickles that are none, come to in transformers.
-_DAMAGES = (pickle.UnpicklingError, EOFError, OSError, ValueError, RuntimeError, KeyError, TypeError)
+# What configurations that contradict their weights, and damaged files, come to in transformers.
+DAMAGES = (
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    ZeroDivisionError,
+)
 
 LICENCES: Mapping[str, str] = {
     "google/vit-base-patch16-224-in21k": "Apache-2.0",
@@ -36,6 +47,10 @@ LICENCES: Mapping[str, str] = {
     "gpt2": "MIT",
     "distilbert/distilgpt2": "Apache-2.0",
     "distilgpt2": "Apache-2.0",
+    "google/siglip-base-patch16-224": "Apache-2.0",
+    "facebook/dinov2-base": "Apache-2.0",
+    "Qwen/Qwen2.5-0.5B": "Apache-2.0",
+    "Qwen/Qwen2.5-1.5B": "Apache-2.0",
 }
 
 
@@ -89,7 +104,7 @@ def config_of(folder: Path) -> Any:  # noqa: ANN401  of transformers
     try:
         with quiet():
             return AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except DAMAGES as error:
         raise RejectedInput(
             f"{folder / 'config.json'}: no model that transformers knows: {shorten(str(error), 160)}"
         ) from None
@@ -123,15 +138,7 @@ def opened(kind: Any, folder: Path, *, new: tuple[str, ...] = (), **settings: An
             )
     except FileNotFoundError as error:
         raise MissingResource(f"{folder}: a file of the weights is absent: {error}") from None
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        OSError,
-        ValueError,
-        RuntimeError,
-        KeyError,
-        TypeError,
-    ) as error:
+    except DAMAGES as error:
         raise RejectedInput(
             f"{folder}: cannot be opened as {kind.__name__}: {shorten(str(error), 200)}"
         ) from None

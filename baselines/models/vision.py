@@ -52,6 +52,7 @@ class VisionEncoder(nn.Module):
     Attributes:
         model: The model of transformers.
         width: Numbers in the vector of a picture and of a patch.
+        patches: Number of patches of a picture.
     """
 
     def __init__(self, model: Any, size: int, where: object) -> None:  # noqa: ANN401  of transformers
@@ -73,7 +74,7 @@ class VisionEncoder(nn.Module):
             patches, again
         ):  # as of ViTMAE, which hides patches at random
             raise RejectedInput(f"{where}: {type(model).__name__} sees one picture differently each time")
-        self.width = int(whole.shape[1])
+        self.width, self.patches = int(whole.shape[1]), int(patches.shape[1])
 
     def forward(self, pixels: Any) -> tuple[Any, Any]:  # noqa: ANN401  torch is Any
         """Return the vectors of whole pictures and of their patches.
