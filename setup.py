@@ -44,6 +44,7 @@ BASELINES = [
     "numpy>=2",
     "onnx>=1.16.2",
     "onnxruntime>=1.20",
+    "peft>=0.18",  # Apache-2.0; older ones do not know transformers 5
     "pillow>=10.1",
     "safetensors>=0.4",
     "tokenizers>=0.20",

@@ -37,7 +37,7 @@ from baselines.models.captioner import (
     refuse_unread,
     shapes,
 )
-from baselines.models.pretrained import fetched, licence_of
+from baselines.models.pretrained import DAMAGES, fetched, licence_of
 from baselines.models.text import Text, Tokens, batched, encode, open_text, save_text, train_text
 from baselines.models.weights import HALF, Normalisation, fill
 from baselines.training import checkpoint
@@ -379,7 +379,7 @@ def open_ready(folder: Path, weights: Path) -> Ready:
         )
     try:
         captioner = rebuild(facts.options, facts.shapes)
-    except (ValueError, KeyError, TypeError, UsageFault) as error:
+    except (*DAMAGES, RejectedInput, UsageFault) as error:
         raise RejectedInput(
             f"{folder / FACTS}: not as it was written: {error}; take the folder anew"
         ) from None

@@ -27,7 +27,7 @@ from torch import nn
 from torch.nn import functional
 
 from baselines.bounds import AtLeastOne, BelowOne, Count, Factor, Side
-from baselines.models.pretrained import config_of, fetched, opened, quiet
+from baselines.models.pretrained import DAMAGES, config_of, fetched, opened, quiet
 from baselines.models.text import IGNORED
 from baselines.models.vision import VisionEncoder, open_vision, rebuild_vision, vision_config
 from rocov2_eval.errors import RejectedInput, UsageFault
@@ -87,7 +87,7 @@ class CaptionerOptions(msgspec.Struct, frozen=True, kw_only=True):
         frozen: Which pretrained weights stay as they are; new ones are always trained.
         lora_rank: Rank of the adapters of a frozen decoder, 0 for none.
         lora_alpha: Strength of the adapters, times 1 / rank.
-        base: Precision of frozen weights; those that are trained stay in fp32.
+        base: Precision of frozen matrices; biases, normalisation and what is trained stay in fp32.
         checkpointing: Compute activations of the decoder again in the backward pass, to save memory.
         dropout: Share of the activations that the decoder and its adapters leave out in training.
         new_rate: Learning rate of new weights as a multiple of that of pretrained ones.
@@ -200,7 +200,7 @@ class Captioner(nn.Module):
         for name, each in self.named_parameters():
             is_frozen = name.startswith(halves) and not is_new(name)
             each.requires_grad_(not is_frozen)
-            if is_frozen and self.options.base == "bf16":
+            if is_frozen and self.options.base == "bf16" and each.ndim > 1:  # not what normalises
                 each.data = each.data.to(torch.bfloat16)
 
 
@@ -293,8 +293,9 @@ def _decoder(options: CaptionerOptions, vocabulary: int, end: int) -> Any:  # no
     from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
     if options.decoder in DECODERS:
-        shape = {"vocab_size": vocabulary, **DECODERS[options.decoder]}
-        return _random(_set(AutoConfig.for_model(**shape), options, end))
+        with quiet():  # its marks are none of ours before they are set
+            config = AutoConfig.for_model(vocab_size=vocabulary, **DECODERS[options.decoder])
+        return _random(_set(config, options, end))
     _refuse_unknown(options.decoder, "DECODERS", DECODERS)
     folder = fetched(options.decoder)
     config = _set(config_of(folder), options, end)
@@ -330,17 +331,21 @@ def _random(config: Any) -> Any:  # noqa: ANN401  of transformers
 def _refuse_deaf(decoder: Any, folder: Path) -> None:  # noqa: ANN401  of transformers
     """Refuse a decoder that reads no vectors in the place of words, or that knows the words to come."""
     try:
-        words = torch.zeros(1, 3, decoder.config.hidden_size)
-        other = torch.cat([words[:, :2], words[:, 2:] + 1], 1)
+        words = torch.linspace(-1, 1, 3 * decoder.config.hidden_size).view(1, 3, -1)
+        other = torch.cat([words[:, :2], words[:, 2:].flip(-1)], 1)
         with torch.no_grad():
             first, second = (
                 decoder(inputs_embeds=each, use_cache=False, logits_to_keep=3).logits[:, :2]
                 for each in (words, other)
             )
-    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+    except DAMAGES as error:
         found = shorten(str(error), 160)
         raise RejectedInput(f"{folder}: {type(decoder).__name__} reads no visual tokens: {found}") from None
-    if not torch.allclose(first, second, atol=1e-4):
+    if not first.isfinite().all():
+        raise RejectedInput(
+            f"{folder}: what {type(decoder).__name__} says is no number; the weights are damaged"
+        )
+    if not torch.allclose(first, second, atol=1e-5):
         raise RejectedInput(
             f"{folder}: {type(decoder).__name__} looks at the words that it should predict; expected a "
             "causal language model"

@@ -13,12 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import msgspec
 import torch
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    StrictDataclassError,
+)
 from safetensors import SafetensorError, safe_open
 
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
-from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
 from rocov2_eval.shelf.words import shorten
 
@@ -38,6 +44,8 @@ DAMAGES = (
     AttributeError,
     IndexError,
     ZeroDivisionError,
+    ImportError,  # of the library that weights of few bits need
+    StrictDataclassError,
 )
 
 LICENCES: Mapping[str, str] = {
@@ -181,12 +189,6 @@ def quiet() -> Iterator[None]:
 
 
 def _from_hub(name: str, command: str, fetch: Callable[[Any], Path]) -> Path:
-    try:
-        import huggingface_hub
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-    except ImportError:
-        message = f"weights of the Hub need huggingface_hub: {install_command('baselines')}"
-        raise MissingResource(message) from None
     # The client below huggingface_hub, whichever it is, raises errors of its own while a file is on its way.
     clients = tuple(sys.modules[client].HTTPError for client in ("httpx", "httpx2") if client in sys.modules)
     try:

@@ -15,7 +15,7 @@ import msgspec
 import torch
 from torch import nn
 
-from baselines.models.pretrained import config_of, fetched, licence_of, opened, quiet
+from baselines.models.pretrained import DAMAGES, config_of, fetched, licence_of, opened, quiet
 from baselines.models.weights import Channels, Deviation, Normalisation
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
@@ -65,14 +65,18 @@ class VisionEncoder(nn.Module):
         try:
             with torch.no_grad():
                 (whole, patches), (_, again) = self(picture), self(picture)
-        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+        except DAMAGES as error:
             found = shorten(str(error), 160)
             raise RejectedInput(
                 f"{where}: {type(model).__name__} takes no pictures of {size} pixels: {found}"
             ) from None
-        if not whole.is_meta and not torch.equal(
-            patches, again
-        ):  # as of ViTMAE, which hides patches at random
+        if whole.is_meta:
+            pass  # numbers are counted, and none is there
+        elif not patches.isfinite().all():
+            raise RejectedInput(
+                f"{where}: what {type(model).__name__} sees is no number; the weights are damaged"
+            )
+        elif not torch.equal(patches, again):  # as of ViTMAE, which hides patches at random
             raise RejectedInput(f"{where}: {type(model).__name__} sees one picture differently each time")
         self.width, self.patches = int(whole.shape[1]), int(patches.shape[1])
 
@@ -127,13 +131,13 @@ def rebuild_vision(config: Mapping[str, Any], size: int) -> VisionEncoder:
     """
     from transformers import AutoConfig
 
+    where = "the configuration of the encoder"
     try:
         read = AutoConfig.for_model(**config)
-    except (ValueError, KeyError, TypeError) as error:
+        with quiet():
+            model = _class_of(read, where)(read, **_settings(read))
+    except DAMAGES as error:
         raise RejectedInput(f"no vision encoder that transformers knows: {shorten(str(error))}") from None
-    where = "the configuration of the encoder"
-    with quiet():
-        model = _class_of(read, where)(read, **_settings(read))
     return VisionEncoder(model.eval(), size, where)
 
 
