@@ -31,6 +31,7 @@ from baselines.models.captioner import (
     ENCODERS,
     Captioner,
     CaptionerOptions,
+    bases_of,
     compose,
     is_new,
     rebuild,
@@ -39,8 +40,8 @@ from baselines.models.captioner import (
 )
 from baselines.models.pretrained import DAMAGES, fetched, licence_of
 from baselines.models.text import Text, Tokens, batched, encode, open_text, save_text, train_text
-from baselines.models.weights import HALF, Normalisation, fill
-from baselines.training import checkpoint
+from baselines.models.weights import HALF, Normalisation
+from baselines.training import changed, checkpoint
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from rocov2_eval.encoders import Encoder
 from rocov2_eval.errors import RejectedInput, UsageFault
@@ -135,6 +136,7 @@ class CaptionObjective:
         main: The validation score that decides which weights are kept.
         n: Number of training examples.
         typical: Tokens of a training caption on average, the end included.
+        bases: Where frozen weights come from, see `Objective`.
     """
 
     main = "rouge1"
@@ -154,6 +156,7 @@ class CaptionObjective:
         self.ready = ready
         self.train = train
         self.n = len(train)
+        self.bases = bases_of(ready.captioner.options)
         self._valid = valid
         self._options = options
         self._augmentation = augmentation
@@ -361,15 +364,15 @@ def save_ready(ready: Ready, folder: Path) -> None:
 
 
 def open_ready(folder: Path, weights: Path) -> Ready:
-    """Return a trained captioner, in evaluation mode; nothing is fetched.
+    """Return a trained captioner, in evaluation mode; a base that its checkpoint needs is fetched.
 
     Args:
         folder: A folder that `save_ready` has written.
         weights: A checkpoint of the captioner's parameters.
 
     Raises:
-        MissingResource: A file is missing.
-        RejectedInput: A file is damaged, or the weights are of another network.
+        MissingResource: A file is missing, or the base is not on this disk and cannot be fetched.
+        RejectedInput: A file is damaged, or the weights or the base are of another network.
     """
     facts = read_document(folder / FACTS, _Facts)
     if facts.layout != _LAYOUT:
@@ -377,14 +380,13 @@ def open_ready(folder: Path, weights: Path) -> Ready:
             f"{folder / FACTS}: a captioner of layout {facts.layout}, expected {_LAYOUT}: another version of "
             "this program wrote it, with other adapters and names of weights; train it anew"
         )
+    tensors, header = checkpoint.read(weights)
+    bases = changed.sources(header, weights)
     try:
-        captioner = rebuild(facts.options, facts.shapes)
+        captioner = rebuild(facts.options, facts.shapes, bases)
     except (*DAMAGES, RejectedInput, UsageFault) as error:
-        raise RejectedInput(
-            f"{folder / FACTS}: not as it was written: {error}; take the folder anew"
-        ) from None
-    tensors, _ = checkpoint.read(weights)
-    fill(captioner, tensors, weights)
+        raise RejectedInput(f"{folder / FACTS}: no captioner can be made of it: {error}") from None
+    changed.restore(captioner, tensors, header, weights)
     text = open_text(folder / TOKENIZER)
     refuse_unread(captioner.decoder, len(text), weights)
     return Ready(

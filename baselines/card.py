@@ -25,7 +25,7 @@ def model_card(
 
     Args:
         record: Content of `run.json`.
-        metrics: Lines of `metrics.jsonl`; none for a floor.
+        metrics: Lines of `metrics.jsonl`; none where nothing is trained.
         rules: Rows of `decisions.csv`, what each decision rule is worth; none for captions.
     """
     recipe, data = record["recipe"], record["data"]
@@ -46,11 +46,9 @@ def model_card(
         "The images keep their own licences, CC BY and CC BY-NC in a dataset like ROCOv2; its attribution",
         "table names whom to credit. Non-commercial images make these weights unfit for commercial use.",
         "",
-        *(
-            []
-            if "floor" in recipe
-            else [f"Weights to start from: {', '.join(weights) or 'none, random'}.", ""]
-        ),
+        _origin(recipe, weights),
+        "",
+        *_bases(record),
         "## Scores",
         "",
         "On the validation split, which also chose the epoch and the decision: too hopeful for other images.",
@@ -67,6 +65,25 @@ def model_card(
     if metrics:
         lines += ["", "## Training", "", *_training(record, metrics)]
     return "\n".join(lines) + "\n"
+
+
+def _bases(record: Mapping[str, Any]) -> list[str]:
+    """Return what somebody needs beside these weights."""
+    named = [
+        f"`{base['source']}` (frozen weights of SHA-256 {base['sha256'][:16]}…)"
+        for base in record.get("bases", {}).values()
+    ]
+    return [f"They hold what training changed alone, and need {' and '.join(named)}.", ""] if named else []
+
+
+def _origin(recipe: Mapping[str, Any], weights: Sequence[str]) -> str:
+    """Return the sentence that tells which weights are in it."""
+    if "features" not in recipe:
+        return f"Weights to start from: {', '.join(weights) or 'none, random'}."
+    if not weights:
+        sees = {"nothing": "every picture gets the same answer", "pixels": "thumbnails are compared"}
+        return f"No network: {sees[recipe['features']['encoder']]}."
+    return f"Pictures are seen by {', '.join(weights)}, which stays as it is and is not part of these files."
 
 
 def _scores(scores: Mapping[str, Any]) -> list[str]:

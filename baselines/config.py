@@ -16,10 +16,11 @@ import msgspec
 
 from baselines.bounds import AtLeastOne, Count, Side
 from baselines.captions import CaptionOptions
-from baselines.concepts import DecisionOptions, NetworkOptions
+from baselines.concepts import DecisionOptions, LossOptions, NetworkOptions
 from baselines.data.augment import AugmentOptions
+from baselines.features import FeatureOptions
 from baselines.filters import FilterOptions
-from baselines.floors import FloorOptions
+from baselines.frozen_concepts import AnswerOptions
 from baselines.generation import GenerationOptions
 from baselines.models.captioner import CaptionerOptions
 from baselines.selfcritical import SelfCriticalOptions
@@ -29,7 +30,7 @@ from rocov2_eval.shelf.options import read_options
 from rocov2_eval.shelf.parsing import Malformed, json_bytes, json_of, read_plain, toml_of
 from rocov2_eval.shelf.words import shorten
 
-RecipeTask = Literal["concepts", "floor", "captions", "self-critical", "filter"]
+RecipeTask = Literal["concepts", "frozen-concepts", "captions", "self-critical", "frozen-captions", "filter"]
 _SUFFIX = ".toml"
 
 
@@ -100,10 +101,18 @@ TABLES: Mapping[RecipeTask, Mapping[str, type]] = {
         "data": DataOptions,
         "augment": AugmentOptions,
         "network": NetworkOptions,
+        "loss": LossOptions,
         "training": TrainingOptions,
         "decision": DecisionOptions,
     },
-    "floor": {"run": RunOptions, "data": DataOptions, "floor": FloorOptions, "decision": DecisionOptions},
+    "frozen-concepts": {
+        "run": RunOptions,
+        "data": DataOptions,
+        "features": FeatureOptions,
+        "answer": AnswerOptions,
+        "decision": DecisionOptions,
+    },
+    "frozen-captions": {"run": RunOptions, "data": DataOptions, "features": FeatureOptions},
     "captions": {
         "run": RunOptions,
         "data": DataOptions,

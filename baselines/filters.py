@@ -107,6 +107,7 @@ class FilterTraining:
     """The objective of an image filter."""
 
     main = "likelihood"  # unlike rates it goes on to tell epochs apart when every answer is right
+    bases: Mapping[str, str] = {}  # all of the network is trained
 
     def __init__(
         self, options: FilterOptions, train: ClassedPictures, valid: ClassedPictures, seed: int = 0

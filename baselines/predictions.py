@@ -11,10 +11,12 @@ import numpy as np
 from baselines import captions, decisions
 from baselines.concepts import open_detector
 from baselines.config import DataOptions
+from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples, read_examples
 from baselines.data.labels import label_matrix
 from baselines.decisions import Decision
-from baselines.floors import open_floor
+from baselines.frozen_captions import open_captions
+from baselines.frozen_concepts import open_frozen
 from baselines.generation import write_captions
 from baselines.session import Session, cached_split
 from baselines.training import runlog
@@ -23,11 +25,10 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.shelf.options import read_options
-from rocov2_eval.shelf.pictures import PixelArray
 
 
 class _Detector(Protocol):
-    """What answers with the probability of each label: a network or a floor."""
+    """What answers with the probability of each label, trained or not."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...
@@ -35,10 +36,13 @@ class _Detector(Protocol):
     @property
     def decision(self) -> Decision: ...
 
-    def probabilities(self, images: PixelArray, device: Any, progress: Any) -> FloatArray: ...  # noqa: ANN401
+    def probabilities(self, pictures: PictureCache, device: Any, progress: Any) -> FloatArray: ...  # noqa: ANN401
 
 
-_OPENERS: Mapping[str, Callable[[Path], _Detector]] = {"concepts": open_detector, "floor": open_floor}
+_OPENERS: Mapping[str, Callable[[Path], _Detector]] = {
+    "concepts": open_detector,
+    "frozen-concepts": open_frozen,
+}
 
 
 def predict(folders: Sequence[Path], session: Session, split: str, out: Path) -> int:
@@ -75,6 +79,8 @@ def _generated(
 ) -> Sequence[str]:
     """Return a caption for each image of a split, for one that is black because it is broken too."""
     cache = cached_split(session, examples, _data_options(record), allow_broken=True)
+    if record["recipe"]["run"]["task"] == "frozen-captions":
+        return open_captions(folder).tell(cache, session.runtime.device, session.display.steps)
     ready = captions.open_ready(folder, folder / BEST)
     ready.captioner.to(session.runtime.device)
     pictures = captions.Captioned(
@@ -123,7 +129,7 @@ def _mean(
     members = []
     for detector, record in zip(detectors, records, strict=True):
         cache = cached_split(session, examples, _data_options(record), allow_broken=True)
-        members.append(detector.probabilities(cache.images, session.runtime.device, session.display.steps))
+        members.append(detector.probabilities(cache, session.runtime.device, session.display.steps))
     mean: FloatArray = np.mean(members, axis=0)
     return mean
 

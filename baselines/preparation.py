@@ -13,19 +13,20 @@ import numpy as np
 import torch
 
 from baselines import captions, selfcritical
-from baselines.concepts import Cells, ConceptDetection, DecisionOptions, Labelled
+from baselines.classifiers import side_seen
+from baselines.concepts import Cells, ConceptDetection, DecisionOptions, Labelled, refuse_small
 from baselines.config import DataOptions, Recipe, RecipeTask
 from baselines.data.cache import PictureCache, open_cache
 from baselines.data.dataset import Examples, Need, read_attributions, read_examples, select
 from baselines.filter_pictures import VALID, class_files, classed, divide
 from baselines.filters import FilterOptions, FilterTraining
-from baselines.floors import FloorOptions, fit_floor, save_floor
-from baselines.models.efficientnet import SPECS
+from baselines.frozen_captions import Told, fit_captions, save_captions
+from baselines.frozen_concepts import fit_frozen, save_frozen
 from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
 from baselines.training.objective import Objective
 from rocov2_eval.encoders import TextEncoder
-from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.progress import silent
 from rocov2_eval.shelf.words import shorten
@@ -36,14 +37,15 @@ class Prepared:
     """What a recipe trains.
 
     Attributes:
-        objective: What the loop trains; None for a floor, which is fitted in one go.
-        fit: Fits a floor and writes its files into a run folder; None for what the loop trains.
+        objective: What the loop trains; None for what is fitted in one go.
+        fit: Fits what no loop trains, writes its files into a run folder, and returns the licences of weights
+            in it by their name; None for what the loop trains.
         data: What identifies the data: folder, digests of tables, and of each split images and pixels.
-        licences: Licences of the weights that a captioner starts from, by their name.
+        licences: Licences of the weights of others in it, by their name; None where `run.json` names them.
     """
 
     objective: Objective | None = None
-    fit: Callable[[Path], None] | None = None
+    fit: Callable[[Path], Mapping[str, str]] | None = None
     data: Mapping[str, Any]
     licences: Mapping[str, str] | None = None
 
@@ -96,29 +98,62 @@ def licence_of(attribution: str) -> str:
 
 def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     network, options = recipe.tables["network"], recipe.tables["data"]
-    sees = network.size or (0 if network.init else SPECS[network.spec].side)
-    if sees > options.side:
-        raise UsageFault(f"data.side: {options.side} pixels are decoded, and the network sees {sees}")
+    refuse_small(options.side, side_seen(network.spec, network.init, network.size))
     material = _material(recipe, session, recipe.tables["decision"].table)
     torch.manual_seed(recipe.run.seed)  # of the first weights
     objective = ConceptDetection(
         network,
+        recipe.tables["loss"],
         recipe.tables["augment"],
         recipe.tables["decision"],
         *_labelled(recipe, material),
         _names(material.train.folder),
     )
-    return Prepared(objective=objective, data=material.identity())
+    look = objective.look
+    licences = {look.source: look.licence} if network.starts_from_weights else None
+    return Prepared(objective=objective, data=material.identity(), licences=licences)
 
 
-def _floor(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
-    options: FloorOptions = recipe.tables["floor"]
-    deciding: DecisionOptions = recipe.tables["decision"]
-    material = _material(recipe, session, deciding.table)
+def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
+    options: DecisionOptions = recipe.tables["decision"]
+    material = _material(recipe, session, options.table)
 
-    def fit(folder: Path) -> None:
-        floor, choice = fit_floor(options, deciding, *_labelled(recipe, material))
-        save_floor(folder, floor, choice, _names(material.train.folder))
+    def fit(folder: Path) -> Mapping[str, str]:
+        with session.runtime.autocast():
+            detector, choice = fit_frozen(
+                recipe.tables["features"],
+                recipe.tables["answer"],
+                options,
+                *_labelled(recipe, material),
+                seed=recipe.run.seed,
+                device=session.runtime.device,
+                progress=session.display.steps,
+            )
+        save_frozen(folder, detector, choice, _names(material.train.folder))
+        return detector.sight.licences
+
+    return Prepared(fit=fit, data=material.identity())
+
+
+def _frozen_captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
+    material = _material(recipe, session, "captions")
+    assert material.train.captions is not None, "they were asked for"
+    assert material.valid.captions is not None, "they were asked for"
+    splits = (
+        Told(pictures=material.train_pictures, captions=material.train.captions),
+        Told(pictures=material.valid_pictures, captions=material.valid.captions),
+    )
+
+    def fit(folder: Path) -> Mapping[str, str]:
+        with session.runtime.autocast():
+            captioner, scores = fit_captions(
+                recipe.tables["features"],
+                *splits,
+                device=session.runtime.device,
+                progress=session.display.steps,
+            )
+        save_captions(folder, captioner, scores)
+        return captioner.sight.licences
 
     return Prepared(fit=fit, data=material.identity())
 
@@ -171,7 +206,8 @@ def _filter(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
 
 _PREPARATIONS: Mapping[RecipeTask, Callable[[Recipe, Session, ExitStack], Prepared]] = {
     "concepts": _concepts,
-    "floor": _floor,
+    "frozen-concepts": _frozen_concepts,
+    "frozen-captions": _frozen_captions,
     "captions": _captions,
     "self-critical": _self_critical,
     "filter": _filter,

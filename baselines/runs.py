@@ -11,10 +11,11 @@ from typing import Any
 from baselines.card import model_card
 from baselines.config import Recipe
 from baselines.decisions.files import GAINS
-from baselines.floors import FLOOR
+from baselines.features import FROZEN
 from baselines.preparation import Prepared, prepare
 from baselines.session import Session
 from baselines.training import checkpoint, runlog
+from baselines.training.changed import BASES
 from baselines.training.loop import BEST, LAST, train
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.csv_files import read_rows
@@ -53,8 +54,9 @@ def train_run(recipe: Recipe, session: Session, folder: Path, *, resume: bool = 
         runtime.barrier()
         facts = _trained(prepared, recipe, session, folder, resume=resume)
     if runtime.leads:
-        scores = checkpoint.read_header(folder / BEST)["scores"]
-        facts["scores"] = {f"valid_{name}": value for name, value in scores.items()}
+        header = checkpoint.read_header(folder / BEST)
+        facts["scores"] = {f"valid_{name}": value for name, value in header["scores"].items()}
+        facts[BASES] = header.get(BASES, {})
         runlog.write_run(folder, {**record, **facts})
         write_text(folder / "README.md", card_of(folder))
     runtime.barrier()
@@ -78,7 +80,7 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
 
 def _require_free(folder: Path) -> None:
     """Refuse to begin a run in a folder that holds one, or something else."""
-    if (folder / LAST).exists() or (folder / FLOOR).exists():
+    if (folder / LAST).exists() or (folder / FROZEN).exists():
         raise UsageFault(
             f"{folder} holds a run already; go on with --resume, or name another folder with --out"
         )
@@ -103,8 +105,8 @@ def _trained(
     """Train or fit what was prepared; return what the record of the run gets."""
     if prepared.fit:
         started = time.monotonic()
-        prepared.fit(folder)
-        return {"seconds": time.monotonic() - started, "steps": 0}
+        licences = prepared.fit(folder)
+        return {"seconds": time.monotonic() - started, "steps": 0, **_named(licences)}
     assert prepared.objective is not None, "it is fitted or trained"
 
     def report(facts: Mapping[str, Any]) -> None:
@@ -121,8 +123,11 @@ def _trained(
         resume=resume,
         progress=session.display.steps,
     )
-    licences = {"licences": dict(prepared.licences)} if prepared.licences else {}
-    return {"seconds": state.seconds, "steps": state.step, **licences}
+    return {"seconds": state.seconds, "steps": state.step, **_named(prepared.licences)}
+
+
+def _named(licences: Mapping[str, str] | None) -> dict[str, Any]:
+    return {"licences": dict(licences)} if licences else {}
 
 
 def _refuse_other(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:

@@ -55,6 +55,7 @@ class SelfCriticalObjective:
         model: The captioner.
         main: The validation score of the first phase that decides which weights are kept.
         n: Number of training examples.
+        bases: Where frozen weights come from, see `Objective`.
     """
 
     def __init__(self, captions: CaptionObjective, reward: Reward, options: SelfCriticalOptions) -> None:
@@ -62,6 +63,7 @@ class SelfCriticalObjective:
         self.model: Any = captions.model
         self.ready = captions.ready
         self.main = captions.main
+        self.bases = captions.bases
         self.n = captions.n
         self._captions = captions
         self._reward = reward

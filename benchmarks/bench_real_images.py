@@ -21,12 +21,13 @@ import torch
 
 from baselines import decisions
 from baselines.captions import Captioned, open_ready, predict
-from baselines.concepts import open_detector
+from baselines.concepts import DecisionOptions, Labelled, open_detector
 from baselines.config import read_recipe
 from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples, Need, read_examples
 from baselines.data.labels import label_matrix
-from baselines.floors import Neighbours, fit_neighbours, neighbour_shares, thumbnails
+from baselines.features import NOTHING, PIXELS, FeatureOptions
+from baselines.frozen_concepts import AnswerOptions, fit_frozen
 from baselines.runs import train_run
 from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
@@ -98,19 +99,18 @@ def _row(data: Path, folder: Path, work: Path, source: str) -> Iterator[str]:
     truths = {
         name: label_matrix(examples.concepts or (), detector.labels) for name, (examples, _) in splits.items()
     }
-    known, outside = truths["valid"]
-    learnt, test = truths["train"][0], truths["test"]
+    test = truths["test"]
     yield f"{source}, never seen" if source else "held-out groups of all"
     yield f"{len(test[0]):,}"
-    small = {name: thumbnails(cache.images) for name, (_, cache) in splits.items()}
-    valid = small["valid"], known
-    near = fit_neighbours((small["train"], learnt), valid, rule="expected-f", outside=outside)
-    for neighbours in (Neighbours(), near):
-        likely, shares = (
-            neighbour_shares(small["train"], learnt, small[name], neighbours) for name in ("valid", "test")
-        )
-        yield _score(shares, decisions.fit(likely, known, "expected-f", outside), test)
-    seen = detector.probabilities(splits["test"][1].images, CPU)
+    labelled = {
+        name: Labelled(pictures=cache, concepts=examples.concepts or ())
+        for name, (examples, cache) in splits.items()
+    }
+    for encoder in (NOTHING, PIXELS):
+        options = FeatureOptions(encoder=encoder), AnswerOptions(), DecisionOptions()
+        floor, _ = fit_frozen(*options, labelled["train"], labelled["valid"])
+        yield _score(floor.probabilities(splits["test"][1], CPU), floor.decision, test)
+    seen = detector.probabilities(splits["test"][1], CPU)
     yield _score(seen, decisions.Decision(rule="fixed", parameters={"threshold": 0.5}), test)
     yield _score(seen, detector.decision, test)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from baselines.cli import cache, experiment, export, predict, train
+from baselines.cli import cache, experiment, export, floors, predict, train
 from rocov2_eval import __version__
 
 
@@ -18,7 +18,7 @@ def app() -> None:
 
     \b
     rocov2-baselines recipes                                        what there is to train
-    rocov2-baselines train floor_nearest_pixels --data rocov2/      seconds: what a network must beat
+    rocov2-baselines floors rocov2/ --out submissions/baselines/    seconds: what a network must beat
     rocov2-baselines cache concepts_b0 --data rocov2/               decode its pictures beforehand
     rocov2-baselines train concepts_b0 --data rocov2/ -o runs/b0    train; stop it, and go on with --resume
     rocov2-baselines predict runs/b0 --data rocov2/ --split test -o run.csv
@@ -31,6 +31,7 @@ for command in (
     train.recipes,
     cache.cache,
     train.train,
+    floors.floors,
     predict.predict,
     export.export,
     experiment.experiment,

@@ -43,7 +43,8 @@ _TEXT = ("transformers", "tokenizers", "peft")
 # What has to be installed, by the task of a recipe.
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "concepts": NETWORKS,
-    "floor": NETWORKS,
+    "frozen-concepts": NETWORKS,
+    "frozen-captions": NETWORKS,
     "captions": (*NETWORKS, *_TEXT),
     "self-critical": (*NETWORKS, *_TEXT),
     "filter": NETWORKS,

@@ -78,7 +78,7 @@ def train(recipe: str, data: Path, **options: Any) -> None:  # noqa: ANN401  as 
                 click.echo(_epoch_line(facts), err=True)
             show(facts)
 
-        precision: Precision = getattr(chosen.tables.get("training"), "precision", "fp32")
+        precision: Precision = getattr(chosen.tables.get("training"), "precision", "auto")
         cache = options["cache"] or out.parent / "cache"
         session = stack.enter_context(
             opened_session(data, cache, options["device"], precision, "steps", epoch, speaks=speaks)

@@ -42,7 +42,7 @@ from rocov2_eval.shelf.words import counted, shorten
 
 PIXELS, LEDGER = "pixels.u8", "blocks.jsonl"
 _REVISION = 1  # raised whenever the same files give other pixels
-_BLOCK = 128  # pictures that are decoded, or decoded again, together
+BLOCK = 128  # pictures that are decoded, or decoded again, together
 _NAMED = 10  # broken pictures that a message lists
 _CHANNELS = 3
 
@@ -59,6 +59,7 @@ class PictureCache:
         images: Pixels of all pictures, shape (n, side, side, 3), mapped from the disk, read-only.
         digest: SHA-256 of ids and pixels.
         broken: What is wrong with each picture that could not be decoded, by id; its row is black.
+        sums: SHA-256 of the pixels of each block of `BLOCK` pictures, the last of which may be smaller.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class PictureCache:
     images: PixelArray
     digest: str
     broken: Mapping[str, str]
+    sums: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -159,7 +161,12 @@ def open_cache(
     if broken and not allow_broken:
         raise RejectedInput(_broken_message(broken, len(ids)))
     return PictureCache(
-        folder=folder, ids=ids, images=images, digest=_digest(ids, side, fit, ordered), broken=broken
+        folder=folder,
+        ids=ids,
+        images=images,
+        digest=_digest(ids, side, fit, ordered),
+        broken=broken,
+        sums=tuple(record.pixels for record in ordered),
     )
 
 
@@ -203,8 +210,8 @@ def _make_room(path: Path, size: int) -> None:
 
 def _blocks(files: Sequence[File], side: int, fit: Fit) -> list[_Block]:
     blocks = []
-    for number, first in enumerate(range(0, len(files), _BLOCK)):
-        part = tuple(files[first : first + _BLOCK])
+    for number, first in enumerate(range(0, len(files), BLOCK)):
+        part = tuple(files[first : first + BLOCK])
         blocks.append(_Block(number=number, first=first, key=_key(part, side, fit), files=part))
     return blocks
 
@@ -228,7 +235,7 @@ def _valid_records(ledger: Path, blocks: Sequence[_Block], images: PixelArray) -
 
 
 def _is_whole(record: _Record, images: PixelArray) -> bool:
-    pixels = np.ascontiguousarray(images[record.number * _BLOCK : (record.number + 1) * _BLOCK])
+    pixels = np.ascontiguousarray(images[record.number * BLOCK : (record.number + 1) * BLOCK])
     return hashlib.sha256(pixels.data).hexdigest() == record.pixels
 
 

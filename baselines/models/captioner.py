@@ -27,15 +27,16 @@ from torch import nn
 from torch.nn import functional
 
 from baselines.bounds import AtLeastOne, BelowOne, Count, Factor, Side
-from baselines.models.pretrained import DAMAGES, config_of, fetched, opened, quiet
+from baselines.models.pretrained import DAMAGES, config_of, fetched, lasting, opened, quiet
 from baselines.models.text import IGNORED
-from baselines.models.vision import VisionEncoder, open_vision, rebuild_vision, vision_config
+from baselines.models.vision import VisionEncoder, open_vision, plain_config, rebuild_vision, vision_config
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import shorten
 
 Conditioning = Literal["cross", "prefix"]
 Frozen = Literal["none", "encoder", "decoder", "both"]
 
+_ENCODER, _DECODER = "encoder.", "decoder."  # how names of parameters begin
 _CROSS = ("crossattention", "ln_cross_attn")
 _NEW = (*_CROSS, "enc_to_dec_proj", "lora_")
 
@@ -194,8 +195,8 @@ class Captioner(nn.Module):
         return self
 
     def _freeze(self) -> None:
-        halves = {"none": (), "encoder": ("encoder.",), "decoder": ("decoder.",)}.get(
-            self.options.frozen, ("encoder.", "decoder.")
+        halves = {"none": (), "encoder": (_ENCODER,), "decoder": (_DECODER,)}.get(
+            self.options.frozen, (_ENCODER, _DECODER)
         )
         for name, each in self.named_parameters():
             is_frozen = name.startswith(halves) and not is_new(name)
@@ -224,25 +225,52 @@ def compose(options: CaptionerOptions, *, vocabulary: int, end: int) -> Captione
     return Captioner(_encoder(options), _decoder(options, vocabulary, end), options)
 
 
-def rebuild(options: CaptionerOptions, configs: Mapping[str, Mapping[str, Any]]) -> Captioner:
-    """Return a captioner of that shape with random weights, to be filled from a checkpoint.
+def rebuild(
+    options: CaptionerOptions, configs: Mapping[str, Mapping[str, Any]], bases: Mapping[str, str]
+) -> Captioner:
+    """Return a captioner to be filled from a checkpoint: halves that it has no base of are random.
 
     Args:
         options: What the captioner was made of.
         configs: Configurations of both halves, from `shapes`.
+        bases: Where the halves come from that the checkpoint holds no frozen weights of, see `bases_of`.
+
+    Raises:
+        MissingResource: A base is not on this disk and cannot be fetched.
+        RejectedInput: It is of another architecture.
     """
     from transformers import AutoConfig
 
-    encoder = rebuild_vision(configs["encoder"], options.size)
-    return Captioner(encoder, _random(AutoConfig.for_model(**configs["decoder"])), options)
+    encoder, decoder = (bases.get(prefix) for prefix in (_ENCODER, _DECODER))
+    shape = AutoConfig.for_model(**configs["decoder"])
+    seeing = (
+        _encoder(msgspec.structs.replace(options, encoder=encoder))
+        if encoder
+        else rebuild_vision(configs["encoder"], options.size)
+    )
+    reading = (
+        _decoder(msgspec.structs.replace(options, decoder=decoder), shape.vocab_size, shape.eos_token_id)
+        if decoder
+        else _random(shape)
+    )
+    return Captioner(seeing, reading, options)
+
+
+def bases_of(options: CaptionerOptions) -> dict[str, str]:
+    """Return where each half comes from, by how its parameters are named; a random one comes from nowhere."""
+    halves = {_ENCODER: options.encoder, _DECODER: options.decoder}
+    return {
+        prefix: lasting(name)
+        for prefix, name in halves.items()
+        if name not in ENCODERS and name not in DECODERS
+    }
 
 
 def shapes(captioner: Captioner) -> dict[str, dict[str, Any]]:
     """Return the configurations of both halves, as JSON can hold them."""
-    decoder = captioner.decoder.config
     return {
         "encoder": vision_config(captioner.encoder),
-        "decoder": {**decoder.to_diff_dict(), "model_type": decoder.model_type},
+        "decoder": plain_config(captioner.decoder.config),
     }
 
 

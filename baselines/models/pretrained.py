@@ -50,15 +50,20 @@ DAMAGES = (
 
 LICENCES: Mapping[str, str] = {
     "google/vit-base-patch16-224-in21k": "Apache-2.0",
+    "google/siglip-base-patch16-224": "Apache-2.0",
     "stanford-crfm/BioMedLM": "bigscience-bloom-rail-1.0",  # its limits of use pass on to what is made of it
     "openai-community/gpt2": "MIT",
     "gpt2": "MIT",
     "distilbert/distilgpt2": "Apache-2.0",
     "distilgpt2": "Apache-2.0",
-    "google/siglip-base-patch16-224": "Apache-2.0",
-    "facebook/dinov2-base": "Apache-2.0",
     "Qwen/Qwen2.5-0.5B": "Apache-2.0",
     "Qwen/Qwen2.5-1.5B": "Apache-2.0",
+    "facebook/convnext-tiny-224": "Apache-2.0",
+    "facebook/convnextv2-tiny-22k-224": "CC-BY-NC-4.0",  # as the authors publish them
+    "facebook/dinov2-small": "Apache-2.0",
+    "facebook/dinov2-base": "Apache-2.0",
+    "microsoft/resnet-50": "Apache-2.0",
+    "microsoft/swin-tiny-patch4-window7-224": "Apache-2.0",
 }
 
 
@@ -71,6 +76,11 @@ class _Index(msgspec.Struct, frozen=True, kw_only=True):
 def licence_of(name: str) -> str:
     """Return the licence of some weights, as their publisher states it."""
     return LICENCES.get(name, "unknown: read the page of these weights")
+
+
+def lasting(name: str) -> str:
+    """Return the name of a model as it holds from any working directory: a folder with its whole path."""
+    return str(Path(name).resolve()) if Path(name).is_dir() else name
 
 
 def fetched(name: str) -> Path:
@@ -126,7 +136,8 @@ def opened(kind: Any, folder: Path, *, new: tuple[str, ...] = (), **settings: An
     Args:
         kind: Class of transformers.
         folder: A folder as `save_pretrained` writes it.
-        new: Parts of names; parameters with one of them may start at random.
+        new: Parts of names; parameters with one of them start at random where the file lacks them, or
+            has them of another shape.
         settings: Further arguments of `from_pretrained`.
 
     Raises:
@@ -232,13 +243,19 @@ def _refuse_damaged(folder: Path) -> None:
 def _refuse_other(model: Any, report: Mapping[str, Any], new: tuple[str, ...], folder: Path) -> None:  # noqa: ANN401
     """Refuse what would leave a part of the model at random, or cut a part of the weights off."""
 
+    def is_new(name: str) -> bool:
+        return any(part in name for part in new)
+
     def is_part(name: str) -> bool:
         first, *rest = name.removeprefix(f"{model.base_model_prefix}.").split(".")
-        return getattr(model, first, None) is not None and bool(rest)
+        owners = (model, model.base_model)  # the same where the model is one without a head
+        return bool(rest) and any(getattr(owner, first, None) is not None for owner in owners)
 
     misshapen = [
         f"{name} {list(found)} instead of {list(wanted)}"
         for name, found, wanted in map(tuple, report["mismatched_keys"])
+        if not is_new(name)
     ]
-    lacking = [name for name in report["missing_keys"] if not any(part in name for part in new)]
-    refuse_faults(folder, lacking, [name for name in report["unexpected_keys"] if is_part(name)], misshapen)
+    lacking = [name for name in report["missing_keys"] if not is_new(name)]
+    beyond = [name for name in report["unexpected_keys"] if is_part(name) and not is_new(name)]
+    refuse_faults(folder, lacking, beyond, misshapen)

@@ -7,7 +7,8 @@ return hidden states. Of a model of pictures and texts the half that sees is tak
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +61,9 @@ class VisionEncoder(nn.Module):
         self.model = model
         accepted = inspect.signature(model.forward).parameters
         self._extra = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in accepted else {}
-        device = next(model.parameters()).device
-        picture = torch.linspace(-1, 1, 3 * size * size, device=device).view(1, 3, size, size)
-        try:
-            with torch.no_grad():
-                (whole, patches), (_, again) = self(picture), self(picture)
-        except DAMAGES as error:
-            found = shorten(str(error), 160)
-            raise RejectedInput(
-                f"{where}: {type(model).__name__} takes no pictures of {size} pixels: {found}"
-            ) from None
+        with torch.no_grad(), refusing_pictures(model, size, where):
+            picture = trial_picture(model, size)
+            (whole, patches), (_, again) = self(picture), self(picture)
         if whole.is_meta:
             pass  # numbers are counted, and none is there
         elif not patches.isfinite().all():
@@ -101,6 +95,27 @@ class VisionEncoder(nn.Module):
         return hidden[:, 0] if pooled is None else pooled, patches
 
 
+@contextmanager
+def refusing_pictures(model: Any, size: int, where: object) -> Iterator[None]:  # noqa: ANN401  of transformers
+    """Say of a model that fails within that it takes no pictures of a size.
+
+    Raises:
+        RejectedInput: It fails.
+    """
+    try:
+        yield
+    except DAMAGES as error:
+        found = shorten(str(error), 160)
+        name = type(model).__name__
+        raise RejectedInput(f"{where}: {name} takes no pictures of {size} pixels: {found}") from None
+
+
+def trial_picture(model: Any, size: int) -> Any:  # noqa: ANN401  torch is Any
+    """Return a picture to try a model with, where the model is; shape (1, 3, size, size)."""
+    device = next(model.parameters()).device
+    return torch.linspace(-1, 1, 3 * size * size, device=device).view(1, 3, size, size)
+
+
 def open_vision(name: str, size: int = 0) -> tuple[VisionEncoder, Normalisation]:
     """Return an encoder with its weights, in evaluation mode, and how pictures must look for it.
 
@@ -113,8 +128,8 @@ def open_vision(name: str, size: int = 0) -> tuple[VisionEncoder, Normalisation]
         RejectedInput: They do not fit, are of no vision encoder, or do not say how pictures must look.
     """
     folder = fetched(name)
-    config = _seeing(config_of(folder))
-    look = look_of(folder, name, size or int(_first(getattr(config, "image_size", 0))))
+    config = seeing(config_of(folder))
+    look = look_of(folder, name, size or image_size(config))
     model = opened(_class_of(config, folder), folder, config=config, **_settings(config))
     return VisionEncoder(model.eval(), size or look.size, folder), look
 
@@ -129,22 +144,38 @@ def rebuild_vision(config: Mapping[str, Any], size: int) -> VisionEncoder:
     Raises:
         RejectedInput: transformers does not know it.
     """
-    from transformers import AutoConfig
-
+    read = read_config(config)
     where = "the configuration of the encoder"
     try:
-        read = AutoConfig.for_model(**config)
         with quiet():
             model = _class_of(read, where)(read, **_settings(read))
     except DAMAGES as error:
-        raise RejectedInput(f"no vision encoder that transformers knows: {shorten(str(error))}") from None
+        raise RejectedInput(f"{where}: no network can be made of it: {shorten(str(error))}") from None
     return VisionEncoder(model.eval(), size, where)
+
+
+def read_config(config: Mapping[str, Any]) -> Any:  # noqa: ANN401  of transformers
+    """Return a configuration that `plain_config` has written.
+
+    Raises:
+        RejectedInput: transformers does not know it.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.for_model(**config)
+    except DAMAGES as error:
+        raise RejectedInput(f"no vision encoder that transformers knows: {shorten(str(error))}") from None
+
+
+def plain_config(config: Any) -> dict[str, Any]:  # noqa: ANN401  of transformers
+    """Return a configuration as JSON can hold it."""
+    return {**config.to_diff_dict(), "model_type": config.model_type}
 
 
 def vision_config(encoder: VisionEncoder) -> dict[str, Any]:
     """Return the configuration of an encoder, as JSON can hold it."""
-    found: dict[str, Any] = encoder.model.config.to_diff_dict()
-    return {**found, "model_type": encoder.model.config.model_type}
+    return plain_config(encoder.model.config)
 
 
 def look_of(folder: Path, name: str, size: int = 0) -> Normalisation:
@@ -175,9 +206,15 @@ def look_of(folder: Path, name: str, size: int = 0) -> Normalisation:
     )
 
 
-def _seeing(config: Any) -> Any:  # noqa: ANN401  of transformers
+def seeing(config: Any) -> Any:  # noqa: ANN401  of transformers
     """Return the configuration of the half that sees, of a model of pictures and texts."""
     return getattr(config, "vision_config", None) or config
+
+
+def image_size(config: Any) -> int:  # noqa: ANN401  of transformers
+    """Return height and width in pixels of the pictures that a configuration names, 0 if it names none."""
+    size = getattr(seeing(config), "image_size", 0)
+    return int(size[0] if isinstance(size, (list, tuple)) else size)
 
 
 def _class_of(config: Any, where: object) -> Any:  # noqa: ANN401  of transformers
@@ -190,7 +227,3 @@ def _class_of(config: Any, where: object) -> Any:  # noqa: ANN401  of transforme
 
 def _settings(config: Any) -> dict[str, Any]:  # noqa: ANN401  of transformers
     return {"add_pooling_layer": False} if config.model_type in _CLASS_TOKEN_ALONE else {}
-
-
-def _first(size: Any) -> int:  # noqa: ANN401  a number, or height and width
-    return int(size[0] if isinstance(size, (list, tuple)) else size)

@@ -9,7 +9,7 @@ Only safetensors are read: they hold numbers and no code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -133,13 +133,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         raise RejectedInput(f"{path}: expected a safetensors file, whole: {found}") from None
 
 
-def fill(model: Any, tensors: Mapping[str, Any], path: Path) -> None:  # noqa: ANN401  torch is Any
-    """Copy parameters and buffers into a model, which must have exactly these.
+def fill(
+    model: Any,  # noqa: ANN401  torch is Any
+    tensors: Mapping[str, Any],
+    path: Path,
+    needed: Collection[str] | None = None,
+) -> None:
+    """Copy parameters and buffers into a model, which must have all of these.
 
     Args:
         model: The network, changed in place.
         tensors: Parameters and buffers by name.
         path: The file that they come from, for messages.
+        needed: Names that must be among them, all of the model if None.
 
     Raises:
         RejectedInput: A name is missing or left over, or a shape differs.
@@ -148,7 +154,7 @@ def fill(model: Any, tensors: Mapping[str, Any], path: Path) -> None:  # noqa: A
     shared = [name for name in own if name in tensors]
     refuse_faults(
         path,
-        [name for name in own if name not in tensors],
+        [name for name in (own if needed is None else needed) if name not in tensors],
         [name for name in tensors if name not in own],
         [
             f"{name} {list(tensors[name].shape)} instead of {list(own[name].shape)}"

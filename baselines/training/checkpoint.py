@@ -4,7 +4,8 @@
     average.<name>            their running average (EMA)
     optimiser.<name>.<key>    moments of AdamW
 
-The file is written under another name and moved: a killed run leaves the one before it whole.
+The file is written under another name and moved: a killed run leaves the one before it whole. Tensors are
+written one after the other, so that a model on a GPU is never whole in the memory of the host.
 """
 
 from __future__ import annotations
@@ -13,16 +14,29 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from baselines.models.weights import read_tensors
 from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.parsing import Malformed, json_as
 
 _HEADER = "rocov2"
+_ALIGNED = 8  # bytes; safetensors pads its header to a multiple, so that numbers begin at one
+_TYPES: Mapping[Any, str] = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 
 Tensors = Mapping[str, Any]
 
@@ -40,15 +54,21 @@ def write(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
+    metadata = {_HEADER: json.dumps(dict(header)), **(extra or {})}
     try:
-        # A copy of each: tensors that share their numbers, as tied weights do, are refused.
-        copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-        save_file(copies, str(partial), {_HEADER: json.dumps(dict(header)), **(extra or {})})
-        with partial.open("rb+") as file:
+        with partial.open("wb") as file:
+            _write_tensors(file, tensors, metadata)
+            file.flush()
             os.fsync(file.fileno())  # else a name could reach the disk before its numbers when power fails
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def raw(tensor: Any) -> memoryview:  # noqa: ANN401  torch is Any
+    """Return the bytes of a tensor, row by row however it lies in memory; the device may be any."""
+    flat = tensor.detach().contiguous().cpu().flatten()
+    return memoryview(flat.view(torch.uint8).numpy())
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -76,6 +96,26 @@ def read_header(path: Path) -> dict[str, Any]:
 def part(tensors: Tensors, prefix: str) -> dict[str, Any]:
     """Return the tensors whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _write_tensors(file: IO[bytes], tensors: Tensors, metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file: length of its header, header, and the numbers, those of wide types first."""
+    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))  # each stays aligned
+    table: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name in names:
+        tensor = tensors[name]
+        start, end = end, end + tensor.numel() * tensor.element_size()
+        table[name] = {
+            "dtype": _TYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+    header = json.dumps(table, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % _ALIGNED)
+    file.write(len(header).to_bytes(8, "little") + header)
+    for name in names:
+        file.write(raw(tensors[name]))
 
 
 def _require(path: Path) -> None:

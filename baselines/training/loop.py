@@ -24,8 +24,7 @@ import torch
 
 from baselines.bounds import Amount, AtLeastOne, BelowOne, Count
 from baselines.data.order import batch_indices, shard, steps_in_epoch
-from baselines.models.weights import fill
-from baselines.training import checkpoint
+from baselines.training import changed, checkpoint
 from baselines.training.objective import Objective, ParameterGroup
 from baselines.training.runtime import Precision, Runtime, share_batch_norm
 from rocov2_eval.errors import RejectedInput, UsageFault
@@ -149,7 +148,7 @@ def train(  # noqa: PLR0917  what, how, where
         progress: Called with the number of steps done and of all.
 
     Raises:
-        MissingResource: There is nothing to resume.
+        MissingResource: There is nothing to resume, or the disk has no room for the checkpoints.
         RejectedInput: The checkpoint is of another network or recipe, or the loss is no number any more.
     """
     model = objective.model.to(runtime.device, memory_format=torch.channels_last)
@@ -157,6 +156,9 @@ def train(  # noqa: PLR0917  what, how, where
         share_batch_norm(model)
     trainer = _Trainer(objective, options, runtime, folder, seed)
     state = trainer.load() if resume else State()
+    if runtime.leads and not state.finished:
+        size = changed.sizes(model, objective.bases, averages=options.average > 0)
+        changed.require_room(folder, {LAST: size.last, BEST: size.best})
     total = options.epochs * trainer.steps_an_epoch
     if state.finished:
         return state
@@ -219,13 +221,16 @@ class _Trainer:
         self._names = {name: each for group in groups for name, each in group.parameters}
         self._rates = [group.rate for group in groups]
         self._optimiser = torch.optim.AdamW(
-            [_group(group, options) for group in groups], lr=0.0, fused=runtime.device.type == "cuda"
+            [_group(group, options) for group in groups], lr=0.0, fused=runtime.fused
         )
         model = objective.model
         compiled = torch.compile(model) if options.compile else model
         self._model = runtime.wrapped(compiled)
-        averaged = _floats(model) if options.average else {}
-        self._average = {name: tensor.clone() for name, tensor in averaged.items()}
+        averaged = changed.moving(model) if options.average else {}
+        self._average = {
+            name: tensor.to(changed.averaged_type(tensor), copy=True) for name, tensor in averaged.items()
+        }
+        self._bases = changed.recorded(model, objective.bases) if runtime.leads else {}
         self.steps_an_epoch = steps_in_epoch(objective.n, options.batch)
 
     def batches(self, first: int, total: int) -> Iterator[tuple[int, Any, float]]:
@@ -314,7 +319,7 @@ class _Trainer:
         """Write everything that the next session needs."""
         if not self._runtime.leads:
             return
-        model = self._objective.model.state_dict()
+        model = changed.kept(self._objective.model, self._bases)
         tensors = {f"model.{name}": tensor for name, tensor in model.items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self._average.items()}
         for name, each in self._names.items():
@@ -325,13 +330,18 @@ class _Trainer:
             "seed": self._seed,
             "batch": self._options.batch,
             "n": self._objective.n,
+            changed.BASES: msgspec.to_builtins(self._bases),
         }
         checkpoint.write(self._folder / LAST, tensors, header)
 
     def save_best(self, scores: Mapping[str, float], state: State) -> None:
         """Write the averaged weights, and beside them what prediction needs."""
-        weights = {**self._objective.model.state_dict(), **self._average}
-        header = {"step": state.step, "scores": dict(scores)}
+        weights = {**changed.kept(self._objective.model, self._bases), **self._average}
+        header = {
+            "step": state.step,
+            "scores": dict(scores),
+            changed.BASES: msgspec.to_builtins(self._bases),
+        }
         checkpoint.write(self._folder / BEST, weights, header, self._objective.header())
         self._objective.save(self._folder)
 
@@ -343,16 +353,19 @@ class _Trainer:
         for key, value in wanted.items():
             if header[key] != value:
                 raise RejectedInput(f"{path}: {key} was {header[key]}, and is {value} now; begin a new run")
-        fill(self._objective.model, checkpoint.part(tensors, "model."), path)
-        for name, tensor in checkpoint.part(tensors, "average.").items():
-            self._average[name].copy_(tensor)
+        changed.restore(self._objective.model, checkpoint.part(tensors, "model."), header, path)
+        averaged = checkpoint.part(tensors, "average.")
+        if lacking := [name for name in self._average if name not in averaged]:
+            raise RejectedInput(f"{path}: of another network; the file lacks the average of {lacking[0]}")
+        for name, average in self._average.items():  # earlier versions averaged what is frozen too
+            average.copy_(averaged[name])
         for name, each in self._names.items():
             held = checkpoint.part(tensors, f"optimiser.{name}.")
             if held:
-                # The fused optimiser of a GPU keeps the number of the step there; the other one on the CPU.
-                is_fused = self._runtime.device.type == "cuda"
                 self._optimiser.state[each] = {
-                    key: value.to(each.device if key != "step" or is_fused else value.device)
+                    key: _step_of(value, each, fused=self._runtime.fused)
+                    if key == "step"
+                    else torch.empty_like(each, memory_format=torch.preserve_format).copy_(value)
                     for key, value in held.items()
                 }
         return State(**header["state"])
@@ -378,13 +391,14 @@ class _Trainer:
         if not self._average:
             return
         decay = min(self._options.average, (1 + step) / (10 + step))
-        current = _floats(self._objective.model)
-        torch._foreach_lerp_(list(self._average.values()), list(current.values()), 1 - decay)
+        current = changed.moving(self._objective.model)
+        weights = [current[name].to(average.dtype) for name, average in self._average.items()]
+        torch._foreach_lerp_(list(self._average.values()), weights, 1 - decay)
 
     def _validated(self) -> Mapping[str, float]:
         """Return the scores of the averaged weights, or of the weights where there is no average."""
         model = self._objective.model
-        kept = {name: tensor.clone() for name, tensor in _floats(model).items() if name in self._average}
+        kept = {name: tensor.clone() for name, tensor in changed.moving(model).items() if self._average}
         _copy(model, self._average)
         model.eval()
         try:
@@ -410,10 +424,9 @@ def _group(group: ParameterGroup, options: TrainingOptions) -> dict[str, Any]:
     }
 
 
-def _floats(model: Any) -> dict[str, Any]:  # noqa: ANN401  torch is Any
-    """Return parameters and running statistics, which are averaged; counters are not."""
-    found = model.state_dict(keep_vars=True).items()
-    return {name: tensor.detach() for name, tensor in found if tensor.is_floating_point()}
+def _step_of(value: Any, parameter: Any, *, fused: bool) -> Any:  # noqa: ANN401  torch is Any
+    """Return the number of steps of a parameter where the optimiser wants it: the fused one on the device."""
+    return value.to(parameter.device if fused else "cpu", torch.float32)
 
 
 def _copy(model: Any, tensors: Mapping[str, Any]) -> None:  # noqa: ANN401  torch is Any

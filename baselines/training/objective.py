@@ -45,6 +45,14 @@ class Objective(Protocol):
     main: str
     n: int
 
+    @property
+    def bases(self) -> Mapping[str, str]:
+        """Where frozen weights come from, by how their names begin: checkpoints leave them out.
+
+        Weights that come from nowhere, such as random ones, must not be named: nobody could bring them back.
+        """
+        ...
+
     def groups(self) -> Sequence[ParameterGroup]:
         """Return every trainable parameter of `model`, each once."""
         ...
@@ -83,9 +91,13 @@ class Objective(Protocol):
 
 
 def split_by_decay(named: Sequence[tuple[str, Any]], *, rate: float = 1.0) -> tuple[ParameterGroup, ...]:
-    """Return matrices and kernels, which decay, apart from vectors (biases, normalisation), which do not."""
-    matrices = [(name, each) for name, each in named if each.ndim > 1]
-    vectors = [(name, each) for name, each in named if each.ndim <= 1]
+    """Return matrices and kernels, which decay, apart from vectors (biases, normalisation), which do not.
+
+    Frozen parameters are in neither.
+    """
+    trained = [(name, each) for name, each in named if each.requires_grad]
+    matrices = [(name, each) for name, each in trained if each.ndim > 1]
+    vectors = [(name, each) for name, each in trained if each.ndim <= 1]
     groups = (
         ParameterGroup(parameters=matrices, rate=rate),
         ParameterGroup(parameters=vectors, rate=rate, decays=False),

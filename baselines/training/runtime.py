@@ -14,6 +14,7 @@ from torch import distributed, nn
 from baselines.training.objective import Share
 from rocov2_eval.errors import MissingResource, UsageFault
 from rocov2_eval.shelf.surroundings import variable_number
+from rocov2_eval.shelf.words import counted
 
 Precision = Literal["auto", "bf16", "fp32"]
 _PATIENCE = timedelta(hours=12)  # of those that wait while one writes captions for a whole split
@@ -27,11 +28,13 @@ class Runtime:
         device: Device of this process.
         bf16: Whether forward passes run in bfloat16 under autocast.
         share: Part of this process in every batch.
+        fused: Whether the optimiser moves all weights in one kernel, as on GPUs.
     """
 
     device: Any
     bf16: bool
     share: Share
+    fused: bool = False
 
     @property
     def leads(self) -> bool:
@@ -94,7 +97,7 @@ def opened(device: str, precision: Precision) -> Iterator[Runtime]:
         if place.type == "cuda":
             torch.cuda.set_device(place)
             torch.backends.cudnn.benchmark = True
-        yield Runtime(device=place, bf16=_bf16(precision, place), share=share)
+        yield Runtime(device=place, bf16=_bf16(precision, place), share=share, fused=place.type == "cuda")
     finally:
         if world > 1:
             distributed.destroy_process_group()
@@ -158,6 +161,9 @@ def _device(name: str, local_rank: int) -> Any:  # noqa: ANN401  torch is Any
         raise UsageFault(f"device: {name!r}, expected auto, cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise MissingResource(f"{name}: torch sees no GPU here; say --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        there = counted(torch.cuda.device_count(), "GPU")
+        raise MissingResource(f"{name}: torch sees {there} here; the first is cuda:0")
     return device
 
 

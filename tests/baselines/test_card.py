@@ -57,5 +57,11 @@ def test_what_is_made_of_other_weights_has_no_such_terms() -> None:
     assert "RAIL" not in model_card(record("captions_distilgpt2"), METRICS, ())
 
 
+def test_weights_that_need_a_base_name_it() -> None:
+    bases = {"decoder.": {"source": "stanford-crfm/BioMedLM", "sha256": "ab" * 32}}
+    card = model_card({**record("captions_biomedlm_lora"), "bases": bases}, METRICS, ())
+    assert "need `stanford-crfm/BioMedLM` (frozen weights of SHA-256 abababababababab…)" in card
+
+
 def test_random_weights_are_called_random() -> None:
     assert "none, random" in model_card(record("concepts_nano"), METRICS, ())

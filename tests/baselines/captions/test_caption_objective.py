@@ -12,7 +12,8 @@ from baselines.captions import FACTS, captioned, open_ready, predict, select
 from baselines.data.cache import open_cache
 from baselines.data.dataset import read_examples
 from baselines.models.text import IGNORED
-from baselines.training.loop import TrainingOptions, train
+from baselines.training import checkpoint
+from baselines.training.loop import BEST, TrainingOptions, train
 from baselines.training.objective import Share
 from baselines.training.runtime import Runtime
 from rocov2_eval.encoders import Arena, Tokens
@@ -176,10 +177,72 @@ def test_the_loop_trains_a_captioner_on_a_dataset_folder(
     assert state.best > 0.9
 
 
+ADAPTED = {"frozen": "decoder", "conditioning": "prefix", "lora_rank": 2}
+
+
+def same(first: Any, second: Any, names: Any) -> bool:
+    """Tell whether two captioners have the same numbers under some names."""
+    ours, theirs = first.captioner.state_dict(), second.captioner.state_dict()
+    return all(ours[name].equal(theirs[name]) for name in names)
+
+
+def trained_on(folders: tuple[Path, Path], run: Path, new_captioner: Any, new_objective: Any) -> Any:
+    """Train the adapters of a decoder of the disk for a step; return the captioner."""
+    ready = new_captioner(encoder=str(folders[0]), decoder=str(folders[1]), **ADAPTED)
+    runtime = Runtime(device=CPU, bf16=False, share=Share())
+    train(new_objective(ready), TrainingOptions(epochs=1, batch=8), runtime, run, 0, lambda _: None)
+    return ready
+
+
+def test_a_run_of_adapters_keeps_what_it_changed_and_opens_upon_its_base(
+    folders: tuple[Path, Path], tmp_path: Path, new_captioner: Any, new_objective: Any
+) -> None:
+    ready = trained_on(folders, tmp_path / "run", new_captioner, new_objective)
+    held, header = checkpoint.read(tmp_path / "run" / BEST)
+    opened = open_ready(tmp_path / "run", tmp_path / "run" / BEST)
+
+    frozen = {name for name, each in ready.captioner.named_parameters() if not each.requires_grad}
+    assert frozen
+    assert frozen.isdisjoint(held)
+    assert {"decoder.": str(folders[1])} == {name: base["source"] for name, base in header["bases"].items()}
+    assert all(each.equal(opened.captioner.state_dict()[name]) for name, each in held.items())
+    assert same(opened, ready, frozen)
+
+
+def test_a_run_of_adapters_is_not_opened_upon_another_base(
+    folders: tuple[Path, Path], tmp_path: Path, new_captioner: Any, new_objective: Any
+) -> None:
+    trained_on(folders, tmp_path / "run", new_captioner, new_objective)
+    new_captioner(seed=1).captioner.decoder.save_pretrained(folders[1])
+
+    with pytest.raises(RejectedInput, match=f"changed of {folders[1]}, which is another one now"):
+        open_ready(tmp_path / "run", tmp_path / "run" / BEST)
+
+
+def test_a_run_of_adapters_says_which_base_is_missing(
+    folders: tuple[Path, Path], tmp_path: Path, new_captioner: Any, new_objective: Any
+) -> None:
+    trained_on(folders, tmp_path / "run", new_captioner, new_objective)
+    folders[1].rename(tmp_path / "moved")
+
+    with pytest.raises(MissingResource, match=f"changed of {folders[1]}, and there is no such folder"):
+        open_ready(tmp_path / "run", tmp_path / "run" / BEST)
+
+
+def test_a_frozen_base_of_random_weights_is_kept(
+    tmp_path: Path, new_captioner: Any, new_objective: Any
+) -> None:
+    ready = new_captioner(**ADAPTED)
+    runtime = Runtime(device=CPU, bf16=False, share=Share())
+    train(new_objective(ready), TrainingOptions(epochs=1, batch=8), runtime, tmp_path, 0, lambda _: None)
+
+    opened = open_ready(tmp_path, tmp_path / BEST)
+    frozen = {name for name, each in ready.captioner.named_parameters() if not each.requires_grad}
+    assert same(opened, ready, frozen)
+
+
 def written(ready: Any, objective: Any, folder: Path) -> Path:
     """Save a captioner as the loop does."""
-    from baselines.training import checkpoint
-
     objective.save(folder)
     checkpoint.write(folder / "best.safetensors", ready.captioner.state_dict(), {})
     return folder / "best.safetensors"

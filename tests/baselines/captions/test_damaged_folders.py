@@ -154,7 +154,6 @@ RUNS: Mapping[str, tuple[Damage, int, str]] = {
     ),
     "of an earlier version": (value_of(FACTS, "layout", value=1), 1, "a captioner of layout 1, expected 2"),
     "no patches": (value_of(FACTS, "shapes", "encoder", "patch_size", value=0), 1, FACTS),
-    "no heads": (value_of(FACTS, "shapes", "decoder", "num_attention_heads", value=0), 1, FACTS),
     "no vision": (value_of(FACTS, "shapes", "encoder", "model_type", value="gpt2"), 1, FACTS),
     "tokenizer, cut": (bytes_of("tokenizer/tokenizer.json", b"{}"), 1, "a tokenizer that cannot be opened"),
 }
