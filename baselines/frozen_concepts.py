@@ -127,7 +127,7 @@ def fit_frozen(
             enough.
     """
     sight = open_sight(features)
-    labels = frequent_labels(train.concepts, deciding.fewest)
+    labels = frequent_labels(train.learnable, deciding.fewest)
     rows = train.pictures.intact
     known = sight.vectors(train.pictures, device, progress)[rows]
     truth = label_matrix(train.concepts, labels)[0][rows]

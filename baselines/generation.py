@@ -134,9 +134,10 @@ def refuse_too_long(captioner: Captioner, most: int) -> None:
     needed = captioner.prefix_length + 1 + most
     has = getattr(captioner.decoder.config, "max_position_embeddings", None)  # some know no limit
     if has is not None and needed > has:
+        grid = ", or train a captioner with a smaller visual_grid" if captioner.prefix_length else ""
         raise UsageFault(
             f"captions of {most} tokens need {needed} positions with {captioner.prefix_length} visual tokens "
-            f"before them, and the decoder has {has}: say a smaller visual_grid or fewer tokens"
+            f"before them, and the decoder has {has}: say fewer tokens{grid}"
         )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from baselines import captions, decisions
-from baselines.concepts import open_detector
+from baselines.concepts import DecisionOptions, open_detector
 from baselines.config import DataOptions
 from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples, read_examples
@@ -18,6 +19,7 @@ from baselines.decisions import Decision
 from baselines.frozen_captions import open_captions
 from baselines.frozen_concepts import open_frozen
 from baselines.generation import write_captions
+from baselines.preparation import restricted
 from baselines.session import Session, cached_split
 from baselines.training import runlog
 from baselines.training.loop import BEST
@@ -25,6 +27,8 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.shelf.options import read_options
+
+_Kind = TypeVar("_Kind")
 
 
 class _Detector(Protocol):
@@ -43,14 +47,28 @@ _OPENERS: Mapping[str, Callable[[Path], _Detector]] = {
     "concepts": open_detector,
     "frozen-concepts": open_frozen,
 }
+_AS_BLACK = "Each is answered as if it were black, since a run needs a row for every image."
 
 
-def predict(folders: Sequence[Path], session: Session, split: str, out: Path) -> int:
-    """Write the run file of one or several runs; return how many images it answers.
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What a run file holds.
+
+    Attributes:
+        images: Number of images.
+        unread: What is wrong with each picture that could not be read, by id; it was answered as black.
+    """
+
+    images: int
+    unread: Mapping[str, str]
+
+
+def predict(folders: Sequence[Path], session: Session, split: str, out: Path) -> Answered:
+    """Write the run file of one or several runs.
 
     Args:
-        folders: Finished runs; several of concept detection answer with their mean probability.
-        session: The data and the device.
+        folders: Finished runs; several of concept detection answer together.
+        session: The data and the device; it is warned of pictures that cannot be read.
         split: The split whose images are answered.
         out: The run file, replaced if it exists.
 
@@ -58,28 +76,41 @@ def predict(folders: Sequence[Path], session: Session, split: str, out: Path) ->
         UsageFault: A run answers no images, or the runs make no ensemble.
     """
     records = [runlog.read_run(folder) for folder in folders]
-    tasks = {record["recipe"]["run"]["task"] for record in records}
-    if "filter" in tasks:
-        raise UsageFault(
-            f"{folders[0]}: an image filter has no run file; rocov2-baselines export hands it on"
-        )
-    if len(folders) > 1 and not tasks <= _OPENERS.keys():
-        raise UsageFault("--ensemble goes with runs of concept detection alone")
+    tasks = [record["recipe"]["run"]["task"] for record in records]
+    for folder, task in zip(folders, tasks, strict=True):
+        if task == "filter":
+            raise UsageFault(
+                f"{folder}: an image filter has no run file; rocov2-baselines export hands it on"
+            )
+        if len(folders) > 1 and task not in _OPENERS:
+            raise UsageFault(
+                f"{folder}: a run of {task}; --ensemble goes with runs of concept detection alone"
+            )
     examples = read_examples(session.data, split)
+    pictures = _pictures(records, examples, session, _AS_BLACK)
     with session.runtime.autocast():
-        if tasks <= _OPENERS.keys():
-            _predict_concepts(folders, records, examples, session, out)
+        if tasks[0] in _OPENERS:
+            detectors = [_OPENERS[task](folder) for folder, task in zip(folders, tasks, strict=True)]
+            write_csv(out, ("ID", "CUIs"), _concepts(detectors, records, examples, pictures, session))
         else:
-            write_captions(out, examples.ids, _generated(folders[0], records[0], examples, session))
-    return len(examples)
+            write_captions(out, examples.ids, _generated(folders[0], pictures[0], examples, session))
+    unread = {image_id: fault for each in pictures for image_id, fault in each.broken.items()}
+    return Answered(images=len(examples), unread=unread)
 
 
-def _generated(
-    folder: Path, record: Mapping[str, Any], examples: Examples, session: Session
-) -> Sequence[str]:
+def _pictures(
+    records: Sequence[Mapping[str, Any]], examples: Examples, session: Session, then: str
+) -> list[PictureCache]:
+    """Return the pictures of a split as each run sees them; `then` says what becomes of unreadable ones."""
+    return [
+        cached_split(session, examples, _options(record, DataOptions, "data"), allow_broken=True, then=then)
+        for record in records
+    ]
+
+
+def _generated(folder: Path, cache: PictureCache, examples: Examples, session: Session) -> Sequence[str]:
     """Return a caption for each image of a split, for one that is black because it is broken too."""
-    cache = cached_split(session, examples, _data_options(record), allow_broken=True)
-    if record["recipe"]["run"]["task"] == "frozen-captions":
+    if runlog.read_run(folder)["recipe"]["run"]["task"] == "frozen-captions":
         return open_captions(folder).tell(cache, session.runtime.device, session.display.steps)
     ready = captions.open_ready(folder, folder / BEST)
     ready.captioner.to(session.runtime.device)
@@ -89,50 +120,55 @@ def _generated(
     return captions.predict(ready, pictures, session.runtime.device, progress=session.display.steps)
 
 
-def _predict_concepts(
-    folders: Sequence[Path],
+def _concepts(
+    detectors: Sequence[_Detector],
     records: Sequence[Mapping[str, Any]],
     examples: Examples,
+    pictures: Sequence[PictureCache],
     session: Session,
-    out: Path,
-) -> None:
-    """Write the concepts of each image of a split.
+) -> list[tuple[str, str]]:
+    """Return id and concepts of each image of a split.
 
-    Several networks answer with their mean probability, decided by the rule of the first, fitted anew on the
-    validation split of its own training, since an average is calibrated otherwise than its parts.
+    Several members answer what the first was asked: over the union of their labels, but for those that the
+    first was told to leave out. Its rule is fitted anew on the validation split of its own training, since a
+    mean is calibrated otherwise than its parts.
     """
-    detectors = [
-        _OPENERS[record["recipe"]["run"]["task"]](folder)
-        for folder, record in zip(folders, records, strict=True)
-    ]
-    labels, decision = detectors[0].labels, detectors[0].decision
-    for folder, detector in zip(folders, detectors, strict=True):
-        if detector.labels != labels:
-            raise UsageFault(f"{folder}: other labels than {folders[0]}; an ensemble needs the same")
+    data = _options(records[0], DataOptions, "data")
+    table = _options(records[0], DecisionOptions, "decision").table
+    known = dict.fromkeys(label for detector in detectors for label in detector.labels)
+    labels = tuple(label for label in known if not data.only or label in data.only)
+    decision = detectors[0].decision
     if len(detectors) > 1:
-        table = records[0]["recipe"]["decision"]["table"]
-        valid = read_examples(session.data, _data_options(records[0]).valid, (table,))
-        truth, outside = label_matrix(getattr(valid, table), labels)
-        decision = decisions.fit(_mean(detectors, records, valid, session), truth, decision.rule, outside)
-    chosen = decisions.decide(_mean(detectors, records, examples, session), decision)
-    cells = decisions.concept_cells(chosen, labels)
-    write_csv(out, ("ID", "CUIs"), list(zip(examples.ids, cells, strict=True)))
+        valid = read_examples(session.data, data.valid, (table,))
+        truth, outside = label_matrix(restricted(getattr(valid, table), data.only), labels)
+        seen = _pictures(records, valid, session, "Each is taken as black when the decision is fitted.")
+        decision = decisions.fit(_mean(detectors, labels, seen, session), truth, decision.rule, outside)
+    chosen = decisions.decide(_mean(detectors, labels, pictures, session), decision)
+    return list(zip(examples.ids, decisions.concept_cells(chosen, labels), strict=True))
 
 
 def _mean(
     detectors: Sequence[_Detector],
-    records: Sequence[Mapping[str, Any]],
-    examples: Examples,
+    labels: Sequence[str],
+    pictures: Sequence[PictureCache],
     session: Session,
 ) -> FloatArray:
-    """Return the mean probability of each label of each image."""
-    members = []
-    for detector, record in zip(detectors, records, strict=True):
-        cache = cached_split(session, examples, _data_options(record), allow_broken=True)
-        members.append(detector.probabilities(cache, session.runtime.device, session.display.steps))
-    mean: FloatArray = np.mean(members, axis=0)
+    """Return the probability of each label of each image, shape (n, labels).
+
+    It is the mean over the members that know the label: one that was never taught it has no vote.
+    """
+    place = {label: i for i, label in enumerate(labels)}
+    sums, votes = np.zeros((len(pictures[0]), len(labels))), np.zeros(len(labels))
+    for detector, seen in zip(detectors, pictures, strict=True):
+        found = detector.probabilities(seen, session.runtime.device, session.display.steps)
+        own = [i for i, label in enumerate(detector.labels) if label in place]
+        at = [place[detector.labels[i]] for i in own]
+        sums[:, at] += found[:, own]
+        votes[at] += 1
+    mean: FloatArray = sums / votes
     return mean
 
 
-def _data_options(record: Mapping[str, Any]) -> DataOptions:
-    return read_options(DataOptions, record["recipe"]["data"], f"{runlog.RUN} [data]", Path())
+def _options(record: Mapping[str, Any], kind: type[_Kind], table: str) -> _Kind:
+    """Return what a run was told in a table of its recipe."""
+    return read_options(kind, record["recipe"][table], f"{runlog.RUN} [{table}]", Path())

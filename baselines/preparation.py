@@ -14,7 +14,16 @@ import torch
 
 from baselines import captions, selfcritical
 from baselines.classifiers import side_seen
-from baselines.concepts import Cells, ConceptDetection, DecisionOptions, Labelled, refuse_small
+from baselines.concepts import (
+    Cells,
+    ConceptDetection,
+    DecisionOptions,
+    Labelled,
+    Unlearnt,
+    frequent_labels,
+    refuse_small,
+    unlearnt,
+)
 from baselines.config import DataOptions, Recipe, RecipeTask
 from baselines.data.cache import PictureCache, open_cache
 from baselines.data.dataset import Examples, Need, read_attributions, read_examples, select
@@ -26,7 +35,7 @@ from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
 from baselines.training.objective import Objective
 from rocov2_eval.encoders import TextEncoder
-from rocov2_eval.errors import RejectedInput
+from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.progress import silent
 from rocov2_eval.shelf.words import shorten
@@ -42,12 +51,14 @@ class Prepared:
             in it by their name; None for what the loop trains.
         data: What identifies the data: folder, digests of tables, and of each split images and pixels.
         licences: Licences of the weights of others in it, by their name; None where `run.json` names them.
+        unlearnt: Concepts of the validation split that cannot be learnt; None without any, and for captions.
     """
 
     objective: Objective | None = None
     fit: Callable[[Path], Mapping[str, str]] | None = None
     data: Mapping[str, Any]
     licences: Mapping[str, str] | None = None
+    unlearnt: Unlearnt | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +84,7 @@ class Material:
             "tables": dict((*self.train.inputs, *self.valid.inputs)),
             "train": {"images": len(self.train), "pixels_sha256": self.train_pictures.digest},
             "valid": {"images": len(self.valid), "pixels_sha256": self.valid_pictures.digest},
-            "broken": dict(self.train_pictures.broken),
+            "broken": {**self.train_pictures.broken, **self.valid_pictures.broken},
         }
 
 
@@ -101,22 +112,30 @@ def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     refuse_small(options.side, side_seen(network.spec, network.init, network.size))
     material = _material(recipe, session, recipe.tables["decision"].table)
     torch.manual_seed(recipe.run.seed)  # of the first weights
+    train, valid = _labelled(recipe, material)
     objective = ConceptDetection(
         network,
         recipe.tables["loss"],
         recipe.tables["augment"],
         recipe.tables["decision"],
-        *_labelled(recipe, material),
+        train,
+        valid,
         _names(material.train.folder),
     )
     look = objective.look
     licences = {look.source: look.licence} if network.starts_from_weights else None
-    return Prepared(objective=objective, data=material.identity(), licences=licences)
+    return Prepared(
+        objective=objective,
+        data=material.identity(),
+        licences=licences,
+        unlearnt=_unlearnt(recipe, session, train, valid),
+    )
 
 
 def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     options: DecisionOptions = recipe.tables["decision"]
     material = _material(recipe, session, options.table)
+    train, valid = _labelled(recipe, material)
 
     def fit(folder: Path) -> Mapping[str, str]:
         with session.runtime.autocast():
@@ -124,7 +143,8 @@ def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Pre
                 recipe.tables["features"],
                 recipe.tables["answer"],
                 options,
-                *_labelled(recipe, material),
+                train,
+                valid,
                 seed=recipe.run.seed,
                 device=session.runtime.device,
                 progress=session.display.steps,
@@ -132,7 +152,7 @@ def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Pre
         save_frozen(folder, detector, choice, _names(material.train.folder))
         return detector.sight.licences
 
-    return Prepared(fit=fit, data=material.identity())
+    return Prepared(fit=fit, data=material.identity(), unlearnt=_unlearnt(recipe, session, train, valid))
 
 
 def _frozen_captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
@@ -174,9 +194,15 @@ def _self_critical(recipe: Recipe, session: Session, stack: ExitStack) -> Prepar
     encoder: TextEncoder | None = None
     if start.reward == "bertscore":
         from rocov2_eval.encoders import open_encoder
-        from rocov2_eval.models import require
+        from rocov2_eval.models import locate
 
-        encoder = stack.enter_context(open_encoder(require("encoder", start.encoder), notify=silent))
+        weights = locate("encoder", start.encoder)
+        if weights is None:
+            raise MissingResource(
+                f"start.encoder: the weights of {start.encoder} are not here; `rocov2-eval models fetch "
+                f"{start.encoder}` brings them, or say start.reward = 'cider'"
+            )
+        encoder = stack.enter_context(open_encoder(weights, notify=silent))
     first = _caption_objective(recipe, material, ready, encoder)
     if encoder is None:
         reward = selfcritical.cider_reward(first.train.captions)
@@ -220,8 +246,14 @@ def _material(recipe: Recipe, session: Session, need: Need) -> Material:
     further: set[Need] = {"concepts"} if options.least_concepts else set()
     train = _chosen(read_examples(session.data, options.train, {need, *further}), options)
     valid = read_examples(session.data, options.valid, {need})
+    then = {
+        train.split: "Training leaves them out.",
+        valid.split: "Validation leaves them out."
+        if need == "captions"
+        else "Validation takes them as black.",
+    }
     pictures = [
-        cached_split(session, examples, options, allow_broken=options.allow_broken)
+        cached_split(session, examples, options, allow_broken=options.allow_broken, then=then[examples.split])
         for examples in (train, valid)
     ]
     return Material(train=train, valid=valid, train_pictures=pictures[0], valid_pictures=pictures[1])
@@ -264,6 +296,16 @@ def _other_concepts(path: Path, ids: Sequence[str]) -> Cells:
         tuple(dict.fromkeys(cui.strip().upper() for cui in cells[image_id].split(";") if cui.strip()))
         for image_id in ids
     ]
+
+
+def _unlearnt(recipe: Recipe, session: Session, train: Labelled, valid: Labelled) -> Unlearnt | None:
+    """Return what the validation split has and training cannot teach; the session is warned of it."""
+    fewest = recipe.tables["decision"].fewest
+    found = unlearnt(valid.concepts, frequent_labels(train.learnable, fewest))
+    if found:
+        split = recipe.tables["data"].valid
+        session.display.warn(f"of the {split} split, {found.told()}")
+    return found
 
 
 def _names(folder: Path) -> dict[str, str]:

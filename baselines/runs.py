@@ -48,6 +48,7 @@ def train_run(recipe: Recipe, session: Session, folder: Path, *, resume: bool = 
             **runlog.surroundings(runtime.device),
             "precision": "bf16" if runtime.bf16 else "fp32",
             "processes": runtime.share.world,
+            "unlearnt": prepared.unlearnt,
         }
         if runtime.leads:
             _begin(record, folder, resume=resume)

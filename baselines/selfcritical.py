@@ -118,6 +118,7 @@ class SelfCriticalObjective:
             visual = self.model.see(pixels)
             drawn = said(self.model, text, visual, settings, Drawing(numbers, self._options.temperature))
             plain = said(self.model, text, visual, settings)
+        torch.clear_autocast_cache()  # before torch 2.11 it would hand weights cast without gradients on
         self.model.train()
         references = [self._captions.train.captions[row] for row in fetched.rows]
         ours, theirs = (self._reward(decode(text, rows), references) for rows in (drawn, plain))

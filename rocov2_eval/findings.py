@@ -379,7 +379,7 @@ RULES: Mapping[str, Rule] = {
         title="the truth cannot be used",
         why="A truth file needs one row for each image: an id and a cell, each id once. A caption with a comma "
         "outside quotes is cut there, as the official evaluators cut it.",
-        fix="Point --truth at a ROCOv2 dataset folder or at one of its CSV files.",
+        fix="Mend that row, or name another file: a ROCOv2 dataset folder or one of its CSV files.",
     ),
     "R502": Rule(
         title="images of the truth without a concept",
@@ -392,7 +392,7 @@ RULES: Mapping[str, Rule] = {
         title="the truth holds no answers",
         why="No run can be right where the truth is empty or holds something else than answers to the task: a score "
         "says nothing then.",
-        fix="Organisers: mend the file. Everybody: point --truth at a ROCOv2 dataset folder.",
+        fix="Organisers: mend the file. Everybody: name a ROCOv2 dataset folder.",
     ),
     "R505": Rule(
         title="the truth holds one image",

@@ -31,7 +31,8 @@ from baselines.cli.session import (
     "others",
     multiple=True,
     type=FOLDER,
-    help="A further run of concept detection, whose probabilities are averaged with it; may be repeated.",
+    help="A further run of concept detection that answers with it: the mean probability of each concept over "
+    "the runs that know it; may be repeated.",
 )
 @DEVICE
 @CACHE
@@ -39,11 +40,15 @@ from baselines.cli.session import (
 def predict(run: Path, data: Path, split: str, out: Path, **options: Any) -> None:  # noqa: ANN401  as click parsed them
     """Answer every image of a split with the best weights of a run folder.
 
-    The file is what the challenge takes: `rocov2-eval validate --strict` finds nothing in it.
+    The file is what the challenge takes: `rocov2-eval validate --strict` finds nothing in it. An image whose
+    picture cannot be decoded is answered as if it were black; stderr names the first of them, and a file
+    beside the run, such as run.unread.csv, lists all.
     """
     require(*NETWORKS)
     from baselines import predictions
     from baselines.training.runlog import read_run
+    from rocov2_eval.shelf.csv_files import write_csv
+    from rocov2_eval.shelf.words import counted
 
     record = read_run(run)
     require(*LIBRARIES.get(record["recipe"]["run"]["task"], ()))
@@ -54,5 +59,12 @@ def predict(run: Path, data: Path, split: str, out: Path, **options: Any) -> Non
     speaks = not options["quiet"]
     with opened_session(data, cache, options["device"], precision, "images", speaks=speaks) as session:
         answered = predictions.predict(folders, session, split, out)
+    unread = out.with_name(f"{out.stem}.unread.csv")
+    unread.unlink(missing_ok=True)  # of an earlier try
+    if answered.unread:
+        write_csv(unread, ("ID", "Fault"), sorted(answered.unread.items()))
+        click.echo(
+            f"{unread}: all {counted(len(answered.unread), 'picture')} that cannot be decoded", err=True
+        )
     if speaks:
-        click.echo(f"{out}: {answered:,} images; rocov2-eval score {out} --truth {data}")
+        click.echo(f"{out}: {answered.images:,} images; rocov2-eval score {out} --truth {data}")

@@ -150,8 +150,15 @@ def test_a_spoilt_captioner_is_refused(learnt: Any, new_objective: Any, tmp_path
         open_ready(tmp_path, weights)
 
 
+def test_no_picture_of_a_step_stays_on_the_cpu(new_captioner: Any, new_objective: Any) -> None:
+    objective = new_objective(new_captioner(conditioning="prefix", visual_grid=2))
+    device = torch.device("meta")  # refuses, as a GPU does, numbers that were left on the CPU
+    pixels = objective.varied(objective.fetch(np.arange(8)), torch.Generator(), device, Share())
+    assert objective.model.to(device).see(pixels).device == device
+
+
 def test_a_prefix_that_leaves_no_room_for_captions_is_refused(new_captioner: Any) -> None:
-    with pytest.raises(UsageFault, match="the decoder has 256: say a smaller visual_grid"):
+    with pytest.raises(UsageFault, match="the decoder has 256: say fewer tokens, or train a"):
         new_captioner(conditioning="prefix", size=128)
 
 
