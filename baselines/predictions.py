@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from baselines import captions, decisions
 from baselines.concepts import DecisionOptions, open_detector
 from baselines.config import DataOptions
 from baselines.data.cache import PictureCache
-from baselines.data.dataset import Examples, read_examples
+from baselines.data.dataset import PICTURES, Examples, is_dataset, read_examples, read_pictures
 from baselines.data.labels import label_matrix
 from baselines.decisions import Decision
 from baselines.frozen_captions import open_captions
@@ -27,7 +27,9 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.shelf.options import read_options
+from rocov2_eval.shelf.words import counted, shorten
 
+Combination = Literal["mean", "union"]
 _Kind = TypeVar("_Kind")
 
 
@@ -47,6 +49,7 @@ _OPENERS: Mapping[str, Callable[[Path], _Detector]] = {
     "concepts": open_detector,
     "frozen-concepts": open_frozen,
 }
+_NAMED = 5  # files left out that a message lists
 _AS_BLACK = "Each is answered as if it were black, since a run needs a row for every image."
 
 
@@ -63,14 +66,23 @@ class Answered:
     unread: Mapping[str, str]
 
 
-def predict(folders: Sequence[Path], session: Session, split: str, out: Path) -> Answered:
+def predict(
+    folders: Sequence[Path],
+    session: Session,
+    split: str | None,
+    out: Path,
+    combine: Combination = "mean",
+) -> Answered:
     """Write the run file of one or several runs.
 
     Args:
         folders: Finished runs; several of concept detection answer together.
-        session: The data and the device; it is warned of pictures that cannot be read.
-        split: The split whose images are answered.
+        session: The data and the device; it is warned of pictures that cannot be read. The data may be a
+            folder of pictures too.
+        split: The split whose images are answered; None for `test`, or for all of a folder of pictures.
         out: The run file, replaced if it exists.
+        combine: How several runs answer together: by the mean of their probabilities, or by the union of the
+            concepts that each decides on.
 
     Raises:
         UsageFault: A run answers no images, or the runs make no ensemble.
@@ -86,16 +98,30 @@ def predict(folders: Sequence[Path], session: Session, split: str, out: Path) ->
             raise UsageFault(
                 f"{folder}: a run of {task}; --ensemble goes with runs of concept detection alone"
             )
-    examples = read_examples(session.data, split)
+    examples = _asked(session, split)
     pictures = _pictures(records, examples, session, _AS_BLACK)
     with session.runtime.autocast():
         if tasks[0] in _OPENERS:
             detectors = [_OPENERS[task](folder) for folder, task in zip(folders, tasks, strict=True)]
-            write_csv(out, ("ID", "CUIs"), _concepts(detectors, records, examples, pictures, session))
+            answer = _COMBINATIONS[combine]
+            write_csv(out, ("ID", "CUIs"), answer(detectors, records, examples, pictures, session))
         else:
             write_captions(out, examples.ids, _generated(folders[0], pictures[0], examples, session))
     unread = {image_id: fault for each in pictures for image_id, fault in each.broken.items()}
     return Answered(images=len(examples), unread=unread)
+
+
+def _asked(session: Session, split: str | None) -> Examples:
+    """Return the images to answer."""
+    if split is not None or is_dataset(session.data):
+        return read_examples(session.data, split or "test")
+    examples, others = read_pictures(session.data)
+    if others:
+        named = ", ".join(map(shorten, others[:_NAMED]))
+        more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+        files = counted(len(others), "file")
+        session.display.warn(f"{session.data}: {files} left out, no pictures: {named}{more}")
+    return examples
 
 
 def _pictures(
@@ -120,7 +146,27 @@ def _generated(folder: Path, cache: PictureCache, examples: Examples, session: S
     return captions.predict(ready, pictures, session.runtime.device, progress=session.display.steps)
 
 
-def _concepts(
+def _united(
+    detectors: Sequence[_Detector],
+    records: Sequence[Mapping[str, Any]],
+    examples: Examples,
+    pictures: Sequence[PictureCache],
+    session: Session,
+) -> list[tuple[str, str]]:
+    """Return id and concepts of each image: those that any member decides on, each by its own rule."""
+    only = _options(records[0], DataOptions, "data").only
+    cells: list[dict[str, None]] = [{} for _ in examples.ids]
+    for detector, seen in zip(detectors, pictures, strict=True):
+        found = detector.probabilities(seen, session.runtime.device, session.display.steps)
+        for cell, chosen in zip(cells, decisions.decide(found, detector.decision), strict=True):
+            cell.update(dict.fromkeys(detector.labels[place] for place in chosen))
+    return [
+        (image_id, ";".join(cui for cui in cell if not only or cui in only))
+        for image_id, cell in zip(examples.ids, cells, strict=True)
+    ]
+
+
+def _averaged(
     detectors: Sequence[_Detector],
     records: Sequence[Mapping[str, Any]],
     examples: Examples,
@@ -139,6 +185,11 @@ def _concepts(
     labels = tuple(label for label in known if not data.only or label in data.only)
     decision = detectors[0].decision
     if len(detectors) > 1:
+        if examples.split == PICTURES:
+            raise UsageFault(
+                f"{session.data}: a folder of pictures; the mean of several runs is decided by a rule fitted "
+                "on the validation split of a dataset; say --combine union, where each run decides"
+            )
         valid = read_examples(session.data, data.valid, (table,))
         truth, outside = label_matrix(restricted(getattr(valid, table), data.only), labels)
         seen = _pictures(records, valid, session, "Each is taken as black when the decision is fitted.")
@@ -172,3 +223,9 @@ def _mean(
 def _options(record: Mapping[str, Any], kind: type[_Kind], table: str) -> _Kind:
     """Return what a run was told in a table of its recipe."""
     return read_options(kind, record["recipe"][table], f"{runlog.RUN} [{table}]", Path())
+
+
+_COMBINATIONS: Mapping[Combination, Callable[..., list[tuple[str, str]]]] = {
+    "mean": _averaged,
+    "union": _united,
+}

@@ -63,10 +63,16 @@ def train_run(recipe: Recipe, session: Session, folder: Path, *, resume: bool = 
     runtime.barrier()
 
 
-def card_of(folder: Path) -> str:
-    """Return the model card of a finished run."""
+def card_of(folder: Path, *, whole: bool = False) -> str:
+    """Return the model card of a finished run.
+
+    Args:
+        folder: The run folder.
+        whole: The card is for a copy that holds frozen weights too, whatever the run folder holds.
+    """
     gains = [row for _, row in read_rows(folder / GAINS)] if (folder / GAINS).is_file() else []
-    return model_card(runlog.read_run(folder), runlog.read_metrics(folder), gains)
+    record = runlog.read_run(folder)
+    return model_card({**record, BASES: {}} if whole else record, runlog.read_metrics(folder), gains)
 
 
 def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:

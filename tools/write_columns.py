@@ -23,34 +23,33 @@ END = "<!-- End of what tools/write_columns.py wrote. -->"
 TASKS: tuple[Task, ...] = ("concepts", "captions")
 NAMES = {"concept_f1": "F1", "concept_f1_manual": "F1, secondary"}
 PROOFS: Mapping[str, str] = {
-    "concept_f1": "recorded outputs of six evaluators on 6,834 images, to 1e-14",
-    "concept_f1_manual": "the same outputs, to 1e-14",
-    "bleu": "outputs of NLTK 3.2.2 to 1e-12, its stemmer live in the parity tests",
-    "rouge1": "rouge-score 0.1.2 to 1e-14, live in the parity tests",
-    "bertscore_f1": "bert-score 0.3.13 with the small encoder to 2e-7, live in the parity tests; `--verify`",
-    "similarity": "outputs of a tiny MedImageInsight to 5e-6; the official image vectors are a random draw",
-    "bleurt": "bleurt-pytorch 0.0.1 with a tiny model to 8e-7 on 203 real pairs, its token ids equal",
-    "umls_f1": "outputs of the official class on 12 captions, equal; MedCAT 2 in the place of MedCAT 1",
-    "alignscore": "outputs of the original code with a tiny model to 5e-7",
-    "overall": "nine published rows of 2025 and 2026, to 1e-4",
+    "concept_f1": "official evaluators on 6,834 images: 1e-14",
+    "concept_f1_manual": "the same: 1e-14",
+    "bleu": "NLTK 3.2.2: 1e-12",
+    "rouge1": "rouge-score 0.1.2: 1e-14; `--verify`",
+    "bertscore_f1": "bert-score 0.3.13, small encoder: 2e-7; `--verify`",
+    "similarity": "medimageinsights 0.1.1, tiny model: 5e-6; the official image vectors are random",
+    "bleurt": "bleurt-pytorch 0.0.1, tiny model, 203 real pairs: 8e-7; `--verify`",
+    "umls_f1": "official class on 12 captions, with MedCAT 2: equal",
+    "alignscore": "original code, tiny model: 5e-7; `--verify`",
+    "overall": "nine published rows of 2025 and 2026: 1e-4",
     "relevance": "the same rows",
     "relevance_as_code": "its definition",
     "factuality": "the same rows",
-    "bleu1": "pycocoevalcap 1.2, to 1e-12",
-    "bleu1_corpus": "pycocoevalcap 1.2, to 1e-12",
-    "cider": "pycocoevalcap 1.2, to 1e-12",
-    "clipscore": "the vectors of transformers' own CLIP with a tiny model, to 2e-6",
-    "refclipscore": "the same vectors",
+    "bleu1": "pycocoevalcap 1.2: 1e-12",
+    "bleu1_corpus": "pycocoevalcap 1.2: 1e-12",
+    "cider": "pycocoevalcap 1.2: 1e-12",
+    "clipscore": "CLIP of transformers, tiny model: 2e-6",
+    "refclipscore": "the same: 2e-6",
 }
 LEGEND = """\
-● is computed. ◐ is computed where the weights that the last column names are on this machine. In brackets:
-published without public code, so that what is computed here is not official. ✗ is not computed. Empty: not
-published that year.
+● computed. ◐ computed if the weights in the last column are on this machine. In brackets: published without
+public code, so the score computed here is not official. ✗ not computed. Empty: not published that year.
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the table into the pages, or tell whether they have it; 1 if one has not."""
+    """Write the table into the pages, or check that they have it; 1 if one has not."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if stale")
     options = parser.parse_args(arguments)
@@ -72,7 +71,7 @@ def table() -> str:
     """Return a row for each published score, a column for each edition of the challenge."""
     editions = [edition for edition in EDITIONS.values() if edition.name.startswith("imageclef-")]
     years = [edition.name.removeprefix("imageclef-") for edition in editions]
-    lines = [_row(["score", *years, "here", "proof; what it needs, or why not"])]
+    lines = [_row(["score", *years, "name here", "compared with; what it needs, or why not computed"])]
     lines.append(_row(["---", *[":-:"] * len(years), "---", "---"]))
     lines += (_row(cells) for task in TASKS for cells in _rows(task, editions))
     return "\n".join(lines) + "\n"
@@ -108,7 +107,7 @@ def _mark(name: str, edition: Edition, task: Task) -> str:
 def _needs(output: str) -> Iterator[str]:
     """Yield what the user has to bring."""
     if output in DERIVED:
-        yield f"the mean of {', '.join(f'`{member}`' for member in DERIVED[output].members)}, all of them"
+        yield f"mean of {', '.join(f'`{member}`' for member in DERIVED[output].members)}"
         return
     names = [default_name(kind.name) or kind.title for kind in KINDS.values() if output in kind.outputs]
     if names:

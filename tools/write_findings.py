@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from rocov2_eval.findings import MOST_PER_RULE, RULES, Rule
@@ -27,21 +27,19 @@ INTRODUCTION = f"""\
 
 # Findings
 
-`rocov2-eval validate` prints one line for each fault: `path:line: CODE message`. The line is the physical
-line, counted from 1, where the record starts; a finding about the whole file has none. A warning has the word
-`warning:` before its message. `rocov2-eval explain CODE` prints what stands below.
+A finding is a fault of a file, printed as `path:line: CODE message`. The line is the one where the record
+starts, counted from 1. A finding about the whole file has no line. `rocov2-eval explain` lists all codes, and
+`rocov2-eval explain CODE` prints one of them. [editions.md](editions.md) describes what each edition does
+with them.
 
-- What holds for nearly all rows (90 %) is one finding about the file.
-  It has the number of rows and three of them. What follows from it for single rows is not told again.
-- An **error** keeps the run from being scored; `score --lenient` scores in spite of most of them
-  ([which ones](editions.md#what---lenient-does)). A **warning** keeps nothing from being scored.
-  A **note** is no fault: it says what a score is worth.
-- The severity in the table is the usual one. A finding may have the other one where the edition makes it
-  harmless or fatal; the line says which it is.
-- R401 to R407 are looked for by `validate --strict` only.
-- Of one rule and file, {MOST_PER_RULE:,} findings are shown; one more counts the rest.
-
-What each edition makes of these faults: [editions.md](editions.md).
+- **Error**: the run is not scored. [`score --lenient`](editions.md#what---lenient-does) accepts most errors.
+- **Warning**: the run is scored. The message starts with `warning:`.
+- **Note**: not a fault, but a fact that limits what a score means.
+- The severities below are the usual ones. An edition may make an error a warning, or a warning an error.
+- If a fault affects nearly all rows (90 %), one finding gives the number of rows and three examples.
+  Consequences for single rows are not reported.
+- At most {MOST_PER_RULE:,} findings of one rule and file are shown; the next line counts the others.
+- R401 to R407 are checked by `validate --strict` only.
 """
 
 
@@ -62,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def document(rules: Mapping[str, Rule]) -> str:
-    """Return the page: a table of all rules, then each with its reason and its fix.
+    """Return the page: each rule with its reason and its fix, in sections.
 
     Raises:
         KeyError: A rule belongs to no section.
@@ -70,18 +68,11 @@ def document(rules: Mapping[str, Rule]) -> str:
     by_section: dict[str, list[str]] = {title: [] for title in SECTIONS.values()}
     for code in sorted(rules):
         by_section[SECTIONS[code[:2]]].append(code)
-    parts = [INTRODUCTION, "\n".join(_table(rules)) + "\n"]
+    parts = [INTRODUCTION]
     for title, codes in by_section.items():
         parts.append(f"## {title}\n")
         parts += (_entry(code, rules[code]) for code in codes)
     return "\n".join(parts)
-
-
-def _table(rules: Mapping[str, Rule]) -> Iterator[str]:
-    yield _row(["code", "severity", "what is wrong"])
-    yield _row(["---"] * 3)
-    for code in sorted(rules):
-        yield _row([f"[{code}](#{code.lower()})", rules[code].severity, _escaped(rules[code].title)])
 
 
 def _entry(code: str, rule: Rule) -> str:
@@ -90,10 +81,6 @@ def _entry(code: str, rule: Rule) -> str:
         f"### {code}\n\n**{_escaped(rule.title)}** ({rule.severity})\n\n"
         f"Why: {_escaped(rule.why)}\n\nFix: {_escaped(rule.fix)}\n"
     )
-
-
-def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def _escaped(text: str) -> str:

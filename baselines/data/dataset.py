@@ -5,6 +5,8 @@ folder/
   {split}_images.csv                                                          ids alone, of a held-out split
   {split}/<ID>.jpg                       or {split}_images/<ID>.jpg, or inside {split}_images.zip
   license_information.csv                ID,PMCID,Attribution,Link
+
+To predict, a folder of pictures does too: `read_pictures`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -32,6 +34,8 @@ Need = Literal["captions", "concepts", "concepts_manual"]
 Concepts = tuple[tuple[str, ...], ...]
 
 _TABLES_OF_IDS = ("images", "concepts", "captions")
+_SPLITS = ("train", "valid", "test")
+PICTURES = "pictures"  # the name of a split that is a folder of pictures
 _CUI = re.compile(r"C[0-9]+")
 
 
@@ -106,6 +110,37 @@ def read_examples(folder: Path, split: str, needs: Collection[Need] = ()) -> Exa
         inputs=tuple((table.path, table.sha256) for table in tables),
         findings=tuple(item for truth in truths.values() for item in truth.findings),
     )
+
+
+def is_dataset(folder: Path) -> bool:
+    """Tell a dataset folder, which has tables or a folder for a split, from a folder of pictures."""
+    tables = (folder / f"{split}_{name}.csv" for split in _SPLITS for name in _TABLES_OF_IDS)
+    pictures = (folder / f"test{ending}" for ending in ("", "_images", "_images.zip"))
+    return any(path.exists() for path in (*tables, *pictures))
+
+
+def read_pictures(folder: Path) -> tuple[Examples, tuple[str, ...]]:
+    """Return the pictures of a folder and of all folders in it, and the names of its other files.
+
+    An id is the name of a file without its ending. Hidden files are neither.
+
+    Args:
+        folder: The folder; nothing but pictures is needed.
+
+    Raises:
+        MissingResource: There is no picture.
+        RejectedInput: Two pictures have one id.
+    """
+    within = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    seen = {place: path for place, path in within.items() if not any(part[0] == "." for part in place.parts)}
+    others = tuple(str(place) for place in seen if place.suffix.lower() not in SUFFIXES)
+    found = _by_id(path for path in seen.values() if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise MissingResource(
+            f"{folder}: no picture, expected files such as <ID>.jpg or a/<ID>.png; "
+            "a dataset has test_images.csv or a folder test/"
+        )
+    return Examples(folder=folder, split=PICTURES, ids=tuple(found), files=tuple(found.values())), others
 
 
 def select(examples: Examples, rows: Sequence[int]) -> Examples:
@@ -199,12 +234,15 @@ def _concepts(cells: Sequence[str]) -> Concepts:
 
 def _pictures(folder: Path, split: str) -> dict[str, Path]:
     """Return the pictures of a split by id."""
+    return _by_id(path for path in _picture_paths(folder, split) if path.suffix.lower() in SUFFIXES)
+
+
+def _by_id(paths: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in _picture_paths(folder, split):
-        if path.suffix.lower() in SUFFIXES:
-            if path.stem in found:
-                raise RejectedInput(f"{shorten(path.stem)!r} has two pictures: {found[path.stem]} and {path}")
-            found[path.stem] = path
+    for path in paths:
+        if path.stem in found:
+            raise RejectedInput(f"{shorten(path.stem)!r} has two pictures: {found[path.stem]} and {path}")
+        found[path.stem] = path
     return found
 
 

@@ -241,19 +241,15 @@ def rebuild(
     """
     from transformers import AutoConfig
 
-    encoder, decoder = (bases.get(prefix) for prefix in (_ENCODER, _DECODER))
+    sources = {prefix.removesuffix("."): source for prefix, source in bases.items()}
+    options = msgspec.structs.replace(options, **sources)  # the whole path of a folder, from wherever
     shape = AutoConfig.for_model(**configs["decoder"])
-    seeing = (
-        _encoder(msgspec.structs.replace(options, encoder=encoder))
-        if encoder
-        else rebuild_vision(configs["encoder"], options.size)
+    seen, read = (prefix in bases for prefix in (_ENCODER, _DECODER))
+    return Captioner(
+        _encoder(options) if seen else rebuild_vision(configs["encoder"], options.size),
+        _decoder(options, shape.vocab_size, shape.eos_token_id) if read else _random(shape),
+        options,
     )
-    reading = (
-        _decoder(msgspec.structs.replace(options, decoder=decoder), shape.vocab_size, shape.eos_token_id)
-        if decoder
-        else _random(shape)
-    )
-    return Captioner(seeing, reading, options)
 
 
 def bases_of(options: CaptionerOptions) -> dict[str, str]:

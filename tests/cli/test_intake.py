@@ -286,7 +286,7 @@ def test_a_broken_json_run_is_a_finding_with_its_place(
         ("run.csv", bytes(range(256)) * 4, "binary file"),
         (
             "run.tar.gz",
-            gzip.compress(b"run.csv".ljust(257, b"\0") + b"ustar".ljust(255, b"\0")),
+            gzip.compress(b"run.csv".ljust(257, b"\0") + b"ustar".ljust(255, b"\0"), mtime=0),
             "tar archive",
         ),
         ("run.pdf", b"%PDF-1.7\n\xff\xfe", "PDF"),

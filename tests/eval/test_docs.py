@@ -8,6 +8,7 @@ import pytest
 import write_columns
 
 from rocov2_eval.editions import EDITIONS
+from rocov2_eval.errors import ExitCode
 from rocov2_eval.findings import RULES
 from rocov2_eval.metrics import METRICS
 from rocov2_eval.metrics.derived import DERIVED
@@ -77,7 +78,7 @@ def test_every_edition_is_in_the_table_with_its_source(name: str) -> None:
     assert name == "rocov2" or edition.source in row
     manual = edition.concepts.manual_cuis
     assert (f"| {len(manual)} CUIs |" in row) is bool(manual)
-    assert ("; BLEU" in row) is (edition.primary("captions") == "bleu")
+    assert ("| BLEU" in row) is (edition.primary("captions") == "bleu")
 
 
 def test_every_scored_manual_cui_is_named() -> None:
@@ -105,6 +106,11 @@ def test_every_option_of_a_metric_is_in_its_table(name: str) -> None:
 def test_every_field_of_a_document_is_described(name: str) -> None:
     text = read("formats.md")
     assert [field for field in schema(name)["properties"] if f"`{field}`" not in text] == []
+
+
+def test_every_exit_code_is_described() -> None:
+    _, _, table = read("formats.md").partition("## Streams and exit codes")
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)] == sorted(ExitCode)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

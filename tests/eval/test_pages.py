@@ -212,7 +212,7 @@ def test_a_rejection_names_the_file_and_what_to_do(board: Board) -> None:
         "R103",
         "run.csv:3",
         "stands on line 2 already",
-        "Keep one row for each image.",
+        "Keep one row per image.",
     ):
         assert words in text
     assert "/srv/a" not in text

@@ -51,7 +51,7 @@ def test_text_pads_columns_and_rounds_there_alone() -> None:
         "two runs\n"
         "\n"
         "a.csv:3: R101 warning: blank, 50 %\n"
-        "    fix: Delete the line; the file must end with the newline of its last row.\n"
+        "    fix: Delete the line. The file must end with the newline of its last row.\n"
         "\n"
         "Scores\n"
         "  micro F1: 0.5000\n"
