@@ -80,8 +80,9 @@ class _Handed:
     Attributes:
         model: A model of transformers.
         opener: Its class, or the one of `Auto` that finds it.
-        answers: Called with a model of that class; returns its logits for the pictures of the comparison.
-        expected: The logits of the run.
+        answers: Called with a model of that class; returns what it answers to the pictures of the comparison:
+            logits, or the negative log-likelihood of captions.
+        expected: What the run answers.
         normalisation: How pictures must look.
         size: Height and width of pictures in pixels.
         pipeline: What the Hub calls the task.
@@ -190,12 +191,16 @@ def _captions(folder: Path) -> _Handed:
     pictures = _pictures(size)
     tokens = torch.arange(_CHECKED * _TOKENS).view(_CHECKED, _TOKENS) % len(ready.text)
     with torch.inference_mode():
-        hidden, _ = captioner.read(captioner.see(pictures), tokens)
-        expected = captioner.decoder.lm_head(hidden)
+        expected = captioner(pictures, tokens, tokens)
+
+    def answers(opened: Any) -> Any:  # noqa: ANN401  torch is Any
+        likely = opened(pixel_values=pictures, decoder_input_ids=tokens).logits.log_softmax(-1)
+        return -likely.gather(2, tokens[:, :, None]).sum((1, 2))
+
     return _Handed(
         model=model,
         opener=VisionEncoderDecoderModel,
-        answers=lambda opened: opened(pixel_values=pictures, decoder_input_ids=tokens).logits,
+        answers=answers,
         expected=expected,
         normalisation=ready.normalisation,
         size=size,
