@@ -271,15 +271,14 @@ def shapes(captioner: Captioner) -> dict[str, dict[str, Any]]:
 
 
 def merge_adapters(captioner: Captioner) -> None:
-    """Add the corrections of the adapters to the matrices, in place: the decoder is then one without any.
+    """Make a captioner one of plain float32 weights, in place: adapters are added to their matrices.
 
-    The decoder is float32 after that, since bfloat16 would round small corrections away.
+    In bfloat16 the sums would round small corrections away.
     """
+    captioner.float()
     if captioner.options.lora_rank:
-        captioner.decoder = captioner.decoder.float().merge_and_unload()
-        captioner.options = msgspec.structs.replace(
-            captioner.options, lora_rank=0, frozen="none", base="fp32"
-        )
+        captioner.decoder = captioner.decoder.merge_and_unload()
+    captioner.options = msgspec.structs.replace(captioner.options, lora_rank=0, frozen="none", base="fp32")
 
 
 def refuse_unread(decoder: Any, vocabulary: int, where: Path) -> None:  # noqa: ANN401  of transformers
