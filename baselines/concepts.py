@@ -123,10 +123,12 @@ class Labelled:
     Attributes:
         pictures: Decoded pictures.
         concepts: Concepts of each picture, in the same order.
+        articles: Number of the article of each picture; None where nothing tells it.
     """
 
     pictures: PictureCache
     concepts: Cells
+    articles: IntArray | None = None
 
     @property
     def learnable(self) -> Cells:
@@ -245,7 +247,7 @@ class ConceptDetection:
     def validate(self, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
         """Return F1 of the rule and of 0.5, see `Choice.scores`."""
         found = self._classifier.probabilities(self._valid.pictures.images, device)
-        self._choice = choose(found, self._truth, self._rule, self._outside)
+        self._choice = choose(found, self._truth, self._rule, self._outside, self._valid.articles)
         return self._choice.scores
 
     @property

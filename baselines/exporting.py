@@ -54,6 +54,7 @@ def export_run(folder: Path, out: Path, licence: str) -> float:
         "activation": "sigmoid",
         "decision": json.dumps(asdict(detector.decision)),
         "licence": licence,
+        "mirrors": str(classifier.mirrors).lower(),  # whether the decision is for the mean of both sides
     }
     metadata = {f"{PREFIX}{key}": value for key, value in values.items()}
     return export_onnx(classifier.model, out, side=classifier.size, metadata=metadata)

@@ -19,12 +19,14 @@ import torch
 
 from baselines import captions
 from baselines.card import hub_head
+from baselines.classifiers import Classifier
 from baselines.concepts import open_detector
 from baselines.decisions.files import DECISION, LABELS
 from baselines.documents import write_document
 from baselines.generation import settings_of
 from baselines.models.backbone import Backbone, stretched
 from baselines.models.captioner import merge_adapters
+from baselines.models.efficientnet import EfficientNet
 from baselines.models.pretrained import quiet
 from baselines.models.weights import Normalisation
 from baselines.runs import card_of
@@ -39,6 +41,7 @@ TOLERANCE = 1e-5  # of a logit over the largest one or 1
 _CHECKED = 4  # pictures of the comparison
 _TOKENS = 12  # of each of its captions
 _BILINEAR = 2  # as Pillow and transformers number it
+_MAPPED = "tf_efficientnet_b0"
 _ONNX = "-o FILE.onnx writes it as ONNX"
 _OURS = {
     *("config.json", "generation_config.json", "preprocessor_config.json", "README.md", LABELS, DECISION),
@@ -137,15 +140,10 @@ def _concepts(folder: Path) -> _Handed:
     detector = open_detector(folder)
     classifier = detector.classifier
     network: Any = classifier.model
-    if not isinstance(network, Backbone):
-        raise UsageFault(f"{folder}: transformers has no {classifier.spec}; {_ONNX}")
-    if not network.is_native:
-        kind = network.model.model.config.model_type
-        raise UsageFault(f"{folder}: transformers has no model of {kind} that classifies pictures; {_ONNX}")
     pictures = _pictures(classifier.size)
     with torch.inference_mode():
         expected = network(pictures)
-    model = stretched(network.model, classifier.size) if network.is_stretched else network.model
+    model = _native(classifier, folder)
     model.config.id2label = dict(enumerate(detector.labels))
     model.config.label2id = {cui: place for place, cui in enumerate(detector.labels)}
 
@@ -166,6 +164,48 @@ def _concepts(folder: Path) -> _Handed:
         usage=_HOW_CONCEPTS + _MIRRORED * classifier.mirrors,
         files=files,
     )
+
+
+def _native(classifier: Classifier, folder: Path) -> Any:  # noqa: ANN401  of transformers
+    """Return a network as transformers' own model.
+
+    Raises:
+        UsageFault: It has none.
+    """
+    network: Any = classifier.model
+    if classifier.spec == _MAPPED:
+        return efficientnet_of(network, classifier.size)
+    if not isinstance(network, Backbone):
+        raise UsageFault(
+            f"{folder}: transformers has no {classifier.spec}, and of our networks {_MAPPED} alone; {_ONNX}"
+        )
+    if not network.is_native:
+        kind = network.model.model.config.model_type
+        raise UsageFault(f"{folder}: transformers has no model of {kind} that classifies pictures; {_ONNX}")
+    return stretched(network.model, classifier.size) if network.is_stretched else network.model
+
+
+def efficientnet_of(network: EfficientNet, size: int) -> Any:  # noqa: ANN401  of transformers
+    """Return B0 with the padding of TensorFlow as transformers has it: the same layers in the same order.
+
+    It answers alike at sizes that 32 divides: at others, TensorFlow pads otherwise than transformers.
+    """
+    from transformers import EfficientNetConfig, EfficientNetForImageClassification
+
+    config = EfficientNetConfig(
+        width_coefficient=1.0,  # the defaults are those of B7
+        depth_coefficient=1.0,
+        hidden_dim=network.spec.head,
+        image_size=size,
+        num_labels=network.classifier.out_features,
+        problem_type="multi_label_classification",
+        batch_norm_eps=network.spec.epsilon,
+        batch_norm_momentum=0.1,  # the default is TensorFlow's, which torch takes for its opposite
+    )
+    model = EfficientNetForImageClassification(config)
+    tensors = network.state_dict().values()
+    model.load_state_dict(dict(zip(model.state_dict(), tensors, strict=True)))
+    return model
 
 
 def _captions(folder: Path) -> _Handed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -19,11 +19,11 @@ from baselines.decisions import Decision
 from baselines.frozen_captions import open_captions
 from baselines.frozen_concepts import open_frozen
 from baselines.generation import write_captions
-from baselines.preparation import restricted
+from baselines.preparation import concepts_of, restricted
 from baselines.session import Session, cached_split
 from baselines.training import runlog
 from baselines.training.loop import BEST
-from rocov2_eval.errors import UsageFault
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.shelf.options import read_options
@@ -72,6 +72,8 @@ def predict(
     split: str | None,
     out: Path,
     combine: Combination = "mean",
+    *,
+    within: Collection[str] = (),
 ) -> Answered:
     """Write the run file of one or several runs.
 
@@ -83,6 +85,8 @@ def predict(
         out: The run file, replaced if it exists.
         combine: How several runs answer together: by the mean of their probabilities, or by the union of the
             concepts that each decides on.
+        within: Concepts that alone are answered; all if empty. The rule of a mean, be it of one run, is
+            fitted anew for them.
 
     Raises:
         UsageFault: A run answers no images, or the runs make no ensemble.
@@ -104,7 +108,7 @@ def predict(
         if tasks[0] in _OPENERS:
             detectors = [_OPENERS[task](folder) for folder, task in zip(folders, tasks, strict=True)]
             answer = _COMBINATIONS[combine]
-            write_csv(out, ("ID", "CUIs"), answer(detectors, records, examples, pictures, session))
+            write_csv(out, ("ID", "CUIs"), answer(detectors, records, examples, pictures, session, within))
         else:
             write_captions(out, examples.ids, _generated(folders[0], pictures[0], examples, session))
     unread = {image_id: fault for each in pictures for image_id, fault in each.broken.items()}
@@ -146,12 +150,13 @@ def _generated(folder: Path, cache: PictureCache, examples: Examples, session: S
     return captions.predict(ready, pictures, session.runtime.device, progress=session.display.steps)
 
 
-def _united(
+def _united(  # noqa: PLR0917  who answers what, where
     detectors: Sequence[_Detector],
     records: Sequence[Mapping[str, Any]],
     examples: Examples,
     pictures: Sequence[PictureCache],
     session: Session,
+    within: Collection[str],
 ) -> list[tuple[str, str]]:
     """Return id and concepts of each image: those that any member decides on, each by its own rule."""
     only = _options(records[0], DataOptions, "data").only
@@ -160,38 +165,40 @@ def _united(
         found = detector.probabilities(seen, session.runtime.device, session.display.steps)
         for cell, chosen in zip(cells, decisions.decide(found, detector.decision), strict=True):
             cell.update(dict.fromkeys(detector.labels[place] for place in chosen))
-    return [
-        (image_id, ";".join(cui for cui in cell if not only or cui in only))
-        for image_id, cell in zip(examples.ids, cells, strict=True)
-    ]
+    kept = restricted(restricted([tuple(cell) for cell in cells], only), within)
+    return [(image_id, ";".join(cell)) for image_id, cell in zip(examples.ids, kept, strict=True)]
 
 
-def _averaged(
+def _averaged(  # noqa: PLR0917  who answers what, where
     detectors: Sequence[_Detector],
     records: Sequence[Mapping[str, Any]],
     examples: Examples,
     pictures: Sequence[PictureCache],
     session: Session,
+    within: Collection[str],
 ) -> list[tuple[str, str]]:
     """Return id and concepts of each image of a split.
 
     Several members answer what the first was asked: over the union of their labels, but for those that the
     first was told to leave out. Its rule is fitted anew on the validation split of its own training, since a
-    mean is calibrated otherwise than its parts.
+    mean is calibrated otherwise than its parts. So it is for a part of the labels: how many to answer follows
+    from what can be right.
     """
     data = _options(records[0], DataOptions, "data")
     table = _options(records[0], DecisionOptions, "decision").table
     known = dict.fromkeys(label for detector in detectors for label in detector.labels)
-    labels = tuple(label for label in known if not data.only or label in data.only)
+    labels = tuple(restricted(restricted([tuple(known)], data.only), within)[0])
+    if not labels:
+        raise RejectedInput(f"none of the {len(within):,} concepts to answer with was learnt")
     decision = detectors[0].decision
-    if len(detectors) > 1:
+    if len(detectors) > 1 or within:
         if examples.split == PICTURES:
             raise UsageFault(
                 f"{session.data}: a folder of pictures; the mean of several runs is decided by a rule fitted "
                 "on the validation split of a dataset; say --combine union, where each run decides"
             )
         valid = read_examples(session.data, data.valid, (table,))
-        truth, outside = label_matrix(restricted(getattr(valid, table), data.only), labels)
+        truth, outside = label_matrix(restricted(concepts_of(valid, table, data), within), labels)
         seen = _pictures(records, valid, session, "Each is taken as black when the decision is fitted.")
         decision = decisions.fit(_mean(detectors, labels, seen, session), truth, decision.rule, outside)
     chosen = decisions.decide(_mean(detectors, labels, pictures, session), decision)

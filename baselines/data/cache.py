@@ -21,9 +21,10 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import numpy as np
@@ -60,6 +61,7 @@ class PictureCache:
         digest: SHA-256 of ids and pixels.
         broken: What is wrong with each picture that could not be decoded, by id; its row is black.
         sums: SHA-256 of the pixels of each block of `BLOCK` pictures, the last of which may be smaller.
+        chosen: Rows to learn from, rising; None for all.
     """
 
     folder: Path
@@ -68,14 +70,23 @@ class PictureCache:
     digest: str
     broken: Mapping[str, str]
     sums: tuple[str, ...]
+    chosen: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def intact(self) -> IntArray:
-        """Rows of the pictures to train on: those that are not broken."""
-        return np.flatnonzero([image_id not in self.broken for image_id in self.ids])
+        """Rows of the pictures to train on: those that are chosen and not broken."""
+        whole = np.array([image_id not in self.broken for image_id in self.ids])
+        return np.flatnonzero(whole) if self.chosen is None else self.chosen[whole[self.chosen]]
+
+    def choosing(self, rows: IntArray) -> Self:
+        """Return the same pictures, of which only some are learnt from; a part has a digest of its own."""
+        if len(rows) == len(self):
+            return self
+        lines = [self.digest, *(self.ids[row] for row in rows.tolist())]
+        return replace(self, chosen=rows, digest=hashlib.sha256("\n".join(lines).encode()).hexdigest())
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True):

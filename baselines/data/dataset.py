@@ -15,16 +15,18 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+import numpy as np
 
 from baselines.data.picture_files import SUFFIXES
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import findings
 from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Table, load, read_table
-from rocov2_eval.records import Finding, Task
+from rocov2_eval.records import Finding, IntArray, Task
 from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
@@ -33,6 +35,7 @@ from rocov2_eval.truth import Place, Truth, read_truth
 Need = Literal["captions", "concepts", "concepts_manual"]
 Concepts = tuple[tuple[str, ...], ...]
 
+_LICENCES = "license_information.csv"
 _TABLES_OF_IDS = ("images", "concepts", "captions")
 _SPLITS = ("train", "valid", "test")
 PICTURES = "pictures"  # the name of a split that is a folder of pictures
@@ -143,16 +146,6 @@ def read_pictures(folder: Path) -> tuple[Examples, tuple[str, ...]]:
     return Examples(folder=folder, split=PICTURES, ids=tuple(found), files=tuple(found.values())), others
 
 
-def select(examples: Examples, rows: Sequence[int]) -> Examples:
-    """Return the images of those rows, in that order."""
-
-    def taken(column: Sequence[Any] | None) -> Any:  # noqa: ANN401  as the column is
-        return None if column is None else tuple(column[row] for row in rows)
-
-    columns = ("ids", "files", "captions", "concepts", "concepts_manual")
-    return replace(examples, **{name: taken(getattr(examples, name)) for name in columns})
-
-
 def read_attributions(folder: Path) -> Mapping[str, str]:
     """Return the attribution of each image as the dataset has it, such as `CC BY [Surname et al. (2020)]`.
 
@@ -160,10 +153,26 @@ def read_attributions(folder: Path) -> Mapping[str, str]:
         MissingResource: The folder has no license_information.csv.
         RejectedInput: It has no such columns.
     """
-    path = folder / "license_information.csv"
+    path = folder / _LICENCES
     if not path.is_file():
         raise MissingResource(f"{path}: no such file, which tells the licence of each image")
     return {row["ID"]: row["Attribution"] for _, row in read_rows(path, ("ID", "Attribution"))}
+
+
+def read_articles(folder: Path, ids: Sequence[str]) -> IntArray | None:
+    """Return the number of the article of each image; None where the dataset tells that of none.
+
+    An image without a PMCID is an article of its own.
+    """
+    path = folder / _LICENCES
+    if not path.is_file():
+        return None
+    pmcids = {row["ID"]: row["PMCID"].strip() for _, row in read_rows(path, ("ID", "PMCID"))}
+    if not any(pmcids.get(image_id) for image_id in ids):
+        return None
+    articles = [("PMCID", pmcid) if (pmcid := pmcids.get(i)) else ("image", i) for i in ids]
+    numbers = {article: number for number, article in enumerate(dict.fromkeys(articles))}
+    return np.array([numbers[article] for article in articles], np.int64)
 
 
 def _read_table(folder: Path, split: str, need: Need) -> Truth:

@@ -25,6 +25,7 @@ from huggingface_hub.errors import (
 from safetensors import SafetensorError, safe_open
 
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
 from rocov2_eval.shelf.words import shorten
 
@@ -112,20 +113,32 @@ def config_of(folder: Path) -> Any:  # noqa: ANN401  of transformers
     """Return the configuration of a model in a folder.
 
     Raises:
-        MissingResource: There is no `config.json`.
+        MissingResource: There is no `config.json`, or transformers is not installed.
         RejectedInput: It is no configuration that transformers knows.
     """
-    from transformers import AutoConfig
-
     if not (folder / "config.json").is_file():
         raise MissingResource(f"{folder}: no config.json, expected a folder with a model of transformers")
+    known = auto_config()
     try:
         with quiet():
-            return AutoConfig.from_pretrained(folder, local_files_only=True)
+            return known.from_pretrained(folder, local_files_only=True)
     except DAMAGES as error:
         raise RejectedInput(
             f"{folder / 'config.json'}: no model that transformers knows: {shorten(str(error), 160)}"
         ) from None
+
+
+def auto_config() -> Any:  # noqa: ANN401  of transformers
+    """Return the class of transformers that knows all configurations.
+
+    Raises:
+        MissingResource: transformers is not installed.
+    """
+    try:
+        from transformers import AutoConfig
+    except ImportError:
+        raise MissingResource(f"transformers is not installed: {install_command('baselines')}") from None
+    return AutoConfig
 
 
 def opened(kind: Any, folder: Path, *, new: tuple[str, ...] = (), **settings: Any) -> Any:  # noqa: ANN401

@@ -16,7 +16,7 @@ import msgspec
 import torch
 from torch import nn
 
-from baselines.models.pretrained import DAMAGES, config_of, fetched, licence_of, opened, quiet
+from baselines.models.pretrained import DAMAGES, auto_config, config_of, fetched, licence_of, opened, quiet
 from baselines.models.weights import Channels, Deviation, Normalisation
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
@@ -158,12 +158,12 @@ def read_config(config: Mapping[str, Any]) -> Any:  # noqa: ANN401  of transform
     """Return a configuration that `plain_config` has written.
 
     Raises:
+        MissingResource: transformers is not installed.
         RejectedInput: transformers does not know it.
     """
-    from transformers import AutoConfig
-
+    known = auto_config()
     try:
-        return AutoConfig.for_model(**config)
+        return known.for_model(**config)
     except DAMAGES as error:
         raise RejectedInput(f"no vision encoder that transformers knows: {shorten(str(error))}") from None
 

@@ -21,7 +21,9 @@ from baselines.classifiers import open_classifier
 from baselines.cli import run
 from baselines.decisions.files import read_labels
 from baselines.generation import GenerationOptions, said, settings_of
+from baselines.hub import efficientnet_of
 from baselines.models.captioner import merge_adapters
+from baselines.models.efficientnet import SPECS, EfficientNet
 from baselines.models.text import decode, tidy
 from baselines.training.loop import BEST
 from rocov2_eval.errors import ExitCode
@@ -134,6 +136,20 @@ def test_transformers_alone_says_what_a_captioner_says(
     assert decode(ready.text, tokens) == [
         tidy(str(each)) for each in alone(tmp_path / "out", "captions", seen)
     ]
+
+
+def test_b0_of_tensorflow_is_one_of_transformers() -> None:
+    torch.manual_seed(0)
+    ours = EfficientNet(SPECS["tf_efficientnet_b0"], 5)
+    with torch.no_grad():
+        for module in ours.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):  # those of no training change nothing
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 2)
+        ours.eval()
+        theirs = efficientnet_of(ours, 64).eval()
+        found, expected = theirs(pixel_values=pictures(64)).logits, ours(pictures(64))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_processor_scales_pictures_as_training_did(vit: Path, tmp_path: Path) -> None:

@@ -167,8 +167,8 @@ def test_an_ensemble_answers_over_the_labels_of_all_its_runs(
     tiny_dataset: Path, tmp_path: Path, fit: Fit
 ) -> None:
     table = tmp_path / "chest.csv"
-    ids = [row["ID"] for _, row in read_rows(tiny_dataset / "train_concepts.csv", ("ID",))]
-    write_csv(table, ("ID", "CUIs"), [(image_id, "C0817096") for image_id in ids])
+    taught = [(image_id, "C0817096") for image_id, _ in concepts(tiny_dataset, "train")]
+    write_csv(table, ("ID", "CUIs"), [*taught, *concepts(tiny_dataset, "valid")])
     chest = fit("chest", tiny_dataset, f"data.concepts={table}")
     whole = fit("whole", tiny_dataset)
 

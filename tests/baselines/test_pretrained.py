@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,14 @@ def test_an_encoder_that_hides_patches_at_random_is_refused(tmp_path: Path) -> N
 def test_a_folder_without_a_configuration_is_reported(tmp_path: Path) -> None:
     with pytest.raises(MissingResource, match=r"no config\.json"):
         open_vision(str(tmp_path))
+
+
+def test_a_machine_without_transformers_is_told_what_to_install(
+    vit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingResource, match="transformers is not installed"):
+        open_vision(str(vit))
 
 
 def test_an_unknown_configuration_is_refused(tmp_path: Path) -> None:
