@@ -303,7 +303,7 @@ def test_a_union_has_what_each_run_decides(
 
 
 def _only_chest(data: Path, folder: Path) -> str:
-    """Return a table in which every training image has one concept."""
-    rows = [(image_id, "C0817096") for image_id, _ in concepts(data, "train")]
+    """Return a table in which every image has one concept."""
+    rows = [(image_id, "C0817096") for split in ("train", "valid") for image_id, _ in concepts(data, split)]
     write_csv(folder / "chest.csv", ("ID", "CUIs"), rows)
     return str(folder / "chest.csv")
