@@ -48,6 +48,7 @@ BASELINES = [
     "numpy>=2",
     "onnx>=1.16.2",
     "onnxruntime>=1.20",
+    "peft>=0.21.2",  # Apache-2.0
     "pillow>=10.1",
     "safetensors>=0.8",
     "tokenizers>=0.23.1",

@@ -39,8 +39,8 @@ CACHE = click.option(
 )
 QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress.")
 
-NETWORKS = ("torch", "safetensors", "PIL")
-_TEXT = ("transformers", "tokenizers")
+NETWORKS = ("torch", "safetensors", "huggingface_hub", "PIL")
+_TEXT = ("transformers", "tokenizers", "peft")
 # What has to be installed, by the task of a recipe.
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "concepts": NETWORKS,

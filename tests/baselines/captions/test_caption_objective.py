@@ -52,8 +52,8 @@ def test_the_end_is_trained(learnt: Any, new_objective: Any) -> None:
     pixels = objective.varied(fetched, torch.Generator(), CPU, Share())
     inputs, targets = map(torch.from_numpy, (fetched.inputs, fetched.targets))
     with torch.no_grad():
-        hidden, _ = learnt.captioner.read(learnt.captioner.see(pixels), inputs)
-        likely = learnt.captioner.decoder.lm_head(hidden).softmax(-1)[..., learnt.text.end]
+        given = learnt.captioner.given(learnt.captioner.see(pixels), inputs)
+        likely = learnt.captioner.decoder(**given).logits.softmax(-1)[..., learnt.text.end]
     at_end = (targets != IGNORED).sum(1) - 1
     assert likely[torch.arange(8), at_end].min() > 0.5
 
