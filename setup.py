@@ -117,7 +117,7 @@ setup(
             "report/templates/*",
             "stages/models/*",
         ],
-        "baselines": ["py.typed", "recipes/*.toml", "templates/*"],
+        "baselines": ["py.typed", "recipes/*.toml", "experiments/templates/*"],
     },
     install_requires=[
         "click>=8.1",

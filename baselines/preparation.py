@@ -27,11 +27,11 @@ from baselines.concepts import (
 from baselines.config import DataOptions, Recipe, RecipeTask
 from baselines.data.cache import PictureCache, open_cache
 from baselines.data.dataset import Examples, Need, read_articles, read_attributions, read_examples
-from baselines.features import Sight, open_sight
 from baselines.filter_pictures import VALID, class_files, classed, divide
 from baselines.filters import FilterOptions, FilterTraining
-from baselines.frozen_captions import Told, fit_captions, save_captions
-from baselines.frozen_concepts import fit_frozen, save_frozen
+from baselines.frozen.captions import Told, fit_captions, save_captions
+from baselines.frozen.concepts import fit_frozen, save_frozen
+from baselines.frozen.features import Sight, open_sight
 from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
 from baselines.training.objective import Objective

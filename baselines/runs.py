@@ -11,7 +11,7 @@ from typing import Any
 from baselines.card import model_card
 from baselines.config import Recipe
 from baselines.decisions.files import GAINS
-from baselines.features import FROZEN
+from baselines.frozen.features import FROZEN
 from baselines.preparation import Prepared, prepare
 from baselines.session import Session
 from baselines.training import checkpoint, runlog

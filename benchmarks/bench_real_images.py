@@ -26,8 +26,8 @@ from baselines.config import read_recipe
 from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples, Need, read_examples
 from baselines.data.labels import label_matrix
-from baselines.features import NOTHING, PIXELS, FeatureOptions, open_sight
-from baselines.frozen_concepts import AnswerOptions, fit_frozen
+from baselines.frozen.concepts import AnswerOptions, fit_frozen
+from baselines.frozen.features import NOTHING, PIXELS, FeatureOptions, open_sight
 from baselines.runs import train_run
 from baselines.session import Session, cached_split
 from baselines.training.loop import BEST

@@ -14,9 +14,9 @@ from vision_models import CONFIGS, SIDE, made, saved
 
 from baselines.classifiers import Classifier
 from baselines.concepts import LossOptions, NetworkOptions, asymmetric_loss
-from baselines.export import export_onnx
 from baselines.models.backbone import Backbone, open_backbone, rebuild_backbone, stretched
 from baselines.models.weights import Normalisation
+from baselines.onnx_files import export_onnx
 from rocov2_eval.errors import UsageFault
 
 CLASSES = 5
