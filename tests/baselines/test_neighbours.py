@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from baselines import neighbours
+from baselines.frozen import neighbours
 from baselines.decisions import decide, fit
 from baselines.frozen.neighbours import Features, Neighbours, nearest, vote
 from rocov2_eval.errors import RejectedInput
