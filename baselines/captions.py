@@ -35,9 +35,10 @@ from baselines.models.captioner import (
     compose,
     is_new,
     rebuild,
+    refuse_unread,
     shapes,
 )
-from baselines.models.pretrained import fetched, licence_of
+from baselines.models.pretrained import DAMAGES, fetched, licence_of
 from baselines.models.text import Text, Tokens, batched, encode, open_text, save_text, train_text
 from baselines.models.weights import HALF, Normalisation
 from baselines.training import changed, checkpoint
@@ -51,6 +52,7 @@ from rocov2_eval.shelf.progress import Progress, silent
 
 FACTS = "captioner.json"
 TOKENIZER = "tokenizer"
+_LAYOUT = 2  # of the files and names of parameters; raised with every change of them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,6 +114,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     normalisation: Normalisation
     generation: GenerationOptions
     licences: dict[str, str]
+    layout: int = 1
 
 
 class Fetched(NamedTuple):
@@ -348,13 +351,14 @@ def save_ready(ready: Ready, folder: Path) -> None:
     """Write all but the weights; `open_ready` reads it."""
     folder.mkdir(parents=True, exist_ok=True)
     save_text(ready.text, folder / TOKENIZER)
-    settings_of(ready.text, ready.generation).save_pretrained(str(folder))
+    settings_of(ready.captioner, ready.text, ready.generation).save_pretrained(str(folder))
     facts = _Facts(
         options=ready.captioner.options,
         shapes=shapes(ready.captioner),
         normalisation=ready.normalisation,
         generation=ready.generation,
         licences=dict(ready.licences),
+        layout=_LAYOUT,
     )
     write_document(folder / FACTS, facts)
 
@@ -371,18 +375,23 @@ def open_ready(folder: Path, weights: Path) -> Ready:
         RejectedInput: A file is damaged, or the weights or the base are of another network.
     """
     facts = read_document(folder / FACTS, _Facts)
+    if facts.layout != _LAYOUT:
+        raise RejectedInput(
+            f"{folder / FACTS}: a captioner of layout {facts.layout}, expected {_LAYOUT}: another version of "
+            "this program wrote it, with other adapters and names of weights; train it anew"
+        )
     tensors, header = checkpoint.read(weights)
     bases = changed.sources(header, weights)
     try:
         captioner = rebuild(facts.options, facts.shapes, bases)
-    except (ValueError, KeyError, TypeError, UsageFault) as error:
-        raise RejectedInput(
-            f"{folder / FACTS}: not as it was written: {error}; take the folder anew"
-        ) from None
+    except (*DAMAGES, RejectedInput, UsageFault) as error:
+        raise RejectedInput(f"{folder / FACTS}: no captioner can be made of it: {error}") from None
     changed.restore(captioner, tensors, header, weights)
+    text = open_text(folder / TOKENIZER)
+    refuse_unread(captioner.decoder, len(text), weights)
     return Ready(
         captioner=captioner.eval(),
-        text=open_text(folder / TOKENIZER),
+        text=text,
         normalisation=facts.normalisation,
         generation=facts.generation,
         licences=facts.licences,

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from msgspec import convert
+
+from baselines.concepts import Unlearnt
 
 _LIMITS = """\
 Research only. Not a medical device: not for diagnosis, triage or any decision about a patient. It has seen
@@ -15,6 +20,13 @@ Its decoder was BioMedLM (stanford-crfm/BioMedLM), published under the BigScienc
 restrictions of use of that licence hold for these weights too; whoever passes them on must pass these terms
 on.
 """
+_ON_THE_HUB = re.compile(r"[\w.-]+/[\w.-]+")
+# Words of the Hub for licences that weights made of radiology figures may have, and for metrics.
+_LICENCES = (
+    *("apache-2.0", "mit", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0"),
+    *("cc-by-nc-3.0", "cc-by-nc-sa-4.0", "bigscience-bloom-rail-1.0", "openrail"),
+)
+_HUB_METRICS = {"valid_concept_f1": "f1", "valid_rouge1": "rouge", "valid_bertscore_f1": "bertscore"}
 _RAIL_WEIGHTS = ("biomedlm", "pubmedgpt", "rail")
 
 
@@ -54,6 +66,7 @@ def model_card(
         "On the validation split, which also chose the epoch and the decision: too hopeful for other images.",
         "",
         *_scores(record.get("scores", {})),
+        *_unlearnt(record),
     ]
     if rules:
         lines += ["", "| rule | validation F1 | over fixed 0.5 |", "|---|---|---|"]
@@ -70,10 +83,50 @@ def model_card(
 def _bases(record: Mapping[str, Any]) -> list[str]:
     """Return what somebody needs beside these weights."""
     named = [
-        f"`{base['source']}` (frozen weights of SHA-256 {base['sha256'][:16]}…)"
+        f"`{_last(base['source'])}` (frozen weights of SHA-256 {base['sha256'][:16]}…)"
         for base in record.get("bases", {}).values()
     ]
     return [f"They hold what training changed alone, and need {' and '.join(named)}.", ""] if named else []
+
+
+def hub_head(record: Mapping[str, Any], licence: str, pipeline: str) -> str:
+    """Return what the Hub reads at the head of a model card, as YAML between its marks.
+
+    Args:
+        record: Content of `run.json`.
+        licence: Licence of the weights; one that the Hub has no word for stands there by its name.
+        pipeline: What the Hub calls the task.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
+
+    word = licence.lower().replace(" ", "-")
+    named = {"license": word} if word in _LICENCES else {"license": "other", "license_name": licence}
+    dataset = _name(record["data"])
+    scores = [
+        EvalResult(
+            task_type=pipeline,
+            dataset_type=dataset,
+            dataset_name=dataset,
+            dataset_split=record["recipe"]["data"]["valid"],
+            metric_type=_HUB_METRICS[name],
+            metric_name=name,
+            metric_value=value,
+        )
+        for name, value in record.get("scores", {}).items()
+        if name in _HUB_METRICS
+    ]
+    head = ModelCardData(
+        **named,
+        library_name="transformers",
+        pipeline_tag=pipeline,
+        tags=["medical", "radiology", "rocov2", record["recipe"]["run"]["task"]],
+        datasets=[dataset],
+        metrics=sorted({each.metric_type for each in scores}),
+        base_model=[name for name in record.get("licences", {}) if _ON_THE_HUB.fullmatch(name)] or None,
+        model_name=record["name"],
+        eval_results=scores,
+    )
+    return f"---\n{head.to_yaml()}\n---\n\n"
 
 
 def _origin(recipe: Mapping[str, Any], weights: Sequence[str]) -> str:
@@ -89,6 +142,13 @@ def _origin(recipe: Mapping[str, Any], weights: Sequence[str]) -> str:
 def _scores(scores: Mapping[str, Any]) -> list[str]:
     rows = [f"| {name} | {value:.4f} |" for name, value in scores.items() if isinstance(value, float)]
     return ["| score | value |", "|---|---|", *rows]
+
+
+def _unlearnt(record: Mapping[str, Any]) -> list[str]:
+    """Return what of the validation split could not be learnt, and what that costs."""
+    if not record.get("unlearnt"):
+        return []
+    return ["", f"Of the validation split, {convert(record['unlearnt'], Unlearnt).told()}."]
 
 
 def _training(record: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -118,4 +178,9 @@ def _weights(record: Mapping[str, Any]) -> list[str]:
 
 
 def _name(data: Mapping[str, Any]) -> str:
-    return str(data["folder"]).rstrip("/").rpartition("/")[2]
+    return _last(str(data["folder"]))
+
+
+def _last(source: str) -> str:
+    """Return the last part of a whole path, which is nobody else's business; a name of the Hub as it is."""
+    return source.rstrip("/").rpartition("/")[2] if source.startswith("/") else source

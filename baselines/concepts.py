@@ -21,7 +21,7 @@ from baselines.classifiers import Classifier, build_classifier, open_classifier
 from baselines.data.augment import AugmentOptions, augment
 from baselines.data.cache import PictureCache
 from baselines.data.labels import label_matrix, label_order
-from baselines.decisions import Choice, Decision, RuleName, choose
+from baselines.decisions import Choice, Decision, RuleName, choose, sample_f1
 from baselines.decisions.files import read_decision, read_labels, save_decision
 from baselines.models.backbone import BASE, HEAD
 from baselines.models.efficientnet import SPECS
@@ -31,9 +31,10 @@ from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import FloatArray, IntArray
 from rocov2_eval.shelf.progress import silent
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 
 Cells = Sequence[Sequence[str]]
+_NAMED = 5  # concepts that a message lists
 
 
 class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +73,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.init:
             raise UsageFault(
                 f"init: {shorten(self.init)} is for one of {', '.join(SPECS)}; {shorten(self.spec)} starts "
-                "from its own weights"
+                "from its own weights: say init = ''"
             )
 
     @property
@@ -122,10 +123,17 @@ class Labelled:
     Attributes:
         pictures: Decoded pictures.
         concepts: Concepts of each picture, in the same order.
+        articles: Number of the article of each picture; None where nothing tells it.
     """
 
     pictures: PictureCache
     concepts: Cells
+    articles: IntArray | None = None
+
+    @property
+    def learnable(self) -> Cells:
+        """Concepts of the pictures that training sees: what a broken one alone has cannot be learnt."""
+        return [self.concepts[row] for row in self.pictures.intact]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -178,7 +186,7 @@ class ConceptDetection:
             RejectedInput: No concept is frequent enough.
             UsageFault: The network sees more pixels than were decoded.
         """
-        self.labels = frequent_labels(train.concepts, deciding.fewest)
+        self.labels = frequent_labels(train.learnable, deciding.fewest)
         self._classifier = build_classifier(
             network.spec,
             len(self.labels),
@@ -239,7 +247,7 @@ class ConceptDetection:
     def validate(self, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
         """Return F1 of the rule and of 0.5, see `Choice.scores`."""
         found = self._classifier.probabilities(self._valid.pictures.images, device)
-        self._choice = choose(found, self._truth, self._rule, self._outside)
+        self._choice = choose(found, self._truth, self._rule, self._outside, self._valid.articles)
         return self._choice.scores
 
     @property
@@ -301,6 +309,53 @@ def frequent_labels(concepts: Cells, fewest: int) -> tuple[str, ...]:
     if not labels:
         raise RejectedInput(f"no concept has {fewest} or more training images")
     return labels
+
+
+class Unlearnt(msgspec.Struct, frozen=True, kw_only=True):
+    """Concepts of the validation split that are no label.
+
+    Attributes:
+        concepts: Number of these concepts.
+        first: Those that most images have, ties by CUI.
+        images: Number of validation images with one of them.
+        of: Number of validation images.
+        largest_f1: F1 of a network that finds every label of every image.
+    """
+
+    concepts: int
+    first: tuple[str, ...]
+    images: int
+    of: int
+    largest_f1: float
+
+    def told(self) -> str:
+        """Return what they are and what they cost, for people."""
+        named = ", ".join(self.first) + (", …" if self.concepts > len(self.first) else "")
+        return (
+            f"{counted(self.concepts, 'concept')} cannot be learnt, as too few training images have them "
+            f"({named}): {self.images:,} of {counted(self.of, 'image')} have one, and F1 cannot be above "
+            f"{self.largest_f1:.4f}"
+        )
+
+
+def unlearnt(concepts: Cells, labels: Sequence[str]) -> Unlearnt | None:
+    """Return which concepts of a validation split are no label, None if all are.
+
+    Args:
+        concepts: Concepts of each validation image.
+        labels: The label order.
+    """
+    strange = label_order([set(image).difference(labels) for image in concepts])
+    if not strange:
+        return None
+    truth, outside = label_matrix(concepts, labels)
+    return Unlearnt(
+        concepts=len(strange),
+        first=strange[:_NAMED],
+        images=int((outside > 0).sum()),
+        of=len(concepts),
+        largest_f1=float(sample_f1([np.flatnonzero(row).tolist() for row in truth], truth, outside).mean()),
+    )
 
 
 def open_detector(folder: Path) -> Detector:

@@ -18,9 +18,9 @@ from baselines.bounds import AtLeastOne, Count, Side
 from baselines.captions import CaptionOptions
 from baselines.concepts import DecisionOptions, LossOptions, NetworkOptions
 from baselines.data.augment import AugmentOptions
-from baselines.features import FeatureOptions
 from baselines.filters import FilterOptions
-from baselines.frozen_concepts import AnswerOptions
+from baselines.frozen.concepts import AnswerOptions
+from baselines.frozen.features import FeatureOptions
 from baselines.generation import GenerationOptions
 from baselines.models.captioner import CaptionerOptions
 from baselines.selfcritical import SelfCriticalOptions
@@ -59,7 +59,8 @@ class DataOptions(msgspec.Struct, frozen=True, kw_only=True):
         allow_broken: Leave out training pictures that cannot be decoded, in the place of an error.
         licences: Only training images under these, such as `CC BY`, of any version; all if empty.
         least_concepts: Only training images with so many concepts or more.
-        concepts: A table `ID,CUIs` to learn from in the place of the dataset's own; validation keeps its own.
+        most: Only so many training images, drawn at random by the seed; 0 for all.
+        concepts: A table `ID,CUIs` to learn from and to validate by in the place of the dataset's own.
         only: CUIs that alone are learnt and validated; all if empty.
         workers: Number of processes that decode pictures.
     """
@@ -71,6 +72,7 @@ class DataOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_broken: bool = False
     licences: tuple[str, ...] = ()
     least_concepts: Count = 0
+    most: Count = 0
     concepts: Path | None = None
     only: tuple[str, ...] = ()
     workers: AtLeastOne = 2

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
 from baselines import captions, decisions
-from baselines.concepts import open_detector
+from baselines.concepts import DecisionOptions, open_detector
 from baselines.config import DataOptions
 from baselines.data.cache import PictureCache
-from baselines.data.dataset import Examples, read_examples
+from baselines.data.dataset import PICTURES, Examples, is_dataset, read_examples, read_pictures
 from baselines.data.labels import label_matrix
 from baselines.decisions import Decision
-from baselines.frozen_captions import open_captions
-from baselines.frozen_concepts import open_frozen
+from baselines.frozen.captions import open_captions
+from baselines.frozen.concepts import open_frozen
 from baselines.generation import write_captions
+from baselines.preparation import concepts_of, restricted
 from baselines.session import Session, cached_split
 from baselines.training import runlog
 from baselines.training.loop import BEST
-from rocov2_eval.errors import UsageFault
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.csv_files import write_csv
 from rocov2_eval.shelf.options import read_options
+from rocov2_eval.shelf.words import counted, shorten
+
+Combination = Literal["mean", "union"]
+_Kind = TypeVar("_Kind")
 
 
 class _Detector(Protocol):
@@ -43,43 +49,98 @@ _OPENERS: Mapping[str, Callable[[Path], _Detector]] = {
     "concepts": open_detector,
     "frozen-concepts": open_frozen,
 }
+_NAMED = 5  # files left out that a message lists
+_AS_BLACK = "Each is answered as if it were black, since a run needs a row for every image."
 
 
-def predict(folders: Sequence[Path], session: Session, split: str, out: Path) -> int:
-    """Write the run file of one or several runs; return how many images it answers.
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What a run file holds.
+
+    Attributes:
+        images: Number of images.
+        unread: What is wrong with each picture that could not be read, by id; it was answered as black.
+    """
+
+    images: int
+    unread: Mapping[str, str]
+
+
+def predict(
+    folders: Sequence[Path],
+    session: Session,
+    split: str | None,
+    out: Path,
+    combine: Combination = "mean",
+    *,
+    within: Collection[str] = (),
+) -> Answered:
+    """Write the run file of one or several runs.
 
     Args:
-        folders: Finished runs; several of concept detection answer with their mean probability.
-        session: The data and the device.
-        split: The split whose images are answered.
+        folders: Finished runs; several of concept detection answer together.
+        session: The data and the device; it is warned of pictures that cannot be read. The data may be a
+            folder of pictures too.
+        split: The split whose images are answered; None for `test`, or for all of a folder of pictures.
         out: The run file, replaced if it exists.
+        combine: How several runs answer together: by the mean of their probabilities, or by the union of the
+            concepts that each decides on.
+        within: Concepts that alone are answered; all if empty. The rule of a mean, be it of one run, is
+            fitted anew for them.
 
     Raises:
         UsageFault: A run answers no images, or the runs make no ensemble.
     """
     records = [runlog.read_run(folder) for folder in folders]
-    tasks = {record["recipe"]["run"]["task"] for record in records}
-    if "filter" in tasks:
-        raise UsageFault(
-            f"{folders[0]}: an image filter has no run file; rocov2-baselines export hands it on"
-        )
-    if len(folders) > 1 and not tasks <= _OPENERS.keys():
-        raise UsageFault("--ensemble goes with runs of concept detection alone")
-    examples = read_examples(session.data, split)
+    tasks = [record["recipe"]["run"]["task"] for record in records]
+    for folder, task in zip(folders, tasks, strict=True):
+        if task == "filter":
+            raise UsageFault(
+                f"{folder}: an image filter has no run file; rocov2-baselines export hands it on"
+            )
+        if len(folders) > 1 and task not in _OPENERS:
+            raise UsageFault(
+                f"{folder}: a run of {task}; --ensemble goes with runs of concept detection alone"
+            )
+    examples = _asked(session, split)
+    pictures = _pictures(records, examples, session, _AS_BLACK)
     with session.runtime.autocast():
-        if tasks <= _OPENERS.keys():
-            _predict_concepts(folders, records, examples, session, out)
+        if tasks[0] in _OPENERS:
+            detectors = [_OPENERS[task](folder) for folder, task in zip(folders, tasks, strict=True)]
+            answer = _COMBINATIONS[combine]
+            write_csv(out, ("ID", "CUIs"), answer(detectors, records, examples, pictures, session, within))
         else:
-            write_captions(out, examples.ids, _generated(folders[0], records[0], examples, session))
-    return len(examples)
+            write_captions(out, examples.ids, _generated(folders[0], pictures[0], examples, session))
+    unread = {image_id: fault for each in pictures for image_id, fault in each.broken.items()}
+    return Answered(images=len(examples), unread=unread)
 
 
-def _generated(
-    folder: Path, record: Mapping[str, Any], examples: Examples, session: Session
-) -> Sequence[str]:
+def _asked(session: Session, split: str | None) -> Examples:
+    """Return the images to answer."""
+    if split is not None or is_dataset(session.data):
+        return read_examples(session.data, split or "test")
+    examples, others = read_pictures(session.data)
+    if others:
+        named = ", ".join(map(shorten, others[:_NAMED]))
+        more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+        files = counted(len(others), "file")
+        session.display.warn(f"{session.data}: {files} left out, no pictures: {named}{more}")
+    return examples
+
+
+def _pictures(
+    records: Sequence[Mapping[str, Any]], examples: Examples, session: Session, then: str
+) -> list[PictureCache]:
+    """Return the pictures of a split as each run sees them; `then` says what becomes of unreadable ones."""
+    return [
+        cached_split(session, examples, _options(record, DataOptions, "data"), allow_broken=True, then=then)
+        for record in records
+    ]
+
+
+def _generated(folder: Path, cache: PictureCache, examples: Examples, session: Session) -> Sequence[str]:
     """Return a caption for each image of a split, for one that is black because it is broken too."""
-    cache = cached_split(session, examples, _data_options(record), allow_broken=True)
-    if record["recipe"]["run"]["task"] == "frozen-captions":
+    if runlog.read_run(folder)["recipe"]["run"]["task"] == "frozen-captions":
         return open_captions(folder).tell(cache, session.runtime.device, session.display.steps)
     ready = captions.open_ready(folder, folder / BEST)
     ready.captioner.to(session.runtime.device)
@@ -89,50 +150,89 @@ def _generated(
     return captions.predict(ready, pictures, session.runtime.device, progress=session.display.steps)
 
 
-def _predict_concepts(
-    folders: Sequence[Path],
+def _united(  # noqa: PLR0917  who answers what, where
+    detectors: Sequence[_Detector],
     records: Sequence[Mapping[str, Any]],
     examples: Examples,
+    pictures: Sequence[PictureCache],
     session: Session,
-    out: Path,
-) -> None:
-    """Write the concepts of each image of a split.
+    within: Collection[str],
+) -> list[tuple[str, str]]:
+    """Return id and concepts of each image: those that any member decides on, each by its own rule."""
+    only = _options(records[0], DataOptions, "data").only
+    cells: list[dict[str, None]] = [{} for _ in examples.ids]
+    for detector, seen in zip(detectors, pictures, strict=True):
+        found = detector.probabilities(seen, session.runtime.device, session.display.steps)
+        for cell, chosen in zip(cells, decisions.decide(found, detector.decision), strict=True):
+            cell.update(dict.fromkeys(detector.labels[place] for place in chosen))
+    kept = restricted(restricted([tuple(cell) for cell in cells], only), within)
+    return [(image_id, ";".join(cell)) for image_id, cell in zip(examples.ids, kept, strict=True)]
 
-    Several networks answer with their mean probability, decided by the rule of the first, fitted anew on the
-    validation split of its own training, since an average is calibrated otherwise than its parts.
+
+def _averaged(  # noqa: PLR0917  who answers what, where
+    detectors: Sequence[_Detector],
+    records: Sequence[Mapping[str, Any]],
+    examples: Examples,
+    pictures: Sequence[PictureCache],
+    session: Session,
+    within: Collection[str],
+) -> list[tuple[str, str]]:
+    """Return id and concepts of each image of a split.
+
+    Several members answer what the first was asked: over the union of their labels, but for those that the
+    first was told to leave out. Its rule is fitted anew on the validation split of its own training, since a
+    mean is calibrated otherwise than its parts. So it is for a part of the labels: how many to answer follows
+    from what can be right.
     """
-    detectors = [
-        _OPENERS[record["recipe"]["run"]["task"]](folder)
-        for folder, record in zip(folders, records, strict=True)
-    ]
-    labels, decision = detectors[0].labels, detectors[0].decision
-    for folder, detector in zip(folders, detectors, strict=True):
-        if detector.labels != labels:
-            raise UsageFault(f"{folder}: other labels than {folders[0]}; an ensemble needs the same")
-    if len(detectors) > 1:
-        table = records[0]["recipe"]["decision"]["table"]
-        valid = read_examples(session.data, _data_options(records[0]).valid, (table,))
-        truth, outside = label_matrix(getattr(valid, table), labels)
-        decision = decisions.fit(_mean(detectors, records, valid, session), truth, decision.rule, outside)
-    chosen = decisions.decide(_mean(detectors, records, examples, session), decision)
-    cells = decisions.concept_cells(chosen, labels)
-    write_csv(out, ("ID", "CUIs"), list(zip(examples.ids, cells, strict=True)))
+    data = _options(records[0], DataOptions, "data")
+    table = _options(records[0], DecisionOptions, "decision").table
+    known = dict.fromkeys(label for detector in detectors for label in detector.labels)
+    labels = tuple(restricted(restricted([tuple(known)], data.only), within)[0])
+    if not labels:
+        raise RejectedInput(f"none of the {len(within):,} concepts to answer with was learnt")
+    decision = detectors[0].decision
+    if len(detectors) > 1 or within:
+        if examples.split == PICTURES:
+            raise UsageFault(
+                f"{session.data}: a folder of pictures; the mean of several runs is decided by a rule fitted "
+                "on the validation split of a dataset; say --combine union, where each run decides"
+            )
+        valid = read_examples(session.data, data.valid, (table,))
+        truth, outside = label_matrix(restricted(concepts_of(valid, table, data), within), labels)
+        seen = _pictures(records, valid, session, "Each is taken as black when the decision is fitted.")
+        decision = decisions.fit(_mean(detectors, labels, seen, session), truth, decision.rule, outside)
+    chosen = decisions.decide(_mean(detectors, labels, pictures, session), decision)
+    return list(zip(examples.ids, decisions.concept_cells(chosen, labels), strict=True))
 
 
 def _mean(
     detectors: Sequence[_Detector],
-    records: Sequence[Mapping[str, Any]],
-    examples: Examples,
+    labels: Sequence[str],
+    pictures: Sequence[PictureCache],
     session: Session,
 ) -> FloatArray:
-    """Return the mean probability of each label of each image."""
-    members = []
-    for detector, record in zip(detectors, records, strict=True):
-        cache = cached_split(session, examples, _data_options(record), allow_broken=True)
-        members.append(detector.probabilities(cache, session.runtime.device, session.display.steps))
-    mean: FloatArray = np.mean(members, axis=0)
+    """Return the probability of each label of each image, shape (n, labels).
+
+    It is the mean over the members that know the label: one that was never taught it has no vote.
+    """
+    place = {label: i for i, label in enumerate(labels)}
+    sums, votes = np.zeros((len(pictures[0]), len(labels))), np.zeros(len(labels))
+    for detector, seen in zip(detectors, pictures, strict=True):
+        found = detector.probabilities(seen, session.runtime.device, session.display.steps)
+        own = [i for i, label in enumerate(detector.labels) if label in place]
+        at = [place[detector.labels[i]] for i in own]
+        sums[:, at] += found[:, own]
+        votes[at] += 1
+    mean: FloatArray = sums / votes
     return mean
 
 
-def _data_options(record: Mapping[str, Any]) -> DataOptions:
-    return read_options(DataOptions, record["recipe"]["data"], f"{runlog.RUN} [data]", Path())
+def _options(record: Mapping[str, Any], kind: type[_Kind], table: str) -> _Kind:
+    """Return what a run was told in a table of its recipe."""
+    return read_options(kind, record["recipe"][table], f"{runlog.RUN} [{table}]", Path())
+
+
+_COMBINATIONS: Mapping[Combination, Callable[..., list[tuple[str, str]]]] = {
+    "mean": _averaged,
+    "union": _united,
+}

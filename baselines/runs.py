@@ -11,7 +11,7 @@ from typing import Any
 from baselines.card import model_card
 from baselines.config import Recipe
 from baselines.decisions.files import GAINS
-from baselines.features import FROZEN
+from baselines.frozen.features import FROZEN
 from baselines.preparation import Prepared, prepare
 from baselines.session import Session
 from baselines.training import checkpoint, runlog
@@ -48,6 +48,7 @@ def train_run(recipe: Recipe, session: Session, folder: Path, *, resume: bool = 
             **runlog.surroundings(runtime.device),
             "precision": "bf16" if runtime.bf16 else "fp32",
             "processes": runtime.share.world,
+            "unlearnt": prepared.unlearnt,
         }
         if runtime.leads:
             _begin(record, folder, resume=resume)
@@ -62,20 +63,27 @@ def train_run(recipe: Recipe, session: Session, folder: Path, *, resume: bool = 
     runtime.barrier()
 
 
-def card_of(folder: Path) -> str:
-    """Return the model card of a finished run."""
+def card_of(folder: Path, *, whole: bool = False) -> str:
+    """Return the model card of a finished run.
+
+    Args:
+        folder: The run folder.
+        whole: The card is for a copy that holds frozen weights too, whatever the run folder holds.
+    """
     gains = [row for _, row in read_rows(folder / GAINS)] if (folder / GAINS).is_file() else []
-    return model_card(runlog.read_run(folder), runlog.read_metrics(folder), gains)
+    record = runlog.read_run(folder)
+    return model_card({**record, BASES: {}} if whole else record, runlog.read_metrics(folder), gains)
 
 
-def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
-    """Refuse a run folder that another recipe has made.
+def refuse_other_recipe(folder: Path, recipe: Recipe, tables: Mapping[str, str]) -> None:
+    """Refuse a run folder that was made by another recipe, or of other tables.
 
     Raises:
-        UsageFault: A key differs; the message names it.
+        UsageFault: A key, or the digest of a table, differs; the message names it.
     """
     record = runlog.read_run(folder)
-    _refuse_other(record, {**record, "recipe": recipe.document()}, folder)
+    data = {**record["data"], "tables": dict(tables)}
+    _refuse_other(record, {**record, "recipe": recipe.document(), "data": data}, folder)
 
 
 def _require_free(folder: Path) -> None:
@@ -103,10 +111,11 @@ def _trained(
     prepared: Prepared, recipe: Recipe, session: Session, folder: Path, *, resume: bool
 ) -> dict[str, Any]:
     """Train or fit what was prepared; return what the record of the run gets."""
+    licences = {"licences": dict(prepared.licences)} if prepared.licences else {}
     if prepared.fit:
         started = time.monotonic()
-        licences = prepared.fit(folder)
-        return {"seconds": time.monotonic() - started, "steps": 0, **_named(licences)}
+        prepared.fit(folder)
+        return {"seconds": time.monotonic() - started, "steps": 0, **licences}
     assert prepared.objective is not None, "it is fitted or trained"
 
     def report(facts: Mapping[str, Any]) -> None:
@@ -123,11 +132,7 @@ def _trained(
         resume=resume,
         progress=session.display.steps,
     )
-    return {"seconds": state.seconds, "steps": state.step, **_named(prepared.licences)}
-
-
-def _named(licences: Mapping[str, str] | None) -> dict[str, Any]:
-    return {"licences": dict(licences)} if licences else {}
+    return {"seconds": state.seconds, "steps": state.step, **licences}
 
 
 def _refuse_other(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
@@ -145,7 +150,7 @@ def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what makes a run what it is, flat: keys of the recipe, and digests of the data."""
     recipe, data = record["recipe"], record["data"]
     known = {f"{table}.{key}": value for table, options in recipe.items() for key, value in options.items()}
-    for idle in ("run.about", "data.workers"):
+    for idle in ("run.about", "data.concepts", "data.workers"):
         known.pop(idle, None)
     known |= {f"digest of {Path(path).name}": digest for path, digest in data.get("tables", {}).items()}
     return known | {f"pixels of {split}": data[split]["pixels_sha256"] for split in ("train", "valid")}

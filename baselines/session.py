@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.config import DataOptions
-from baselines.data.cache import PictureCache, open_cache
+from baselines.data.cache import PictureCache, broken_text, open_cache
 from baselines.data.dataset import Examples
 from baselines.training.runtime import Runtime
 from rocov2_eval.shelf.progress import Progress, silent
@@ -20,12 +20,14 @@ class Display:
 
     Attributes:
         note: Called with a sentence about what comes next.
+        warn: Called with what is wrong and does not end the command; the first line says it.
         pictures: Called with the number of pictures decoded and of all.
         steps: Called with the number of steps, or of images answered, and of all.
         epoch: Called with the facts of an epoch.
     """
 
     note: Callable[[str], None] = silent
+    warn: Callable[[str], None] = silent
     pictures: Progress = silent
     steps: Progress = silent
     epoch: Callable[[Mapping[str, Any]], None] = silent
@@ -49,16 +51,36 @@ class Session:
 
 
 def cached_split(
-    session: Session, examples: Examples, options: DataOptions, *, allow_broken: bool
+    session: Session,
+    examples: Examples,
+    options: DataOptions,
+    *,
+    allow_broken: bool,
+    then: str = "They are taken as black.",
 ) -> PictureCache:
-    """Return the decoded pictures of a split; those that are not in the cache are decoded first."""
+    """Return the decoded pictures of a split; those that are not in the cache are decoded first.
+
+    Args:
+        session: Where the cache lies; it is warned of broken pictures.
+        examples: The images of the split.
+        options: How pictures are decoded.
+        allow_broken: Whether a picture may be broken.
+        then: A sentence about what becomes of broken pictures.
+
+    Raises:
+        RejectedInput: A picture is broken and may not be.
+    """
     name = f"{examples.folder.resolve().name}-{examples.split}-{len(examples)}-{options.side}-{options.fit}"
-    return open_cache(
+    cache = open_cache(
         examples.named_files,
         session.cache / name,
         options.side,
         fit=options.fit,
-        allow_broken=allow_broken,
         workers=options.workers,
         progress=session.display.pictures,
+        allow_broken=allow_broken,
+        advice=f"Replace them, or say --set data.allow_broken=true. {then}",
     )
+    if cache.broken:
+        session.display.warn(broken_text(cache.broken, f"{examples.split} split", len(cache), then))
+    return cache

@@ -1,13 +1,12 @@
 """Captions a second in training and generation, beside the plain loop of transformers in the same call.
 
     python benchmarks/bench_captioner.py [--steps 20] [--batch 32] [--set frozen=encoder] [--compile]
-    python benchmarks/bench_captioner.py --memory
 
 Random weights of the full size on a GPU (ViT-B and the shape of BioMedLM, 3.5 billion parameters: about
 66 GiB with the moments of AdamW and the running average, and activations beside them: an H200, or a smaller
 `--decoder`), nano ones on a CPU; captions of up to 64 tokens. The plain loop has VisionEncoderDecoderModel
 with the same parts, pads every caption to the longest there can be, reads the loss at every step, and
-generates in the order of the pictures. `--memory` computes, and measures nothing.
+generates in the order of the pictures.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ from baselines.training.runtime import Runtime, opened
 
 MOST = 64  # tokens
 VOCABULARY = 28_896  # of BioMedLM
-GIB = 2**30
 WORDS = (
     "axial",
     "chest",
@@ -48,21 +46,6 @@ WORDS = (
     "with",
     "and",
 )
-# The rows of the table of memory, and the bytes of a trained weight: itself, gradient, two moments.
-RECIPES: dict[str, dict[str, Any]] = {
-    "all weights": {},
-    "frozen bf16 halves, cross-attention": {"frozen": "both", "base": "bf16"},
-    "frozen bf16 halves, prefix": {"frozen": "both", "base": "bf16", "conditioning": "prefix"},
-    "frozen bf16 halves, prefix, LoRA 16": {
-        "frozen": "both",
-        "base": "bf16",
-        "conditioning": "prefix",
-        "lora_rank": 16,
-    },
-    "all weights, prefix": {"conditioning": "prefix"},
-}
-STATE_BYTES = 4 + 4 + 8
-AVERAGE_BYTES = {torch.float32: 4, torch.bfloat16: 2}
 
 
 def main() -> None:
@@ -73,11 +56,7 @@ def main() -> None:
     parser.add_argument("--decoder", help="random/biomedlm on a GPU, random/nano on a CPU")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=TEXT", help="of CaptionerOptions")
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--memory", action="store_true")
     chosen = parser.parse_args()
-    if chosen.memory:
-        print(memory_table())
-        return
     with opened("auto", "auto") as runtime:
         is_gpu = runtime.device.type == "cuda"
         options = captioner_options(is_gpu, chosen.decoder, dict(each.split("=") for each in chosen.set))
@@ -170,7 +149,11 @@ def plain_loop(ready: Ready, examples: Captioned, batch: int, count: int, runtim
 
     device = runtime.device
     captioner, end = ready.captioner, ready.text.end
-    model = VisionEncoderDecoderModel(encoder=captioner.encoder, decoder=captioner.decoder).to(device).train()
+    model = (
+        VisionEncoderDecoderModel(encoder=captioner.encoder.model, decoder=captioner.decoder)
+        .to(device)
+        .train()
+    )
     model.config.decoder_start_token_id = model.config.pad_token_id = end
     trained = [each for each in model.parameters() if each.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=1e-5)
@@ -196,31 +179,6 @@ def plain_loop(ready: Ready, examples: Captioned, batch: int, count: int, runtim
         loss.item()
 
     return steps.plain(fetch, step, batch, count, device)
-
-
-def memory_table() -> str:
-    """Return what weights, gradients, moments and average take, computed from the numbers of weights."""
-    rows = []
-    for decoder in ("random/biomedlm", "random/gpt2", "random/distilgpt2"):
-        for name, said in RECIPES.items():
-            options = CaptionerOptions(encoder="random/vit-base", decoder=decoder, **said)
-            with torch.device("meta"):
-                captioner = compose(options, vocabulary=VOCABULARY, end=0)
-            trained = sum(each.numel() for each in captioner.parameters() if each.requires_grad)
-            frozen = [each for each in captioner.parameters() if not each.requires_grad]
-            held = sum(each.numel() * each.element_size() for each in frozen)
-            average = sum(each.numel() * AVERAGE_BYTES[each.dtype] for each in captioner.parameters())
-            rows.append(
-                [
-                    decoder.removeprefix("random/"),
-                    name,
-                    f"{trained / 1e6:,.1f} M",
-                    f"{sum(each.numel() for each in frozen) / 1e6:,.1f} M",
-                    f"{(trained * STATE_BYTES + held) / GIB:.1f} GiB",
-                    f"{average / GIB:.1f} GiB",
-                ]
-            )
-    return table(["decoder", "recipe", "trained", "frozen", "weights and optimiser", "running average"], rows)
 
 
 if __name__ == "__main__":

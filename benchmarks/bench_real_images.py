@@ -26,8 +26,8 @@ from baselines.config import read_recipe
 from baselines.data.cache import PictureCache
 from baselines.data.dataset import Examples, Need, read_examples
 from baselines.data.labels import label_matrix
-from baselines.features import NOTHING, PIXELS, FeatureOptions
-from baselines.frozen_concepts import AnswerOptions, fit_frozen
+from baselines.frozen.concepts import AnswerOptions, fit_frozen
+from baselines.frozen.features import NOTHING, PIXELS, FeatureOptions, open_sight
 from baselines.runs import train_run
 from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
@@ -107,8 +107,9 @@ def _row(data: Path, folder: Path, work: Path, source: str) -> Iterator[str]:
         for name, (examples, cache) in splits.items()
     }
     for encoder in (NOTHING, PIXELS):
-        options = FeatureOptions(encoder=encoder), AnswerOptions(), DecisionOptions()
-        floor, _ = fit_frozen(*options, labelled["train"], labelled["valid"])
+        sight = open_sight(FeatureOptions(encoder=encoder))
+        options = AnswerOptions(), DecisionOptions()
+        floor, _ = fit_frozen(sight, *options, labelled["train"], labelled["valid"])
         yield _score(floor.probabilities(splits["test"][1], CPU), floor.decision, test)
     seen = detector.probabilities(splits["test"][1], CPU)
     yield _score(seen, decisions.Decision(rule="fixed", parameters={"threshold": 0.5}), test)

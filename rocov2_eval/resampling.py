@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rocov2_eval.records import FloatArray, Interval, SampleScores
+from rocov2_eval.records import BoolArray, FloatArray, IntArray, Interval, SampleScores
 
 DEFAULT_SEED = 20260101
 FEWEST_IMAGES = 2  # one image says nothing about spread
@@ -34,13 +34,29 @@ class Bootstrap:
             raise ValueError(f"level: {self.level} is not between 0 and 1")
 
 
-def interval(scores: SampleScores, options: Bootstrap) -> Interval | None:
-    """Return the percentile interval of the mean, None for fewer than two scored images."""
+def interval(scores: SampleScores, options: Bootstrap, clusters: IntArray | None = None) -> Interval | None:
+    """Return the percentile interval of the mean, None for fewer than two scored images or clusters.
+
+    Args:
+        scores: Of n images.
+        options: How the interval is made.
+        clusters: Which images are drawn together, such as those of one article, shape (n,); None where each
+            is drawn by itself.
+    """
     values = scores.values[scores.scored]
-    if len(values) < FEWEST_IMAGES:
+    if clusters is None:
+        return ends_of(resampled_means(values, options), options) if len(values) >= FEWEST_IMAGES else None
+    clusters = clusters[scores.scored]
+    if len(np.unique(clusters)) < FEWEST_IMAGES:
         return None
+    everything = np.ones((len(values), 1), np.bool_)
+    return ends_of(resampled_parts(values, everything, clusters, options)[:, 0], options)
+
+
+def ends_of(means: FloatArray, options: Bootstrap) -> Interval:
+    """Return the percentile interval of resampled means; a resample without images, NaN, does not count."""
     tail = (1 - options.level) / 2
-    low, high = np.quantile(resampled_means(values, options), [tail, 1 - tail])
+    low, high = np.nanquantile(means, [tail, 1 - tail])
     return Interval(low=float(low), high=float(high))
 
 
@@ -84,3 +100,25 @@ def resampled_columns(scores: FloatArray, options: Bootstrap) -> FloatArray:
         counts = np.bincount(drawn.ravel(), minlength=n * (stop - start)).reshape(-1, n)
         means[start:stop] = counts.astype(np.float64) @ scores / n
     return means
+
+
+def resampled_parts(
+    values: FloatArray, parts: BoolArray, clusters: IntArray, options: Bootstrap
+) -> FloatArray:
+    """Return the mean within each part of the images in each resample of clusters, shape (resamples, k).
+
+    All parts see the same resample; a part that has no image in it is NaN there.
+
+    Args:
+        values: Shape (n,).
+        parts: Which images belong to each part, shape (n, k).
+        clusters: Which images are drawn together, shape (n,).
+        options: Number of resamples and seed.
+    """
+    _, place = np.unique(clusters, return_inverse=True)
+    columns = np.hstack([values[:, None] * parts, parts])
+    totals = np.zeros((int(place.max()) + 1, columns.shape[1]))
+    np.add.at(totals, place, columns)
+    drawn = resampled_columns(totals, options)
+    sums, sizes = np.hsplit(drawn, 2)
+    return np.divide(sums, sizes, out=np.full_like(sums, np.nan), where=sizes > 0)

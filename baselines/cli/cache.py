@@ -46,7 +46,5 @@ def cache(recipe: str, data: Path, splits: tuple[str, ...], **options: Any) -> N
             pictures = cached_split(
                 session, read_examples(data, split), wanted, allow_broken=wanted.allow_broken
             )
-            for image_id, fault in pictures.broken.items():
-                click.echo(f"{image_id}: {fault}", err=True)
             broken = f"{len(pictures.broken):,} broken"
             click.echo(f"{pictures.folder}: {len(pictures):,} pictures, {broken}, {pictures.digest}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,16 +18,19 @@ from baselines.cli.session import (
     opened_session,
     require,
 )
+from baselines.experiments.questions import AUTOMATIC, EXPERIMENTS, MOST_SEEDS, UNFILTERED
 from rocov2_eval.cli.options import answer
 from rocov2_eval.errors import UsageFault
 
-_NAMES = ("modality", "semantic-types", "licences", "single-concept", "by-modality")
+if TYPE_CHECKING:
+    from baselines.training.runtime import Precision
+
 _STYLES = ("text", "markdown", "json", "csv", "latex")
 _TABLE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command(epilog="Example: rocov2-baselines experiment licences --data rocov2/ --recipe concepts_b0")
-@click.argument("name", metavar="NAME", type=click.Choice(_NAMES))
+@click.argument("name", metavar="NAME", type=click.Choice(tuple(EXPERIMENTS)))
 @DATA
 @click.option(
     "--recipe", default="concepts_b0", show_default=True, help="A recipe of concepts: a name or a TOML file."
@@ -37,11 +40,19 @@ _TABLE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--automatic",
     type=_TABLE,
-    help="modality: ID,CUIs of training images by their captions, from `rocov2-build concepts extract`.",
+    help="modality: ID,CUIs of training and validation images by their captions, from `rocov2-build concepts "
+    "extract`.",
 )
-@click.option("--unfiltered", type=_TABLE, help="semantic-types: the same with --types all.")
+@click.option("--unfiltered", type=_TABLE, help="semantic-types: the same of all splits, with --types all.")
 @click.option(
-    "-o", "--out", type=NEW_FOLDER, help="Folder with a run an arm.  [default: runs/experiment-NAME]"
+    "--seeds",
+    type=click.IntRange(1, MOST_SEEDS),
+    default=1,
+    show_default=True,
+    help="Trainings of each arm.",
+)
+@click.option(
+    "-o", "--out", type=NEW_FOLDER, help="Folder of the runs and the page.  [default: runs/experiment-NAME]"
 )
 @click.option(
     "--format", "style", type=click.Choice(_STYLES), default="text", show_default=True, help="Output style."
@@ -63,26 +74,23 @@ def experiment(name: str, data: Path, **options: Any) -> None:  # noqa: ANN401  
     """  # noqa: D301  click wants the backspace itself
     require(*NETWORKS)
     from baselines.config import read_recipe
-    from baselines.experiments import AUTOMATIC, UNFILTERED, experiment_document, run_experiment
-    from rocov2_eval.rendering.render import render
-    from rocov2_eval.shelf.files import write_text
+    from baselines.experiments.arms import run_experiment
+    from baselines.experiments.page import experiment_document, write_page
     from rocov2_eval.shelf.folders import publishing
 
     recipe = read_recipe(options["recipe"], options["overrides"])
-    if recipe.run.task != "concepts":
+    if "decision" not in recipe.tables:
         raise UsageFault(
-            f"--recipe {options['recipe']}: a recipe of {recipe.run.task}, expected one of concepts"
+            f"--recipe {options['recipe']}: a recipe of {recipe.run.task}, expected one that answers concepts"
         )
     out = options["out"] or Path("runs") / f"experiment-{name}"
     tables = {AUTOMATIC: options["automatic"], UNFILTERED: options["unfiltered"]}
+    given = {key: path for key, path in tables.items() if path}
     cache = options["cache"] or out.parent / "cache"
-    precision = recipe.tables["training"].precision
+    precision: Precision = getattr(recipe.tables.get("training"), "precision", "fp32")
     speaks = not options["quiet"]
     with opened_session(data, cache, options["device"], precision, "steps", speaks=speaks) as session:
-        given = {key: path for key, path in tables.items() if path}
-        results = run_experiment(name, recipe, session, split=options["split"], out=out, tables=given)
-    document = experiment_document(name, results)
+        outcome = run_experiment(name, recipe, session, options["split"], out, given, seeds=options["seeds"])
     with publishing(out, None) as folder:
-        write_text(folder / "table.md", render(document, "markdown"))
-        write_text(folder / "table.json", render(document, "json"))
-    answer(document, options["style"])
+        write_page(outcome, folder)
+    answer(experiment_document(outcome), options["style"])

@@ -6,14 +6,20 @@ from pathlib import Path
 
 import click
 
-from baselines.cli.session import FOLDER, NETWORKS, NEW_FILE, require
+from baselines.cli.session import FOLDER, LIBRARIES, NETWORKS, require
 
 
 @click.command(
-    epilog="Example: rocov2-baselines export runs/radiology -o radiology.onnx --licence 'CC BY 4.0'"
+    epilog="Example: rocov2-baselines export runs/concepts_convnext -o concepts/ --licence 'CC BY-NC 4.0'"
 )
 @click.argument("run", metavar="RUN", type=FOLDER)
-@click.option("-o", "--out", required=True, type=NEW_FILE, help="The file, replaced if it exists.")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A file that ends in .onnx, replaced if it exists; else a folder for transformers.",
+)
 @click.option(
     "--licence",
     default="not stated; those of the training images hold",
@@ -21,15 +27,24 @@ from baselines.cli.session import FOLDER, NETWORKS, NEW_FILE, require
     help="Licence of the weights: what the licences of their images leave open.",
 )
 def export(run: Path, out: Path, licence: str) -> None:
-    """Write the best weights of a run folder as ONNX: an image filter, or a network that detects concepts.
+    """Hand the best weights of a run folder on, as ONNX or as a folder that transformers opens by itself.
 
-    The file says itself how pictures must look and what each output means. It is compared with torch before
-    it takes its name.
+    An .onnx file holds an image filter or a network that detects concepts, and says itself how pictures must
+    look and what each output means. A folder holds a network of transformers that detects concepts, or a
+    captioner with cross-attention, and a model card for the Hub. Either is compared with the run before it
+    takes its name.
     """
     require(*NETWORKS)
-    from baselines.exporting import export_run
+    from baselines.exports import export_run
 
+    if out.suffix != ".onnx":
+        require(*LIBRARIES["captions"])
     difference = export_run(run, out, licence)
     click.echo(
-        f"{out}: {out.stat().st_size / 1e6:.1f} MB; of the largest logit, {difference:.2g} differs from torch"
+        f"{out}: {_size(out) / 1e6:.1f} MB; of the largest logit, {difference:.2g} differs from the run"
     )
+
+
+def _size(out: Path) -> int:
+    files = [path for path in out.iterdir() if path.is_file()] if out.is_dir() else [out]
+    return sum(path.stat().st_size for path in files)

@@ -9,7 +9,6 @@ import click
 
 from baselines.cli.session import (
     CACHE,
-    DATA,
     DEVICE,
     FOLDER,
     LIBRARIES,
@@ -23,27 +22,42 @@ from baselines.cli.session import (
 
 @click.command(epilog="Example: rocov2-baselines predict runs/b0 --data rocov2/ --split test -o run.csv")
 @click.argument("run", metavar="RUN", type=FOLDER)
-@DATA
-@click.option("--split", default="test", show_default=True, help="Which images to answer.")
+@click.option(
+    "--data", required=True, type=FOLDER, help="Dataset folder in the ROCOv2 layout, or a folder of pictures."
+)
+@click.option("--split", help="Which images to answer.  [default: test; of a folder of pictures, all]")
 @click.option("-o", "--out", required=True, type=NEW_FILE, help="The run file, a CSV.")
 @click.option(
     "--ensemble",
     "others",
     multiple=True,
     type=FOLDER,
-    help="A further run of concept detection, whose probabilities are averaged with it; may be repeated.",
+    help="A further run of concept detection that answers with it; may be repeated.",
+)
+@click.option(
+    "--combine",
+    type=click.Choice(["mean", "union"]),
+    default="mean",
+    show_default=True,
+    help="How runs answer together: by the mean probability of each concept over the runs that know it, or "
+    "by the union of what each decides.",
 )
 @DEVICE
 @CACHE
 @QUIET
-def predict(run: Path, data: Path, split: str, out: Path, **options: Any) -> None:  # noqa: ANN401  as click parsed them
-    """Answer every image of a split with the best weights of a run folder.
+def predict(run: Path, data: Path, split: str | None, out: Path, **options: Any) -> None:  # noqa: ANN401  as click parsed them
+    """Answer every image of a split, or every picture of a folder, with the best weights of a run folder.
 
-    The file is what the challenge takes: `rocov2-eval validate --strict` finds nothing in it.
+    The file is what the challenge takes: `rocov2-eval validate --strict` finds nothing in it. An image whose
+    picture cannot be decoded is answered as if it were black; stderr names the first of them, and a file
+    beside the run, such as run.unread.csv, lists all.
     """
     require(*NETWORKS)
     from baselines import predictions
+    from baselines.data.dataset import is_dataset
     from baselines.training.runlog import read_run
+    from rocov2_eval.shelf.csv_files import write_csv
+    from rocov2_eval.shelf.words import counted
 
     record = read_run(run)
     require(*LIBRARIES.get(record["recipe"]["run"]["task"], ()))
@@ -53,6 +67,14 @@ def predict(run: Path, data: Path, split: str, out: Path, **options: Any) -> Non
     precision: Literal["auto", "fp32"] = "auto" if record.get("precision") == "bf16" else "fp32"
     speaks = not options["quiet"]
     with opened_session(data, cache, options["device"], precision, "images", speaks=speaks) as session:
-        answered = predictions.predict(folders, session, split, out)
+        answered = predictions.predict(folders, session, split, out, options["combine"])
+    unread = out.with_name(f"{out.stem}.unread.csv")
+    unread.unlink(missing_ok=True)  # of an earlier try
+    if answered.unread:
+        write_csv(unread, ("ID", "Fault"), sorted(answered.unread.items()))
+        click.echo(
+            f"{unread}: all {counted(len(answered.unread), 'picture')} that cannot be decoded", err=True
+        )
     if speaks:
-        click.echo(f"{out}: {answered:,} images; rocov2-eval score {out} --truth {data}")
+        then = f"; rocov2-eval score {out} --truth {data}" if is_dataset(data) else ""
+        click.echo(f"{out}: {answered.images:,} images{then}")

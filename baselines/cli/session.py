@@ -12,7 +12,8 @@ import click
 
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.shelf.extras import install_command
-from rocov2_eval.shelf.progress import progress_line, silent
+from rocov2_eval.shelf.progress import clear_line, progress_line, silent
+from rocov2_eval.shelf.surroundings import variable_number
 
 if TYPE_CHECKING:
     from baselines.session import Session
@@ -38,8 +39,8 @@ CACHE = click.option(
 )
 QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress.")
 
-NETWORKS = ("torch", "safetensors", "PIL")
-_TEXT = ("transformers", "tokenizers")
+NETWORKS = ("torch", "safetensors", "huggingface_hub", "PIL")
+_TEXT = ("transformers", "tokenizers", "peft")
 # What has to be installed, by the task of a recipe.
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "concepts": NETWORKS,
@@ -87,8 +88,17 @@ def opened_session(  # noqa: PLR0917  what the options say
     from baselines.session import Display, Session
     from baselines.training.runtime import opened
 
+    warned: set[str] = set()
+
+    def warn(text: str) -> None:
+        if text not in warned:  # networks of an ensemble see the same pictures
+            warned.add(text)
+            clear_line()
+            click.echo(f"warning: {text}", err=True)
+
     display = Display(
         note=(lambda text: click.echo(text, err=True)) if speaks else silent,
+        warn=warn if variable_number("RANK", 0) == 0 else silent,
         pictures=progress_line("cache", "pictures decoded", quiet=not speaks),
         steps=progress_line("model", steps, quiet=not speaks),
         epoch=epoch,

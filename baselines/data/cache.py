@@ -21,9 +21,10 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import numpy as np
@@ -60,6 +61,7 @@ class PictureCache:
         digest: SHA-256 of ids and pixels.
         broken: What is wrong with each picture that could not be decoded, by id; its row is black.
         sums: SHA-256 of the pixels of each block of `BLOCK` pictures, the last of which may be smaller.
+        chosen: Rows to learn from, rising; None for all.
     """
 
     folder: Path
@@ -68,14 +70,23 @@ class PictureCache:
     digest: str
     broken: Mapping[str, str]
     sums: tuple[str, ...]
+    chosen: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def intact(self) -> IntArray:
-        """Rows of the pictures to train on: those that are not broken."""
-        return np.flatnonzero([image_id not in self.broken for image_id in self.ids])
+        """Rows of the pictures to train on: those that are chosen and not broken."""
+        whole = np.array([image_id not in self.broken for image_id in self.ids])
+        return np.flatnonzero(whole) if self.chosen is None else self.chosen[whole[self.chosen]]
+
+    def choosing(self, rows: IntArray) -> Self:
+        """Return the same pictures, of which only some are learnt from; a part has a digest of its own."""
+        if len(rows) == len(self):
+            return self
+        lines = [self.digest, *(self.ids[row] for row in rows.tolist())]
+        return replace(self, chosen=rows, digest=hashlib.sha256("\n".join(lines).encode()).hexdigest())
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +129,7 @@ def open_cache(
     *,
     fit: Fit = "letterbox",
     allow_broken: bool = False,
+    advice: str = "Replace them.",
     workers: int = 1,
     progress: Progress = silent,
 ) -> PictureCache:
@@ -130,6 +142,7 @@ def open_cache(
         fit: How a picture comes to a square, see `decoding.decode`.
         allow_broken: Keep a broken picture as a black row: left out of training (`PictureCache.intact`),
             answered like any other in prediction, since a run needs a row for every image.
+        advice: What to do about broken pictures that are not allowed.
         workers: Number of processes that decode.
         progress: Called with the number of pictures in the cache and of all, when some were decoded.
 
@@ -159,7 +172,7 @@ def open_cache(
     ordered = [records[block.number] for block in blocks]
     broken = {image_id: fault for record in ordered for image_id, fault in record.faults.items()}
     if broken and not allow_broken:
-        raise RejectedInput(_broken_message(broken, len(ids)))
+        raise RejectedInput(broken_text(broken, "", len(ids), advice))
     return PictureCache(
         folder=folder,
         ids=ids,
@@ -268,15 +281,17 @@ def _digest(ids: Sequence[str], side: int, fit: Fit, records: Sequence[_Record])
     return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
 
-def _broken_message(broken: Mapping[str, str], n: int) -> str:
+def broken_text(broken: Mapping[str, str], of: str, n: int, then: str) -> str:
+    """Return what is told of broken pictures: how many there are, the first of them, what comes of it.
+
+    Args:
+        broken: What is wrong with each, by id.
+        of: Whose pictures they are, such as `test split`; nothing if that is plain.
+        n: Number of all pictures.
+        then: What comes of it, or what to do.
+    """
+    whose = f" of the {of}" if of else ""
     lines = [f"  {shorten(image_id)}  {fault}" for image_id, fault in list(broken.items())[:_NAMED]]
     more = [f"  and {len(broken) - _NAMED:,} more"] if len(broken) > _NAMED else []
-    return "\n".join(
-        [
-            f"{len(broken):,} of {counted(n, 'picture')} cannot be decoded:",
-            *lines,
-            *more,
-            "Replace them, or allow them (--set data.allow_broken=true): training leaves them out,",
-            "validation and prediction see them black.",
-        ]
-    )
+    first = f"{len(broken):,} of {counted(n, 'picture')}{whose} cannot be decoded:"
+    return "\n".join([first, *lines, *more, then])

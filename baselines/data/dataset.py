@@ -5,6 +5,8 @@ folder/
   {split}_images.csv                                                          ids alone, of a held-out split
   {split}/<ID>.jpg                       or {split}_images/<ID>.jpg, or inside {split}_images.zip
   license_information.csv                ID,PMCID,Attribution,Link
+
+To predict, a folder of pictures does too: `read_pictures`.
 """
 
 from __future__ import annotations
@@ -12,17 +14,19 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+import numpy as np
 
 from baselines.data.picture_files import SUFFIXES
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.findings import findings
 from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Table, load, read_table
-from rocov2_eval.records import Finding, Task
+from rocov2_eval.records import Finding, IntArray, Task
 from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
@@ -31,7 +35,10 @@ from rocov2_eval.truth import Place, Truth, read_truth
 Need = Literal["captions", "concepts", "concepts_manual"]
 Concepts = tuple[tuple[str, ...], ...]
 
+_LICENCES = "license_information.csv"
 _TABLES_OF_IDS = ("images", "concepts", "captions")
+_SPLITS = ("train", "valid", "test")
+PICTURES = "pictures"  # the name of a split that is a folder of pictures
 _CUI = re.compile(r"C[0-9]+")
 
 
@@ -108,14 +115,35 @@ def read_examples(folder: Path, split: str, needs: Collection[Need] = ()) -> Exa
     )
 
 
-def select(examples: Examples, rows: Sequence[int]) -> Examples:
-    """Return the images of those rows, in that order."""
+def is_dataset(folder: Path) -> bool:
+    """Tell a dataset folder, which has tables or a folder for a split, from a folder of pictures."""
+    tables = (folder / f"{split}_{name}.csv" for split in _SPLITS for name in _TABLES_OF_IDS)
+    pictures = (folder / f"test{ending}" for ending in ("", "_images", "_images.zip"))
+    return any(path.exists() for path in (*tables, *pictures))
 
-    def taken(column: Sequence[Any] | None) -> Any:  # noqa: ANN401  as the column is
-        return None if column is None else tuple(column[row] for row in rows)
 
-    columns = ("ids", "files", "captions", "concepts", "concepts_manual")
-    return replace(examples, **{name: taken(getattr(examples, name)) for name in columns})
+def read_pictures(folder: Path) -> tuple[Examples, tuple[str, ...]]:
+    """Return the pictures of a folder and of all folders in it, and the names of its other files.
+
+    An id is the name of a file without its ending. Hidden files are neither.
+
+    Args:
+        folder: The folder; nothing but pictures is needed.
+
+    Raises:
+        MissingResource: There is no picture.
+        RejectedInput: Two pictures have one id.
+    """
+    within = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    seen = {place: path for place, path in within.items() if not any(part[0] == "." for part in place.parts)}
+    others = tuple(str(place) for place in seen if place.suffix.lower() not in SUFFIXES)
+    found = _by_id(path for path in seen.values() if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise MissingResource(
+            f"{folder}: no picture, expected files such as <ID>.jpg or a/<ID>.png; "
+            "a dataset has test_images.csv or a folder test/"
+        )
+    return Examples(folder=folder, split=PICTURES, ids=tuple(found), files=tuple(found.values())), others
 
 
 def read_attributions(folder: Path) -> Mapping[str, str]:
@@ -125,10 +153,26 @@ def read_attributions(folder: Path) -> Mapping[str, str]:
         MissingResource: The folder has no license_information.csv.
         RejectedInput: It has no such columns.
     """
-    path = folder / "license_information.csv"
+    path = folder / _LICENCES
     if not path.is_file():
         raise MissingResource(f"{path}: no such file, which tells the licence of each image")
     return {row["ID"]: row["Attribution"] for _, row in read_rows(path, ("ID", "Attribution"))}
+
+
+def read_articles(folder: Path, ids: Sequence[str]) -> IntArray | None:
+    """Return the number of the article of each image; None where the dataset tells that of none.
+
+    An image without a PMCID is an article of its own.
+    """
+    path = folder / _LICENCES
+    if not path.is_file():
+        return None
+    pmcids = {row["ID"]: row["PMCID"].strip() for _, row in read_rows(path, ("ID", "PMCID"))}
+    if not any(pmcids.get(image_id) for image_id in ids):
+        return None
+    articles = [("PMCID", pmcid) if (pmcid := pmcids.get(i)) else ("image", i) for i in ids]
+    numbers = {article: number for number, article in enumerate(dict.fromkeys(articles))}
+    return np.array([numbers[article] for article in articles], np.int64)
 
 
 def _read_table(folder: Path, split: str, need: Need) -> Truth:
@@ -199,12 +243,15 @@ def _concepts(cells: Sequence[str]) -> Concepts:
 
 def _pictures(folder: Path, split: str) -> dict[str, Path]:
     """Return the pictures of a split by id."""
+    return _by_id(path for path in _picture_paths(folder, split) if path.suffix.lower() in SUFFIXES)
+
+
+def _by_id(paths: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in _picture_paths(folder, split):
-        if path.suffix.lower() in SUFFIXES:
-            if path.stem in found:
-                raise RejectedInput(f"{shorten(path.stem)!r} has two pictures: {found[path.stem]} and {path}")
-            found[path.stem] = path
+    for path in paths:
+        if path.stem in found:
+            raise RejectedInput(f"{shorten(path.stem)!r} has two pictures: {found[path.stem]} and {path}")
+        found[path.stem] = path
     return found
 
 

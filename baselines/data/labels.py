@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
 from rocov2_eval.records import BoolArray, IntArray
 
 
-def label_order(concepts: Iterable[Sequence[str]], fewest: int = 1) -> tuple[str, ...]:
+def label_order(concepts: Iterable[Collection[str]], fewest: int = 1) -> tuple[str, ...]:
     """Return the concepts that at least `fewest` images have, the most frequent first, ties by CUI."""
     counts = Counter(cui for image in concepts for cui in image)
     kept = [cui for cui, count in counts.items() if count >= fewest]

@@ -41,6 +41,7 @@ __all__ = [
     "concept_cells",
     "decide",
     "fit",
+    "halves",
     "sample_f1",
     "table",
 ]
@@ -79,7 +80,7 @@ class Gain:
 
     Attributes:
         decision: The rule, fitted on the whole validation split.
-        valid: F1 on the validation split, each half decided by what the other half taught.
+        valid: F1 on the validation split, each half decided by what the other half taught, see `halves`.
         gain: How much `valid` lies above that of probabilities cut at 0.5.
     """
 
@@ -141,8 +142,34 @@ def decide(probabilities: Probabilities, decision: Decision) -> list[tuple[int, 
     return [tuple(row[:count]) for row, count in zip(ranked.order.tolist(), counts.tolist(), strict=True)]
 
 
+def halves(articles: IntArray) -> BoolArray:
+    """Return which images belong to the first half: an article is never divided, for its figures are alike.
+
+    In the order of the images each article goes to the half that has fewer of them. Images of one single
+    article are dealt in turn, since there is no other way to have two halves.
+
+    Args:
+        articles: Number of the article of each image, shape (n,).
+    """
+    _, first, place, sizes = np.unique(articles, return_index=True, return_inverse=True, return_counts=True)
+    if len(sizes) == 1:
+        place, sizes, first = (np.arange(len(articles)),) * 3
+        sizes = np.ones_like(place)
+    belongs = np.zeros(len(sizes), np.bool_)
+    balance = 0  # images of the first half minus those of the second
+    for article in np.argsort(first).tolist():
+        belongs[article] = balance <= 0
+        balance += int(sizes[article]) if belongs[article] else -int(sizes[article])
+    chosen: BoolArray = belongs[place]
+    return chosen
+
+
 def table(
-    probabilities: Probabilities, truth: BoolArray, *, outside: IntArray | None = None
+    probabilities: Probabilities,
+    truth: BoolArray,
+    *,
+    outside: IntArray | None = None,
+    articles: IntArray | None = None,
 ) -> tuple[Gain, ...]:
     """Return what each rule is worth.
 
@@ -150,6 +177,7 @@ def table(
         probabilities: Probabilities of the validation split, shape (n, labels).
         truth: Which image has which label, shape (n, labels).
         outside: Number of concepts of each image that are no label, shape (n,); None for none.
+        articles: Number of the article of each image, shape (n,); None where each is one of its own.
 
     Raises:
         ValueError: Shapes differ.
@@ -160,19 +188,24 @@ def table(
             f"{len(truth)} validation images, expected 2 or more: the rules are fitted on them"
         )
     ranked, reference = rank(probabilities), refer(truth, outside)
-    fixed = _worth("fixed", ranked, reference)
+    half = halves(np.arange(len(truth)) if articles is None else articles)
+    fixed = _worth("fixed", ranked, reference, half)
     rows = []
     for rule in get_args(RuleName):
-        valid = _worth(rule, ranked, reference)
+        valid = _worth(rule, ranked, reference, half)
         rows.append(Gain(decision=_fitted(ranked, reference, rule), valid=valid, gain=valid - fixed))
     return tuple(rows)
 
 
 def choose(
-    probabilities: Probabilities, truth: BoolArray, rule: RuleName, outside: IntArray | None = None
+    probabilities: Probabilities,
+    truth: BoolArray,
+    rule: RuleName,
+    outside: IntArray | None = None,
+    articles: IntArray | None = None,
 ) -> Choice:
-    """Return the decision by a rule, and what it and every other rule is worth; arguments as of `fit`."""
-    gains = table(probabilities, truth, outside=outside)
+    """Return the decision by a rule, and what it and every other is worth; arguments as of `fit`, `table`."""
+    gains = table(probabilities, truth, outside=outside, articles=articles)
     of_rule = {gain.decision.rule: gain for gain in gains}
     gain = of_rule[rule]
     final = sample_f1(decide(probabilities, gain.decision), truth, outside)
@@ -213,11 +246,10 @@ def _fitted(ranked: Ranked, reference: Reference, rule: RuleName) -> Decision:
     return Decision(rule=rule, parameters=RULES[rule].fit(ranked, reference))
 
 
-def _worth(rule: RuleName, ranked: Ranked, reference: Reference) -> float:
+def _worth(rule: RuleName, ranked: Ranked, reference: Reference, half: BoolArray) -> float:
     """Return the F1 of a rule, each half of the images decided by what the other half taught."""
     found = np.empty(len(ranked))
-    halves = slice(0, None, 2), slice(1, None, 2)
-    for teaching, decided in (halves, halves[::-1]):
+    for teaching, decided in ((half, ~half), (~half, half)):
         decision = _fitted(ranked.rows(teaching), reference.rows(teaching), rule)
         counts = RULES[rule].counts(ranked.rows(decided), decision.parameters)
         found[decided] = f1_at(f1_curve(ranked.rows(decided), reference.rows(decided)), counts)

@@ -13,6 +13,7 @@ from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import BoolArray, FloatArray, IntArray
 
 Probabilities = npt.NDArray[np.floating[Any]]
+Rows = slice | BoolArray
 
 MOST = EDITIONS[DEFAULT_EDITION].concepts.most  # concepts that a run may name for an image
 ROWS = 256  # images at a time, wherever all labels are looked at: they stay in the cache of a core
@@ -35,7 +36,7 @@ class Ranked:
     def __len__(self) -> int:
         return len(self.top)
 
-    def rows(self, rows: slice) -> Self:
+    def rows(self, rows: Rows) -> Self:
         """Return some of the images."""
         return type(self)(everything=self.everything[rows], order=self.order[rows], top=self.top[rows])
 
@@ -52,7 +53,7 @@ class Reference:
     truth: BoolArray
     sizes: IntArray
 
-    def rows(self, rows: slice) -> Self:
+    def rows(self, rows: Rows) -> Self:
         """Return some of the images."""
         return type(self)(truth=self.truth[rows], sizes=self.sizes[rows])
 

@@ -8,6 +8,7 @@ opens without this program. Other encoders, such as DINOv3, get a linear layer o
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
 from functools import partial
@@ -28,6 +29,7 @@ from baselines.models.vision import (
     read_config,
     rebuild_vision,
     refusing_pictures,
+    seeing,
     trial_picture,
     vision_config,
 )
@@ -36,9 +38,8 @@ from baselines.models.weights import Normalisation
 HEAD = "classifier"  # of transformers' own models, and of ours: a part of the names of its parameters
 BASE = "model."  # how names of parameters begin that a publisher's weights have
 _LABELS = ("id2label", "label2id")  # of configurations: the labels of a run stand in a file of their own
-_TENSORFLOW = (
-    0.5  # a momentum beyond it is TensorFlow's: the share that stays, where torch has what comes new
-)
+STRETCH = "interpolate_pos_encoding"  # what transformers calls it, the argument and the method
+_TENSORFLOW = 0.5  # a momentum beyond it is TensorFlow's: the share that stays, where torch has the other one
 
 
 class Backbone(nn.Module):
@@ -86,7 +87,7 @@ class Backbone(nn.Module):
         """Return the logits."""
         if self.classifier is not None:
             return self.classifier(self.model(images)[0])
-        extra = {"interpolate_pos_encoding": True} if self.is_stretched else {}
+        extra = {STRETCH: True} if self.is_stretched else {}
         return self.model(pixel_values=images, **extra).logits
 
     def train(self, mode: bool = True) -> Backbone:  # noqa: FBT001, FBT002  as torch has it
@@ -174,6 +175,34 @@ def rebuild_backbone(config: Mapping[str, Any], classes: int, size: int) -> Back
         return Backbone(kind(read), classes, size, where)
 
 
+def stretched(model: Any, size: int) -> Any:  # noqa: ANN401  of transformers
+    """Return a model made for pictures of another size, its positions stretched for good as it does itself.
+
+    A model that stretches otherwise, such as BEiT, is returned as it is.
+
+    Args:
+        model: A model of transformers; left as it is.
+        size: Height and width in pixels of the pictures.
+    """
+    config = copy.deepcopy(model.config)
+    seeing(config).image_size = size
+    with quiet():
+        other = type(model)(config)
+    held, wanted = model.state_dict(), other.state_dict()
+    for name in [name for name, tensor in wanted.items() if held[name].shape != tensor.shape]:
+        places = [name.rsplit(".", parents)[0] for parents in (1, 2)]  # of a parameter, or of an embedding
+        owners = [model.get_submodule(place) for place in places]
+        owner = next((each for each in owners if hasattr(each, STRETCH)), None)
+        if owner is None:
+            return model
+        shape = wanted[name].shape
+        empty = held[name].new_zeros((1, shape[-2], shape[-1]))
+        with torch.no_grad():
+            held[name] = getattr(owner, STRETCH)(empty, size, size).reshape(shape)
+    other.load_state_dict(held)
+    return other.eval()
+
+
 def look_at(name: str) -> Normalisation:
     """Return how pictures must look for a model, without opening it; errors as of `open_backbone`."""
     folder: Path = fetched(name)
@@ -198,7 +227,7 @@ def _native(config: Any) -> Any:  # noqa: ANN401  of transformers
 def _stretches(model: Any) -> bool:  # noqa: ANN401  of transformers
     """Tell whether a model, or the half of it that sees, can stretch its positions when asked to."""
     parts = (model, getattr(model, "vision_model", model))
-    return any("interpolate_pos_encoding" in inspect.signature(part.forward).parameters for part in parts)
+    return any(STRETCH in inspect.signature(part.forward).parameters for part in parts)
 
 
 def _dropped(share: float, layer: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:  # noqa: ANN401

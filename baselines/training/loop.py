@@ -285,9 +285,8 @@ class _Trainer:
         loss = self._runtime.mean(float(torch.stack(meter.losses).mean()))
         meter.losses.clear()
         if not math.isfinite(loss):
-            raise RejectedInput(
-                f"the loss is {loss} at step {state.step:,}; take a lower rate, or precision fp32"
-            )
+            precision = ", or precision = 'fp32'" if self._runtime.bf16 else ""
+            raise RejectedInput(f"the loss is {loss} at step {state.step:,}; take a lower rate{precision}")
         self._runtime.barrier()
         scores = dict(self._validated())
         score = self._runtime.most(scores[self._objective.main])

@@ -24,9 +24,10 @@ _SMALLEST_DISC = 0.9
 _ROOM_FOR_NUMBER = 20  # columns narrower than that are numbered by turns
 
 
-def span(results: Iterable[MetricResult]) -> tuple[float, float]:
-    """Return the ends of an axis that shows all scores and intervals, with some room around."""
+def span(results: Iterable[MetricResult], *, zero: bool = False) -> tuple[float, float]:
+    """Return the ends of an axis that shows all scores and intervals, 0 too if asked, with room around."""
     ends = [end for result in results for end in (result.mean, *_ends(result)) if end is not None]
+    ends += [0.0] if zero else []
     if not ends:
         return 0.0, 1.0
     low, high = min(ends), max(ends)
@@ -40,18 +41,19 @@ def interval_mark(result: MetricResult, ends: tuple[float, float]) -> Markup:
     return mark(_MARK_WIDTH, _MARK_HEIGHT, [_whisker(result, scale, _MARK_HEIGHT / 2, 2.8)])
 
 
-def interval_plot(results: Mapping[str, MetricResult], *, title: str, key: str) -> Markup:
+def interval_plot(results: Mapping[str, MetricResult], *, title: str, key: str, zero: bool = False) -> Markup:
     """Return the scores of runs with their intervals on a common axis, one row a run.
 
     Args:
         results: Score by name of the run, in the order of the rows.
         title: What is drawn.
         key: Makes the ids unique within a page.
+        zero: Draw a line at 0, as differences need one.
     """
-    low, high = span(results.values())
+    low, high = span(results.values(), zero=zero)
     scale = Scale(low=low, high=high, left=_LABEL + 12, right=_WIDTH - 70)
     bottom = len(results) * _ROW + 6
-    parts = [axis(scale, bottom)]
+    parts = [axis(scale, bottom), _zero_line(scale, 0, bottom) if zero else Markup("")]
     for i, (label, result) in enumerate(results.items()):
         middle = i * _ROW + _ROW / 2 + 3
         parts += [_row_label(label, middle), _whisker(result, scale, middle)]
@@ -59,9 +61,11 @@ def interval_plot(results: Mapping[str, MetricResult], *, title: str, key: str) 
     return svg(_WIDTH, bottom + 26, parts, title=title, description=_in_words(results), key=key)
 
 
-def narrow_interval_plot(results: Mapping[str, MetricResult], *, title: str, key: str) -> Markup:
+def narrow_interval_plot(
+    results: Mapping[str, MetricResult], *, title: str, key: str, zero: bool = False
+) -> Markup:
     """Return the interval plot for a phone: each name above its interval."""
-    low, high = span(results.values())
+    low, high = span(results.values(), zero=zero)
     scale = Scale(low=low, high=high, left=8, right=_NARROW - 8)
     bottom = len(results) * _NARROW_ROW + 8
     parts = [axis(scale, bottom, grid=False)]
@@ -69,6 +73,7 @@ def narrow_interval_plot(results: Mapping[str, MetricResult], *, title: str, key
         base = i * _NARROW_ROW + 14
         parts.append(text(4, base, _cut(label), "label"))
         parts.append(text(_NARROW - 4, base, score_text(result.mean, result.decimals), "value end"))
+        parts += [_zero_line(scale, base + 4, base + 18)] if zero else []  # not through the numbers
         parts.append(_whisker(result, scale, base + 11))
     return svg(_NARROW, bottom + 26, parts, title=title, description=_in_words(results), key=key)
 
@@ -206,6 +211,10 @@ def _sign(kind: str, x: float, y: float, cell: float, words: str) -> Markup:
 
 def _ends(result: MetricResult) -> tuple[float, float] | tuple[()]:
     return (result.interval.low, result.interval.high) if result.interval else ()
+
+
+def _zero_line(scale: Scale, top: float, bottom: float) -> Markup:
+    return Markup('<path class="axis" d="M{} {}V{}"/>').format(scale.at(0.0), pixel(top), pixel(bottom))
 
 
 def _whisker(result: MetricResult, scale: Scale, middle: float, radius: float = 3.5) -> Markup:

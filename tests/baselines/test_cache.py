@@ -36,7 +36,7 @@ def files(tmp_path: Path) -> Files:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode four pictures at a time."""
-    monkeypatch.setattr(cache, "_BLOCK", 4)
+    monkeypatch.setattr(cache, "BLOCK", 4)
 
 
 def test_a_cache_has_a_row_for_each_picture_in_order(files: Files, tmp_path: Path) -> None:
@@ -127,6 +127,16 @@ def test_an_allowed_broken_picture_is_black_and_left_out_of_training(files: File
     cached = open_cache(files, tmp_path / "cache", 8, allow_broken=True)
     assert cached.images[3].max() == 0
     assert cached.intact.tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+
+
+def test_the_pictures_to_learn_from_are_chosen_among_those_of_a_split(files: Files, tmp_path: Path) -> None:
+    files[3][1].write_bytes(b"no picture")
+    cached = open_cache(files, tmp_path / "cache", 8, allow_broken=True)
+    some, others = cached.choosing(np.array([1, 3, 8])), cached.choosing(np.array([1, 3, 9]))
+
+    assert (some.intact.tolist(), some.folder, len(some)) == ([1, 8], cached.folder, 10)
+    assert len({cached.digest, some.digest, others.digest}) == 3
+    assert cached.choosing(np.arange(10)).digest == cached.digest
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -295,7 +305,7 @@ def test_a_killed_cache_leaves_no_worker_and_goes_on(tmp_path: Path) -> None:
 def test_a_script_that_its_workers_run_again_ends_with_a_message(files: Files, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from baselines.data import cache\n"
-        "cache._BLOCK = 4; root = Path(sys.argv[1])\n"
+        "cache.BLOCK = 4; root = Path(sys.argv[1])\n"
         "cache.open_cache([(f'p{i}', root / f'p{i}.png') for i in range(10)], root / 'cache', 8, workers=2)\n"
     )
     assert len(files) == 10

@@ -44,7 +44,8 @@ def test_every_recipe_is_listed_with_its_purpose(capsys: Output) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("train",), ("predict",), ("cache",), ("experiment",), ("export",), ("recipes",)]
+    "command",
+    [(), ("train",), ("predict",), ("cache",), ("experiment",), ("floors",), ("export",), ("recipes",)],
 )
 def test_every_command_has_help_with_an_example(command: tuple[str, ...], capsys: Output) -> None:
     assert run([*command, "--help"]) == ExitCode.OK

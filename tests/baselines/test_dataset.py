@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from baselines.data.cache import open_cache
-from baselines.data.dataset import read_attributions, read_examples, select
+from baselines.data.dataset import read_articles, read_attributions, read_examples
 from baselines.data.labels import label_matrix, label_order
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import write_csv
@@ -155,12 +155,6 @@ def test_what_a_mac_adds_to_an_archive_is_no_picture(own_dataset: Path) -> None:
     assert len(read_examples(own_dataset, "valid", ["concepts"])) == 18
 
 
-def test_some_images_can_be_selected(tiny_dataset: Path) -> None:
-    some = select(read_examples(tiny_dataset, "train", ["concepts"]), [4, 0])
-    assert (some.ids, some.captions) == (("tiny_train_000004", "tiny_train_000000"), None)
-    assert some.concepts == (("C0024485", "C0817096"), ("C0040405", "C0817096"))
-
-
 def test_attributions_are_read(sample: Path) -> None:
     assert read_attributions(sample)["sample_train_000001"].startswith("rocov2-eval sample")
 
@@ -274,3 +268,18 @@ def _run_tool(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(TOOL), run_name="__main__")
     assert ended.value.code == 0
+
+
+def test_images_of_one_article_share_a_number_and_one_without_is_its_own(tmp_path: Path) -> None:
+    table = tmp_path / "license_information.csv"
+    table.write_text("ID,PMCID,Attribution,Link\na,PMC2,,\nb,PMC1,,\nc,PMC2,,\nd,,,\n")
+
+    articles = read_articles(tmp_path, ["a", "b", "c", "d", "e"])
+    assert articles is not None
+    assert articles.tolist() == [0, 1, 0, 2, 3]
+
+
+def test_no_article_is_made_up_where_no_table_tells_it(tmp_path: Path) -> None:
+    absent = read_articles(tmp_path, ["a"])
+    (tmp_path / "license_information.csv").write_text("ID,PMCID,Attribution,Link\na,,,\n")
+    assert (absent, read_articles(tmp_path, ["a"])) == (None, None)

@@ -18,9 +18,11 @@ from baselines.decisions import (
     RULES,
     Decision,
     RuleName,
+    choose,
     concept_cells,
     decide,
     fit,
+    halves,
     sample_f1,
     table,
 )
@@ -32,6 +34,7 @@ from baselines.documents import write_document
 from rocov2_eval.align import concept_sets
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.metrics import concept_f1
+from rocov2_eval.records import IntArray
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -224,6 +227,33 @@ def test_the_validation_score_of_a_rule_is_not_that_of_its_own_tuning() -> None:
     noise, truth = generator.random((40, 30)), generator.random((40, 30)) < 0.2
     row = table(noise, truth)[1]
     assert row.valid < _mean(noise, truth, row.decision)
+
+
+def test_no_article_is_divided_between_the_halves_and_they_are_about_equal() -> None:
+    articles = np.array([5, 5, 5, 1, 2, 2, 5, 3, 4, 4])
+    half = halves(articles)
+
+    sides: dict[int, set[bool]] = {}
+    for article, side in zip(articles.tolist(), half.tolist(), strict=True):
+        sides.setdefault(article, set()).add(side)
+    assert all(len(known) == 1 for known in sides.values())
+    assert half.sum() == 6
+
+
+@pytest.mark.parametrize("articles", [np.arange(5), np.zeros(5, np.int64)])
+def test_images_without_articles_and_those_of_a_single_one_are_dealt_in_turn(articles: IntArray) -> None:
+    assert halves(articles).tolist() == [True, False, True, False, True]
+
+
+def test_images_of_one_article_do_not_teach_the_rule_that_decides_them() -> None:
+    # Two articles of two images each: in the one the first label is true, in the other both are.
+    likely = np.array([[0.9, 0.4], [0.9, 0.4], [0.9, 0.4], [0.9, 0.4]])
+    truth = np.array([[1, 0], [1, 0], [1, 1], [1, 1]], np.bool_)
+
+    by_image = choose(likely, truth, "top-k").scores["f1"]
+    by_article = choose(likely, truth, "top-k", articles=np.array([0, 0, 1, 1])).scores["f1"]
+    assert by_article == pytest.approx(2 / 3)  # each is decided by what the other taught, and that is wrong
+    assert by_image > by_article
 
 
 def test_a_table_needs_two_images() -> None:

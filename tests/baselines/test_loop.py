@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from baselines.training import checkpoint
+from baselines.training.changed import sizes
 from baselines.training.loop import BEST, LAST, TrainingOptions, _Trainer, train
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from baselines.training.runtime import Runtime
@@ -247,6 +248,20 @@ def test_the_average_of_bfloat16_weights_follows_small_steps(tmp_path: Path) -> 
 
     assert float(best(tmp_path)["weight"]) == pytest.approx(2, abs=0.1)
     assert {torch.float32} == {tensor.dtype for tensor in best(tmp_path).values()}
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+@pytest.mark.parametrize("kind", [Pictures, Based])
+def test_checkpoints_are_as_large_as_they_were_computed(
+    kind: type[Pictures], average: float, tmp_path: Path
+) -> None:
+    objective = kind()
+    size = sizes(objective.model, objective.bases, averages=average > 0)
+    train(objective, with_options(epochs=1, average=average), CPU, tmp_path, 0, lambda _: None)
+
+    for name, expected in ((LAST, size.last), (BEST, size.best)):
+        numbers = checkpoint.read(tmp_path / name)[0].items()
+        assert expected == sum(each.nbytes for key, each in numbers if not key.endswith(".step"))
 
 
 def test_training_does_not_begin_without_room_for_its_checkpoints(

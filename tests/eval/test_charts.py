@@ -132,3 +132,12 @@ def test_a_p_value_has_two_digits_or_a_bound(value: float, expected: str) -> Non
 
 def test_a_score_has_four_digits() -> None:
     assert (score_text(0.123456), score_text(None)) == ("0.1235", "\N{EN DASH}")
+
+
+@pytest.mark.parametrize("draw", [interval_plot, narrow_interval_plot])
+def test_differences_are_drawn_with_0_even_where_all_lie_beyond(draw: Callable[..., str]) -> None:
+    differences = {"a": result(0.5, 0.4, 0.6), "b": result(0.3, 0.2, 0.4)}
+
+    lines = classes(draw(differences, title="d", key="k", zero=True), "axis")
+    assert lines > classes(draw(differences, title="d", key="k"), "axis")
+    assert ">0.0<" in draw(differences, title="d", key="k", zero=True)

@@ -8,7 +8,7 @@ import pytest
 
 from rocov2_eval import resampling
 from rocov2_eval.records import FloatArray, SampleScores
-from rocov2_eval.resampling import Bootstrap, interval, resampled_columns, resampled_means
+from rocov2_eval.resampling import Bootstrap, interval, resampled_columns, resampled_means, resampled_parts
 
 Draw = Callable[[int], FloatArray]
 
@@ -197,3 +197,36 @@ def test_an_impossible_option_is_refused_by_its_name(options: dict[str, float]) 
 
     with pytest.raises(ValueError, match=f"^{name}: "):
         Bootstrap(**options)
+
+
+def test_images_of_one_article_that_score_alike_count_once() -> None:
+    values = distinct(100)
+    alike, articles = np.repeat(values, 4), np.repeat(np.arange(100), 4)
+
+    by_article = interval(scores_of(alike), MANY, articles)
+    assert by_article is not None
+    low, high = ends(values)
+    assert pytest.approx(high - low, rel=0.1) == by_article.high - by_article.low
+    by_image = ends(alike)
+    assert pytest.approx(2, rel=0.1) == (by_article.high - by_article.low) / (by_image[1] - by_image[0])
+
+
+def test_a_single_article_has_no_interval() -> None:
+    assert interval(scores_of(distinct(9)), MANY, np.zeros(9, np.int64)) is None
+
+
+def test_a_mean_over_drawn_articles_is_that_of_their_images() -> None:
+    values, articles = np.array([1.0, 1.0, 1.0, 0.0]), np.array([7, 7, 7, 3])
+    everything = np.ones((4, 1), np.bool_)
+
+    means = resampled_parts(values, everything, articles, Bootstrap(resamples=200))[:, 0]
+    assert set(means.tolist()) == {0.0, 0.75, 1.0}
+
+
+def test_a_part_without_a_drawn_image_has_no_mean() -> None:
+    parts = np.array([[True, False], [False, True]])
+
+    means = resampled_parts(np.array([0.2, 0.8]), parts, np.arange(2), Bootstrap(resamples=200))
+    both = np.isfinite(means).all(axis=1)
+    assert 0 < both.sum() < 200
+    assert {(0.2, 0.8)} == set(map(tuple, means[both].tolist()))

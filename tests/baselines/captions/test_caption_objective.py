@@ -52,8 +52,8 @@ def test_the_end_is_trained(learnt: Any, new_objective: Any) -> None:
     pixels = objective.varied(fetched, torch.Generator(), CPU, Share())
     inputs, targets = map(torch.from_numpy, (fetched.inputs, fetched.targets))
     with torch.no_grad():
-        hidden, _ = learnt.captioner.read(learnt.captioner.see(pixels), inputs)
-        likely = learnt.captioner.decoder.lm_head(hidden).softmax(-1)[..., learnt.text.end]
+        given = learnt.captioner.given(learnt.captioner.see(pixels), inputs)
+        likely = learnt.captioner.decoder(**given).logits.softmax(-1)[..., learnt.text.end]
     at_end = (targets != IGNORED).sum(1) - 1
     assert likely[torch.arange(8), at_end].min() > 0.5
 
@@ -150,8 +150,15 @@ def test_a_spoilt_captioner_is_refused(learnt: Any, new_objective: Any, tmp_path
         open_ready(tmp_path, weights)
 
 
+def test_no_picture_of_a_step_stays_on_the_cpu(new_captioner: Any, new_objective: Any) -> None:
+    objective = new_objective(new_captioner(conditioning="prefix", visual_grid=2))
+    device = torch.device("meta")  # refuses, as a GPU does, numbers that were left on the CPU
+    pixels = objective.varied(objective.fetch(np.arange(8)), torch.Generator(), device, Share())
+    assert objective.model.to(device).see(pixels).device == device
+
+
 def test_a_prefix_that_leaves_no_room_for_captions_is_refused(new_captioner: Any) -> None:
-    with pytest.raises(UsageFault, match="the decoder has 256: say a smaller visual_grid"):
+    with pytest.raises(UsageFault, match="the decoder has 256: say fewer tokens, or train a"):
         new_captioner(conditioning="prefix", size=128)
 
 

@@ -35,6 +35,17 @@ def test_self_critical_training_raises_the_reward(new_captioner: Any, new_object
     assert wanted(ready, objective) > before + 0.3
 
 
+def test_drawing_captions_in_bfloat16_leaves_every_weight_its_gradient(
+    new_captioner: Any, new_objective: Any
+) -> None:
+    objective = self_critical(new_objective(new_captioner()), wants_the_word_left)
+    fetched = objective.fetch(np.arange(8))
+    with torch.autocast("cpu", torch.bfloat16):  # as the loop calls it
+        loss = objective.loss(objective.model, fetched, torch.Generator().manual_seed(0), CPU, share())
+    loss.backward()
+    assert [name for name, each in objective.model.named_parameters() if each.grad is None] == []
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_what_scores_above_the_likeliest_caption_becomes_likelier(
     sign: float, new_captioner: Any, new_objective: Any
