@@ -22,7 +22,7 @@ def app() -> None:
     rocov2-build run build.toml                          a dataset; a repeated run continues
     rocov2-build drops build.toml PMC10009416            why a figure was dropped
     rocov2-build concepts model names.csv --out pack.zip a model pack for concepts in captions
-    rocov2-build curate export build.toml --for csv --out tasks/   tasks for raters
+    rocov2-build curate export --help                    tasks for raters
     rocov2-build agreement annotations.csv               agreement of raters
     rocov2-build agreement manual.csv --plan 500         expected precision with 500 images
     rocov2-build audit sample dataset/ --out audit/      a blinded check of automatic concepts
