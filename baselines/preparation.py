@@ -244,8 +244,10 @@ def _material(recipe: Recipe, session: Session, need: Need) -> Material:
     """Read the two splits of a recipe, and decode their pictures."""
     options: DataOptions = recipe.tables["data"]
     further: set[Need] = {"concepts"} if options.least_concepts else set()
+    manual = session.data / f"{options.valid}_concepts_manual.csv"
+    judged: set[Need] = {"concepts_manual"} if need == "captions" and manual.is_file() else set()
     train = _chosen(read_examples(session.data, options.train, {need, *further}), options)
-    valid = read_examples(session.data, options.valid, {need})
+    valid = read_examples(session.data, options.valid, {need, *judged})
     then = {
         train.split: "Training leaves them out.",
         valid.split: "Validation leaves them out."
