@@ -48,10 +48,11 @@ BASELINES = [
     "numpy>=2",
     "onnx>=1.16.2",
     "onnxruntime>=1.20",
+    "peft>=0.21.2",  # Apache-2.0
     "pillow>=10.1",
     "safetensors>=0.8",
     "tokenizers>=0.23.1",
-    "transformers>=5.20,<6",  # 5.16 has another name for activations that are computed again
+    "transformers>=5.23,<6",  # 5.20 has another name for activations that are computed again
 ]
 VERIFY = ["scikit-learn>=1.5", "rouge-score==0.1.2", "bert-score==0.3.13", "pandas>=2.2.2,<3"]
 TEST = [
@@ -116,7 +117,7 @@ setup(
             "report/templates/*",
             "stages/models/*",
         ],
-        "baselines": ["py.typed", "recipes/*.toml", "templates/*"],
+        "baselines": ["py.typed", "recipes/*.toml", "experiments/templates/*"],
     },
     install_requires=[
         "click>=8.1",

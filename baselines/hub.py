@@ -19,11 +19,14 @@ import torch
 
 from baselines import captions
 from baselines.card import hub_head
+from baselines.classifiers import Classifier
 from baselines.concepts import open_detector
 from baselines.decisions.files import DECISION, LABELS
 from baselines.documents import write_document
 from baselines.generation import settings_of
 from baselines.models.backbone import Backbone, stretched
+from baselines.models.captioner import merge_adapters
+from baselines.models.efficientnet import EfficientNet
 from baselines.models.pretrained import quiet
 from baselines.models.weights import Normalisation
 from baselines.runs import card_of
@@ -38,6 +41,7 @@ TOLERANCE = 1e-5  # of a logit over the largest one or 1
 _CHECKED = 4  # pictures of the comparison
 _TOKENS = 12  # of each of its captions
 _BILINEAR = 2  # as Pillow and transformers number it
+_MAPPED = "tf_efficientnet_b0"
 _ONNX = "-o FILE.onnx writes it as ONNX"
 _OURS = {
     *("config.json", "generation_config.json", "preprocessor_config.json", "README.md", LABELS, DECISION),
@@ -80,8 +84,9 @@ class _Handed:
     Attributes:
         model: A model of transformers.
         opener: Its class, or the one of `Auto` that finds it.
-        answers: Called with a model of that class; returns its logits for the pictures of the comparison.
-        expected: The logits of the run.
+        answers: Called with a model of that class; returns what it answers to the pictures of the comparison:
+            logits, or the negative log-likelihood of captions.
+        expected: What the run answers.
         normalisation: How pictures must look.
         size: Height and width of pictures in pixels.
         pipeline: What the Hub calls the task.
@@ -135,15 +140,10 @@ def _concepts(folder: Path) -> _Handed:
     detector = open_detector(folder)
     classifier = detector.classifier
     network: Any = classifier.model
-    if not isinstance(network, Backbone):
-        raise UsageFault(f"{folder}: transformers has no {classifier.spec}; {_ONNX}")
-    if not network.is_native:
-        kind = network.model.model.config.model_type
-        raise UsageFault(f"{folder}: transformers has no model of {kind} that classifies pictures; {_ONNX}")
     pictures = _pictures(classifier.size)
     with torch.inference_mode():
         expected = network(pictures)
-    model = stretched(network.model, classifier.size) if network.is_stretched else network.model
+    model = _native(classifier, folder)
     model.config.id2label = dict(enumerate(detector.labels))
     model.config.label2id = {cui: place for place, cui in enumerate(detector.labels)}
 
@@ -166,19 +166,60 @@ def _concepts(folder: Path) -> _Handed:
     )
 
 
+def _native(classifier: Classifier, folder: Path) -> Any:  # noqa: ANN401  of transformers
+    """Return a network as transformers' own model.
+
+    Raises:
+        UsageFault: It has none.
+    """
+    network: Any = classifier.model
+    if classifier.spec == _MAPPED:
+        return efficientnet_of(network, classifier.size)
+    if not isinstance(network, Backbone):
+        raise UsageFault(
+            f"{folder}: transformers has no {classifier.spec}, and of our networks {_MAPPED} alone; {_ONNX}"
+        )
+    if not network.is_native:
+        kind = network.model.model.config.model_type
+        raise UsageFault(f"{folder}: transformers has no model of {kind} that classifies pictures; {_ONNX}")
+    return stretched(network.model, classifier.size) if network.is_stretched else network.model
+
+
+def efficientnet_of(network: EfficientNet, size: int) -> Any:  # noqa: ANN401  of transformers
+    """Return B0 with the padding of TensorFlow as transformers has it: the same layers in the same order.
+
+    It answers alike at sizes that 32 divides: at others, TensorFlow pads otherwise than transformers.
+    """
+    from transformers import EfficientNetConfig, EfficientNetForImageClassification
+
+    config = EfficientNetConfig(
+        width_coefficient=1.0,  # the defaults are those of B7
+        depth_coefficient=1.0,
+        hidden_dim=network.spec.head,
+        image_size=size,
+        num_labels=network.classifier.out_features,
+        problem_type="multi_label_classification",
+        batch_norm_eps=network.spec.epsilon,
+        batch_norm_momentum=0.1,  # the default is TensorFlow's, which torch takes for its opposite
+    )
+    model = EfficientNetForImageClassification(config)
+    tensors = network.state_dict().values()
+    model.load_state_dict(dict(zip(model.state_dict(), tensors, strict=True)))
+    return model
+
+
 def _captions(folder: Path) -> _Handed:
     from transformers import VisionEncoderDecoderModel
 
     ready = captions.open_ready(folder, folder / BEST)
     captioner, size = ready.captioner, ready.normalisation.size
-    options = captioner.options
-    if options.conditioning != "cross" or options.visual_grid or options.lora_rank:
+    options, encoder = captioner.options, captioner.encoder.model
+    if options.conditioning != "cross" or options.visual_grid or encoder.config.model_type != "vit":
         raise UsageFault(
-            f"{folder}: transformers has no captioner with a prefix, averaged patches or adapters; it opens "
-            "those of conditioning = 'cross' with all patches"
+            f"{folder}: transformers opens captioners of a ViT with all patches and conditioning = 'cross'; "
+            "it has none with a prefix, averaged patches or another encoder"
         )
-    captioner = captioner.float()
-    encoder = captioner.encoder
+    merge_adapters(captioner)
     if size != encoder.config.image_size:
         encoder = stretched(encoder, size)
     with quiet():
@@ -186,16 +227,20 @@ def _captions(folder: Path) -> _Handed:
     model.enc_to_dec_proj = captioner.enc_to_dec_proj
     for name in ("decoder_start_token_id", "pad_token_id", "eos_token_id"):
         setattr(model.config, name, ready.text.end)
-    model.generation_config = settings_of(ready.text, ready.generation)
+    model.generation_config = settings_of(captioner, ready.text, ready.generation)
     pictures = _pictures(size)
     tokens = torch.arange(_CHECKED * _TOKENS).view(_CHECKED, _TOKENS) % len(ready.text)
     with torch.inference_mode():
-        hidden, _ = captioner.read(captioner.see(pictures), tokens)
-        expected = captioner.decoder.lm_head(hidden)
+        expected = captioner(pictures, tokens, tokens)
+
+    def answers(opened: Any) -> Any:  # noqa: ANN401  torch is Any
+        likely = opened(pixel_values=pictures, decoder_input_ids=tokens).logits.log_softmax(-1)
+        return -likely.gather(2, tokens[:, :, None]).sum((1, 2))
+
     return _Handed(
         model=model,
         opener=VisionEncoderDecoderModel,
-        answers=lambda opened: opened(pixel_values=pictures, decoder_input_ids=tokens).logits,
+        answers=answers,
         expected=expected,
         normalisation=ready.normalisation,
         size=size,

@@ -29,8 +29,9 @@ from baselines.data.cache import PictureCache, open_cache
 from baselines.data.dataset import Examples, Need, read_articles, read_attributions, read_examples
 from baselines.filter_pictures import VALID, class_files, classed, divide
 from baselines.filters import FilterOptions, FilterTraining
-from baselines.frozen_captions import Told, fit_captions, save_captions
-from baselines.frozen_concepts import fit_frozen, save_frozen
+from baselines.frozen.captions import Told, fit_captions, save_captions
+from baselines.frozen.concepts import fit_frozen, save_frozen
+from baselines.frozen.features import Sight, open_sight
 from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
 from baselines.training.objective import Objective
@@ -49,15 +50,15 @@ class Prepared:
 
     Attributes:
         objective: What the loop trains; None for what is fitted in one go.
-        fit: Fits what no loop trains, writes its files into a run folder, and returns the licences of weights
-            in it by their name; None for what the loop trains.
+        fit: Fits what no loop trains and writes its files into a run folder; None for what the loop trains.
         data: What identifies the data: folder, digests of tables, and of each split images and pixels.
-        licences: Licences of the weights of others in it, by their name; None where `run.json` names them.
+        licences: Licences of the weights of others that are in it or that it needs, by their name; None where
+            the recipe alone names them.
         unlearnt: Concepts of the validation split that cannot be learnt; None without any, and for captions.
     """
 
     objective: Objective | None = None
-    fit: Callable[[Path], Mapping[str, str]] | None = None
+    fit: Callable[[Path], None] | None = None
     data: Mapping[str, Any]
     licences: Mapping[str, str] | None = None
     unlearnt: Unlearnt | None = None
@@ -128,8 +129,8 @@ def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
         valid,
         _names(material.train.folder),
     )
-    look = objective.look
-    licences = {look.source: look.licence} if network.starts_from_weights else None
+    start = network.init or network.spec
+    licences = {start: objective.look.licence} if network.starts_from_weights else None
     return Prepared(
         objective=objective,
         data=material.identity(),
@@ -140,13 +141,14 @@ def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
 
 def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
     options: DecisionOptions = recipe.tables["decision"]
+    sight = _sight(recipe)
     material = _material(recipe, session, options.table)
     train, valid = _labelled(recipe, material)
 
-    def fit(folder: Path) -> Mapping[str, str]:
+    def fit(folder: Path) -> None:
         with session.runtime.autocast():
             detector, choice = fit_frozen(
-                recipe.tables["features"],
+                sight,
                 recipe.tables["answer"],
                 options,
                 train,
@@ -156,12 +158,17 @@ def _frozen_concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Pre
                 progress=session.display.steps,
             )
         save_frozen(folder, detector, choice, _names(material.train.folder))
-        return detector.sight.licences
 
-    return Prepared(fit=fit, data=material.identity(), unlearnt=_unlearnt(recipe, session, train, valid))
+    return Prepared(
+        fit=fit,
+        data=material.identity(),
+        licences=sight.licences,
+        unlearnt=_unlearnt(recipe, session, train, valid),
+    )
 
 
 def _frozen_captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
+    sight = _sight(recipe)
     material = _material(recipe, session, "captions")
     assert material.train.captions is not None, "they were asked for"
     assert material.valid.captions is not None, "they were asked for"
@@ -170,18 +177,22 @@ def _frozen_captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Pre
         Told(pictures=material.valid_pictures, captions=material.valid.captions),
     )
 
-    def fit(folder: Path) -> Mapping[str, str]:
+    def fit(folder: Path) -> None:
         with session.runtime.autocast():
             captioner, scores = fit_captions(
-                recipe.tables["features"],
-                *splits,
-                device=session.runtime.device,
-                progress=session.display.steps,
+                sight, *splits, device=session.runtime.device, progress=session.display.steps
             )
         save_captions(folder, captioner, scores)
-        return captioner.sight.licences
 
-    return Prepared(fit=fit, data=material.identity())
+    return Prepared(fit=fit, data=material.identity(), licences=sight.licences)
+
+
+def _sight(recipe: Recipe) -> Sight:
+    """Return what sees the pictures, opened before they are decoded: what lacks is said at once."""
+    sight = open_sight(recipe.tables["features"])
+    if sight.network is not None:
+        refuse_small(recipe.tables["data"].side, sight.options.size)
+    return sight
 
 
 def _captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
@@ -307,8 +318,10 @@ def training_splits(recipe: Recipe, data: Path, need: Need) -> tuple[Examples, E
     """Return the training and validation split of a recipe, and the SHA-256 of every table by its path."""
     options: DataOptions = recipe.tables["data"]
     further: set[Need] = {"concepts"} if options.least_concepts else set()
+    manual = data / f"{options.valid}_concepts_manual.csv"
+    judged: set[Need] = {"concepts_manual"} if need == "captions" and manual.is_file() else set()
     train = read_examples(data, options.train, {need, *further})
-    valid = read_examples(data, options.valid, {need})
+    valid = read_examples(data, options.valid, {need, *judged})
     tables = dict((*train.inputs, *valid.inputs))
     if options.concepts:
         tables[str(options.concepts)] = file_digest(options.concepts)

@@ -23,6 +23,7 @@ BENCHMARKS = (
     "bench_extraction",
     "bench_training",
     "bench_captioner",
+    "bench_neighbours",
     "bench_official_encoder",
 )
 

@@ -67,7 +67,7 @@ def test_the_last_override_of_a_key_holds() -> None:
         ("[run]\ntask = 'concepts'\n[generation]\nbeams = 2", UsageFault, "'generation' is no table"),
         ("[run]\ntask = 'concepts'\nseed = -1", UsageFault, "seed: -1, expected a whole number >= 0"),
         ("[run]\ntask = 'concepts'\n[data]\nvalid = 'train'", UsageFault, "what decides must be unseen"),
-        ("[run]\ntask = 'concepts'\n[network]\nspec = 'x'", UsageFault, "spec: 'x', expected 'nano' or"),
+        ("[run]\ntask = 'concepts'\n[network]\nspec = 'x'", UsageFault, "spec: 'x', expected one of nano"),
         ("[run]\ntask = 'concepts'\n[augment]\ncrop = 0.0", UsageFault, "crop: 0.0, expected a number > 0"),
         ("[run]\ntask = 'filter'\n[filter]\ntask = 'dogs'", UsageFault, "expected 'compound' or 'radiology'"),
         ("[run]\ntask = 'captions'\n[captioner]\nlora_rank = 8", UsageFault, "adapters are for a frozen"),
@@ -89,5 +89,5 @@ def test_a_recipe_that_cannot_work_is_refused(
 
 
 def test_an_unknown_name_lists_those_that_are_known() -> None:
-    with pytest.raises(MissingResource, match="concepts_b0, concepts_nano"):
+    with pytest.raises(MissingResource, match="concepts_b0, concepts_convnext"):
         read_recipe("concepts_b9")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -201,3 +202,108 @@ class _One:
 
     def __len__(self) -> int:
         return 1
+
+
+@pytest.fixture
+def pictures(tiny_dataset: Path, tmp_path: Path) -> Path:
+    """Return a folder with a picture, a folder with another, and what is neither."""
+    folder = tmp_path / "pictures"
+    (folder / "of today").mkdir(parents=True)
+    shutil.copyfile(tiny_dataset / "test/tiny_test_000001.jpg", folder / "one.jpg")
+    shutil.copyfile(tiny_dataset / "test/tiny_test_000002.jpg", folder / "of today" / "two.JPG")
+    (folder / "notes.txt").write_text("x")
+    (folder / "of today" / "scan.dcm").write_bytes(b"x")
+    (folder / ".DS_Store").write_bytes(b"x")
+    return folder
+
+
+@pytest.mark.parametrize("recipe", ["floor_nearest_pixels", "floor_constant_caption"])
+def test_a_folder_of_pictures_is_answered_without_any_table(  # noqa: PLR0917  fixtures and parameters
+    tiny_dataset: Path, tmp_path: Path, pictures: Path, fit: Fit, capsys: Output, recipe: str
+) -> None:
+    folder, out = fit("floor", tiny_dataset, recipe=recipe), tmp_path / "run.csv"
+    capsys.readouterr()
+    assert run(["predict", str(folder), "--data", str(pictures), "-o", str(out)]) == ExitCode.OK
+
+    assert [row["ID"] for _, row in read_rows(out, ("ID",))] == ["two", "one"]
+    told = capsys.readouterr()
+    assert "2 files left out, no pictures: notes.txt, of today/scan.dcm" in told.err
+    assert "--truth" not in told.out  # there is none
+
+
+def test_a_picture_alone_is_answered_as_in_its_dataset(
+    tiny_dataset: Path, tmp_path: Path, pictures: Path, fit: Fit
+) -> None:
+    folder = fit("floor", tiny_dataset)
+    alone = predicted(folder, pictures, tmp_path / "alone.csv")
+    among = predicted(folder, tiny_dataset, tmp_path / "among.csv")
+    assert alone == {"one": among["tiny_test_000001"], "two": among["tiny_test_000002"]}
+
+
+def test_two_pictures_of_one_name_are_refused_with_both_paths(
+    tiny_dataset: Path, tmp_path: Path, pictures: Path, fit: Fit, capsys: Output
+) -> None:
+    shutil.copyfile(pictures / "one.jpg", pictures / "of today" / "one.png")
+    arguments = [
+        "predict",
+        str(fit("floor", tiny_dataset)),
+        "--data",
+        str(pictures),
+        "-o",
+        str(tmp_path / "a"),
+    ]
+    assert run(arguments) == ExitCode.INPUT_REJECTED
+    told = f"'one' has two pictures: {pictures}/of today/one.png and {pictures}/one.jpg"
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "spoil", "code", "told"),
+    [
+        (("--split", "test"), False, ExitCode.MISSING_RESOURCE, "no picture of the test split"),
+        ((), True, ExitCode.MISSING_RESOURCE, "no picture, expected files such as <ID>.jpg"),
+        (("--ensemble", "floor"), False, ExitCode.USAGE, "say --combine union, where each run decides"),
+    ],
+)
+def test_what_a_folder_of_pictures_cannot_do_is_told(  # noqa: PLR0917  fixtures and parameters
+    tiny_dataset: Path,
+    tmp_path: Path,
+    pictures: Path,
+    fit: Fit,
+    capsys: Output,
+    options: tuple[str, ...],
+    spoil: bool,  # noqa: FBT001
+    code: ExitCode,
+    told: str,
+) -> None:
+    folder = fit("floor", tiny_dataset)
+    if spoil:
+        (pictures / "one.jpg").unlink()
+        (pictures / "of today" / "two.JPG").unlink()
+    given = [str(folder) if each == "floor" else each for each in options]
+    arguments = ["predict", str(folder), "--data", str(pictures), "-o", str(tmp_path / "run.csv"), *given]
+    assert run(arguments) == code
+    assert told in capsys.readouterr().err
+
+
+def test_a_union_has_what_each_run_decides(
+    tiny_dataset: Path, tmp_path: Path, pictures: Path, fit: Fit
+) -> None:
+    chest = fit("chest", tiny_dataset, "data.concepts=" + _only_chest(tiny_dataset, tmp_path))
+    whole = fit("whole", tiny_dataset)
+    out = tmp_path / "run.csv"
+    union = ["--ensemble", str(whole), "--combine", "union", "--data", str(pictures), "-o", str(out), "-q"]
+    assert run(["predict", str(chest), *union]) == ExitCode.OK
+
+    parts = [predicted(folder, pictures, tmp_path / "part.csv") for folder in (chest, whole)]
+    found = {row["ID"]: row["CUIs"].split(";") for _, row in read_rows(out, ("ID", "CUIs"))}
+    for image_id, cuis in found.items():
+        assert set(cuis) == {cui for part in parts for cui in part[image_id].split(";")}
+        assert len(set(cuis)) == len(cuis)
+
+
+def _only_chest(data: Path, folder: Path) -> str:
+    """Return a table in which every image has one concept."""
+    rows = [(image_id, "C0817096") for split in ("train", "valid") for image_id, _ in concepts(data, split)]
+    write_csv(folder / "chest.csv", ("ID", "CUIs"), rows)
+    return str(folder / "chest.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,54 +13,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModel,
-    CLIPConfig,
-    CLIPModel,
-    CLIPVisionConfig,
-    ConvNextConfig,
-    Dinov2WithRegistersConfig,
-    DINOv3ViTConfig,
     GPT2Config,
     GPT2LMHeadModel,
-    ResNetConfig,
-    SiglipVisionConfig,
-    SwinConfig,
     ViTConfig,
     ViTForImageClassification,
     ViTMAEConfig,
     ViTModel,
 )
+from vision_models import CONFIGS, SIDE, TINY, made, saved
 
 from baselines.models.pretrained import opened
 from baselines.models.vision import open_vision, rebuild_vision, vision_config
 from rocov2_eval.errors import MissingResource, RejectedInput
-
-SIDE = 48
-TINY: dict[str, Any] = {
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "image_size": 32,
-    "patch_size": 8,
-}
-DINO = {key: value for key, value in TINY.items() if key != "intermediate_size"} | {"mlp_ratio": 2}
-TEXT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-CONFIGS: dict[str, Callable[[], Any]] = {
-    "vit": lambda: ViTConfig(**TINY),
-    "dinov2 with registers": lambda: Dinov2WithRegistersConfig(**DINO),
-    "dinov3": lambda: DINOv3ViTConfig(**TINY),
-    "siglip": lambda: SiglipVisionConfig(**TINY),
-    "clip, both halves": lambda: CLIPConfig(
-        text_config={**TEXT, "vocab_size": 50},
-        vision_config=CLIPVisionConfig(**TINY).to_dict(),
-        projection_dim=8,
-    ),
-    "swin": lambda: SwinConfig(
-        embed_dim=8, depths=[1, 1], num_heads=[2, 2], window_size=4, image_size=32, patch_size=4
-    ),
-    "convnext": lambda: ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2),
-    "resnet": lambda: ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1]),
-}
 
 Damage = Callable[[dict[str, Any]], dict[str, Any]]
 MATRIX = "vit.encoder.layer.0.intermediate.dense.weight"  # as files name it
@@ -87,17 +52,6 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 }
 
 
-def saved(model: Any, folder: Path) -> Path:
-    model.save_pretrained(folder)
-    look = {
-        "image_mean": [0.4, 0.5, 0.6],
-        "image_std": [0.1, 0.2, 0.3],
-        "size": {"height": SIDE, "width": SIDE},
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(look))
-    return folder
-
-
 @pytest.fixture
 def vit(tmp_path: Path) -> Path:
     return saved(ViTForImageClassification(ViTConfig(**TINY)), tmp_path / "vit")
@@ -111,6 +65,21 @@ def test_weights_that_do_not_fit_are_refused_with_file_and_key(vit: Path, damage
     with pytest.raises(RejectedInput, match=message) as refusal:
         opened(ViTModel, vit, add_pooling_layer=False)
     assert str(vit) in str(refusal.value)
+
+
+def test_a_layer_that_would_be_cut_off_below_a_head_is_refused(vit: Path) -> None:
+    file = vit / "model.safetensors"
+    save_file(DAMAGES["a layer more"][0](load_file(file)), file, {"format": "pt"})
+    with pytest.raises(RejectedInput, match=DAMAGES["a layer more"][1]):
+        opened(ViTForImageClassification, vit)
+
+
+def test_a_head_of_another_number_of_classes_starts_anew_where_it_may(vit: Path) -> None:
+    config = ViTConfig(**TINY, num_labels=5)
+    head = opened(ViTForImageClassification, vit, new=("classifier.",), config=config).classifier
+    assert tuple(head.weight.shape) == (5, 16)
+    with pytest.raises(RejectedInput, match=r"of another shape classifier\.bias"):
+        opened(ViTForImageClassification, vit, config=config)
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100], ids=["empty", "no safetensors"])
@@ -159,9 +128,7 @@ def test_what_is_new_by_design_may_be_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("family", CONFIGS)
 def test_an_encoder_of_any_family_gives_a_vector_a_picture_and_a_patch(tmp_path: Path, family: str) -> None:
-    config = CONFIGS[family]()
-    whole_model = CLIPModel(config) if family.startswith("clip") else AutoModel.from_config(config)
-    encoder, look = open_vision(str(saved(whole_model, tmp_path)))
+    encoder, look = open_vision(str(made(family, tmp_path)))
     with torch.no_grad():
         whole, patches = encoder(torch.randn(2, 3, SIDE, SIDE))
     assert (2, encoder.width) == tuple(whole.shape)
@@ -171,7 +138,7 @@ def test_an_encoder_of_any_family_gives_a_vector_a_picture_and_a_patch(tmp_path:
 
 @pytest.mark.parametrize("family", ["vit", "swin", "resnet"])
 def test_an_encoder_comes_back_from_its_configuration(tmp_path: Path, family: str) -> None:
-    encoder, _ = open_vision(str(saved(AutoModel.from_config(CONFIGS[family]()), tmp_path)))
+    encoder, _ = open_vision(str(made(family, tmp_path)))
     again = rebuild_vision(json.loads(json.dumps(vision_config(encoder))), SIDE)
     again.load_state_dict(encoder.state_dict())
     pixels = torch.randn(1, 3, SIDE, SIDE)
@@ -195,6 +162,14 @@ def test_an_encoder_that_hides_patches_at_random_is_refused(tmp_path: Path) -> N
 def test_a_folder_without_a_configuration_is_reported(tmp_path: Path) -> None:
     with pytest.raises(MissingResource, match=r"no config\.json"):
         open_vision(str(tmp_path))
+
+
+def test_a_machine_without_transformers_is_told_what_to_install(
+    vit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingResource, match="transformers is not installed"):
+        open_vision(str(vit))
 
 
 def test_an_unknown_configuration_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import distributed
 
-from baselines.concepts import ConceptDetection, DecisionOptions, Labelled, NetworkOptions
+from baselines.concepts import ConceptDetection, DecisionOptions, Labelled, LossOptions, NetworkOptions
 from baselines.data.augment import AugmentOptions
 from baselines.data.cache import PictureCache
 from baselines.filter_pictures import classed
@@ -131,10 +131,11 @@ def concept_detection() -> Any:
         images=np.zeros((n, 32, 32, 3), np.uint8),
         digest="",
         broken={},
+        sums=(),
     )
     side = Labelled(pictures=pictures, concepts=[("C1",), ("C2",)] * 2)
     network = NetworkOptions(spec="nano", size=32)
-    return ConceptDetection(network, AugmentOptions(), DecisionOptions(), side, side, {})
+    return ConceptDetection(network, LossOptions(), AugmentOptions(), DecisionOptions(), side, side, {})
 
 
 def image_filter() -> Any:

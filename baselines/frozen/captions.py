@@ -1,7 +1,7 @@
 """Captions without training a network: told again from the nearest training pictures.
 
-Of the captions of the neighbours that one is told which has the most words in common with all of them; of no
-neighbours, the one with the most in common with a sample of all training captions.
+Of the captions of the neighbours that one is told which has the most words in common with all of them, nearer
+ones counting more; of no neighbours, the one with the most in common with a sample of all training captions.
 
 folder/
   frozen.json       what sees the pictures, and how many neighbours are asked
@@ -22,18 +22,19 @@ import torch
 
 from baselines.data.cache import PictureCache
 from baselines.documents import read_document, write_document
-from baselines.features import FROZEN, NOTHING, FeatureOptions, Sight, open_sight, reopened
-from baselines.neighbours import Features, nearest
+from baselines.frozen.features import FROZEN, NOTHING, FeatureOptions, Sight, reopened
+from baselines.frozen.neighbours import Features, nearest, weights_of
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.metrics import rouge
-from rocov2_eval.records import IntArray
+from rocov2_eval.records import FloatArray, IntArray
 from rocov2_eval.shelf.progress import Progress, silent
 from rocov2_eval.textnorm import normalise
 
 CAPTIONS = "captions.json"
-NUMBERS = (1, 3, 5, 9, 15, 25, 49)  # of neighbours
+NUMBERS = (1, 3, 5, 9, 15, 25)  # of neighbours: of more the captions say what is true of any picture
+SHARPNESS = 5.0  # how much nearer ones count, see `Neighbours`
 _JUDGED = 2000  # validation pictures that are enough to choose among these
 _SAMPLE = 2000  # training captions that stand for all
 _NORM = "clef2023"  # that of the official caption scores
@@ -84,12 +85,12 @@ class FrozenCaptioner:
     ) -> list[str]:
         """Return a caption for each picture."""
         vectors = self.sight.vectors(pictures, device, progress)
-        rows, _ = nearest(self.known, vectors, self.neighbours, device, progress)
-        return _retold(rows, self.captions, word_sets(self.captions))
+        near = nearest(self.known, vectors, self.neighbours, device, progress)
+        return _retold(*near, self.captions, word_sets(self.captions))
 
 
 def fit_captions(
-    features: FeatureOptions,
+    sight: Sight,
     train: Told,
     valid: Told,
     *,
@@ -101,16 +102,15 @@ def fit_captions(
     The number of neighbours is that of the largest ROUGE-1 there.
 
     Args:
-        features: What sees the pictures.
+        sight: What sees the pictures.
         train: Captions to tell; those of broken pictures are left out.
         valid: Pictures to choose by; broken ones are left out.
         device: Where it is computed.
         progress: Called with the number of pictures done and of all.
 
     Raises:
-        RocoError: The encoder cannot be opened, or no picture can be read.
+        RejectedInput: No picture of one of the splits can be read.
     """
-    sight = open_sight(features)
     learnt, judged = train.pictures.intact, valid.pictures.intact
     if not len(learnt) or not len(judged):
         raise RejectedInput("no picture of the training split, or none of the validation split, can be read")
@@ -120,11 +120,12 @@ def fit_captions(
     captions = tuple(train.captions[row] for row in learnt)
     references = [valid.captions[row] for row in judged]
     words = word_sets(captions)
-    numbers = (0,) if features.encoder == NOTHING else NUMBERS
-    rows, _ = nearest(known, asked, max(numbers), device, progress)
+    numbers = (0,) if sight.options.encoder == NOTHING else NUMBERS
+    rows, cosines = nearest(known, asked, max(numbers), device, progress)
 
     def rouge1(k: int) -> float:
-        return rouge.score(_retold(rows[:, :k], captions, words), references)["rouge1"].mean or 0.0
+        told = _retold(rows[:, :k], cosines[:, :k], captions, words)
+        return rouge.score(told, references)["rouge1"].mean or 0.0
 
     scores = {k: rouge1(k) for k in numbers}
     best = max(numbers, key=lambda k: scores[k])
@@ -172,26 +173,32 @@ def word_sets(captions: Sequence[str]) -> list[IntArray]:
     ]
 
 
-def most_common(words: Sequence[IntArray]) -> int:
+def most_common(words: Sequence[IntArray], weights: FloatArray) -> int:
     """Return the place of the caption that has most in common with all, the first of equals.
 
     What two have in common is the F measure of their sets of words, which is ROUGE-1 but for repeated words.
 
     Args:
         words: Distinct words of each caption, from `word_sets`.
+        weights: How much it counts to have words in common with each caption, shape (n,).
     """
     sizes = np.array([len(each) for each in words])
     _, places = np.unique(np.concatenate(words), return_inverse=True)
     has = np.zeros((len(words), int(places.max(initial=-1)) + 1), np.float32)
     has[np.repeat(np.arange(len(words)), sizes), places] = 1
     shared = 2 * (has @ has.T) / np.maximum(sizes[:, None] + sizes, 1)
-    return int(shared.sum(axis=1).argmax())
+    return int((shared @ weights).argmax())
 
 
-def _retold(rows: IntArray, captions: Sequence[str], words: Sequence[IntArray]) -> list[str]:
-    """Return the caption told of each picture, given its nearest training pictures, shape (n, k)."""
+def _retold(
+    rows: IntArray, cosines: FloatArray, captions: Sequence[str], words: Sequence[IntArray]
+) -> list[str]:
+    """Return the caption told of each picture, given its nearest training pictures, both of shape (n, k)."""
     if not rows.shape[1]:
         sample = np.linspace(0, len(captions) - 1, min(len(captions), _SAMPLE)).astype(np.int64)
-        place = int(sample[most_common([words[row] for row in sample])])
+        place = sample[most_common([words[row] for row in sample], np.ones(len(sample)))]
         return [" ".join(captions[place].split())] * len(rows)
-    return [" ".join(captions[near[most_common([words[row] for row in near])]].split()) for near in rows]
+    return [
+        " ".join(captions[near[most_common([words[row] for row in near], each)]].split())
+        for near, each in zip(rows, weights_of(cosines, SHARPNESS), strict=True)
+    ]

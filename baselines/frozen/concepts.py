@@ -25,9 +25,9 @@ from baselines.data.labels import label_matrix
 from baselines.decisions import Choice, Decision, RuleName, choose, decide, fit, sample_f1
 from baselines.decisions.files import read_decision, read_labels, save_decision
 from baselines.documents import read_document, write_document
-from baselines.features import FROZEN, NOTHING, FeatureOptions, Sight, open_sight, reopened
-from baselines.neighbours import Features, Neighbours, nearest, vote
-from baselines.probe import Probe, fit_probe
+from baselines.frozen.features import FROZEN, NOTHING, FeatureOptions, Sight, reopened
+from baselines.frozen.neighbours import Features, Neighbours, nearest, vote
+from baselines.frozen.probe import Probe, fit_probe
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
 from rocov2_eval.errors import RejectedInput
@@ -36,7 +36,7 @@ from rocov2_eval.shelf.progress import Progress, silent
 
 NUMBERS = (1, 3, 5, 9, 15, 25, 49)  # of neighbours
 SHARPNESS = (0.0, 10.0, 30.0)
-PENALTIES = (1e-4, 1e-3, 1e-2)  # of the probe
+PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4)  # of the probe; of equal ones the strongest
 _JUDGED = 2000  # validation pictures that are enough to choose among these
 
 
@@ -100,7 +100,7 @@ class FrozenDetector:
 
 
 def fit_frozen(
-    features: FeatureOptions,
+    sight: Sight,
     answering: AnswerOptions,
     deciding: DecisionOptions,
     train: Labelled,
@@ -113,7 +113,7 @@ def fit_frozen(
     """Return what answers for pictures; what it needs to be told is chosen by F1 on the validation split.
 
     Args:
-        features: What sees the pictures.
+        sight: What sees the pictures.
         answering: What answers for their vectors.
         deciding: Which concepts are labels, and how many of them an image gets.
         train: Pictures to answer with; broken ones are left out.
@@ -123,10 +123,8 @@ def fit_frozen(
         progress: Called with the number of pictures, or of steps, done and of all.
 
     Raises:
-        RocoError: The encoder cannot be opened, there is no training picture, or no concept is frequent
-            enough.
+        RejectedInput: There is no training picture, or no concept is frequent enough.
     """
-    sight = open_sight(features)
     labels = frequent_labels(train.learnable, deciding.fewest)
     rows = train.pictures.intact
     known = sight.vectors(train.pictures, device, progress)[rows]
@@ -145,7 +143,9 @@ def fit_frozen(
         answers = max(probes, key=lambda probe: f1(probe.probabilities(asked[judged], device)))
         found = answers.probabilities(asked, device)
     else:
-        near = nearest(known, asked, 0 if features.encoder == NOTHING else max(NUMBERS), device, progress)
+        near = nearest(
+            known, asked, 0 if sight.options.encoder == NOTHING else max(NUMBERS), device, progress
+        )
         some = near[0][judged], near[1][judged]
         kinds = [Neighbours(k=k, sharpness=sharpness) for k in NUMBERS for sharpness in SHARPNESS]
         best = max(kinds if some[0].size else [Neighbours()], key=lambda kind: f1(vote(*some, truth, kind)))

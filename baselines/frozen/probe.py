@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from baselines.neighbours import Features
+from baselines.frozen.neighbours import Features
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import BoolArray, FloatArray
 from rocov2_eval.shelf.progress import Progress, silent
 
 STEPS = 600
 _BATCH = 1024  # pictures a step
-_RATE = 0.02  # of Adam at the first step; it falls to nothing by half a cosine
+_RATE = 0.05  # of Adam at the first step; it falls to nothing by half a cosine
 _SMALLEST = 1e-6  # standard deviation of a component that is not constant
 _AT_ONCE = 1024  # pictures that are answered together
 

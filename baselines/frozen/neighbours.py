@@ -104,8 +104,7 @@ def vote(rows: IntArray, cosines: FloatArray, truth: BoolArray, neighbours: Neig
         raise RejectedInput("no training image to learn from")
     rows, cosines = rows[:, : neighbours.k], cosines[:, : neighbours.k]
     k = rows.shape[1]
-    weights = np.exp(neighbours.sharpness * (cosines - cosines.max(axis=1, initial=-1.0, keepdims=True)))
-    weights *= k / np.maximum(weights.sum(axis=1, keepdims=True), _SHORTEST)
+    weights = k * weights_of(cosines, neighbours.sharpness)
     frequencies = truth.mean(axis=0)
     shares = np.empty((len(rows), truth.shape[1]))
     for i in range(0, len(rows), _AT_ONCE):  # what a block needs stays in the cache of a core
@@ -116,9 +115,23 @@ def vote(rows: IntArray, cosines: FloatArray, truth: BoolArray, neighbours: Neig
     return np.minimum(shares, 1.0)  # rounding may exceed it
 
 
+def weights_of(cosines: FloatArray, sharpness: float) -> FloatArray:
+    """Return how much each neighbour counts, one in all; cosines and weights have shape (n, k).
+
+    Args:
+        cosines: Cosines of the neighbours.
+        sharpness: See `Neighbours`.
+    """
+    weights = np.exp(sharpness * (cosines - cosines.max(axis=1, initial=-1.0, keepdims=True)))
+    shares: FloatArray = weights / np.maximum(weights.sum(axis=1, keepdims=True), _SHORTEST)
+    return shares
+
+
 def directions(vectors: Features, mean: FloatArray) -> Features:
     """Return the directions of vectors from a mean, of length 1; a vector at the mean has none and is 0."""
-    apart = vectors - mean
-    lengths = np.linalg.norm(apart, axis=1, keepdims=True)
-    ours: FloatArray = np.divide(apart, lengths, where=lengths > _SHORTEST, out=np.zeros_like(apart))
-    return ours.astype(np.float32)
+    found = np.empty_like(vectors)
+    for i in range(0, len(vectors), _AT_ONCE):  # in float64 all of them would take much memory
+        apart = vectors[i : i + _AT_ONCE] - mean
+        lengths = np.linalg.norm(apart, axis=1, keepdims=True)
+        found[i : i + _AT_ONCE] = np.where(lengths > _SHORTEST, apart / np.maximum(lengths, _SHORTEST), 0)
+    return found

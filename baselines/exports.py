@@ -8,8 +8,8 @@ from pathlib import Path
 
 from baselines import filters
 from baselines.concepts import open_detector
-from baselines.export import export_onnx
 from baselines.hub import export_folder
+from baselines.onnx_files import export_onnx
 from baselines.training import runlog
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.onnx_contract import PREFIX
@@ -54,6 +54,7 @@ def export_run(folder: Path, out: Path, licence: str) -> float:
         "activation": "sigmoid",
         "decision": json.dumps(asdict(detector.decision)),
         "licence": licence,
+        "mirrors": str(classifier.mirrors).lower(),  # whether the decision is for the mean of both sides
     }
     metadata = {f"{PREFIX}{key}": value for key, value in values.items()}
     return export_onnx(classifier.model, out, side=classifier.size, metadata=metadata)

@@ -13,7 +13,6 @@ recipes with the same network and the same pictures share them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,10 +26,10 @@ from baselines.bounds import Count
 from baselines.classifiers import NETWORK, open_classifier
 from baselines.data.augment import centre
 from baselines.data.cache import BLOCK, PictureCache
+from baselines.frozen.neighbours import Features
 from baselines.models.efficientnet import SPECS, EfficientNet
-from baselines.models.vision import open_vision
-from baselines.models.weights import HEAD, KNOWN, PREFIX, Normalisation, load_init, read_tensors
-from baselines.neighbours import Features
+from baselines.models.vision import VisionEncoder, open_vision
+from baselines.models.weights import HEAD, KNOWN, PREFIX, Normalisation, load_init
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
@@ -43,8 +42,9 @@ FROZEN = "frozen.json"  # of a run folder: what sees the pictures, and how they 
 NOTHING, PIXELS = "nothing", "pixels"
 _REVISION = 1  # raised whenever the same pictures and weights give other vectors
 _SHARD = 8 * BLOCK  # pictures
-_AT_ONCE = 64  # pictures that a network sees together
+_AT_ONCE = 32  # pictures that a network sees together: more are slower on a CPU
 _SIDE = 16  # of a thumbnail
+_MATRIX = 2  # dimensions
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -209,46 +209,66 @@ def thumbnails(images: PixelArray) -> Features:
     return about
 
 
-class _Pooled(torch.nn.Module):
-    """A network without its head."""
+class _Whole(torch.nn.Module):
+    """A vision encoder that gives the vector of the whole picture alone."""
 
-    def __init__(self, network: Any, see: Callable[[Any, Any], Any]) -> None:  # noqa: ANN401  torch is Any
+    def __init__(self, encoder: VisionEncoder) -> None:
         super().__init__()
-        self.network = network
-        self._see = see
+        self.encoder = encoder.eval()
 
     def forward(self, pixels: Any) -> Any:  # noqa: ANN401  torch is Any
         """Return one vector a picture."""
-        return self._see(self.network, pixels)
+        return self.encoder(pixels)[0]
 
 
-def _opened(options: FeatureOptions) -> tuple[_Pooled, Normalisation, str]:
+class _Headless(torch.nn.Module):
+    """A network that classifies pictures and gives what its last layer sees."""
+
+    def __init__(self, network: Any) -> None:  # noqa: ANN401  torch is Any
+        super().__init__()
+        self.network = network.eval()
+        self._seen: Any = None
+        *_, last = (layer for layer in network.modules() if isinstance(layer, torch.nn.Linear))
+        last.register_forward_pre_hook(self._see)
+
+    def forward(self, pixels: Any) -> Any:  # noqa: ANN401  torch is Any
+        """Return one vector a picture."""
+        self.network(pixels)
+        return self._seen
+
+    def _see(self, _layer: Any, given: tuple[Any, ...]) -> None:  # noqa: ANN401  torch is Any
+        (self._seen,) = given
+
+
+def _opened(options: FeatureOptions) -> tuple[torch.nn.Module, Normalisation, str]:
     """Return a network without its head, how pictures must look for it, and its name for good."""
     name, folder = options.encoder, Path(options.encoder)
     if (folder / NETWORK).is_file():
-        tensors, _ = read_tensors(folder / BEST)
-        classes = len(tensors.get(f"{HEAD}weight", ()))
-        classifier = open_classifier(folder, classes)
+        classifier = open_classifier(folder, _classes(folder / BEST))
         look = msgspec.structs.replace(classifier.normalisation, size=classifier.size)
-        return _pooled(classifier.model), look, str(folder.resolve())
+        return _Headless(classifier.model), look, str(folder.resolve())
     if name.startswith(PREFIX):
         if name not in KNOWN:
             raise UsageFault(f"encoder: {name} is not known, expected one of {', '.join(KNOWN)}")
         model = EfficientNet(SPECS[name.removeprefix(PREFIX).partition(".")[0]], 1)
-        return _pooled(model), load_init(model, name), name
+        look = load_init(model, name)
+        return _Headless(model), look, name
     if find_spec("transformers") is None:
         raise MissingResource(f"transformers is not installed: {install_command('baselines')}")
     encoder, look = open_vision(name, options.size)
-    whole = _Pooled(encoder, lambda network, pixels: network(pixels)[0])
-    return whole.eval(), look, str(folder.resolve()) if folder.is_dir() else name
+    return _Whole(encoder), look, str(folder.resolve()) if folder.is_dir() else name
 
 
-def _pooled(model: Any) -> _Pooled:  # noqa: ANN401  torch is Any
-    pooled: _Pooled = _Pooled(model, lambda network, pixels: network.features(pixels)).eval()
-    return pooled
+def _classes(path: Path) -> int:
+    """Return how many classes the network of a checkpoint tells apart."""
+    tensors, _ = checkpoint.read(path)
+    heads = [len(tensor) for name, tensor in tensors.items() if HEAD in name and tensor.ndim == _MATRIX]
+    if not heads:
+        raise RejectedInput(f"{path}: no matrix of a {HEAD}, expected a network that classifies pictures")
+    return heads[-1]
 
 
-def _digest(network: _Pooled) -> str:
+def _digest(network: torch.nn.Module) -> str:
     """Return the SHA-256 of all weights but those of the head, which no vector depends on."""
     found = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
