@@ -48,6 +48,7 @@ BASELINES = [
     "numpy>=2",
     "onnx>=1.16.2",
     "onnxruntime>=1.20",
+    "peft>=0.21.2",  # Apache-2.0
     "pillow>=10.1",
     "safetensors>=0.8",
     "tokenizers>=0.23.1",
@@ -116,7 +117,7 @@ setup(
             "report/templates/*",
             "stages/models/*",
         ],
-        "baselines": ["py.typed", "recipes/*.toml", "templates/*"],
+        "baselines": ["py.typed", "recipes/*.toml", "experiments/templates/*"],
     },
     install_requires=[
         "click>=8.1",

@@ -18,9 +18,9 @@ from baselines.bounds import AtLeastOne, Count, Side
 from baselines.captions import CaptionOptions
 from baselines.concepts import DecisionOptions, LossOptions, NetworkOptions
 from baselines.data.augment import AugmentOptions
-from baselines.features import FeatureOptions
 from baselines.filters import FilterOptions
-from baselines.frozen_concepts import AnswerOptions
+from baselines.frozen.concepts import AnswerOptions
+from baselines.frozen.features import FeatureOptions
 from baselines.generation import GenerationOptions
 from baselines.models.captioner import CaptionerOptions
 from baselines.selfcritical import SelfCriticalOptions

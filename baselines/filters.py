@@ -27,10 +27,10 @@ from baselines.classifiers import Classifier, build_classifier, open_classifier
 from baselines.data.augment import levels, normalised
 from baselines.data.decoding import Fit
 from baselines.documents import read_document, write_document
-from baselines.export import export_onnx
 from baselines.filter_pictures import ClassedPictures, balanced
 from baselines.models.efficientnet import SpecName
 from baselines.models.weights import header_of
+from baselines.onnx_files import export_onnx
 from baselines.training.objective import ParameterGroup, Share, split_by_decay
 from rocov2_eval.records import FloatArray, IntArray
 from rocov2_eval.shelf.onnx_contract import OnnxContract, Task, contract_metadata

@@ -1,4 +1,4 @@
-"""Captions for pictures: by beam search for run files, token by token for self-critical training."""
+"""Captions for pictures, as transformers generates them: by a search, or drawn by their probability."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from baselines.bounds import AtLeastOne, CaptionLength, Count
 from baselines.models.captioner import Captioner
-from baselines.models.text import Text, decode
+from baselines.models.text import Text, Tokens, decode
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.csv_files import write_csv
@@ -22,7 +22,6 @@ from rocov2_eval.shelf.progress import Progress, silent
 HEADER = ("ID", "Caption")
 
 Pictures = Callable[[IntArray], Any]  # rows to normalised pixels, shape (b, 3, size, size), on the device
-Choose = Callable[[Any, int], Any]  # logits (b, vocabulary) and the number of the step to tokens (b,)
 
 
 class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,19 +69,21 @@ def generate(
         progress: Called with the captions done and all.
     """
     refuse_too_long(captioner, options.most_tokens)
-    settings = settings_of(text, options)
+    settings = settings_of(captioner, text, options)
     order = np.argsort(-np.asarray(lengths), kind="stable") if lengths is not None else np.arange(n)
     captions = [""] * n
     for start in range(0, n, options.batch):
         rows = order[start : start + options.batch]
-        found = decode(text, _beams(captioner, text, pictures(rows), settings).tolist())
+        pixels = pictures(rows)
+        with torch.no_grad(), captioner.precision(pixels.device):
+            found = decode(text, said(captioner, text, captioner.see(pixels), settings))
         for row, caption in zip(rows, found, strict=True):
             captions[row] = caption
         progress(start + len(rows), n)
     return captions
 
 
-def settings_of(text: Text, options: GenerationOptions) -> Any:  # noqa: ANN401  of transformers
+def settings_of(captioner: Captioner, text: Text, options: GenerationOptions) -> Any:  # noqa: ANN401  of transformers
     """Return the settings as transformers takes them, to be saved beside the model."""
     from transformers import GenerationConfig
 
@@ -93,6 +94,8 @@ def settings_of(text: Text, options: GenerationOptions) -> Any:  # noqa: ANN401 
         length_penalty=options.length_penalty if options.beams > 1 else None,
         no_repeat_ngram_size=options.no_repeat,
         begin_suppress_tokens=sorted({*text.blanks, text.end}),
+        # Decoders may have more rows than their tokenizer has tokens, to fill tensor cores.
+        suppress_tokens=list(range(len(text), captioner.decoder.config.vocab_size)) or None,
         do_sample=False,
         bos_token_id=text.end,
         eos_token_id=text.end,
@@ -101,60 +104,25 @@ def settings_of(text: Text, options: GenerationOptions) -> Any:  # noqa: ANN401 
     )
 
 
-def roll_out(
-    captioner: Captioner,
-    text: Text,
-    visual: Any,  # noqa: ANN401  torch is Any
-    most: int,
-    choose: Choose,
-) -> list[tuple[int, ...]]:
-    """Return the tokens that `choose` chooses one after the other, the end included unless cut.
-
-    Args:
-        captioner: The network, in evaluation mode.
-        text: The tokenizer of the network.
-        visual: Visual tokens of each picture, shape (b, k, width).
-        most: Largest number of tokens of a caption.
-        choose: Called with logits and the number of the step; `likeliest` is one.
-    """
-    tokens = torch.full((len(visual), 1), text.end, device=visual.device)
-    blanks = torch.tensor([*text.blanks, text.end], device=visual.device)
-    is_done = torch.zeros(len(visual), dtype=torch.bool, device=visual.device)
-    past, chosen = None, []
-    for step in range(most):
-        hidden, past = captioner.read(visual, tokens, past, keeps=True)
-        logits = captioner.decoder.lm_head(hidden[:, -1]).float()
-        if step == 0:
-            logits[:, blanks] = -torch.inf
-        tokens = choose(logits, step).masked_fill(is_done, text.end)[:, None]
-        chosen.append(tokens)
-        is_done |= tokens[:, 0] == text.end
-        if is_done.all():
-            break
-    rows = torch.cat(chosen, 1).tolist()
-    return [tuple(row[: row.index(text.end) + 1] if text.end in row else row) for row in rows]
-
-
-def likeliest(logits: Any, step: int) -> Any:  # noqa: ANN401  torch is Any
-    """Choose the token with the largest logit."""
-    del step
-    return logits.argmax(-1)
-
-
-def sampler(numbers: Any) -> Choose:  # noqa: ANN401  torch is Any
-    """Return what draws tokens by their probability, from numbers that were drawn before.
+class Drawing:
+    """A processor of logits with which a search for the likeliest token draws by probability.
 
     Args:
         numbers: Random numbers, uniform in [0, 1), shape (b, steps): no picture draws from those of another.
+        temperature: What logits are divided by before.
     """
 
-    def choose(logits: Any, step: int) -> Any:  # noqa: ANN401  torch is Any
-        cumulated = logits.double().softmax(-1).cumsum(-1)
-        wanted = numbers[:, step : step + 1].to(cumulated) * cumulated[:, -1:]
-        # `right`: a token without probability is never where the search ends.
-        return torch.searchsorted(cumulated, wanted, right=True)[:, 0].clamp_max(logits.shape[-1] - 1)
+    def __init__(self, numbers: Any, temperature: float) -> None:  # noqa: ANN401  torch is Any
+        self._numbers = iter(numbers.unbind(1))
+        self._temperature = temperature
 
-    return choose
+    def __call__(self, _tokens: Any, logits: Any) -> Any:  # noqa: ANN401  torch is Any
+        """Return -inf for all tokens but the one that is drawn, shape (b, vocabulary)."""
+        cumulated = (logits.double() / self._temperature).softmax(-1).cumsum(-1)
+        wanted = next(self._numbers)[:, None].to(cumulated) * cumulated[:, -1:]
+        # `right`: a token without probability is never where the search ends.
+        drawn = torch.searchsorted(cumulated, wanted, right=True).clamp_max(logits.shape[-1] - 1)
+        return torch.full_like(logits, -torch.inf).scatter(1, drawn, 0.0)
 
 
 def refuse_too_long(captioner: Captioner, most: int) -> None:
@@ -163,8 +131,9 @@ def refuse_too_long(captioner: Captioner, most: int) -> None:
     Raises:
         UsageFault: Visual tokens, the mark and the caption need more than it has.
     """
-    needed, has = captioner.prefix_length + 1 + most, captioner.decoder.config.n_positions
-    if needed > has:
+    needed = captioner.prefix_length + 1 + most
+    has = getattr(captioner.decoder.config, "max_position_embeddings", None)  # some know no limit
+    if has is not None and needed > has:
         grid = ", or train a captioner with a smaller visual_grid" if captioner.prefix_length else ""
         raise UsageFault(
             f"captions of {most} tokens need {needed} positions with {captioner.prefix_length} visual tokens "
@@ -177,18 +146,24 @@ def write_captions(path: Path, ids: Sequence[str], captions: Sequence[str]) -> N
     write_csv(path, HEADER, list(zip(ids, captions, strict=True)))
 
 
-def _beams(captioner: Captioner, text: Text, pixels: Any, settings: Any) -> Any:  # noqa: ANN401
-    """Return the best beam of each picture, shape (b, t), from the mark on where the decoder was given it."""
-    with torch.no_grad(), captioner.precision(pixels.device), warnings.catch_warnings():
+def said(captioner: Captioner, text: Text, visual: Any, settings: Any, *processors: Any) -> list[Tokens]:  # noqa: ANN401
+    """Return the tokens of a caption for each picture, the end included unless cut.
+
+    Args:
+        captioner: The network, in evaluation mode.
+        text: The tokenizer of the network.
+        visual: Visual tokens of each picture, from `captioner.see`.
+        settings: How they are generated, from `settings_of`.
+        processors: Further processors of logits, as transformers has them.
+    """
+    start = torch.full((len(visual), 1), text.end, device=visual.device)
+    given = captioner.given(visual, start)
+    mask = torch.ones(len(visual), captioner.prefix_length + 1, dtype=torch.long, device=visual.device)
+    with torch.no_grad(), warnings.catch_warnings():
         # Said of a prefix, which has no tokens that could be repeated.
         warnings.filterwarnings("ignore", "Passing `no_repeat_ngram_size` with `inputs_embeds`")
-        visual = captioner.see(pixels)
-        start = torch.full((len(pixels), 1), text.end, device=pixels.device)
-        if captioner.options.conditioning == "cross":
-            given = {"input_ids": start, "encoder_hidden_states": visual}
-        else:
-            given = {"inputs_embeds": torch.cat([visual, captioner.decoder.transformer.wte(start)], 1)}
-        length = captioner.prefix_length + 1
-        mask = torch.ones(len(pixels), length, dtype=torch.long, device=pixels.device)
-        found = captioner.decoder.generate(**given, attention_mask=mask, generation_config=settings)
-    return found[:, 1:] if "input_ids" in given else found
+        found = captioner.decoder.generate(
+            **given, attention_mask=mask, generation_config=settings, logits_processor=list(processors)
+        )
+    rows = (found[:, 1:] if "input_ids" in given else found).tolist()
+    return [tuple(row[: row.index(text.end) + 1] if text.end in row else row) for row in rows]

@@ -25,6 +25,7 @@ from baselines.decisions.files import DECISION, LABELS
 from baselines.documents import write_document
 from baselines.generation import settings_of
 from baselines.models.backbone import Backbone, stretched
+from baselines.models.captioner import merge_adapters
 from baselines.models.efficientnet import EfficientNet
 from baselines.models.pretrained import quiet
 from baselines.models.weights import Normalisation
@@ -212,14 +213,13 @@ def _captions(folder: Path) -> _Handed:
 
     ready = captions.open_ready(folder, folder / BEST)
     captioner, size = ready.captioner, ready.normalisation.size
-    options = captioner.options
-    if options.conditioning != "cross" or options.visual_grid or options.lora_rank:
+    options, encoder = captioner.options, captioner.encoder.model
+    if options.conditioning != "cross" or options.visual_grid or encoder.config.model_type != "vit":
         raise UsageFault(
-            f"{folder}: transformers has no captioner with a prefix, averaged patches or adapters; it opens "
-            "those of conditioning = 'cross' with all patches"
+            f"{folder}: transformers opens captioners of a ViT with all patches and conditioning = 'cross'; "
+            "it has none with a prefix, averaged patches or another encoder"
         )
-    captioner = captioner.float()
-    encoder = captioner.encoder
+    merge_adapters(captioner)
     if size != encoder.config.image_size:
         encoder = stretched(encoder, size)
     with quiet():
@@ -227,7 +227,7 @@ def _captions(folder: Path) -> _Handed:
     model.enc_to_dec_proj = captioner.enc_to_dec_proj
     for name in ("decoder_start_token_id", "pad_token_id", "eos_token_id"):
         setattr(model.config, name, ready.text.end)
-    model.generation_config = settings_of(ready.text, ready.generation)
+    model.generation_config = settings_of(captioner, ready.text, ready.generation)
     pictures = _pictures(size)
     tokens = torch.arange(_CHECKED * _TOKENS).view(_CHECKED, _TOKENS) % len(ready.text)
     with torch.inference_mode():

@@ -16,8 +16,8 @@ from baselines.data.cache import PictureCache
 from baselines.data.dataset import PICTURES, Examples, is_dataset, read_examples, read_pictures
 from baselines.data.labels import label_matrix
 from baselines.decisions import Decision
-from baselines.frozen_captions import open_captions
-from baselines.frozen_concepts import open_frozen
+from baselines.frozen.captions import open_captions
+from baselines.frozen.concepts import open_frozen
 from baselines.generation import write_captions
 from baselines.preparation import concepts_of, restricted
 from baselines.session import Session, cached_split

@@ -27,11 +27,11 @@ from baselines.concepts import (
 from baselines.config import DataOptions, Recipe, RecipeTask
 from baselines.data.cache import PictureCache, open_cache
 from baselines.data.dataset import Examples, Need, read_articles, read_attributions, read_examples
-from baselines.features import Sight, open_sight
 from baselines.filter_pictures import VALID, class_files, classed, divide
 from baselines.filters import FilterOptions, FilterTraining
-from baselines.frozen_captions import Told, fit_captions, save_captions
-from baselines.frozen_concepts import fit_frozen, save_frozen
+from baselines.frozen.captions import Told, fit_captions, save_captions
+from baselines.frozen.concepts import fit_frozen, save_frozen
+from baselines.frozen.features import Sight, open_sight
 from baselines.session import Session, cached_split
 from baselines.training.loop import BEST
 from baselines.training.objective import Objective
@@ -129,8 +129,8 @@ def _concepts(recipe: Recipe, session: Session, _stack: ExitStack) -> Prepared:
         valid,
         _names(material.train.folder),
     )
-    look = objective.look
-    licences = {look.source: look.licence} if network.starts_from_weights else None
+    start = network.init or network.spec
+    licences = {start: objective.look.licence} if network.starts_from_weights else None
     return Prepared(
         objective=objective,
         data=material.identity(),
@@ -318,8 +318,10 @@ def training_splits(recipe: Recipe, data: Path, need: Need) -> tuple[Examples, E
     """Return the training and validation split of a recipe, and the SHA-256 of every table by its path."""
     options: DataOptions = recipe.tables["data"]
     further: set[Need] = {"concepts"} if options.least_concepts else set()
+    manual = data / f"{options.valid}_concepts_manual.csv"
+    judged: set[Need] = {"concepts_manual"} if need == "captions" and manual.is_file() else set()
     train = read_examples(data, options.train, {need, *further})
-    valid = read_examples(data, options.valid, {need})
+    valid = read_examples(data, options.valid, {need, *judged})
     tables = dict((*train.inputs, *valid.inputs))
     if options.concepts:
         tables[str(options.concepts)] = file_digest(options.concepts)

@@ -13,11 +13,10 @@ from typing import Any
 
 import msgspec
 import torch
-from torch import nn
 
 from baselines.bounds import CaptionLength, Factor
 from baselines.captions import CaptionObjective, Fetched
-from baselines.generation import Choose, likeliest, refuse_too_long, roll_out, sampler
+from baselines.generation import Drawing, GenerationOptions, refuse_too_long, said, settings_of
 from baselines.models.text import Tokens, batched, decode
 from baselines.training.objective import ParameterGroup, Share
 from rocov2_eval.encoders import Encoder
@@ -70,8 +69,7 @@ class SelfCriticalObjective:
         self._reward = reward
         self._options = options
         for module in self.model.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = 0.0
+            _leave_nothing_out(module)
 
     def groups(self) -> Sequence[ParameterGroup]:
         """Return the groups of the first phase."""
@@ -112,23 +110,29 @@ class SelfCriticalObjective:
         """Return a caption for each picture and how much it scores above the likeliest one."""
         shape = (len(pixels) * share.world, self._options.most_tokens)
         numbers = torch.rand(shape, generator=generator)[share.rank :: share.world].to(pixels.device)
-        draw = sampler(numbers)
-        warmth = self._options.temperature
+        text = self.ready.text
+        one = GenerationOptions(beams=1, no_repeat=0, most_tokens=self._options.most_tokens)
+        settings = settings_of(self.model, text, one)
         self.model.eval()
         with torch.no_grad(), self.model.precision(pixels.device):
             visual = self.model.see(pixels)
-            drawn = self._said(visual, lambda logits, step: draw(logits / warmth, step))
-            plain = self._said(visual, likeliest)
+            drawn = said(self.model, text, visual, settings, Drawing(numbers, self._options.temperature))
+            plain = said(self.model, text, visual, settings)
         torch.clear_autocast_cache()  # before torch 2.11 it would hand weights cast without gradients on
         self.model.train()
         references = [self._captions.train.captions[row] for row in fetched.rows]
-        ours, theirs = (
-            self._reward(decode(self._captions.ready.text, said), references) for said in (drawn, plain)
-        )
+        ours, theirs = (self._reward(decode(text, rows), references) for rows in (drawn, plain))
         return drawn, (ours - theirs) * self._options.scale
 
-    def _said(self, visual: Any, choose: Choose) -> list[Tokens]:  # noqa: ANN401  torch is Any
-        return roll_out(self.model, self._captions.ready.text, visual, self._options.most_tokens, choose)
+
+def _leave_nothing_out(module: Any) -> None:  # noqa: ANN401  torch is Any
+    """Turn dropout off in a module, whether it is one, or has its share as a number."""
+    shares = (
+        ["p"] if isinstance(module, torch.nn.Dropout) else [each for each in vars(module) if "drop" in each]
+    )
+    for name in shares:
+        if isinstance(getattr(module, name), float):
+            setattr(module, name, 0.0)
 
 
 def cider_reward(corpus: Sequence[str]) -> Reward:

@@ -149,7 +149,11 @@ def plain_loop(ready: Ready, examples: Captioned, batch: int, count: int, runtim
 
     device = runtime.device
     captioner, end = ready.captioner, ready.text.end
-    model = VisionEncoderDecoderModel(encoder=captioner.encoder, decoder=captioner.decoder).to(device).train()
+    model = (
+        VisionEncoderDecoderModel(encoder=captioner.encoder.model, decoder=captioner.decoder)
+        .to(device)
+        .train()
+    )
     model.config.decoder_start_token_id = model.config.pad_token_id = end
     trained = [each for each in model.parameters() if each.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=1e-5)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from measure import machine, seconds, table
 
-from baselines.neighbours import Features, directions, nearest
+from baselines.frozen.neighbours import Features, directions, nearest
 from rocov2_eval.records import IntArray
 
 BLOCK = 256  # asked vectors at a time

@@ -26,7 +26,7 @@ from PIL import Image
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from baselines.concepts import ConceptDetection, DecisionOptions, Labelled, NetworkOptions
+from baselines.concepts import ConceptDetection, DecisionOptions, Labelled, LossOptions, NetworkOptions
 from baselines.data.augment import AugmentOptions
 from baselines.data.cache import PictureCache, open_cache
 from baselines.models.efficientnet import SPECS, EfficientNet
@@ -87,7 +87,9 @@ def concept_objective(network: str, size: int, cache: PictureCache, labels: int)
     concepts[0] = names  # so that there are as many labels as asked for
     labelled = Labelled(pictures=cache, concepts=concepts)
     options = NetworkOptions(spec=network, size=size)
-    return ConceptDetection(options, AugmentOptions(), DecisionOptions(), labelled, labelled, {})
+    return ConceptDetection(
+        options, LossOptions(), AugmentOptions(), DecisionOptions(), labelled, labelled, {}
+    )
 
 
 class Jpegs(Dataset):  # type: ignore[misc]

@@ -447,6 +447,27 @@ RULES: Mapping[str, Rule] = {
         "remains. If none was, the organisers decide.",
         fix="Choose another name for the folder, and for team or run in submission.json.",
     ),
+    "R608": Rule(
+        title="the run is late, or its time of upload is not known",
+        why="board.toml names a deadline: a run counts if its submitted_at is not later.",
+        fix="Ask the organisers, who can write the time of the upload into board.toml.",
+    ),
+    "R609": Rule(
+        title="the team has more runs than the board allows",
+        why="board.toml limits the runs of a team in each task. The first ones by submitted_at count. Withdrawn and "
+        "disqualified runs count too: the team knew their scores.",
+        fix="Ask the organisers which runs count.",
+    ),
+    "R610": Rule(
+        title="the board does not rank this task",
+        why="The organisers have no truth of this task, or their machine lacks a model that its scores need.",
+        fix="Hand in a run of a task of this board, and name that task in submission.json.",
+    ),
+    "R611": Rule(
+        title="the run has no score to rank by",
+        why="The edition leaves images out of a mean for some answers. It left out all images of this run.",
+        fix="Check the answers of the run: most of them are empty.",
+    ),
 }
 
 

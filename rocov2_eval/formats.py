@@ -13,9 +13,9 @@ import io
 import re
 import stat
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
 from operator import itemgetter
@@ -217,6 +217,22 @@ def _read_table(source: Source, dialect: Dialect, task: Task, most_cells: int) -
         surplus=np.flatnonzero(counts > _ID_AND_CELL),
         lines=lines,
         findings=(*header_findings, *faults),
+    )
+
+
+def without_images(table: Table, image_ids: Container[str]) -> Table:
+    """Return a table without the rows of some images; the table itself where it has none of them."""
+    keep = np.fromiter((key.strip() not in image_ids for key in table.image_ids), np.bool_)
+    if keep.all():
+        return table
+    is_surplus = np.zeros(len(keep), np.bool_)
+    is_surplus[table.surplus] = True
+    return replace(
+        table,
+        image_ids=list(compress(table.image_ids, keep)),
+        cells=list(compress(table.cells, keep)),
+        surplus=np.flatnonzero(is_surplus[keep]),
+        lines=table.lines[keep],
     )
 
 

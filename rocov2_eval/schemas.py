@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from rocov2_eval.errors import RejectedInput
 from rocov2_eval.findings import finding, findings
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.shelf.parsing import Malformed, json_of
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import is_shown, shorten
 
 SchemaName = Literal[
     "concept_row", "caption_row", "submission", "result", "results", "comparison", "leaderboard"
@@ -44,9 +45,12 @@ def row_schema(task: Task) -> dict[str, Any]:
 
 def check_document(path: str, document: object, name: SchemaName) -> list[Finding]:
     """Return a finding for each place where a document leaves its schema."""
-    from jsonschema import Draft202012Validator  # 0.1 s that only metadata pays
+    from jsonschema import Draft202012Validator, FormatChecker  # 0.1 s that only metadata pays
 
-    errors = Draft202012Validator(schema(name)).iter_errors(document)
+    formats = FormatChecker(formats=())
+    formats.checks("date-time", raises=ValueError)(_is_time)
+    formats.checks("shown-text")(lambda value: not isinstance(value, str) or is_shown(value))
+    errors = Draft202012Validator(schema(name), format_checker=formats).iter_errors(document)
     faults = ((None, f"{shorten(error.json_path, 100)}: {shorten(error.message, 200)}") for error in errors)
     return list(findings("R601", path, faults))
 
@@ -91,6 +95,11 @@ def parse_json(path: str, text: str) -> object:
     except Malformed as error:
         raise _rejected(path, error.line, f"not JSON: {error}") from None
     return document
+
+
+def _is_time(value: object) -> bool:
+    """Tell whether a text is a time that a calendar has; the pattern in the schema says how it is written."""
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
 def _rejected(path: str, line: int | None, message: str) -> RejectedInput:

@@ -24,7 +24,16 @@ SOURCES = [
 ]
 AFTER = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029", " "]
 # A text for each pattern of a schema.
-GOOD = ["C0040405", "R105", "0" * 64, "alice", "a@b", "https://a/b", "sample_valid_000001"]
+GOOD = [
+    "C0040405",
+    "R105",
+    "0" * 64,
+    "alice",
+    "a@b",
+    "https://a/b",
+    "sample_valid_000001",
+    "2026-05-07T21:59Z",
+]
 
 
 def patterns_of(schema: Any) -> Iterator[str]:

@@ -33,7 +33,7 @@ from filter_cards import Judgement, Row, Training, card
 from PIL import Image, ImageOps
 from probes import SIDE, Probe, Rule, Sight, fitted
 
-from baselines.export import export_onnx
+from baselines.onnx_files import export_onnx
 from dataset_builder.stages.caption_panels import panels_named
 from dataset_builder.stages.compound import EVIDENCE
 from dataset_builder.stages.picture_panels import SIDE as SEEN_SIDE

@@ -18,7 +18,7 @@ from baselines.cli.session import (
     opened_session,
     require,
 )
-from baselines.experiments import AUTOMATIC, EXPERIMENTS, MOST_SEEDS, UNFILTERED
+from baselines.experiments.questions import AUTOMATIC, EXPERIMENTS, MOST_SEEDS, UNFILTERED
 from rocov2_eval.cli.options import answer
 from rocov2_eval.errors import UsageFault
 
@@ -73,9 +73,9 @@ def experiment(name: str, data: Path, **options: Any) -> None:  # noqa: ANN401  
     What is trained already is not trained again: a killed experiment goes on.
     """  # noqa: D301  click wants the backspace itself
     require(*NETWORKS)
-    from baselines.arms import run_experiment
     from baselines.config import read_recipe
-    from baselines.experiment_page import experiment_document, write_page
+    from baselines.experiments.arms import run_experiment
+    from baselines.experiments.page import experiment_document, write_page
     from rocov2_eval.shelf.folders import publishing
 
     recipe = read_recipe(options["recipe"], options["overrides"])

@@ -35,7 +35,7 @@ def export(run: Path, out: Path, licence: str) -> None:
     takes its name.
     """
     require(*NETWORKS)
-    from baselines.exporting import export_run
+    from baselines.exports import export_run
 
     if out.suffix != ".onnx":
         require(*LIBRARIES["captions"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,8 +39,8 @@ CACHE = click.option(
 )
 QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress.")
 
-NETWORKS = ("torch", "safetensors", "PIL")
-_TEXT = ("transformers", "tokenizers")
+NETWORKS = ("torch", "safetensors", "huggingface_hub", "PIL")
+_TEXT = ("transformers", "tokenizers", "peft")
 # What has to be installed, by the task of a recipe.
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "concepts": NETWORKS,
@@ -61,6 +61,12 @@ def require(*names: str) -> None:
     for name in names:
         if find_spec(name) is None:
             raise MissingResource(f"{name} is not installed: {install_command('baselines')}")
+
+
+def warn(doubts: Iterable[str]) -> None:
+    """Warn of captions that ignore their pictures, even where nothing else is said."""
+    for doubt in doubts:
+        click.echo(f"warning: captions hardly depend on the picture: {doubt}", err=True)
 
 
 @contextmanager

@@ -1,13 +1,16 @@
-"""A network that describes pictures: a vision transformer and a GPT-2 that reads what it sees.
+"""A network that describes pictures: a vision encoder, and a language model that reads what it sees.
 
-    pixels ──encoder (ViT)──▶ visual tokens ──enc_to_dec_proj──▶ decoder (GPT-2) ──▶ caption
+    pixels ──encoder──▶ visual tokens ──enc_to_dec_proj──▶ decoder (causal language model) ──▶ caption
 
-Two ways lead from the picture to the words. `cross` gives every block of the decoder a cross-attention to
-the visual tokens, as in ROCOv2 (Rückert et al. 2024): new weights, 0.84 billion of them in BioMedLM. `prefix`
-puts the visual tokens before the caption, as if they were words; only the projection is new.
+Two ways lead from the picture to the words.
 
-Encoder and decoder are composed here part by part: the helper of transformers 5 that composes them fails for
-GPT-2. Names of parameters are those of its VisionEncoderDecoderModel.
+    cross     Every block of a GPT-2 gets a cross-attention to the visual tokens, as in ROCOv2 (Rückert et al.
+              2024): new weights, 0.84 billion of them in BioMedLM. The projection is one matrix.
+    prefix    The visual tokens stand before the caption, as if they were words. The projection has two layers
+              (linear, GELU, linear), and nothing else is new: any causal language model reads it.
+
+Either way the decoder may stay frozen and learn low-rank adapters, which are those of peft: the corrections
+of Hu et al. (2022) to every matrix of the attention and of the MLP. They change nothing at first.
 """
 
 from __future__ import annotations
@@ -23,10 +26,10 @@ from msgspec import Meta
 from torch import nn
 from torch.nn import functional
 
-from baselines.bounds import BelowOne, Count, Factor, Side
-from baselines.models.adapters import MARK, add_adapters
-from baselines.models.pretrained import config_of, fetched, lasting, opened, quiet
+from baselines.bounds import AtLeastOne, BelowOne, Count, Factor, Side
+from baselines.models.pretrained import DAMAGES, config_of, fetched, lasting, opened, quiet
 from baselines.models.text import IGNORED
+from baselines.models.vision import VisionEncoder, open_vision, plain_config, rebuild_vision, vision_config
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import shorten
 
@@ -34,28 +37,48 @@ Conditioning = Literal["cross", "prefix"]
 Frozen = Literal["none", "encoder", "decoder", "both"]
 
 _ENCODER, _DECODER = "encoder.", "decoder."  # how names of parameters begin
-_NEW = ("crossattention", "ln_cross_attn", "enc_to_dec_proj", MARK)
+_CROSS = ("crossattention", "ln_cross_attn")
+_NEW = (*_CROSS, "enc_to_dec_proj", "lora_")
 
 # Architectures with random weights: `random/<name>`. Sizes are those of the published configurations.
 ENCODERS: Mapping[str, Mapping[str, Any]] = {
     "random/nano": {
+        "model_type": "vit",
         "hidden_size": 64,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "intermediate_size": 128,
         "patch_size": 8,
     },
-    "random/vit-base": {"patch_size": 16},  # the defaults of ViTConfig are ViT-B
+    "random/resnet-nano": {
+        "model_type": "resnet",
+        "embedding_size": 32,
+        "hidden_sizes": [32, 64, 128],
+        "depths": [1, 1, 1],
+        "layer_type": "basic",
+    },
+    "random/vit-base": {"model_type": "vit"},  # its defaults are ViT-B of 16 pixels a patch
+    "random/siglip-base": {"model_type": "siglip_vision_model"},  # likewise
 }
 DECODERS: Mapping[str, Mapping[str, Any]] = {
-    "random/nano": {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 256},
-    "random/distilgpt2": {"n_embd": 768, "n_layer": 6, "n_head": 12},
-    "random/gpt2": {"n_embd": 768, "n_layer": 12, "n_head": 12},
+    "random/nano": {"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 256},
+    "random/distilgpt2": {"model_type": "gpt2", "n_embd": 768, "n_layer": 6, "n_head": 12},
+    "random/gpt2": {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12},
     "random/biomedlm": {
+        "model_type": "gpt2",
         "n_embd": 2560,
         "n_layer": 32,
         "n_head": 20,
         "scale_attn_by_inverse_layer_idx": True,
+    },
+    "random/qwen2.5-0.5b": {
+        "model_type": "qwen2",
+        "hidden_size": 896,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+        "intermediate_size": 4864,
+        "tie_word_embeddings": True,
     },
 }
 
@@ -64,17 +87,17 @@ class CaptionerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a captioner is made of.
 
     Attributes:
-        encoder: Key of `ENCODERS`, a folder with a ViT, or its name on the Hub.
-        decoder: Key of `DECODERS`, a folder with a GPT-2, or its name on the Hub.
+        encoder: Key of `ENCODERS`, a folder with any vision encoder, or its name on the Hub.
+        decoder: Key of `DECODERS`, a folder with a causal language model, or its name on the Hub.
         size: Pixels of the square pictures that the encoder sees.
-        conditioning: How the decoder sees the pictures, see the head of the module.
+        conditioning: How the decoder sees the pictures, see the head of the module; `cross` is for GPT-2.
         visual_grid: Average the patches to a grid of so many a side, to save memory and time; 0 keeps all.
         frozen: Which pretrained weights stay as they are; new ones are always trained.
         lora_rank: Rank of the adapters of a frozen decoder, 0 for none.
         lora_alpha: Strength of the adapters, times 1 / rank.
-        base: Precision of frozen weights; those that are trained stay in fp32.
+        base: Precision of frozen matrices; biases, normalisation and what is trained stay in fp32.
         checkpointing: Compute activations of the decoder again in the backward pass, to save memory.
-        dropout: Share of the activations that the decoder leaves out in training.
+        dropout: Share of the activations that the decoder and its adapters leave out in training.
         new_rate: Learning rate of new weights as a multiple of that of pretrained ones.
         vocabulary: Most tokens of a tokenizer of our own, which random decoders get.
     """
@@ -86,7 +109,7 @@ class CaptionerOptions(msgspec.Struct, frozen=True, kw_only=True):
     visual_grid: Count = 0
     frozen: Frozen = "none"
     lora_rank: Count = 0
-    lora_alpha: Factor = 32.0
+    lora_alpha: AtLeastOne = 32
     base: Literal["fp32", "bf16"] = "fp32"
     checkpointing: bool = False
     dropout: BelowOne = 0.1
@@ -110,24 +133,26 @@ class Captioner(nn.Module):
         prefix_length: Visual tokens before a caption, 0 with cross-attention.
     """
 
-    def __init__(self, encoder: Any, decoder: Any, options: CaptionerOptions) -> None:  # noqa: ANN401
+    def __init__(self, encoder: VisionEncoder, decoder: Any, options: CaptionerOptions) -> None:  # noqa: ANN401
         super().__init__()
         self.options = options
         self.encoder = encoder
-        self.decoder = decoder
-        seen, read = encoder.config.hidden_size, decoder.config.n_embd
+        self.decoder = _adapted(decoder, options) if options.lora_rank else decoder
+        seen, read = encoder.width, decoder.config.hidden_size
         is_prefix = options.conditioning == "prefix"
-        self.enc_to_dec_proj = nn.Linear(seen, read) if is_prefix or seen != read else nn.Identity()
-        side = options.visual_grid or options.size // encoder.config.patch_size
-        self.prefix_length = 1 + side * side if is_prefix else 0
-        if options.lora_rank:
-            add_adapters(decoder, options.lora_rank, options.lora_alpha)
+        if is_prefix:
+            self.enc_to_dec_proj = nn.Sequential(nn.Linear(seen, read), nn.GELU(), nn.Linear(read, read))
+        else:
+            self.enc_to_dec_proj = nn.Identity() if seen == read else nn.Linear(seen, read)
+        self.prefix_length = 1 + (options.visual_grid**2 or encoder.patches) if is_prefix else 0
         if options.checkpointing:
             decoder.activation_checkpointing_enable()
         self._freeze()
 
     def forward(self, pixels: Any, inputs: Any, targets: Any) -> Any:  # noqa: ANN401  torch is Any
         """Return the negative log-likelihood of each caption, summed over its tokens.
+
+        Captions are filled up behind their end, where no token before it looks; so no mask is needed.
 
         Args:
             pixels: Normalised pictures, shape (b, 3, size, size).
@@ -138,8 +163,8 @@ class Captioner(nn.Module):
             float32, shape (b,).
         """
         with self.precision(pixels.device):
-            hidden, _ = self.read(self.see(pixels), inputs)
-            logits = self.decoder.lm_head(hidden)
+            given = self.given(self.see(pixels), inputs)
+            logits = self.decoder(**given, use_cache=False, logits_to_keep=inputs.shape[1]).logits
         each = functional.cross_entropy(
             logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
         )
@@ -147,44 +172,44 @@ class Captioner(nn.Module):
 
     def see(self, pixels: Any) -> Any:  # noqa: ANN401  torch is Any
         """Return the visual tokens, the whole picture first, shape (b, 1 + patches, width of the decoder)."""
-        is_other_size = pixels.shape[-1] != self.encoder.config.image_size
-        tokens = self.encoder(pixel_values=pixels, interpolate_pos_encoding=is_other_size).last_hidden_state
-        return self.enc_to_dec_proj(_pooled(tokens, self.options.visual_grid))
+        whole, patches = self.encoder(pixels)
+        return self.enc_to_dec_proj(
+            torch.cat([whole[:, None], _pooled(patches, self.options.visual_grid)], 1)
+        )
 
-    def read(self, visual: Any, tokens: Any, past: Any = None, *, keeps: bool = False) -> tuple[Any, Any]:  # noqa: ANN401
-        """Return the decoder's last hidden states of some tokens, and what it remembers.
+    def given(self, visual: Any, tokens: Any) -> dict[str, Any]:  # noqa: ANN401  torch is Any
+        """Return what the decoder is given, by the names that transformers has for it.
 
         Args:
             visual: Visual tokens, from `see`.
-            tokens: Tokens to read, shape (b, t).
-            past: What an earlier call remembered, for the tokens that come after its own.
-            keeps: Whether keys and values are remembered for the next token.
-
-        Returns:
-            Shape (b, t, width), and the memory or None.
+            tokens: The mark and what is said after it, shape (b, t).
         """
         if self.options.conditioning == "cross":
-            given = {"input_ids": tokens, "encoder_hidden_states": visual}
-        else:
-            words = self.decoder.transformer.wte(tokens)
-            given = {"inputs_embeds": torch.cat([visual, words], 1) if past is None else words}
-        out = self.decoder.transformer(**given, past_key_values=past, use_cache=keeps)
-        return out.last_hidden_state[:, -tokens.shape[1] :], out.past_key_values if keeps else None
+            return {"input_ids": tokens, "encoder_hidden_states": visual}
+        words = self.decoder.get_input_embeddings()(tokens)
+        return {"inputs_embeds": torch.cat([visual.to(words.dtype), words], 1)}
 
     def precision(self, device: Any) -> AbstractContextManager[Any]:  # noqa: ANN401  torch is Any
         """Return the context in which frozen bfloat16 weights meet trained fp32 ones."""
         is_mixed = self.options.base == "bf16"
         return torch.autocast(device.type, torch.bfloat16) if is_mixed else nullcontext()
 
+    def train(self, mode: bool = True) -> Captioner:  # noqa: FBT001, FBT002  as torch has it
+        """Set the mode of training; a frozen encoder sees a picture always alike."""
+        super().train(mode)
+        if self.options.frozen in ("encoder", "both"):
+            self.encoder.eval()
+        return self
+
     def _freeze(self) -> None:
         halves = {"none": (), "encoder": (_ENCODER,), "decoder": (_DECODER,)}.get(
             self.options.frozen, (_ENCODER, _DECODER)
         )
         for name, each in self.named_parameters():
-            if name.startswith(halves) and not is_new(name):
-                each.requires_grad_(requires_grad=False)
-                if self.options.base == "bf16":
-                    each.data = each.data.to(torch.bfloat16)
+            is_frozen = name.startswith(halves) and not is_new(name)
+            each.requires_grad_(not is_frozen)
+            if is_frozen and self.options.base == "bf16" and each.ndim > 1:  # not what normalises
+                each.data = each.data.to(torch.bfloat16)
 
 
 def is_new(name: str) -> bool:
@@ -202,7 +227,7 @@ def compose(options: CaptionerOptions, *, vocabulary: int, end: int) -> Captione
 
     Raises:
         MissingResource: Weights are not on this disk and cannot be fetched.
-        RejectedInput: They are of another architecture, or know fewer tokens than the tokenizer.
+        RejectedInput: They do not fit, are of no such model, or know fewer tokens than the tokenizer.
     """
     return Captioner(_encoder(options), _decoder(options, vocabulary, end), options)
 
@@ -221,23 +246,17 @@ def rebuild(
         MissingResource: A base is not on this disk and cannot be fetched.
         RejectedInput: It is of another architecture.
     """
-    from transformers import GPT2Config, GPT2LMHeadModel, ViTConfig, ViTModel
+    from transformers import AutoConfig
 
     sources = {prefix.removesuffix("."): source for prefix, source in bases.items()}
     options = msgspec.structs.replace(options, **sources)  # the whole path of a folder, from wherever
-    shape = GPT2Config(**configs["decoder"])
-    with quiet():
-        encoder = (
-            _encoder(options)
-            if _ENCODER in bases
-            else ViTModel(ViTConfig(**configs["encoder"]), add_pooling_layer=False)
-        )
-        decoder = (
-            _decoder(options, shape.vocab_size, shape.eos_token_id)
-            if _DECODER in bases
-            else GPT2LMHeadModel(shape)
-        )
-        return Captioner(encoder, decoder, options)
+    shape = AutoConfig.for_model(**configs["decoder"])
+    seen, read = (prefix in bases for prefix in (_ENCODER, _DECODER))
+    return Captioner(
+        _encoder(options) if seen else rebuild_vision(configs["encoder"], options.size),
+        _decoder(options, shape.vocab_size, shape.eos_token_id) if read else _random(shape),
+        options,
+    )
 
 
 def bases_of(options: CaptionerOptions) -> dict[str, str]:
@@ -252,58 +271,126 @@ def bases_of(options: CaptionerOptions) -> dict[str, str]:
 
 def shapes(captioner: Captioner) -> dict[str, dict[str, Any]]:
     """Return the configurations of both halves, as JSON can hold them."""
-    halves = {"encoder": captioner.encoder, "decoder": captioner.decoder}
-    return {name: half.config.to_diff_dict() for name, half in halves.items()}
+    return {
+        "encoder": vision_config(captioner.encoder),
+        "decoder": plain_config(captioner.decoder.config),
+    }
 
 
-def _encoder(options: CaptionerOptions) -> Any:  # noqa: ANN401  of transformers
-    from transformers import ViTConfig, ViTModel
+def merge_adapters(captioner: Captioner) -> None:
+    """Make a captioner one of plain float32 weights, in place: adapters are added to their matrices.
 
+    In bfloat16 the sums would round small corrections away.
+    """
+    captioner.float()
+    if captioner.options.lora_rank:
+        captioner.decoder = captioner.decoder.merge_and_unload()
+    captioner.options = msgspec.structs.replace(captioner.options, lora_rank=0, frozen="none", base="fp32")
+
+
+def refuse_unread(decoder: Any, vocabulary: int, where: Path) -> None:  # noqa: ANN401  of transformers
+    """Refuse a tokenizer with more tokens than the decoder knows."""
+    known = decoder.config.vocab_size
+    if known < vocabulary:
+        raise RejectedInput(f"{where}: knows {known:,} tokens, and its tokenizer has {vocabulary:,}")
+
+
+def _adapted(decoder: Any, options: CaptionerOptions) -> Any:  # noqa: ANN401  of peft
+    """Return a decoder with adapters, but for cross-attention: it is new itself, and trained in full."""
+    from peft import LoraConfig, LoraModel
+
+    is_cross = options.conditioning == "cross"
+    config = LoraConfig(
+        r=options.lora_rank,
+        lora_alpha=options.lora_alpha,
+        lora_dropout=options.dropout,
+        target_modules="all-linear",  # those of attention and MLP; the head is none of them
+        exclude_modules=r".*crossattention.*" if is_cross else None,
+        fan_in_fan_out=decoder.config.model_type == "gpt2",  # which keeps its matrices as (in, out)
+    )
+    return LoraModel(decoder, config, "default")
+
+
+def _encoder(options: CaptionerOptions) -> VisionEncoder:
     if options.encoder in ENCODERS:
-        config = ViTConfig(image_size=options.size, **ENCODERS[options.encoder])
-        return ViTModel(config, add_pooling_layer=False)
-    folder = _of_kind(options.encoder, "vit", "ENCODERS", ENCODERS)
-    return opened(ViTModel, folder, add_pooling_layer=False)
+        return rebuild_vision({"image_size": options.size, **ENCODERS[options.encoder]}, options.size)
+    _refuse_unknown(options.encoder, "ENCODERS", ENCODERS)
+    encoder, _ = open_vision(options.encoder, options.size)
+    return encoder
 
 
 def _decoder(options: CaptionerOptions, vocabulary: int, end: int) -> Any:  # noqa: ANN401  of transformers
-    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
-    settings = {
-        "add_cross_attention": options.conditioning == "cross",
-        "bos_token_id": end,
-        "eos_token_id": end,
-        **dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), options.dropout),
-    }
     if options.decoder in DECODERS:
-        config = GPT2Config(vocab_size=vocabulary, **DECODERS[options.decoder], **settings)
-        return GPT2LMHeadModel(config)
-    folder = _of_kind(options.decoder, "gpt2", "DECODERS", DECODERS)
-    decoder = opened(GPT2LMHeadModel, folder, new=_NEW, **settings)
-    if decoder.config.vocab_size < vocabulary:
+        with quiet():  # its marks are none of ours before they are set
+            config = AutoConfig.for_model(vocab_size=vocabulary, **DECODERS[options.decoder])
+        return _random(_set(config, options, end))
+    _refuse_unknown(options.decoder, "DECODERS", DECODERS)
+    folder = fetched(options.decoder)
+    config = _set(config_of(folder), options, end)
+    if options.conditioning == "cross" and config.model_type != "gpt2":
         raise RejectedInput(
-            f"{folder}: knows {decoder.config.vocab_size:,} tokens, and its tokenizer has {vocabulary:,}"
+            f"{folder}: a model of the kind {config.model_type!r}; cross-attention is for 'gpt2': "
+            "say conditioning = 'prefix'"
         )
+    decoder = opened(AutoModelForCausalLM, folder, new=_CROSS, config=config)
+    decoder.generation_config = GenerationConfig()  # those of a chat would mix with ours, unseen
+    _refuse_deaf(decoder, folder)
+    refuse_unread(decoder, vocabulary, folder)
     return decoder
 
 
-def _of_kind(name: str, kind: str, table: str, known: Mapping[str, Any]) -> Path:
-    """Return the folder of a model that must be of some kind."""
+def _set(config: Any, options: CaptionerOptions, end: int) -> Any:  # noqa: ANN401  of transformers
+    """Return the configuration of a decoder with what the options say of it, changed in place."""
+    # A token that fills up would have no gradient, and ours opens captions too.
+    config.update({"bos_token_id": end, "eos_token_id": end, "pad_token_id": None})
+    config.update({key: options.dropout for key in config.to_dict() if key.endswith(("dropout", "pdrop"))})
+    if options.conditioning == "cross":
+        config.add_cross_attention = True
+    return config
+
+
+def _random(config: Any) -> Any:  # noqa: ANN401  of transformers
+    from transformers import AutoModelForCausalLM
+
+    with quiet():
+        return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+
+def _refuse_deaf(decoder: Any, folder: Path) -> None:  # noqa: ANN401  of transformers
+    """Refuse a decoder that reads no vectors in the place of words, or that knows the words to come."""
+    try:
+        words = torch.linspace(-1, 1, 3 * decoder.config.hidden_size).view(1, 3, -1)
+        other = torch.cat([words[:, :2], words[:, 2:].flip(-1)], 1)
+        with torch.no_grad():
+            first, second = (
+                decoder(inputs_embeds=each, use_cache=False, logits_to_keep=3).logits[:, :2]
+                for each in (words, other)
+            )
+    except DAMAGES as error:
+        found = shorten(str(error), 160)
+        raise RejectedInput(f"{folder}: {type(decoder).__name__} reads no visual tokens: {found}") from None
+    if not first.isfinite().all():
+        raise RejectedInput(
+            f"{folder}: what {type(decoder).__name__} says is no number; the weights are damaged"
+        )
+    if not torch.allclose(first, second, atol=1e-5):
+        raise RejectedInput(
+            f"{folder}: {type(decoder).__name__} looks at the words that it should predict; expected a "
+            "causal language model"
+        )
+
+
+def _refuse_unknown(name: str, table: str, known: Mapping[str, Any]) -> None:
     if name.startswith("random/"):
         raise UsageFault(f"{shorten(name)}: not in {table}, expected one of {', '.join(known)}")
-    folder = fetched(name)
-    found = config_of(folder).model_type
-    if found != kind:
-        raise RejectedInput(f"{folder}: a model of the kind {found!r}, expected {kind!r}")
-    return folder
 
 
-def _pooled(tokens: Any, grid: int) -> Any:  # noqa: ANN401  torch is Any
-    """Return the first token and the patches averaged to a grid, shape (b, 1 + grid * grid, width)."""
+def _pooled(patches: Any, grid: int) -> Any:  # noqa: ANN401  torch is Any
+    """Return the patches averaged to a grid, shape (b, grid * grid, width)."""
     if not grid:
-        return tokens
-    whole, patches = tokens[:, :1], tokens[:, 1:]
+        return patches
     side = round(patches.shape[1] ** 0.5)
     square = patches.transpose(1, 2).unflatten(2, (side, side))
-    averaged = functional.adaptive_avg_pool2d(square, grid).flatten(2).transpose(1, 2)
-    return torch.cat([whole, averaged], 1)
+    return functional.adaptive_avg_pool2d(square, grid).flatten(2).transpose(1, 2)

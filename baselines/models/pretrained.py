@@ -13,8 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import msgspec
 import torch
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    StrictDataclassError,
+)
 from safetensors import SafetensorError, safe_open
 
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
@@ -26,8 +33,21 @@ _TABLES_AND_TENSORS = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _TABLES_AND_PICKLES = ["*.json", "*.txt", "*.model", "pytorch_model*.bin"]
 _SHOWN = 3  # names of parameters that a message lists
 
-# What configurations that contradict their weights, and pickles that are none, come to in transformers.
-_DAMAGES = (pickle.UnpicklingError, EOFError, OSError, ValueError, RuntimeError, KeyError, TypeError)
+# What configurations that contradict their weights, and damaged files, come to in transformers.
+DAMAGES = (
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    ZeroDivisionError,
+    ImportError,  # of the library that weights of few bits need
+    StrictDataclassError,
+)
 
 LICENCES: Mapping[str, str] = {
     "google/vit-base-patch16-224-in21k": "Apache-2.0",
@@ -37,6 +57,8 @@ LICENCES: Mapping[str, str] = {
     "gpt2": "MIT",
     "distilbert/distilgpt2": "Apache-2.0",
     "distilgpt2": "Apache-2.0",
+    "Qwen/Qwen2.5-0.5B": "Apache-2.0",
+    "Qwen/Qwen2.5-1.5B": "Apache-2.0",
     "facebook/convnext-tiny-224": "Apache-2.0",
     "facebook/convnextv2-tiny-22k-224": "CC-BY-NC-4.0",  # as the authors publish them
     "facebook/dinov2-small": "Apache-2.0",
@@ -100,7 +122,7 @@ def config_of(folder: Path) -> Any:  # noqa: ANN401  of transformers
     try:
         with quiet():
             return known.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except DAMAGES as error:
         raise RejectedInput(
             f"{folder / 'config.json'}: no model that transformers knows: {shorten(str(error), 160)}"
         ) from None
@@ -148,15 +170,7 @@ def opened(kind: Any, folder: Path, *, new: tuple[str, ...] = (), **settings: An
             )
     except FileNotFoundError as error:
         raise MissingResource(f"{folder}: a file of the weights is absent: {error}") from None
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        OSError,
-        ValueError,
-        RuntimeError,
-        KeyError,
-        TypeError,
-    ) as error:
+    except DAMAGES as error:
         raise RejectedInput(
             f"{folder}: cannot be opened as {kind.__name__}: {shorten(str(error), 200)}"
         ) from None
@@ -199,12 +213,6 @@ def quiet() -> Iterator[None]:
 
 
 def _from_hub(name: str, command: str, fetch: Callable[[Any], Path]) -> Path:
-    try:
-        import huggingface_hub
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-    except ImportError:
-        message = f"weights of the Hub need huggingface_hub: {install_command('baselines')}"
-        raise MissingResource(message) from None
     # The client below huggingface_hub, whichever it is, raises errors of its own while a file is on its way.
     clients = tuple(sys.modules[client].HTTPError for client in ("httpx", "httpx2") if client in sys.modules)
     try:

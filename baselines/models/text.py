@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from baselines.models.pretrained import DAMAGES, quiet
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.records import IntArray
 from rocov2_eval.shelf.words import shorten
 
 END = "<|endoftext|>"  # as GPT-2 and BioMedLM spell it
 IGNORED = -100  # what torch's cross-entropy leaves out
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 MULTIPLE = 8  # lengths of batches: tensor cores want it, and fewer shapes are compiled
 
 Tokens = tuple[int, ...]
@@ -75,14 +77,22 @@ def open_text(folder: Path) -> Text:
 
     Raises:
         MissingResource: There is none.
-        RejectedInput: It has no mark for the end of a text.
+        RejectedInput: It is damaged, or has no mark for the end of a text.
     """
     from transformers import AutoTokenizer
 
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise MissingResource(f"{folder}: no tokenizer, expected one of {', '.join(_TOKENIZERS)}")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise MissingResource(f"{folder}: no tokenizer of GPT-2's kind: {shorten(str(error), 160)}") from None
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:
+        # `tokenizers` raises the class itself, nothing narrower, on a file that it cannot read.
+        if type(error) is not Exception and not isinstance(error, DAMAGES):
+            raise
+        raise RejectedInput(
+            f"{folder}: a tokenizer that cannot be opened: {shorten(str(error), 160)}"
+        ) from None
     if tokenizer.eos_token_id is None:
         raise RejectedInput(f"{folder}: the tokenizer has no token for the end of a text, such as {END}")
     return _text(tokenizer)

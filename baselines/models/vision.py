@@ -16,7 +16,7 @@ import msgspec
 import torch
 from torch import nn
 
-from baselines.models.pretrained import auto_config, config_of, fetched, licence_of, opened, quiet
+from baselines.models.pretrained import DAMAGES, auto_config, config_of, fetched, licence_of, opened, quiet
 from baselines.models.weights import Channels, Deviation, Normalisation
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.parsing import Malformed, json_as, read_plain
@@ -53,6 +53,7 @@ class VisionEncoder(nn.Module):
     Attributes:
         model: The model of transformers.
         width: Numbers in the vector of a picture and of a patch.
+        patches: Number of patches of a picture.
     """
 
     def __init__(self, model: Any, size: int, where: object) -> None:  # noqa: ANN401  of transformers
@@ -63,11 +64,15 @@ class VisionEncoder(nn.Module):
         with torch.no_grad(), refusing_pictures(model, size, where):
             picture = trial_picture(model, size)
             (whole, patches), (_, again) = self(picture), self(picture)
-        if not whole.is_meta and not torch.equal(
-            patches, again
-        ):  # as of ViTMAE, which hides patches at random
+        if whole.is_meta:
+            pass  # numbers are counted, and none is there
+        elif not patches.isfinite().all():
+            raise RejectedInput(
+                f"{where}: what {type(model).__name__} sees is no number; the weights are damaged"
+            )
+        elif not torch.equal(patches, again):  # as of ViTMAE, which hides patches at random
             raise RejectedInput(f"{where}: {type(model).__name__} sees one picture differently each time")
-        self.width = int(whole.shape[1])
+        self.width, self.patches = int(whole.shape[1]), int(patches.shape[1])
 
     def forward(self, pixels: Any) -> tuple[Any, Any]:  # noqa: ANN401  torch is Any
         """Return the vectors of whole pictures and of their patches.
@@ -99,7 +104,7 @@ def refusing_pictures(model: Any, size: int, where: object) -> Iterator[None]:  
     """
     try:
         yield
-    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+    except DAMAGES as error:
         found = shorten(str(error), 160)
         name = type(model).__name__
         raise RejectedInput(f"{where}: {name} takes no pictures of {size} pixels: {found}") from None
@@ -141,8 +146,11 @@ def rebuild_vision(config: Mapping[str, Any], size: int) -> VisionEncoder:
     """
     read = read_config(config)
     where = "the configuration of the encoder"
-    with quiet():
-        model = _class_of(read, where)(read, **_settings(read))
+    try:
+        with quiet():
+            model = _class_of(read, where)(read, **_settings(read))
+    except DAMAGES as error:
+        raise RejectedInput(f"{where}: no network can be made of it: {shorten(str(error))}") from None
     return VisionEncoder(model.eval(), size, where)
 
 
@@ -156,7 +164,7 @@ def read_config(config: Mapping[str, Any]) -> Any:  # noqa: ANN401  of transform
     known = auto_config()
     try:
         return known.for_model(**config)
-    except (ValueError, KeyError, TypeError) as error:
+    except DAMAGES as error:
         raise RejectedInput(f"no vision encoder that transformers knows: {shorten(str(error))}") from None
 
 

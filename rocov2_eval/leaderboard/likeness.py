@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from rocov2_eval.concept_cells import Cell
@@ -76,6 +76,22 @@ def twins(entries: Iterable[Entry], read: Callable[[Entry], Table]) -> Iterator[
             is_copy = len({entry.report.run[1] for entry in group}) == 1
             how = "byte for byte" if is_copy else "answer by answer"
             yield f"{' and '.join(entry.name for entry in group)} hold the same run, {how}"
+
+
+def alike_names(names: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Return for each team the other teams that have a name which looks like one of its own.
+
+    Args:
+        names: All names of each team, such as that of its folder and the one that pages show.
+    """
+    owners: dict[str, set[str]] = {}
+    for team, own in names.items():
+        for name in own:
+            owners.setdefault(look(name), set()).add(team)
+    return {
+        team: sorted({other for name in own for other in owners[look(name)]} - {team})
+        for team, own in sorted(names.items())
+    }
 
 
 def _of_several_teams(entries: Iterable[Entry], key: Callable[[Entry], str]) -> list[list[Entry]]:

@@ -13,17 +13,19 @@ from rocov2_eval.leaderboard.document import board_document
 from rocov2_eval.leaderboard.submissions import load_run
 from rocov2_eval.pages import index_page, run_page
 from rocov2_eval.pages.disclosure import public_board
+from rocov2_eval.pages.tables import run_page_path
 from rocov2_eval.ranking import Board, Standing
 from rocov2_eval.rendering.render import to_csv, to_json, to_latex, to_markdown
 from rocov2_eval.shelf.files import write_bytes, write_text
 from rocov2_eval.shelf.folders import publishing, settle
+from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
 from rocov2_eval.validation import read_run
 from rocov2_eval.worst_images import WorstImage, worst_images
 
 MARK = "leaderboard.json"  # by this file a folder is known to be a site of ours
 _IMAGES = "images"
 _OURS = re.compile(
-    r"index\.html|leaderboard\.(json|csv|md|tex)|runs/[^/]+/[^/]+\.html|images/[^/]+\.(jpe?g|png)",
+    r"index\.html|leaderboard\.(json|csv|md|tex)|(runs|hidden)/[^/]+/[^/]+\.html|images/[^/]+\.(jpe?g|png)",
     re.IGNORECASE,
 )
 _UP = "../.."  # from the page of a run to the front page
@@ -42,6 +44,15 @@ def require_site_folder(site: Path, submissions: Path) -> None:
     seen = [path.name for path in site.iterdir()] if site.is_dir() else []
     if MARK not in seen and any(not name.startswith(".") for name in seen):  # hidden ones, as .git, may stay
         raise UsageFault(f"--out {site} is not empty and holds no {MARK} of an earlier board")
+
+
+def holds_ranking(site: Path) -> bool:
+    """Tell whether a folder is a site that shows a ranking."""
+    try:
+        document = json_of(read_plain(site / MARK))
+    except (OSError, Malformed):
+        return False
+    return isinstance(document, dict) and bool(document.get("boards"))
 
 
 def write_site(
@@ -104,10 +115,11 @@ def _write_pages(
                 picture={image_id: f"{_UP}/{_IMAGES}/{path.name}" for image_id, path in pictures.items()}.get,
                 home=f"{_UP}/index.html",
             )
-            write_text(site / "runs" / standing.entry.team / f"{standing.entry.run}.html", page)
+            write_text(site / run_page_path(standing, board.truth), page)
     front = index_page(
         leaderboard.boards,
         leaderboard.rejections,
+        leaderboard.set_aside,
         title=title,
         private=private,
         truth_retired=truth_retired,
@@ -118,7 +130,8 @@ def _write_pages(
 def _worst(leaderboard: Leaderboard, board: Board, standing: Standing) -> tuple[WorstImage, ...]:
     source = load_run(leaderboard.submissions[standing.entry.name], split=board.split)
     table = read_run(source, leaderboard.edition, board.task)
-    return worst_images(standing.entry.report, table, leaderboard.truths[board.task], board.primary)
+    truth = leaderboard.truths[board.truth, board.task]
+    return worst_images(standing.entry.report, table, truth, board.primary)
 
 
 def _copied_pictures(

@@ -49,6 +49,11 @@ class Submission:
         """Its run's file below the folder of submissions, as findings and pages name it."""
         return f"{self.team}/{self.run}/{self.file_name}"
 
+    @property
+    def metadata_place(self) -> str:
+        """Its submission.json, as `place`."""
+        return f"{self.team}/{self.run}/{METADATA}"
+
 
 def find_submissions(root: Path) -> tuple[list[Submission], list[Rejection]]:
     """Return the submissions below a folder, ordered by name, and what cannot be one with the reason.
@@ -122,7 +127,7 @@ def _entries(folder: Path, place: str = "") -> Iterator[os.DirEntry[str]]:
 
 def _require_runs(team: os.DirEntry[str], runs: Sequence[os.DirEntry[str]]) -> None:
     """Refuse a team's folder that is a run's, or holds none: nobody shall miss a run without a word."""
-    loose = [name for name in (METADATA, *RUN_FILES) if Path(team.path, name).is_file()]
+    loose = [name for name, is_plain in _kinds(Path(team.path), team.name).items() if is_plain]
     if loose:
         message = f"{' and '.join(loose)} in the folder of the team: put them into {team.name}/<run>/"
         raise _rejected("R602", team.name, message)
@@ -130,9 +135,21 @@ def _require_runs(team: os.DirEntry[str], runs: Sequence[os.DirEntry[str]]) -> N
         raise _rejected("R602", team.name, "the folder of the team holds no run")
 
 
+def is_folder_name(name: str) -> bool:
+    """Tell whether a team or a run may have this name."""
+    rule = schema("submission")["$defs"]["name"]
+    is_named = len(name) <= rule["maxLength"] and re.fullmatch(rule["pattern"], name) is not None
+    return is_named and _is_portable(name)
+
+
+def _is_portable(name: str) -> bool:
+    """Tell whether Windows would take a name for a page."""
+    return not name.endswith(".") and name.casefold().partition(".")[0] not in _RESERVED
+
+
 def _require_portable(place: str) -> None:
     """Refuse a name that Windows would not take for a page."""
-    if any(name.endswith(".") or name.partition(".")[0] in _RESERVED for name in place.casefold().split("/")):
+    if not all(map(_is_portable, place.split("/"))):
         raise _rejected("R602", place, "not every system can have a file of this name")
 
 

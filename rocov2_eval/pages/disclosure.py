@@ -18,11 +18,10 @@ import numpy as np
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.metrics import metric_of
 from rocov2_eval.metrics.derived import DERIVED
-from rocov2_eval.ranking import Board, first_of_teams, omitted_note
+from rocov2_eval.ranking import Board, Standing, nothing_common, omitted_note, placed
 from rocov2_eval.records import Finding, Interval, MetricResult
 from rocov2_eval.scoring import Report
 from rocov2_eval.shelf.words import counted
-from rocov2_eval.significance import competition_ranks
 
 MOST_DECIMALS = 4
 # With fewer images a mean that tells no image has no decimal, and orders no runs: see `public_decimals`.
@@ -152,29 +151,36 @@ def public_board(board: Board, decimals: int | None = None) -> Board:
         board: The ranking; what participants may know already is returned as it is.
         decimals: As many decimals of every score; None for those that hide single images.
     """
-    by_name = sorted(board.standings, key=lambda item: (item.entry.name.casefold(), item.entry.name))
-    reports = [public_report(standing.entry.report, decimals) for standing in by_name]
-    means = [report.metrics[board.primary].mean for report in reports]
-    ranks = competition_ranks(np.array([means], np.float64))[0]
-    order = [int(i) for i in np.argsort(ranks, kind="stable")]
-    first = first_of_teams([by_name[i].entry for i in order])
+    entries = [
+        replace(item.entry, report=public_report(item.entry.report, decimals)) for item in board.standings
+    ]
+    results = [entry.report.metrics[board.primary] for entry in entries]
     standings = tuple(
-        replace(
-            by_name[i],
-            entry=replace(by_name[i].entry, report=reports[i]),
-            rank=int(ranks[i]),
-            is_best_of_team=place in first,
-            result=reports[i].metrics[board.primary],
+        Standing(
+            entry=place.entry,
+            rank=place.rank,
+            is_best_of_team=place.is_best_of_team,
+            team_rank=place.team_rank,
+            result=place.entry.report.metrics[board.primary],
             letters="",
-            low_rank=int(ranks[i]),
-            high_rank=int(ranks[i]),
+            low_rank=place.rank,
+            high_rank=place.rank,
             shares=np.zeros(0),
         )
-        for place, i in enumerate(order)
+        for place in placed(entries, [_known(result.mean) for result in results])
     )
     # Of how many images a score is a mean may tell for which of them the truth is empty.
-    notes = tuple(note for note in board.notes if note != omitted_note(board.omitted))
+    notes = tuple(
+        note
+        for note in board.notes
+        if note not in (omitted_note(board.omitted), nothing_common(board.primary))
+    )
     return replace(board, notes=notes, standings=standings, tests=None, omitted=0)
+
+
+def _known(mean: float | None) -> float:
+    assert mean is not None, "a board ranks no run without a score"
+    return mean
 
 
 def _width(output: str) -> float:

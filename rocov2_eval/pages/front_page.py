@@ -29,7 +29,7 @@ from rocov2_eval.pages.tables import (
     signatures_of,
     title_of,
 )
-from rocov2_eval.ranking import Board, Rejection, untested_note
+from rocov2_eval.ranking import Board, Rejection, SetAside, untested_note
 from rocov2_eval.rendering import html
 from rocov2_eval.significance import PairedTests
 
@@ -88,6 +88,7 @@ class Section:
 def index_page(
     boards: Sequence[Board],
     rejections: Sequence[Rejection],
+    set_aside: Sequence[SetAside] = (),
     *,
     title: str,
     private: bool,
@@ -98,6 +99,7 @@ def index_page(
     Args:
         boards: The rankings; see `disclosure.public_board` for what is shown of them.
         rejections: The submissions that were not scored.
+        set_aside: The submissions that are withdrawn or disqualified.
         title: Heading of the page.
         private: For the organisers.
         truth_retired: The truth is no longer in use, and everybody may read what it tells.
@@ -111,6 +113,7 @@ def index_page(
         script=html.resource("rocov2_eval.pages", "page.js"),
         sections=[_section(board, f"board-{i}") for i, board in enumerate(shown, start=1)],
         rejections=[(item, faults_of(item.findings, private=private)) for item in rejections],
+        set_aside=set_aside,
         runs_in_breakdown=_RUNS_IN_BREAKDOWN,
         runs_in_matrix=RUNS_IN_MATRIX,
     )
@@ -144,16 +147,9 @@ def _pictures(board: Board, key: str) -> dict[str, Markup]:
     }
     tests = board.tests
     if tests and len(results) > 1:
-        first = board.standings[:RUNS_IN_MATRIX]
-        k = len(first)
+        k = min(len(results), RUNS_IN_MATRIX)
         labels = list(results)[:k]
-        pictures["stability"] = rank_stability(
-            labels,
-            np.array([standing.shares[:k] for standing in first]),
-            [(min(standing.low_rank, k), min(standing.high_rank, k)) for standing in first],
-            title=f"Share of the resamples in which a run takes a rank by {score}",
-            key=f"{key}-stability",
-        )
+        pictures |= _stability(board, f"Share of the resamples in which a run takes a rank by {score}", key)
         if tests.trials:
             pictures["significance"] = significance_matrix(
                 labels,
@@ -164,6 +160,22 @@ def _pictures(board: Board, key: str) -> dict[str, Markup]:
                 key=f"{key}-significance",
             )
     return pictures
+
+
+def _stability(board: Board, title: str, key: str) -> dict[str, Markup]:
+    """Return the picture of how stable the ranks of the first ranked runs are; none where there is one."""
+    ranked = [
+        (standing, standing.low_rank, standing.high_rank)
+        for standing in board.standings
+        if standing.low_rank is not None and standing.high_rank is not None
+    ][:RUNS_IN_MATRIX]
+    k = len(ranked)
+    if k < 2:  # noqa: PLR2004  one run has one rank
+        return {}
+    labels = [standing.entry.name for standing, _, _ in ranked]
+    shares = np.array([standing.shares[:k] for standing, _, _ in ranked])
+    ends = [(min(low, k), min(high, k)) for _, low, high in ranked]
+    return {"stability": rank_stability(labels, shares, ends, title=title, key=f"{key}-stability")}
 
 
 def _comparisons(board: Board, tests: PairedTests) -> list[Comparison]:

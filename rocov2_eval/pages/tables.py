@@ -14,7 +14,7 @@ from markupsafe import Markup
 from rocov2_eval.findings import RULES, is_rejected
 from rocov2_eval.pages.charts import interval_mark, score_text, span
 from rocov2_eval.pages.disclosure import public_findings
-from rocov2_eval.ranking import Standing
+from rocov2_eval.ranking import Standing, TruthName
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.rendering import html
 from rocov2_eval.scoring import Group, Report
@@ -210,6 +210,11 @@ def _templates() -> Environment:
     return templates
 
 
-def _run_address(standing: Standing) -> str:
-    team, run = (quote(name, safe="") for name in (standing.entry.team, standing.entry.run))
-    return f"runs/{team}/{run}.html"
+def run_page_path(standing: Standing, truth: TruthName = "") -> str:
+    """Return the path of the page of a run within a site; by a hidden truth a run has a page of its own."""
+    folder = "hidden" if truth == "hidden" else "runs"
+    return f"{folder}/{standing.entry.team}/{standing.entry.run}.html"
+
+
+def _run_address(standing: Standing, truth: TruthName) -> str:
+    return quote(run_page_path(standing, truth))

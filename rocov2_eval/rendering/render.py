@@ -16,6 +16,11 @@ from rocov2_eval.shelf.words import counted, shorten
 
 _ANNOTATIONS = {"note": "notice"}  # what GitHub calls it
 _LONGEST = 4096  # of a cell or line: a file name may be anything
+_LAST_OF_PDFLATEX = "\u017f"  # of the Latin letters that it sets by itself
+_FOR_XELATEX = (
+    "% Compile with XeLaTeX or LuaLaTeX, and name a font that has all letters of the names below; for\n"
+    "% Chinese and Japanese: \\usepackage{xeCJK} and \\setCJKmainfont{...}."
+)
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}",
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -67,12 +72,20 @@ def to_csv(document: Document) -> str:
 
 
 def to_latex(document: Document) -> str:
-    """Return tables and facts of a document for LaTeX with the package booktabs, notes as comments."""
+    """Return tables and facts of a document for LaTeX with the package booktabs, notes as comments.
+
+    A first comment names the programs that can set the text, where pdfLaTeX cannot.
+    """
     parts = [_latex(table) for table in _finding_tables(document)]
     for section in document.sections:
-        parts += [_latex(table) for table in _with_facts(section, rounded=True)]
+        tables = [_latex(table) for table in _with_facts(section, rounded=True)]
+        if tables and section.title:
+            tables[0] = f"% {_line(section.title)}\n{tables[0]}"
+        parts += tables
         parts += ["".join(f"% {_line(note_text(note))}\n" for note in section.notes)] if section.notes else []
-    return "\n".join(parts)
+    text = "\n".join(parts)
+    needs_unicode = any(letter > _LAST_OF_PDFLATEX and letter.isalpha() for letter in text)
+    return f"{_FOR_XELATEX}\n{text}" if needs_unicode else text
 
 
 def to_github(document: Document) -> str:
@@ -288,8 +301,8 @@ def _latex(table: Table) -> str:
     if table.best:
         _mark_best(table, rows[1:])
     layout = "".join("r" if is_number(column.kind) else "l" for column in table.columns)
-    # A bracket at the start of a row would be taken for an option of the end of the row before it.
-    starts = ["{}" if row[0].startswith("[") else "" for row in rows]
+    # A bracket or star at the start of a row would be taken for an option of the end of the row before it.
+    starts = ["{}" if row[0].startswith(("[", "*")) else "" for row in rows]
     head, *body = (f"{start}{' & '.join(row)} \\\\" for start, row in zip(starts, rows, strict=True))
     title = [f"% {shorten(table.title, 200)}"] if table.title else []
     lines = [f"\\begin{{tabular}}{{{layout}}}", "\\toprule", head, "\\midrule", *body, "\\bottomrule"]

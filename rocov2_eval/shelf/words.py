@@ -11,6 +11,7 @@ from collections.abc import Iterable
 _CYRILLIC = str.maketrans("авеёзіјкмнорсԁѕтухһԛԝү", "abee3ijkmhopcdstyxhqwy")
 _GREEK = str.maketrans("αβγεηικνορτυχω", "abyenikvoptuxw")
 _LATIN = str.maketrans("i\u01311|0", "llllo")
+_BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"  # fillers of Hangul and of Braille: printable, and blank
 
 
 def shorten(text: str, width: int = 60) -> str:
@@ -32,6 +33,11 @@ def look(name: str) -> str:
     letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     bare = "".join(letter for letter in letters if not unicodedata.combining(letter) and letter.isprintable())
     return bare.translate(_CYRILLIC | _GREEK).translate(_LATIN).replace("rn", "m").replace("vv", "w")
+
+
+def is_shown(name: str) -> bool:
+    """Tell whether a name can be shown as it is: printable, not blank at its ends, and something to see."""
+    return name.isprintable() and name == name.strip() and bool(look(name).strip(_BLANK_LETTERS))
 
 
 def path_text(path: object) -> str:

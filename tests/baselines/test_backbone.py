@@ -14,9 +14,9 @@ from vision_models import CONFIGS, SIDE, made, saved
 
 from baselines.classifiers import Classifier
 from baselines.concepts import LossOptions, NetworkOptions, asymmetric_loss
-from baselines.export import export_onnx
 from baselines.models.backbone import Backbone, open_backbone, rebuild_backbone, stretched
 from baselines.models.weights import Normalisation
+from baselines.onnx_files import export_onnx
 from rocov2_eval.errors import UsageFault
 
 CLASSES = 5
@@ -105,7 +105,7 @@ def test_a_model_of_any_family_is_written_as_onnx(tmp_path: Path, family: str) -
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"spec": "resnet"}, "spec: 'resnet', expected one of nano, efficientnet_b0"),
+        ({"spec": "resnet"}, "spec: 'resnet', expected one of nano, plain, efficientnet_b0"),
         ({"spec": "a/b", "init": "x.safetensors"}, "a/b starts from its own weights"),
         ({"spec": "nano", "frozen": True}, "frozen: nano is trained whole"),
     ],

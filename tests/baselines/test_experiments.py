@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from baselines.cli import run
-from baselines.experiments import EXPERIMENTS
+from baselines.experiments.questions import EXPERIMENTS
 
 pytestmark = pytest.mark.slow  # networks are trained
 

@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from baselines.export import export_onnx  # noqa: E402
 from baselines.models.efficientnet import SPECS, EfficientNet, Spec, Stage  # noqa: E402
+from baselines.onnx_files import export_onnx  # noqa: E402
 from dataset_builder.stages.image_classifier import OnnxClassifier  # noqa: E402
 from rocov2_eval.errors import RejectedInput  # noqa: E402
 from rocov2_eval.shelf.onnx_contract import OnnxContract, contract_metadata  # noqa: E402

@@ -12,11 +12,11 @@ import pytest
 import torch
 from transformers import Dinov2Config, Dinov2Model
 
-from baselines import features
 from baselines.classifiers import build_classifier
 from baselines.data.cache import BLOCK, PictureCache, open_cache
 from baselines.data.dataset import read_examples
-from baselines.features import NOTHING, PIXELS, FeatureOptions, Sight, open_sight, reopened, thumbnails
+from baselines.frozen import features
+from baselines.frozen.features import NOTHING, PIXELS, FeatureOptions, Sight, open_sight, reopened, thumbnails
 from baselines.models.weights import header_of
 from baselines.training import checkpoint
 from baselines.training.loop import BEST

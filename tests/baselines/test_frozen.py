@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from msgspec import convert
 
-from baselines import probe
 from baselines.cli import run
 from baselines.concepts import DecisionOptions, Labelled
 from baselines.data.cache import open_cache
@@ -18,9 +17,9 @@ from baselines.data.dataset import Examples, read_examples
 from baselines.data.labels import label_matrix
 from baselines.decisions import Choice, decide, fit, sample_f1
 from baselines.documents import read_document, write_document
-from baselines.features import FROZEN, FeatureOptions, open_sight
-from baselines.frozen_captions import most_common, open_captions, word_sets
-from baselines.frozen_concepts import (
+from baselines.frozen import probe
+from baselines.frozen.captions import most_common, open_captions, word_sets
+from baselines.frozen.concepts import (
     NUMBERS,
     SHARPNESS,
     AnswerOptions,
@@ -30,7 +29,8 @@ from baselines.frozen_concepts import (
     open_frozen,
     save_frozen,
 )
-from baselines.neighbours import Neighbours, nearest, vote
+from baselines.frozen.features import FROZEN, FeatureOptions, open_sight
+from baselines.frozen.neighbours import Neighbours, nearest, vote
 from baselines.training.loop import BEST
 from rocov2_eval.cli import invoke as evaluate
 from rocov2_eval.errors import ExitCode, RejectedInput

@@ -20,10 +20,11 @@ from baselines.captions import open_ready
 from baselines.classifiers import open_classifier
 from baselines.cli import run
 from baselines.decisions.files import read_labels
-from baselines.generation import likeliest, roll_out
+from baselines.generation import GenerationOptions, said, settings_of
 from baselines.hub import efficientnet_of
+from baselines.models.captioner import merge_adapters
 from baselines.models.efficientnet import SPECS, EfficientNet
-from baselines.models.text import decode
+from baselines.models.text import decode, tidy
 from baselines.training.loop import BEST
 from rocov2_eval.errors import ExitCode
 from rocov2_eval.shelf.csv_files import read_rows
@@ -117,15 +118,25 @@ def test_transformers_alone_answers_as_a_run_of_concepts(vit: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_transformers_alone_says_what_a_captioner_says(train: Train, tmp_path: Path) -> None:
-    folder = train("vit", "training.epochs=4", recipe="captions_nano")
+@pytest.mark.parametrize(
+    "adapters", [(), ("captioner.frozen=both", "captioner.lora_rank=2", "captioner.base=bf16")]
+)
+def test_transformers_alone_says_what_a_captioner_says(
+    train: Train, tmp_path: Path, adapters: tuple[str, ...]
+) -> None:
+    seen_by = "captioner.encoder=random/nano"  # a ViT: transformers opens no captioner of another kind
+    folder = train("vit", "training.epochs=4", seen_by, *adapters, recipe="captions_nano")
     assert run(["export", str(folder), "-o", str(tmp_path / "out")]) == ExitCode.OK
     ready = open_ready(folder, folder / BEST)
     seen = pictures(ready.normalisation.size)
+    merge_adapters(ready.captioner)
+    one = GenerationOptions(beams=1, no_repeat=0, most_tokens=ready.generation.most_tokens)
+    settings = settings_of(ready.captioner, ready.text, one)
     with torch.no_grad():
-        most = ready.generation.most_tokens
-        tokens = roll_out(ready.captioner, ready.text, ready.captioner.see(seen), most, likeliest)
-    assert decode(ready.text, tokens) == alone(tmp_path / "out", "captions", seen)
+        tokens = said(ready.captioner, ready.text, ready.captioner.see(seen), settings)
+    assert decode(ready.text, tokens) == [
+        tidy(str(each)) for each in alone(tmp_path / "out", "captions", seen)
+    ]
 
 
 def test_b0_of_tensorflow_is_one_of_transformers() -> None:
@@ -162,6 +173,7 @@ def test_the_card_has_what_the_hub_reads(vit: Path, tmp_path: Path) -> None:
     scores = json.loads((vit / "run.json").read_text())["scores"]
     assert (score.dataset_split, score.metric_value) == ("valid", scores["valid_concept_f1"])
     assert "not for diagnosis" in card.text
+    assert "unknown: read the page of these weights" in card.text
     assert "need `" not in card.text  # the frozen weights are in the folder
     assert (tmp_path / "out/decision.json").read_bytes() == (vit / "decision.json").read_bytes()
 

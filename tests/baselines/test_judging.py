@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.arms import SEVERAL, UNKNOWN, modality_of
-from baselines.judging import (
+from baselines.experiments.arms import SEVERAL, UNKNOWN, modality_of
+from baselines.experiments.judging import (
     DIFFERENCES,
     against_others,
     classified,

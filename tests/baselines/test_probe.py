@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from baselines import probe
-from baselines.neighbours import Features
-from baselines.probe import Probe, fit_probe
+from baselines.frozen import probe
+from baselines.frozen.neighbours import Features
+from baselines.frozen.probe import Probe, fit_probe
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import BoolArray
 

@@ -201,7 +201,7 @@ def test_a_run_folder_says_all_that_is_needed_to_repeat_it(trained: Path) -> Non
         (("--set", "training.epoch=3"), 2, "did you mean epochs?"),
         (("--set", "epochs=3"), 2, "expected TABLE.KEY=VALUE"),
         (("--set", "training.rate='fast'"), 2, "rate: 'fast', expected a number"),
-        (("--set", "run.task='x'"), 2, "expected concepts or floor or captions"),
+        (("--set", "run.task='x'"), 2, "expected concepts or frozen-concepts"),
         (("--set", "nets.a=1"), 2, "'nets' is no table of concepts"),
         (("--set", "network.spec='resnet'"), 2, "spec: 'resnet'"),
         (

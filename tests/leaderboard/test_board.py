@@ -22,7 +22,7 @@ Submit = Callable[..., Path]
 Make = Callable[..., Leaderboard]
 
 
-def names(made: Leaderboard) -> list[tuple[int, str]]:
+def names(made: Leaderboard) -> list[tuple[int | None, str]]:
     return [(item.rank, item.entry.name) for item in made.boards[0].standings]
 
 
@@ -111,14 +111,17 @@ def test_a_submission_for_another_edition_is_rejected(submit: Submit, board: Mak
     assert rejected(board()) == {"beta/old": ["R606"]}
 
 
-def test_the_edition_is_the_one_that_all_name(root: Path, submit: Submit) -> None:
+def test_the_edition_is_the_one_that_most_teams_name_whatever_one_team_writes(
+    root: Path, submit: Submit
+) -> None:
     submit("alpha", "one", edition="imageclef-2024")
-    assert edition_of(find_submissions(root)[0]).name == "imageclef-2024"
-    submit("beta", "one")
-    with pytest.raises(UsageFault, match=r"imageclef-2024 \(1\), rocov2 \(1\)"):
-        edition_of(find_submissions(root)[0])
-    with pytest.raises(UsageFault, match="no submission"):
-        edition_of([])
+    submit("beta", "one", edition="imageclef-2024")
+    for run in ("one", "two", "three"):
+        submit("evil", run, edition="imageclef-2026")
+    edition, note = edition_of(find_submissions(root)[0])
+    assert edition.name == "imageclef-2024"
+    assert "imageclef-2024 (2), imageclef-2026 (1)" in note
+    assert edition_of([])[0].name == "rocov2"
 
 
 def test_a_second_time_nothing_is_scored_and_the_board_is_the_same(submit: Submit, board: Make) -> None:
@@ -180,16 +183,38 @@ def test_of_several_splits_the_submissions_name_one(submit: Submit, board: Make,
     submit("alpha", "one", split="test")
     assert board().boards[0].split == "test"
     submit("beta", "one")
+    assert [len(board(split=split).boards[0].standings) for split in (None, "test")] == [2, 2]
+
+
+def test_where_most_teams_name_no_split_one_team_does_not_choose_it(
+    submit: Submit, board: Make, truth: Path
+) -> None:
+    (truth / "valid_concepts.csv").write_text("ID,CUIs\nother,C1\n", encoding="utf-8")
+    submit("alpha", "one")
+    submit("beta", "one")
+    submit("evil", "one", split="valid")
     with pytest.raises(UsageFault, match="--split"):
         board()
-    assert len(board(split="test").boards[0].standings) == 2
 
 
 def test_a_truth_that_is_not_there_says_so(submit: Submit, board: Make, truth: Path) -> None:
-    (truth / "test_concepts.csv").unlink()
+    for path in truth.iterdir():
+        path.unlink()
     submit("alpha", "one")
     with pytest.raises(MissingResource, match=r"no concepts\.csv in"):
         board()
+
+
+def test_a_task_that_the_truth_lacks_is_a_rejection_unless_it_was_asked_for(
+    submit: Submit, board: Make, truth: Path
+) -> None:
+    (truth / "test_captions.csv").unlink()
+    submit("alpha", "one")
+    submit("evil", "one", captions("anything"), task="captions")
+    made = board()
+    assert (names(made), rejected(made)) == ([(1, "alpha/one")], {"evil/one": ["R610"]})
+    with pytest.raises(MissingResource, match=r"no captions\.csv in"):
+        board(tasks=("concepts", "captions"))
 
 
 def test_many_runs_get_the_trials_that_they_need(submit: Submit, board: Make) -> None:

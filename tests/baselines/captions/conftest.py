@@ -85,7 +85,7 @@ def learnt() -> Ready:
 def folders(tmp_path: Path, ready: Ready) -> tuple[Path, Path]:
     """Return the folders of an encoder and a decoder, as the Hub has them."""
     encoder, decoder = tmp_path / "encoder", tmp_path / "decoder"
-    ready.captioner.encoder.save_pretrained(encoder)
+    ready.captioner.encoder.model.save_pretrained(encoder)
     look = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.1, 0.2, 0.3]}
     (encoder / "preprocessor_config.json").write_text(json.dumps(look), encoding="utf-8")
     ready.captioner.decoder.save_pretrained(decoder)

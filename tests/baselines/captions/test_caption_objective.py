@@ -52,8 +52,8 @@ def test_the_end_is_trained(learnt: Any, new_objective: Any) -> None:
     pixels = objective.varied(fetched, torch.Generator(), CPU, Share())
     inputs, targets = map(torch.from_numpy, (fetched.inputs, fetched.targets))
     with torch.no_grad():
-        hidden, _ = learnt.captioner.read(learnt.captioner.see(pixels), inputs)
-        likely = learnt.captioner.decoder.lm_head(hidden).softmax(-1)[..., learnt.text.end]
+        given = learnt.captioner.given(learnt.captioner.see(pixels), inputs)
+        likely = learnt.captioner.decoder(**given).logits.softmax(-1)[..., learnt.text.end]
     at_end = (targets != IGNORED).sum(1) - 1
     assert likely[torch.arange(8), at_end].min() > 0.5
 
@@ -101,6 +101,14 @@ def test_new_weights_have_a_higher_rate_and_every_weight_is_in_one_group(
 def test_validation_scores_what_is_generated(learnt: Any, new_objective: Any) -> None:
     scores = new_objective(learnt).validate(CPU)
     assert (scores["rouge1"], -0.3 < scores["negative_loss"] < 0) == (1.0, True)
+
+
+def test_validation_tells_whether_pictures_matter(
+    learnt: Any, new_captioner: Any, new_objective: Any
+) -> None:
+    looking, blind = (new_objective(ready).validate(CPU) for ready in (learnt, new_captioner()))
+    assert (looking["distinct_captions"], looking["modality_agreement"]) == (100.0, 1.0)
+    assert looking["shuffled_gap"] > 0.3 > abs(blind["shuffled_gap"])
 
 
 def test_validation_by_bertscore_asks_the_encoder_of_the_scorer(learnt: Any, new_objective: Any) -> None:

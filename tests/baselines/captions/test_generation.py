@@ -12,16 +12,13 @@ from msgspec import structs
 
 from baselines.captions import predict, select, shown
 from baselines.generation import (
+    Drawing,
     GenerationOptions,
-    _beams,
     generate,
-    likeliest,
-    roll_out,
-    sampler,
+    said,
     settings_of,
     write_captions,
 )
-from baselines.models.text import decode
 from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.formats import load
@@ -30,6 +27,7 @@ from rocov2_eval.validation import read_run
 pytestmark = pytest.mark.slow  # networks are trained
 
 CPU = torch.device("cpu")
+ONE = GenerationOptions(beams=1, no_repeat=0, most_tokens=48)
 
 
 def test_generation_is_deterministic(ready: Any, examples: Any) -> None:
@@ -75,9 +73,8 @@ def test_a_captioner_that_would_rather_say_nothing_says_something(new_captioner:
 
 
 def test_no_three_tokens_stand_twice_in_a_caption(ready: Any, examples: Any) -> None:
-    pixels = shown(examples, ready.normalisation, CPU)(np.arange(8))
-    for row in _beams(ready.captioner.eval(), ready.text, pixels, settings_of(ready.text, ready.generation)):
-        ids = [token for token in row.tolist() if token != ready.text.end]
+    for row in drawn_for(ready, examples, ready.generation):
+        ids = [token for token in row if token != ready.text.end]
         grams = list(zip(ids, ids[1:], ids[2:], strict=False))
         assert len(set(grams)) == len(grams) > 0
 
@@ -96,30 +93,25 @@ def test_progress_ends_with_all_captions(ready: Any, examples: Any) -> None:
     assert told == [(5, 8), (8, 8)]
 
 
-def test_the_likeliest_tokens_are_those_of_a_search_with_one_beam(learnt: Any, examples: Any) -> None:
-    pictures = shown(examples, learnt.normalisation, CPU)
-    with torch.no_grad():
-        captioner = learnt.captioner.eval()
-        rows = roll_out(captioner, learnt.text, captioner.see(pictures(np.arange(8))), 48, likeliest)
-    one = replace(learnt, generation=structs.replace(learnt.generation, beams=1, no_repeat=0))
-    assert predict(one, examples, CPU) == decode(learnt.text, rows)
-
-
 def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     logits = torch.tensor([0.2, 0.0, 0.5, 0.3]).log().expand(20_000, 4)
-    drawn = sampler(torch.rand(20_000, 1, generator=torch.Generator().manual_seed(0)))(logits, 0)
+    numbers = torch.rand(20_000, 1, generator=torch.Generator().manual_seed(0))
+    drawn = Drawing(numbers, 1.0)(None, logits).argmax(-1)
     shares = torch.bincount(drawn, minlength=4) / 20_000
     torch.testing.assert_close(torch.tensor([0.2, 0.0, 0.5, 0.3]), shares, atol=0.01, rtol=0)
 
 
 def test_what_a_picture_draws_depends_on_no_other(learnt: Any, examples: Any) -> None:
-    captioner = learnt.captioner.eval()
     numbers = torch.rand(8, 48, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        visual = captioner.see(shown(examples, learnt.normalisation, CPU)(np.arange(8)))
-        together = roll_out(captioner, learnt.text, visual, 48, sampler(numbers))
-        alone = roll_out(captioner, learnt.text, visual[5:], 48, sampler(numbers[5:]))
+    together = drawn_for(learnt, examples, ONE, Drawing(numbers, 1.0))
+    alone = drawn_for(learnt, select(examples, np.arange(5, 8)), ONE, Drawing(numbers[5:], 1.0))
     assert together[5:] == alone
+
+
+def test_a_network_that_is_sure_draws_what_is_likeliest(learnt: Any, examples: Any) -> None:
+    numbers = torch.rand(8, 48, generator=torch.Generator().manual_seed(0))
+    drawn = drawn_for(learnt, examples, ONE, Drawing(numbers, 1e-3))
+    assert drawn_for(learnt, examples, ONE) == drawn
 
 
 def test_a_run_with_commas_and_quotes_is_read_back_as_it_was(tmp_path: Path) -> None:
@@ -133,6 +125,15 @@ def test_a_run_has_the_header_of_the_challenge(tmp_path: Path) -> None:
     write_captions(tmp_path / "run.csv", ["a"], ["b"])
     with (tmp_path / "run.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [["ID", "Caption"], ["a", "b"]]
+
+
+def drawn_for(ready: Any, examples: Any, options: GenerationOptions, *processors: Any) -> list[Any]:
+    """Return the tokens that are said of the pictures."""
+    captioner = ready.captioner.eval()
+    pixels = shown(examples, ready.normalisation, CPU)(np.arange(len(examples)))
+    settings = settings_of(captioner, ready.text, options)
+    with torch.no_grad():
+        return said(captioner, ready.text, captioner.see(pixels), settings, *processors)
 
 
 class removed:  # noqa: N801  reads as a sentence

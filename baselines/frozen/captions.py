@@ -22,8 +22,8 @@ import torch
 
 from baselines.data.cache import PictureCache
 from baselines.documents import read_document, write_document
-from baselines.features import FROZEN, NOTHING, FeatureOptions, Sight, reopened
-from baselines.neighbours import Features, nearest, weights_of
+from baselines.frozen.features import FROZEN, NOTHING, FeatureOptions, Sight, reopened
+from baselines.frozen.neighbours import Features, nearest, weights_of
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
 from rocov2_eval.errors import RejectedInput

@@ -9,9 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from baselines.arms import ArmResult, Difference, Outcome
-from baselines.experiments import EXPERIMENTS
-from baselines.judging import Classified, Mean
+from baselines.experiments.arms import ArmResult, Difference, Outcome
+from baselines.experiments.judging import Classified, Mean
+from baselines.experiments.questions import EXPERIMENTS
 from rocov2_eval.editions import LABELS
 from rocov2_eval.pages.charts import interval_plot, narrow_interval_plot
 from rocov2_eval.records import MetricResult
@@ -287,7 +287,7 @@ def _standalone(chart: Markup) -> str:
 
 
 def _html(document: Document, charts: Sequence[tuple[str, Markup, Markup]]) -> str:
-    templates = html.environment("baselines")
+    templates = html.environment("baselines.experiments")
     templates.globals.update(text=value_text, is_number=is_number)
     return html.page(
         templates, "experiment.html", title=document.title, private=False, document=document, charts=charts

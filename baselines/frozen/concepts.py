@@ -25,9 +25,9 @@ from baselines.data.labels import label_matrix
 from baselines.decisions import Choice, Decision, RuleName, choose, decide, fit, sample_f1
 from baselines.decisions.files import read_decision, read_labels, save_decision
 from baselines.documents import read_document, write_document
-from baselines.features import FROZEN, NOTHING, FeatureOptions, Sight, reopened
-from baselines.neighbours import Features, Neighbours, nearest, vote
-from baselines.probe import Probe, fit_probe
+from baselines.frozen.features import FROZEN, NOTHING, FeatureOptions, Sight, reopened
+from baselines.frozen.neighbours import Features, Neighbours, nearest, vote
+from baselines.frozen.probe import Probe, fit_probe
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
 from rocov2_eval.errors import RejectedInput

@@ -22,9 +22,7 @@ import numpy as np
 from baselines.concepts import Cells
 from baselines.config import Recipe, recipe_of
 from baselines.data.dataset import Examples, read_articles, read_examples
-from baselines.experiments import EXPERIMENTS, Arm, Experiment
-from baselines.features import FROZEN
-from baselines.judging import (
+from baselines.experiments.judging import (
     DIFFERENCES,
     Classified,
     Mean,
@@ -35,6 +33,8 @@ from baselines.judging import (
     mean_of,
     single_classes,
 )
+from baselines.experiments.questions import EXPERIMENTS, Arm, Experiment
+from baselines.frozen.features import FROZEN
 from baselines.predictions import predict
 from baselines.preparation import chosen_rows, concepts_of, restricted, training_splits
 from baselines.runs import refuse_other_recipe, train_run

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from baselines.neighbours import Features
+from baselines.frozen.neighbours import Features
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import BoolArray, FloatArray
 from rocov2_eval.shelf.progress import Progress, silent

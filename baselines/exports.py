@@ -8,8 +8,8 @@ from pathlib import Path
 
 from baselines import filters
 from baselines.concepts import open_detector
-from baselines.export import export_onnx
 from baselines.hub import export_folder
+from baselines.onnx_files import export_onnx
 from baselines.training import runlog
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.onnx_contract import PREFIX

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from baselines.concepts import Cells
-from baselines.experiments import MOST_SEEDS
+from baselines.experiments.questions import MOST_SEEDS
 from baselines.preparation import restricted
 from rocov2_eval.align import concept_sets
 from rocov2_eval.metrics import concept_f1

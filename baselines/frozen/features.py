@@ -26,10 +26,10 @@ from baselines.bounds import Count
 from baselines.classifiers import NETWORK, open_classifier
 from baselines.data.augment import centre
 from baselines.data.cache import BLOCK, PictureCache
+from baselines.frozen.neighbours import Features
 from baselines.models.efficientnet import SPECS, EfficientNet
 from baselines.models.vision import VisionEncoder, open_vision
 from baselines.models.weights import HEAD, KNOWN, PREFIX, Normalisation, load_init
-from baselines.neighbours import Features
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault

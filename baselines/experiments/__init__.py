@@ -1,0 +1,1 @@
+"""Experiments: one recipe, trained with one thing changed, judged on the same images, answered on a page."""
