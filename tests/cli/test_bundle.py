@@ -334,7 +334,7 @@ def test_an_archive_is_not_replaced_without_being_told_to(call: Call, sample: Pa
 
 def test_the_organiser_is_reminded_of_the_secret(call: Call, sample: Path) -> None:
     answer = call("bundle", "codabench", "--truth", sample, "--out", "b.zip", *IMAGE)
-    assert "b.zip holds the truth: keep it secret." in answer.err
+    assert "b.zip contains the truth: keep it secret." in answer.err
 
 
 @pytest.mark.parametrize(
