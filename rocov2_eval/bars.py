@@ -15,7 +15,7 @@ from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.schemas import check_document, parse_json
 from rocov2_eval.scoring import Report
 from rocov2_eval.shelf.parsing import read_plain
-from rocov2_eval.shelf.words import counted, path_text, shorten, suggestion
+from rocov2_eval.shelf.words import path_text, shorten, suggestion
 from rocov2_eval.signature import comparable
 from rocov2_eval.significance import too_few_images
 
@@ -137,8 +137,8 @@ def worse_than_first(comparison: Comparison) -> Iterator[str]:
             yield f"{names[pair.b]} is worse than {names[0]}: {score}, p (Holm) {pair.p_holm:.2g}"
         elif too_few_images(pair.metric, (pair.n, len(names)), alpha):
             yield (
-                f"{names[pair.b]} may be worse than {names[0]}: {score}; {counted(pair.n, 'image')} "
-                "are too few to show a difference"
+                f"{names[pair.b]} may be worse than {names[0]}: {score}; too few images "
+                f"({pair.n:,}) to show a difference"
             )
 
 

@@ -417,7 +417,7 @@ def _unpadded(text: str) -> str:
 
 # What two spellings of an id have in common, by the name of that in which they differ.
 WAYS: Mapping[str, Way] = {
-    "blanks": str.strip,
+    "spaces": str.strip,
     "invisible or look-alike characters": _visible,
     "a file extension": lambda text: _SUFFIX.sub("", text),
     "a folder name": file_name,

@@ -29,7 +29,7 @@ from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Table, load, read_table
 from rocov2_eval.records import Finding, IntArray, Task
 from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.csv_files import read_rows
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 from rocov2_eval.truth import Place, Truth, read_truth
 
 Need = Literal["captions", "concepts", "concepts_manual"]
@@ -208,7 +208,7 @@ def _refuse_other_images(first: Table, other: Table) -> None:
         if lacking:
             example = next(image_id for image_id in one.image_ids if image_id in lacking)
             raise RejectedInput(
-                f"{two.path}: no row for {len(lacking):,} images of {one.path}, such as "
+                f"{two.path}: no row for {counted(len(lacking), 'image')} of {one.path}, such as "
                 f"{shorten(example)!r}; each table needs a row for every image"
             )
 

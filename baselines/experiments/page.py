@@ -137,7 +137,7 @@ def _difference_table(outcome: Outcome) -> Table:
 
 def _finding(mean: Mean | None) -> str:
     if mean is None or mean.interval is None:
-        return "cannot say"
+        return "not computable"
     return "yes" if mean.is_found else "no"
 
 

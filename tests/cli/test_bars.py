@@ -183,9 +183,7 @@ def test_too_few_images_to_show_anything_do_not_let_a_lower_run_through(call: Ca
     good, bad = answers("good.csv", 3, "C0040405"), answers("bad.csv", 3, "C1306645")
     answer = call("compare", "--truth", truth, "--fail-if-worse", good, bad)
     assert answer.code == ExitCode.BAR_NOT_MET
-    assert (
-        "bad.csv may be worse than good.csv: concept_f1 -1.0000; 3 images are too few to show" in answer.err
-    )
+    assert "bad.csv may be worse than good.csv: concept_f1 -1.0000; too few images (3) to show" in answer.err
 
 
 def test_a_result_with_scores_above_1_can_be_a_baseline(call: Call) -> None:

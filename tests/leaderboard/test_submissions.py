@@ -138,7 +138,7 @@ def test_findings_name_the_place_among_the_submissions(root: Path, submit: Submi
 @pytest.mark.parametrize(
     ("metadata", "split", "message"),
     [
-        ({"task": "captions"}, None, "the file contains concepts"),
+        ({"task": "captions"}, None, "the file holds concepts"),
         ({"split": "valid"}, "test", "says split valid, the board ranks test"),
     ],
 )
