@@ -30,7 +30,7 @@ def group_images(facet: str, truth: Truth) -> list[str]:
     cells = truth.manual if needs == "manual" else truth.concepts
     if cells is None:
         name = "concepts_manual.csv" if needs == "manual" else "concepts.csv"
-        raise UsageFault(f"--by {facet} needs the {name} that goes with {truth.table.path}")
+        raise UsageFault(f"--by {facet} requires the file {name} beside {truth.table.path}")
     return [group(cell) for cell in cells]
 
 

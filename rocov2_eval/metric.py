@@ -102,7 +102,7 @@ def require_pairs(candidates: Sized, references: Sized) -> None:
         ValueError: They differ in number.
     """
     if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+        raise ValueError(f"{len(candidates)} candidates, but {len(references)} references")
 
 
 def _in_every_edition(_: Edition) -> bool:

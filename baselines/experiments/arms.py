@@ -183,7 +183,7 @@ def run_experiment(  # noqa: PLR0917  what, how, where
     experiment = EXPERIMENTS[name]
     for arm in experiment.arms:
         if arm.learns_from and arm.learns_from not in tables:
-            raise UsageFault(f"{arm.name}: name the table that it learns from with --{arm.learns_from} CSV")
+            raise UsageFault(f"{arm.name}: name the table of its labels with --{arm.learns_from} CSV")
     examples = read_examples(session.data, split, {"concepts", "concepts_manual"})
     plans = _plans(experiment, recipe, session.data, examples, tables)
     within = _within(experiment, plans)

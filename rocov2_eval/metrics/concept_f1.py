@@ -33,7 +33,7 @@ class ConceptF1Options(Options):
 
     def __post_init__(self) -> None:
         if self.empty_reference not in ("scored", "unscored"):
-            raise ValueError(f"empty_reference: {self.empty_reference!r} is neither scored nor unscored")
+            raise ValueError(f"empty_reference is {self.empty_reference!r}, expected scored or unscored")
 
 
 DEFAULT = ConceptF1Options()

@@ -46,7 +46,7 @@ def is_offered(edition: Edition) -> bool:
 
 def lacks(_: Settings, truth: Truth) -> str | None:
     """Say where the manual concepts would have to lie."""
-    return None if truth.manual is not None else f"no concepts_manual.csv beside {truth.table.path}"
+    return None if truth.manual is not None else f"there is no concepts_manual.csv beside {truth.table.path}"
 
 
 def score(

@@ -49,9 +49,9 @@ class RougeOptions(Options):
 
     def __post_init__(self) -> None:
         if self.norm not in NORMALISERS:
-            raise ValueError(f"norm: {self.norm!r} is none of {', '.join(NORMALISERS)}")
+            raise ValueError(f"norm is {self.norm!r}, expected one of {', '.join(NORMALISERS)}")
         if self.stem:
-            raise ValueError("stem: no edition stems, and stemming is not offered")
+            raise ValueError("stem must be false: no edition uses stemming")
 
 
 DEFAULT = RougeOptions()

@@ -218,7 +218,10 @@ def test_metric_of_the_other_task_is_refused_with_what_is_offered(
     answer = call("compare", concept_run, other_run, "--metric", "rouge1")
 
     assert (answer.code, answer.out) == (ExitCode.USAGE, "")
-    assert "--metric rouge1: a score of captions, and these are concepts; rocov2 offers for" in answer.err
+    assert (
+        "--metric rouge1: captions have this score, but the run contains concepts; rocov2 has for"
+        in answer.err
+    )
 
 
 def test_by_takes_the_place_of_modality_and_region(
@@ -248,7 +251,7 @@ def test_a_truth_without_manual_concepts_has_no_effects_and_says_so(
 
     assert [pair["effects"] for pair in compared["pairs"]] == [{}]
     expected = [
-        f"no groups of images: they need a concepts_manual.csv beside {bare_truth}/valid_concepts.csv"
+        f"images are not grouped: there is no concepts_manual.csv beside {bare_truth}/valid_concepts.csv"
     ]
     assert expected == compared["notes"]
     assert list(compared["not_computed"]) == ["concept_f1_manual"]
@@ -261,7 +264,7 @@ def test_by_says_which_file_it_lacks_before_anything_is_scored(
     answer = call("compare", concept_run, other_run, "--truth", bare_truth, "--by", "region")
 
     assert answer.code == ExitCode.USAGE
-    assert "Error: --by region needs the concepts_manual.csv that goes with " in answer.err
+    assert "Error: --by region requires the file concepts_manual.csv beside " in answer.err
 
 
 @pytest.mark.parametrize("most", [0, 2])
@@ -404,7 +407,7 @@ def test_output_takes_the_answer_and_leaves_stdout_empty(
 def test_a_single_run_is_a_wrong_command_line(call: Call, concept_run: Path) -> None:
     answer = call("compare", concept_run)
 
-    expected = "Error: compare needs two runs or more: rocov2-eval compare RUN_A RUN_B\n"
+    expected = "Error: compare expects two runs or more: rocov2-eval compare RUN_A RUN_B\n"
     assert (ExitCode.USAGE, "", expected) == (answer.code, answer.out, answer.err)
 
 
@@ -444,15 +447,17 @@ def test_runs_of_two_tasks_are_a_wrong_command_line(
     answer = call("compare", concept_run, caption_run, *words)
 
     assert (answer.code, answer.out) == (ExitCode.USAGE, "")
-    assert answer.err.startswith(f"Error: {concept_run} holds concepts and {caption_run} captions: ")
+    assert answer.err.startswith(
+        f"Error: {concept_run} contains concepts, but {caption_run} contains captions: "
+    )
 
 
 def test_runs_of_two_splits_are_a_wrong_command_line(call: Call, concept_run: Path, sample: Path) -> None:
     answer = call("compare", concept_run, sample / "test_concepts.csv")
 
     assert (answer.code, answer.out) == (ExitCode.USAGE, "")
-    assert "valid_concepts.csv and " in answer.err
-    assert answer.err.endswith("compare runs on one truth, or name it with --truth and --split\n")
+    assert "valid_concepts.csv, but " in answer.err
+    assert answer.err.endswith("compare runs of one truth, or name it with --truth and --split\n")
 
 
 def test_a_run_without_truth_ends_with_3(call: Call, concept_run: Path, foreign_run: Path) -> None:

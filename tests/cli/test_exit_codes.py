@@ -48,7 +48,7 @@ def test_a_rejected_run_ends_with_1_and_its_findings_go_to_stderr(
 def test_a_wrong_command_line_ends_with_2_and_says_what_is_known(command: Callable[..., Any]) -> None:
     answer = command("score", "run.csv", "--edition", "imageclef-1999")
     assert (answer.code, answer.out) == (ExitCode.USAGE, "")
-    assert "no edition 'imageclef-1999'; known are rocov2, 2017, 2018, " in answer.err
+    assert "no edition 'imageclef-1999', expected one of rocov2, 2017, 2018, " in answer.err
 
 
 def test_a_missing_model_ends_with_3_and_a_message_without_traceback(

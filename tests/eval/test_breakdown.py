@@ -73,7 +73,7 @@ def test_a_facet_of_manual_concepts_needs_their_file(
 ) -> None:
     truth = read("a,C1\n", dataset(concepts=[("a", "C1")]))[1]
 
-    with pytest.raises(UsageFault, match=f"--by {facet} needs the concepts_manual.csv"):
+    with pytest.raises(UsageFault, match=f"--by {facet} requires the file concepts_manual.csv"):
         group_images(facet, truth)
 
 
@@ -82,7 +82,7 @@ def test_a_breakdown_of_captions_by_concept_count_needs_the_concepts(
 ) -> None:
     truth = read("a,x\n", dataset(captions=[("a", "x")]), "captions")[1]
 
-    with pytest.raises(UsageFault, match=r"--by concepts needs the concepts\.csv"):
+    with pytest.raises(UsageFault, match=r"--by concepts requires the file concepts\.csv"):
         group_images("concepts", truth)
 
 

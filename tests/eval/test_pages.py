@@ -210,7 +210,7 @@ def test_a_public_page_tells_nothing_of_the_truth(report: Report) -> None:
 
 def test_a_rejection_names_the_file_and_what_to_do(board: Board) -> None:
     found = (
-        finding("R103", "/srv/a/run.csv", 3, "'x' stands on line 2 already"),
+        finding("R103", "/srv/a/run.csv", 3, "'x' appeared on line 2 already"),
         finding("R501", "t", None, "truth"),
     )
     text = index_page([board], [Rejection(team="delta", run="r9", findings=found)], title="a", private=False)
@@ -219,7 +219,7 @@ def test_a_rejection_names_the_file_and_what_to_do(board: Board) -> None:
         "r9",
         "R103",
         "run.csv:3",
-        "stands on line 2 already",
+        "appeared on line 2 already",
         "Keep one row per image.",
     ):
         assert words in text

@@ -46,7 +46,7 @@ def test_a_site_has_a_front_page_pages_of_runs_and_teams_and_four_files(
     ]
     assert [line for line in out.splitlines() if not line.startswith("truth")] == [
         "concepts: 2 ranked by concept_f1, first alpha/one",
-        "scored 2, known already 0",
+        "scored 2, already scored 0",
         str(site / "index.html"),
     ]
 
@@ -223,7 +223,7 @@ def test_pictures_are_for_organisers_alone(
     assert (code, (site / "images").exists()) == (ExitCode.OK, False)
     code, _, err, site = publish("--private", "--images", images)
     page = (site / "runs/alpha/one.html").read_text(encoding="utf-8")
-    assert (code, "holds the truth: do not publish it" in err) == (ExitCode.OK, True)
+    assert (code, "contains the truth: do not publish it" in err) == (ExitCode.OK, True)
     assert 'src="../../images/picture_029.jpg"' in page
     assert (site / "images/picture_029.jpg").exists()
     publish("--public")
