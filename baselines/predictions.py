@@ -49,7 +49,7 @@ _OPENERS: Mapping[str, Callable[[Path], _Detector]] = {
     "concepts": open_detector,
     "frozen-concepts": open_frozen,
 }
-_NAMED = 5  # files left out that a message lists
+_NAMED = 5  # entries left out that a message lists
 _AS_BLACK = "Each is answered as if it were black, since a run needs a row for every image."
 
 
@@ -123,8 +123,10 @@ def _asked(session: Session, split: str | None) -> Examples:
     if others:
         named = ", ".join(map(shorten, others[:_NAMED]))
         more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
-        files = counted(len(others), "file")
-        session.display.warn(f"{session.data}: {files} left out, no pictures: {named}{more}")
+        left_out = counted(len(others), "entry", "entries")
+        session.display.warn(
+            f"{session.data}: {left_out} left out, neither a picture nor a folder: {named}{more}"
+        )
     return examples
 
 

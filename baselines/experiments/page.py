@@ -41,6 +41,7 @@ def experiment_document(outcome: Outcome) -> Document:
             for facet in experiment.facets
         ),
         *_modality_sections(outcome),
+        Section(title="What was done", notes=[Note(text=text) for text in _done(outcome)]),
         Section(title="What this does not say", notes=[Note(text=text) for text in _limits(outcome)]),
     ]
     return Document(title=experiment.question, sections=sections, data=_data(outcome))
@@ -204,6 +205,16 @@ def _confusion_table(name: str, each: Classified) -> Table:
     return Table(columns=columns, rows=rows, title=f"{name}: images by modality and answer{sums}")
 
 
+def _done(outcome: Outcome) -> Iterator[str]:
+    """Yield what another needs to do it again."""
+    seeds = ", ".join(map(str, outcome.seeds))
+    yield (
+        f"Recipe {outcome.recipe}, {'seeds' if len(outcome.seeds) > 1 else 'seed'} {seeds}; judged on the "
+        f"{outcome.split} split of {outcome.data}."
+    )
+    yield "The run.json of each arm and seed holds the whole recipe, and digests of tables and pictures."
+
+
 def _limits(outcome: Outcome) -> Iterator[str]:
     yield from EXPERIMENTS[outcome.name].limits
     if outcome.unlike:
@@ -222,6 +233,8 @@ def _limits(outcome: Outcome) -> Iterator[str]:
         yield "One seed: the chance of training is not in the intervals. Repeat it with --seeds 3."
     else:
         yield f"Means and intervals are over {len(outcome.seeds)} seeds; the spread of the seeds widens them."
+        if all(len(set(row.f1.seeds)) == 1 for row in outcome.arms):
+            yield "All seeds gave the same F1: it seems that nothing in this recipe is left to chance."
     yield "An interval that holds 0 does not show that there is no difference."
 
 
@@ -300,6 +313,9 @@ def _data(outcome: Outcome) -> dict[str, Any]:
         "experiment": outcome.name,
         "question": EXPERIMENTS[outcome.name].question,
         "answer": answers(outcome)[0][1],
+        "recipe": outcome.recipe,
+        "data": outcome.data,
+        "split": outcome.split,
         "intervals_over": "articles" if outcome.has_articles else "images",
         "units": outcome.units,
         "seeds": list(outcome.seeds),

@@ -193,8 +193,9 @@ def look_of(folder: Path, name: str, size: int = 0) -> Normalisation:
     try:
         look = json_as(read_plain(path), _Preprocessor)
     except (OSError, Malformed) as error:
+        found = getattr(error, "strerror", None) or error
         raise RejectedInput(
-            f"{path}: {error}; expected image_mean and image_std, three numbers each: without them nobody "
+            f"{path}: {found}; expected image_mean and image_std, three numbers each: without them nobody "
             "knows how pictures must look for these weights"
         ) from None
     return Normalisation(
