@@ -28,7 +28,7 @@ from baselines.training.loop import TrainingOptions
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.options import read_options
 from rocov2_eval.shelf.parsing import Malformed, json_bytes, json_of, read_plain, toml_of
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import shorten, suggestion
 
 RecipeTask = Literal["concepts", "frozen-concepts", "captions", "self-critical", "frozen-captions", "filter"]
 _SUFFIX = ".toml"
@@ -194,8 +194,11 @@ def read_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
         try:
             text, folder = read_plain(path), path.resolve().parent
         except OSError as error:
-            known = ", ".join(recipe_names())
-            raise MissingResource(f"{name}: {error}; expected a TOML file, or one of {known}") from None
+            meant = suggestion(name, recipe_names())
+            raise MissingResource(
+                f"{name}: {error.strerror}; expected a TOML file, or a name that `rocov2-baselines recipes` "
+                f"lists: {meant}"
+            ) from None
     try:
         document = toml_of(text)
     except Malformed as error:

@@ -49,7 +49,7 @@ _OPENERS: Mapping[str, Callable[[Path], _Detector]] = {
     "concepts": open_detector,
     "frozen-concepts": open_frozen,
 }
-_NAMED = 5  # files left out that a message lists
+_NAMED = 5  # entries left out that a message lists
 _AS_BLACK = "Each is answered as a black picture, because a run needs a row for every image."
 
 
@@ -121,8 +121,8 @@ def _asked(session: Session, split: str | None) -> Examples:
     if others:
         named = ", ".join(map(shorten, others[:_NAMED]))
         more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
-        files = counted(len(others), "file")
-        session.display.warn(f"{session.data}: {files} without pictures, ignored: {named}{more}")
+        ignored = counted(len(others), "entry", "entries")
+        session.display.warn(f"{session.data}: {ignored} without a picture, ignored: {named}{more}")
     return examples
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from baselines.config import DataOptions
 from baselines.data.cache import PictureCache, broken_text, open_cache
-from baselines.data.dataset import Examples
+from baselines.data.dataset import PICTURES, Examples
 from baselines.training.runtime import Runtime
 from rocov2_eval.shelf.progress import Progress, silent
 
@@ -82,5 +82,6 @@ def cached_split(
         advice=f"Replace them, or add --set data.allow_broken=true. {then}",
     )
     if cache.broken:
-        session.display.warn(broken_text(cache.broken, f"{examples.split} split", len(cache), then))
+        whose = "" if examples.split == PICTURES else f"{examples.split} split"
+        session.display.warn(broken_text(cache.broken, whose, len(cache), then))
     return cache

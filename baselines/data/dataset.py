@@ -11,6 +11,7 @@ To predict, a folder of pictures does too: `read_pictures`.
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from collections import Counter
@@ -123,27 +124,46 @@ def is_dataset(folder: Path) -> bool:
 
 
 def read_pictures(folder: Path) -> tuple[Examples, tuple[str, ...]]:
-    """Return the pictures of a folder and of all folders in it, and the names of its other files.
+    """Return the pictures of a folder and of all folders in it, and the names of what else is there.
 
-    An id is the name of a file without its ending. Hidden files are neither.
+    An id is the name of a file without its ending. Hidden files are neither. Links to folders are not
+    followed, since one may lead in a circle: they stand among the others, as do links to nothing.
 
     Args:
         folder: The folder; nothing but pictures is needed.
 
     Raises:
         MissingResource: There is no picture.
-        RejectedInput: Two pictures have one id.
+        RejectedInput: Two pictures have one id, or a folder cannot be read.
     """
-    within = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    within = {path.relative_to(folder): path for path in sorted(_entries(folder))}
     seen = {place: path for place, path in within.items() if not any(part[0] == "." for part in place.parts)}
-    others = tuple(str(place) for place in seen if place.suffix.lower() not in SUFFIXES)
-    found = _by_id(path for path in seen.values() if path.suffix.lower() in SUFFIXES)
+    pictures = {place: _is_picture(path) for place, path in seen.items()}
+    others = tuple(str(place) for place, is_picture in pictures.items() if not is_picture)
+    found = _by_id(path for place, path in seen.items() if pictures[place])
     if not found:
         raise MissingResource(
             f"{folder}: no picture, expected files such as <ID>.jpg or a/<ID>.png; a dataset contains "
             "test_images.csv or a folder test/"
         )
     return Examples(folder=folder, split=PICTURES, ids=tuple(found), files=tuple(found.values())), others
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """Yield all files in a folder and the folders in it, and links to folders."""
+
+    def refuse(error: OSError) -> None:
+        raise RejectedInput(
+            f"{error.filename}: cannot be read: {error.strerror}; make it readable, or move it"
+        )
+
+    for place, folders, files in os.walk(folder, onerror=refuse):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        yield from (Path(place, name) for name in (*files, *links))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def read_attributions(folder: Path) -> Mapping[str, str]:
@@ -252,7 +272,10 @@ def _by_id(paths: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in paths:
         if path.stem in found:
-            raise RejectedInput(f"{shorten(path.stem)!r} has two pictures: {found[path.stem]} and {path}")
+            raise RejectedInput(
+                f"{shorten(path.stem)!r} has two pictures: {found[path.stem]} and {path}; an id is the "
+                "name of a file without its ending: rename one, or move it away"
+            )
         found[path.stem] = path
     return found
 

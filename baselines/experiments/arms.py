@@ -5,7 +5,7 @@ one table; what it is judged by is the same for all arms.
 
 folder/
   <arm>/seed-<N>/              run folder
-  <arm>/seed-<N>/<split>.csv   its answers; <split>-within-<digest>.csv: within some concepts alone
+  <arm>/seed-<N>/<split>-<digest>.csv   its answers; the digest is of the pictures and of what alone is judged
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from baselines.concepts import Cells
 from baselines.config import Recipe, recipe_of
 from baselines.data.dataset import Examples, read_articles, read_examples
+from baselines.data.picture_files import stamp
 from baselines.experiments.judging import (
     DIFFERENCES,
     Classified,
@@ -45,6 +46,7 @@ from rocov2_eval.breakdown import FACETS, NOT_ANNOTATED, SEVERAL_MODALITIES, ord
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import FloatArray, IntArray
 from rocov2_eval.shelf.csv_files import read_rows
+from rocov2_eval.shelf.parsing import json_bytes
 
 Answers = Sequence[Sequence[str]]  # by seed, the cell of each image
 
@@ -95,6 +97,9 @@ class Outcome:
 
     Attributes:
         name: Key of `EXPERIMENTS`.
+        recipe: Name of the recipe.
+        data: Name of the dataset folder.
+        split: The split whose images are judged.
         has_articles: Whether intervals are over articles; over single images where no table tells them.
         units: Number of articles or images that are judged.
         seeds: Seeds of the trainings.
@@ -106,6 +111,9 @@ class Outcome:
     """
 
     name: str
+    recipe: str
+    data: str
+    split: str
     has_articles: bool
     units: int
     seeds: tuple[int, ...]
@@ -177,10 +185,13 @@ def run_experiment(  # noqa: PLR0917  what, how, where
         seeds: How often each arm is trained: with the seed of the recipe, and the next ones.
 
     Raises:
-        UsageFault: A table that the experiment asks for was not named, or an arm was trained otherwise.
+        UsageFault: Arms learn from the split or choose by it, a table that the experiment asks for was not
+            named, or an arm was trained otherwise.
         RejectedInput: A table lacks an image, or the tables have no concept in common.
     """
     experiment = EXPERIMENTS[name]
+    if split in (recipe.tables["data"].train, recipe.tables["data"].valid):
+        raise UsageFault(f"--split {split}: arms learn from it or choose by it; name one that is new to them")
     for arm in experiment.arms:
         if arm.learns_from and arm.learns_from not in tables:
             raise UsageFault(f"{arm.name}: name the table of its labels with --{arm.learns_from} CSV")
@@ -213,6 +224,9 @@ def run_experiment(  # noqa: PLR0917  what, how, where
         )
     return Outcome(
         name=name,
+        recipe=recipe.name,
+        data=session.data.resolve().name,
+        split=split,
         has_articles=judge.articles is not None,
         units=len(examples) if judge.articles is None else len(set(judge.articles.tolist())),
         seeds=numbers,
@@ -318,9 +332,10 @@ def _trained(plan: _Plan, seed: int, session: Session, arm: Path) -> Path:
 
 
 def _answers(folder: Path, session: Session, examples: Examples, within: Sequence[str]) -> list[str]:
-    """Return the answer to each image; what is there already is not made again."""
-    digest = hashlib.sha256(";".join(within).encode()).hexdigest()[:12]
-    run_file = folder / (f"{examples.split}-within-{digest}.csv" if within else f"{examples.split}.csv")
+    """Return the answer to each image; what is there already for the same pictures is not made again."""
+    pictures = [(image_id, stamp(path)) for image_id, path in examples.named_files]
+    digest = hashlib.sha256(json_bytes([pictures, list(within)])).hexdigest()[:12]
+    run_file = folder / f"{examples.split}-{digest}.csv"
     if not run_file.is_file():
         predict([folder], session, examples.split, run_file, within=within)
     cells = {row["ID"]: row["CUIs"] for _, row in read_rows(run_file)}

@@ -41,6 +41,7 @@ def experiment_document(outcome: Outcome) -> Document:
             for facet in experiment.facets
         ),
         *_modality_sections(outcome),
+        Section(title="How it was measured", notes=[Note(text=text) for text in _done(outcome)]),
         Section(title="Limits of this experiment", notes=[Note(text=text) for text in _limits(outcome)]),
     ]
     return Document(title=experiment.question, sections=sections, data=_data(outcome))
@@ -204,6 +205,16 @@ def _confusion_table(name: str, each: Classified) -> Table:
     return Table(columns=columns, rows=rows, title=f"{name}: images by modality and answer{sums}")
 
 
+def _done(outcome: Outcome) -> Iterator[str]:
+    """Yield what a reader needs to repeat the experiment."""
+    seeds = ", ".join(map(str, outcome.seeds))
+    yield (
+        f"Recipe {outcome.recipe}, {'seeds' if len(outcome.seeds) > 1 else 'seed'} {seeds}; judged on the "
+        f"{outcome.split} split of {outcome.data}."
+    )
+    yield "The run.json of each arm and seed contains the whole recipe and the digests of tables and pictures."
+
+
 def _limits(outcome: Outcome) -> Iterator[str]:
     yield from EXPERIMENTS[outcome.name].limits
     if outcome.unlike:
@@ -230,6 +241,8 @@ def _limits(outcome: Outcome) -> Iterator[str]:
             f"Means and intervals are over {len(outcome.seeds)} seeds; the variation between seeds widens "
             "them."
         )
+        if all(len(set(row.f1.seeds)) == 1 for row in outcome.arms):
+            yield "All seeds gave the same F1, so nothing in this recipe seems to be random."
     yield "An interval that contains 0 does not show that there is no difference."
 
 
@@ -308,6 +321,9 @@ def _data(outcome: Outcome) -> dict[str, Any]:
         "experiment": outcome.name,
         "question": EXPERIMENTS[outcome.name].question,
         "answer": answers(outcome)[0][1],
+        "recipe": outcome.recipe,
+        "data": outcome.data,
+        "split": outcome.split,
         "intervals_over": "articles" if outcome.has_articles else "images",
         "units": outcome.units,
         "seeds": list(outcome.seeds),

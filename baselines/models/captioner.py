@@ -294,7 +294,11 @@ def refuse_unread(decoder: Any, vocabulary: int, where: Path) -> None:  # noqa: 
 
 
 def _adapted(decoder: Any, options: CaptionerOptions) -> Any:  # noqa: ANN401  of peft
-    """Return a decoder with adapters, but for cross-attention: it is new itself, and trained in full."""
+    """Return a decoder with adapters, but for cross-attention: it is new itself, and trained in full.
+
+    Raises:
+        RejectedInput: peft cannot adapt it, such as a mixture of experts or a model without attention.
+    """
     from peft import LoraConfig, LoraModel
 
     is_cross = options.conditioning == "cross"
@@ -306,7 +310,14 @@ def _adapted(decoder: Any, options: CaptionerOptions) -> Any:  # noqa: ANN401  o
         exclude_modules=r".*crossattention.*" if is_cross else None,
         fan_in_fan_out=decoder.config.model_type == "gpt2",  # which keeps its matrices as (in, out)
     )
-    return LoraModel(decoder, config, "default")
+    try:
+        return LoraModel(decoder, config, "default")
+    except DAMAGES as error:
+        found = shorten(str(error), 160)
+        raise RejectedInput(
+            f"{options.decoder}: peft makes no adapters for {type(decoder).__name__}: {found}; use "
+            "lora_rank = 0, or another decoder"
+        ) from None
 
 
 def _encoder(options: CaptionerOptions) -> VisionEncoder:

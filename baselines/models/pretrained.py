@@ -32,6 +32,7 @@ from rocov2_eval.shelf.words import shorten
 _TABLES_AND_TENSORS = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _TABLES_AND_PICKLES = ["*.json", "*.txt", "*.model", "pytorch_model*.bin"]
 _SHOWN = 3  # names of parameters that a message lists
+_WHOLE_NUMBERS = ("I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64")
 
 # What configurations that contradict their weights, and damaged files, come to in transformers.
 DAMAGES = (
@@ -247,10 +248,16 @@ def _refuse_damaged(folder: Path) -> None:
         if not file.is_file():
             raise MissingResource(f"{file}: missing, but the index of the weights names it")
         try:
-            with safe_open(str(file), "pt"):
-                pass
+            with safe_open(str(file), "pt") as tensors:
+                types = {name: tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise RejectedInput(f"{file}: expected a complete safetensors file: {error}") from None
+        whole = [name for name, kind in types.items() if name.endswith("weight") and kind in _WHOLE_NUMBERS]
+        if whole:  # their scales need the library that made them
+            raise RejectedInput(
+                f"{file}: whole numbers instead of weights: {_first(whole)}; expected weights that are "
+                "not quantised"
+            )
 
 
 def _refuse_other(model: Any, report: Mapping[str, Any], new: tuple[str, ...], folder: Path) -> None:  # noqa: ANN401

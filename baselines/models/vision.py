@@ -195,8 +195,9 @@ def look_of(folder: Path, name: str, size: int = 0) -> Normalisation:
     try:
         look = json_as(read_plain(path), _Preprocessor)
     except (OSError, Malformed) as error:
+        found = getattr(error, "strerror", None) or error
         raise RejectedInput(
-            f"{path}: {error}; expected image_mean and image_std, three numbers each: they scale the "
+            f"{path}: {found}; expected image_mean and image_std, three numbers each: they scale the "
             "pictures for these weights"
         ) from None
     return Normalisation(

@@ -28,6 +28,7 @@ _LINES = 6  # styles of lines
 _WIDTH = 720
 _ROW = 22
 _NARROW, _NARROW_ROW = 320, 36  # fits a phone of 360 pixels
+_NUMBER = 20  # half the width of a number below an axis
 _MARK_WIDTH, _MARK_HEIGHT = 132, 16
 _SMALLEST_P = 0.0001
 _HEAD = 26  # height of the numbers above a matrix
@@ -77,7 +78,7 @@ def narrow_interval_plot(
 ) -> Markup:
     """Return the interval plot for a phone: each name above its interval."""
     low, high = span(results.values(), zero=zero)
-    scale = Scale(low=low, high=high, left=8, right=_NARROW - 8)
+    scale = Scale(low=low, high=high, left=_NUMBER, right=_NARROW - _NUMBER)
     bottom = len(results) * _NARROW_ROW + 8
     parts = [axis(scale, bottom, grid=False)]
     for i, (label, result) in enumerate(results.items()):

@@ -92,6 +92,9 @@ def test_a_recipe_that_cannot_work_is_refused(
         read_recipe(str(path))
 
 
-def test_an_unknown_name_lists_those_that_are_known() -> None:
-    with pytest.raises(MissingResource, match="concepts_b0, concepts_convnext"):
-        read_recipe("concepts_b9")
+@pytest.mark.parametrize(
+    ("name", "told"), [("concepts_b9", "did you mean concepts_b0"), ("zzz", "known are captions_biomedlm,")]
+)
+def test_an_unknown_name_suggests_the_recipe_that_was_meant_or_lists_all(name: str, told: str) -> None:
+    with pytest.raises(MissingResource, match=told):
+        read_recipe(name)

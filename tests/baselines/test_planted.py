@@ -128,9 +128,9 @@ def test_an_arm_of_automatic_concepts_never_sees_manual_ones(tmp_path: Path) -> 
         path.write_text(re.sub("C[0-9]+", PET, path.read_text(encoding="utf-8")), encoding="utf-8")
     assert asked_again(plant, tmp_path / "spoilt", *NEAREST) == 0
 
-    for name in ("decision.json", "decisions.csv", "frozen.json", "test.csv"):
+    for name in ("decision.json", "decisions.csv", "frozen.json", "test-*.csv"):
         texts = {
-            (tmp_path / folder / "out/automatic-concepts/seed-0" / name).read_text(encoding="utf-8")
+            next((tmp_path / folder / "out/automatic-concepts/seed-0").glob(name)).read_text(encoding="utf-8")
             for folder in ("whole", "spoilt")
         }
         assert len(texts) == 1, name
@@ -159,6 +159,33 @@ def test_further_seeds_are_added_to_those_that_are_trained(tmp_path: Path) -> No
     document = json.loads((tmp_path / "out/page.json").read_text(encoding="utf-8"))
     assert (document["seeds"], len(document["arms"][0]["f1"]["seeds"])) == ([0, 1], 2)
     assert first.stat().st_mtime_ns == stamp
+    assert "All seeds gave the same F1" in (tmp_path / "out/page.md").read_text(encoding="utf-8")
+
+
+def test_images_that_came_later_and_pictures_that_changed_are_answered_anew(tmp_path: Path) -> None:
+    plant = plant_of(NULLS, "by-modality")
+    before = found(plant, tmp_path, NEAREST)["arms"][0]["f1"]
+    picture, *rest = sorted((tmp_path / "data/test").iterdir())
+    for other in rest:
+        shutil.copyfile(picture, other)
+    shutil.copyfile(picture, picture.with_stem("later"))
+    for table in (tmp_path / "data").glob("test_*.csv"):
+        rows = table.read_text(encoding="utf-8")
+        (copied,) = (row for row in rows.splitlines() if row.startswith(f"{picture.stem},"))
+        table.write_text(f"{rows}{copied.replace(picture.stem, 'later', 1)}\n", encoding="utf-8")
+
+    assert asked_again(plant, tmp_path, *NEAREST) == 0
+    now = json.loads((tmp_path / "out/page.json").read_text(encoding="utf-8"))["arms"][0]["f1"]
+    assert (now["images"], now["mean"] < before["mean"]) == (before["images"] + 1, True)
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_arms_are_not_judged_on_what_they_learnt_from(
+    split: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planted(tmp_path, plant_of(NULLS), dict.fromkeys(EACH, 1))
+    assert asked_again(plant_of(NULLS), tmp_path, *NEAREST, "--split", split) == 2
+    assert "name one that is new to them" in capsys.readouterr().err
 
 
 def test_a_table_that_changed_is_not_taken_for_the_one_that_was_learnt(
@@ -183,6 +210,7 @@ def test_the_page_has_question_answer_charts_and_limits_and_stands_alone(
     for text in (html, markdown):
         assert all(text.count(document[key]) >= 1 for key in ("question", "answer"))
         assert "Limits of this experiment" in text
+        assert "Recipe floor_nearest_pixels, seed 0; judged on the test split of data." in text
         assert "over the 36 articles of the images" in text
     assert html.count('<svg class="chart"') == 4  # two charts, for a wide and a narrow screen
     assert not re.search(r'(src|href)="http|style="', html)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
+from errno import EACCES
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +18,12 @@ import torch
 from baselines import decisions
 from baselines.cli import run
 from baselines.concepts import unlearnt
+from baselines.data.dataset import read_pictures
 from baselines.predictions import _mean
 from baselines.session import Session
 from baselines.training.objective import Share
 from baselines.training.runtime import Runtime
-from rocov2_eval.errors import ExitCode
+from rocov2_eval.errors import ExitCode, RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows, write_csv
 
 Output = pytest.CaptureFixture[str]
@@ -228,7 +231,7 @@ def test_a_folder_of_pictures_is_answered_without_any_table(  # noqa: PLR0917  f
 
     assert [row["ID"] for _, row in read_rows(out, ("ID",))] == ["two", "one"]
     told = capsys.readouterr()
-    assert "2 files without pictures, ignored: notes.txt, of today/scan.dcm" in told.err
+    assert "2 entries without a picture, ignored: notes.txt, of today/scan.dcm" in told.err
     assert "--truth" not in told.out  # there is none
 
 
@@ -239,6 +242,32 @@ def test_a_picture_alone_is_answered_as_in_its_dataset(
     alone = predicted(folder, pictures, tmp_path / "alone.csv")
     among = predicted(folder, tiny_dataset, tmp_path / "among.csv")
     assert alone == {"one": among["tiny_test_000001"], "two": among["tiny_test_000002"]}
+
+
+def test_links_that_are_not_followed_are_named(
+    tiny_dataset: Path, tmp_path: Path, pictures: Path, fit: Fit, capsys: Output
+) -> None:
+    folder = fit("floor", tiny_dataset)
+    (pictures / "circle").symlink_to(pictures, target_is_directory=True)
+    (pictures / "lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    capsys.readouterr()
+    assert (
+        run(["predict", str(folder), "--data", str(pictures), "-o", str(tmp_path / "run.csv")]) == ExitCode.OK
+    )
+    assert "4 entries without a picture, ignored: circle, lost.jpg," in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_read_is_refused(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked, scandir = pictures / "of today", os.scandir  # root reads any folder, whatever its mode
+
+    def refusing(place: str) -> object:
+        if Path(place) == locked:
+            raise PermissionError(EACCES, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(RejectedInput, match="of today: cannot be read: Permission denied"):
+        read_pictures(pictures)
 
 
 def test_two_pictures_of_one_name_are_refused_with_both_paths(

@@ -45,6 +45,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda all_of: {**all_of, MATRIX: all_of[MATRIX][:3].clone()},
         r"other shapes: layers.0.mlp.fc1.weight \[3, 16\] instead of \[32, 16\]",
     ),
+    "quantised": (
+        lambda all_of: {**all_of, MATRIX: all_of[MATRIX].to(torch.int8)},
+        f"whole numbers instead of weights: {MATRIX}; expected",
+    ),
     "a layer more": (
         lambda all_of: {**all_of, "vit.encoder.layer.5.intermediate.dense.weight": all_of[MATRIX].clone()},
         "has additional tensors: vit.layers.5.mlp.fc1.weight",

@@ -16,6 +16,7 @@ from transformers import (
     BertConfig,
     GenerationConfig,
     GPT2Config,
+    MambaConfig,
     MistralConfig,
     OPTConfig,
     Qwen3Config,
@@ -294,6 +295,12 @@ def test_cross_attention_with_another_family_is_refused(decoders: Mapping[str, s
         composed(Path(decoders["mistral"]), conditioning="cross")
 
 
+def test_a_decoder_that_peft_cannot_adapt_is_refused(ready: Any, tmp_path: Path) -> None:
+    config = MambaConfig(vocab_size=ROWS, hidden_size=16, num_hidden_layers=1, state_size=4)
+    with pytest.raises(RejectedInput, match="peft makes no adapters for MambaForCausalLM"):
+        composed(saved(config, ready, tmp_path), frozen="decoder", lora_rank=2)
+
+
 def test_a_tokenizer_with_more_tokens_than_the_decoder_is_refused(decoders: Mapping[str, str]) -> None:
     with pytest.raises(RejectedInput, match="the model has 304 tokens, but its tokenizer has 400"):
         composed(Path(decoders["gpt2"]), vocabulary=400)
@@ -329,9 +336,9 @@ def saved(config: Any, ready: Any, folder: Path) -> Path:
     return folder
 
 
-def composed(folder: Path, *, vocabulary: int = 300, conditioning: str = "prefix") -> Any:
+def composed(folder: Path, *, vocabulary: int = 300, **changed: object) -> Any:
     """Return a captioner with the decoder of a folder."""
-    options: dict[str, Any] = {"encoder": "random/nano", "size": 32, "conditioning": conditioning}
+    options: dict[str, Any] = {"encoder": "random/nano", "size": 32, "conditioning": "prefix", **changed}
     return compose(CaptionerOptions(decoder=str(folder), **options), vocabulary=vocabulary, end=0)
 
 
