@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from baselines.frozen import neighbours
 from baselines.decisions import decide, fit
+from baselines.frozen import neighbours
 from baselines.frozen.neighbours import Features, Neighbours, nearest, vote
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.records import FloatArray, IntArray
