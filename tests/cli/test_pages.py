@@ -2,7 +2,7 @@
 
 A block of commands is fenced as `bash`. The blocks of a page run from top to bottom, in one shell and one
 fresh folder. `<!-- needs: ... -->` on the line before a block exempts it and names what a test does not have.
-Installations are left out, and `# exit code 1` at the end of a line expects another exit code than 0.
+`<!-- after: PAGE -->` runs the blocks of another page first. Installations are left out, and `# exit code 1` at the end of a line expects another exit code than 0.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ PROGRAMS: dict[str, click.Group] = {
     "rocov2-build": build,
     "rocov2-baselines": baselines,
 }
-NEEDS = ("the network", "a GPU", "Docker", "your own data")
+NEEDS = ("the network", "a GPU", "Docker", "Label Studio", "your own data")
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+AFTER = re.compile(r"<!-- after: (.+) -->")
 MARK = re.compile(r"<!-- needs: (.+) -->\s*\Z")
 COMMAND = re.compile(rf"(?<![-\w/.])(?:{'|'.join(PROGRAMS)}) [^`|;&\n#<>)\\]*")
 INSTALLATION = re.compile(r"^ *(python3\.11 -m venv|\. \.venv/|pip install)")
@@ -85,7 +86,8 @@ def named(block: Block) -> str:
 
 def script_of(page: str) -> str:
     """Return the commands of a page that can run here; an expected exit code other than 0 is in a comment."""
-    lines = ["set -euo pipefail"]
+    earlier = AFTER.search((ROOT / page).read_text(encoding="utf-8"))
+    lines = [script_of(earlier[1])] if earlier else ["set -euo pipefail"]
     for block in BLOCKS:
         if block.page == page and not block.needs:
             lines += [f"echo '---- line {block.line}' >&2", *map(_checked, block.text.splitlines())]
@@ -150,7 +152,7 @@ def test_commands_are_in_blocks_of_bash_alone(page: Path) -> None:
 def calls_in(page: Path) -> Iterator[list[str]]:
     """Yield the words of each call of a program on a page, in blocks and in sentences."""
     for call in COMMAND.findall(page.read_text(encoding="utf-8").replace("\\\n", " ")):
-        yield shlex.split(call.partition(". ")[0])
+        yield shlex.split(re.split("[.,] ", call)[0])
 
 
 def called(words: list[str]) -> tuple[click.Command, list[str]]:
