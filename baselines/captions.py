@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,9 +22,10 @@ import torch
 from baselines.bounds import CaptionLength, Count
 from baselines.data.augment import AugmentOptions, augment, centre
 from baselines.data.cache import PictureCache
-from baselines.data.dataset import Examples
+from baselines.data.dataset import Concepts, Examples
 from baselines.documents import read_document, write_document
 from baselines.generation import GenerationOptions, generate, refuse_too_long, settings_of
+from baselines.looking import looks, vocabulary
 from baselines.models import vision
 from baselines.models.captioner import (
     DECODERS,
@@ -64,12 +65,14 @@ class Captioned:
         images: Decoded pictures, uint8 of shape (m, side, side, 3); may lie on the disk.
         captions: Caption of each id.
         rows: Row in `images` of each id: all rows, but for broken pictures.
+        manual: Manual concepts of each id, None where they were not read.
     """
 
     ids: tuple[str, ...]
     images: PixelArray
     captions: tuple[str, ...]
     rows: IntArray
+    manual: Concepts | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -81,10 +84,13 @@ class CaptionOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         most_tokens: Longest caption, its end included; a longer one is cut.
         validated: Pictures of the validation split, evenly spread, that get captions; 0 for all.
+        chosen_by: The validation score that decides which weights are kept. ROUGE-1 is often highest while
+            all pictures get one caption; the loss falls on when the pictures begin to matter.
     """
 
     most_tokens: CaptionLength = 96
     validated: Count = 0
+    chosen_by: Literal["rouge1", "negative_loss"] = "rouge1"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,8 +145,6 @@ class CaptionObjective:
         bases: Where frozen weights come from, see `Objective`.
     """
 
-    main = "rouge1"
-
     def __init__(
         self,
         ready: Ready,
@@ -156,6 +160,7 @@ class CaptionObjective:
         self.ready = ready
         self.train = train
         self.n = len(train)
+        self.main: str = options.chosen_by
         self.bases = bases_of(ready.captioner.options)
         self._valid = valid
         self._options = options
@@ -163,6 +168,7 @@ class CaptionObjective:
         self._encoder = encoder
         self._tokens = encode(ready.text, train.captions, options.most_tokens)
         self._valid_tokens = encode(ready.text, valid.captions, options.most_tokens)
+        self._known = vocabulary(train.captions)
         self.typical = sum(map(len, self._tokens)) / self.n
 
     def groups(self) -> Sequence[ParameterGroup]:
@@ -199,7 +205,10 @@ class CaptionObjective:
         )
 
     def validate(self, device: Any) -> Mapping[str, float]:  # noqa: ANN401  torch is Any
-        """Return ROUGE-1 and, given an encoder, BERTScore of generated captions, and the loss of a token."""
+        """Return what generated captions are worth, the loss of a token, and whether the pictures matter.
+
+        ROUGE-1 and, given an encoder, BERTScore; of `baselines.looking`, whatever can be told.
+        """
         valid, wanted = self._valid, self._options.validated or len(self._valid)
         chosen = np.unique(np.linspace(0, len(valid) - 1, min(wanted, len(valid))).round().astype(np.int64))
         part = select(valid, chosen)
@@ -209,10 +218,14 @@ class CaptionObjective:
             device,
             lengths=[len(self._valid_tokens[index]) for index in chosen],
         )
+        loss = self._valid_loss(device)
         scores = {
             "rouge1": rouge.score(found, part.captions)["rouge1"].mean,
-            "negative_loss": -self._valid_loss(device),
+            "negative_loss": -loss,
+            **looks(found, part.captions, part.manual, self._known),
         }
+        if len(valid) > 1:
+            scores["shuffled_gap"] = self._valid_loss(device, shift=len(valid) // 2) - loss
         if self._encoder is not None:
             scored = bertscore.score(found, part.captions, resource=self._encoder)
             scores["bertscore_f1"] = scored["bertscore_f1"].mean
@@ -227,8 +240,8 @@ class CaptionObjective:
         save_ready(self.ready, folder)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
-    def _valid_loss(self, device: Any) -> float:  # noqa: ANN401  torch is Any
-        """Return the negative log-likelihood of a token of the validation captions."""
+    def _valid_loss(self, device: Any, shift: int = 0) -> float:  # noqa: ANN401  torch is Any
+        """Return the negative log-likelihood of a token, each caption with the picture so many places on."""
         order = np.argsort([-len(ids) for ids in self._valid_tokens], kind="stable")
         pictures = shown(self._valid, self.ready.normalisation, device)
         total = 0.0
@@ -236,7 +249,7 @@ class CaptionObjective:
             rows = order[start : start + self.ready.generation.batch]
             pair = batched([self._valid_tokens[row] for row in rows], self.ready.text.end)
             inputs, targets = (torch.from_numpy(side).to(device) for side in pair)
-            total += float(self.model(pictures(rows), inputs, targets).sum())
+            total += float(self.model(pictures((rows + shift) % len(order)), inputs, targets).sum())
         return total / sum(map(len, self._valid_tokens))
 
 
@@ -257,6 +270,7 @@ def captioned(examples: Examples, cache: PictureCache) -> Captioned:
         images=cache.images,
         captions=tuple(examples.captions[row] for row in rows),
         rows=rows,
+        manual=_taken(examples.concepts_manual, rows),
     )
 
 
@@ -267,7 +281,12 @@ def select(examples: Captioned, chosen: IntArray) -> Captioned:
         ids=tuple(examples.ids[index] for index in chosen),
         captions=tuple(examples.captions[index] for index in chosen),
         rows=examples.rows[chosen],
+        manual=_taken(examples.manual, chosen),
     )
+
+
+def _taken(concepts: Concepts | None, rows: IntArray) -> Concepts | None:
+    return None if concepts is None else tuple(concepts[row] for row in rows)
 
 
 def begin(options: CaptionerOptions, generation: GenerationOptions, captions: Sequence[str]) -> Ready:

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import convert
 
 from baselines.concepts import Unlearnt
+from baselines.looking import doubts
 
 _LIMITS = """\
 Research only. Not a medical device: not for diagnosis, triage or any decision about a patient. It has seen
@@ -66,6 +67,7 @@ def model_card(
         "On the validation split, which also chose the epoch and the decision: too hopeful for other images.",
         "",
         *_scores(record.get("scores", {})),
+        *_doubts(record.get("scores", {})),
         *_unlearnt(record),
     ]
     if rules:
@@ -142,6 +144,13 @@ def _origin(recipe: Mapping[str, Any], weights: Sequence[str]) -> str:
 def _scores(scores: Mapping[str, Any]) -> list[str]:
     rows = [f"| {name} | {value:.4f} |" for name, value in scores.items() if isinstance(value, float)]
     return ["| score | value |", "|---|---|", *rows]
+
+
+def _doubts(scores: Mapping[str, Any]) -> list[str]:
+    """Return what speaks for a captioner that ignores its pictures."""
+    found = doubts({name.removeprefix("valid_"): value for name, value in scores.items()})
+    lines = [f"- {doubt}" for doubt in found]
+    return ["", "**These captions hardly depend on the picture:**", "", *lines] if lines else []
 
 
 def _unlearnt(record: Mapping[str, Any]) -> list[str]:

@@ -211,6 +211,7 @@ class ConceptDetection:
         self._truth, self._outside = label_matrix(valid.concepts, self.labels)
         self._choice: Choice | None = None
         self.n = len(self._rows)
+        self._begin_at_frequencies()
 
     def groups(self) -> tuple[ParameterGroup, ...]:
         """Return the classifier apart: it starts at random where the rest starts from weights."""
@@ -219,6 +220,17 @@ class ConceptDetection:
         body = [(name, each) for name, each in named if f"{HEAD}." not in name]
         rate = self._network.head_rate if self._network.starts_from_weights else 1.0
         return (*split_by_decay(body), *split_by_decay(head, rate=rate))
+
+    def _begin_at_frequencies(self) -> None:
+        """Let a new classifier answer with the frequency of each label before it has seen a picture.
+
+        From 0.5 for every label it would spend its first epochs on learning that most are rare.
+        """
+        head = [each for name, each in self.model.named_parameters() if f"{HEAD}." in name and each.ndim == 1]
+        often = (self._targets.sum(0) + 0.5) / (self.n + 1)
+        if not head[-1].any():  # one that has learnt before keeps what it knows
+            with torch.no_grad():
+                head[-1].copy_(torch.from_numpy(np.log(often / (1 - often))))
 
     def fetch(self, indices: IntArray) -> tuple[Any, Any]:
         """Return pictures, uint8 of shape (b, side, side, 3), and targets, float32 of shape (b, labels)."""

@@ -318,8 +318,10 @@ def training_splits(recipe: Recipe, data: Path, need: Need) -> tuple[Examples, E
     """Return the training and validation split of a recipe, and the SHA-256 of every table by its path."""
     options: DataOptions = recipe.tables["data"]
     further: set[Need] = {"concepts"} if options.least_concepts else set()
+    manual = data / f"{options.valid}_concepts_manual.csv"
+    judged: set[Need] = {"concepts_manual"} if need == "captions" and manual.is_file() else set()
     train = read_examples(data, options.train, {need, *further})
-    valid = read_examples(data, options.valid, {need})
+    valid = read_examples(data, options.valid, {need, *judged})
     tables = dict((*train.inputs, *valid.inputs))
     if options.concepts:
         tables[str(options.concepts)] = file_digest(options.concepts)

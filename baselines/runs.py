@@ -12,6 +12,7 @@ from baselines.card import model_card
 from baselines.config import Recipe
 from baselines.decisions.files import GAINS
 from baselines.frozen.features import FROZEN
+from baselines.looking import distinct, doubts
 from baselines.preparation import Prepared, prepare
 from baselines.session import Session
 from baselines.training import checkpoint, runlog
@@ -21,6 +22,8 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.files import write_text
 from rocov2_eval.shelf.words import shorten
+
+_TOLD = ("captions", "self-critical")  # tasks whose captions are generated
 
 
 def train_run(recipe: Recipe, session: Session, folder: Path, *, resume: bool = False) -> None:
@@ -73,6 +76,22 @@ def card_of(folder: Path, *, whole: bool = False) -> str:
     gains = [row for _, row in read_rows(folder / GAINS)] if (folder / GAINS).is_file() else []
     record = runlog.read_run(folder)
     return model_card({**record, BASES: {}} if whole else record, runlog.read_metrics(folder), gains)
+
+
+def doubts_of(folder: Path, answers: Path | None = None) -> list[str]:
+    """Return what speaks for a captioner that ignores its pictures, a sentence each; none of other runs.
+
+    Args:
+        folder: A finished run, whose validation is asked.
+        answers: A run file of it, whose captions are looked at too.
+    """
+    record = runlog.read_run(folder)
+    if record["recipe"]["run"]["task"] not in _TOLD:
+        return []
+    scores = {name.removeprefix("valid_"): value for name, value in record.get("scores", {}).items()}
+    if answers is not None:
+        scores["distinct_captions"] = distinct([row["Caption"] for _, row in read_rows(answers)])
+    return doubts(scores)
 
 
 def refuse_other_recipe(folder: Path, recipe: Recipe, tables: Mapping[str, str]) -> None:

@@ -1,10 +1,14 @@
-"""Baselines on small real pictures: concepts against two floors, and whether a captioner looks at all.
+"""Recipes on small real pictures: concepts against floors and a plain network, captions that look or do not.
 
-Usage: python benchmarks/bench_real_images.py IMAGES [--work FOLDER] [--epochs 12]
+Usage: python benchmarks/bench_real_images.py IMAGES... [--work FOLDER] [--recipe "NAME [KEY=VALUE ...]" ...]
+           [--on NAME ...] [--seeds 3] [--captioner "NAME [KEY=VALUE ...]" ...] [--roco FOLDER]
 
-IMAGES is a folder with images.csv and files/, see tools/make_image_dataset.py. What is trained already in the
-working folder is not trained again. Every class of these pictures comes from one to three sources, so that
-the figures of held-out groups say little: beside them stand those of sources that were never seen.
+IMAGES are folders with images.csv and files/, see tools/make_image_dataset.py. Neighbouring pictures of one
+source stand on both sides of a split by group, where floors are all but perfect; so the figures that count
+are those of sources that were never seen. Each line has the mean F1 over seeds with its interval over images,
+the difference to the plain network of benchmarks/plain_network.py, and the p-values of `rocov2-eval compare`,
+seed by seed. With --roco, captions are real ones of the same modality, and captioners are judged by whether
+they name the modality of sources never seen. What is trained already in the working folder is not again.
 """
 
 from __future__ import annotations
@@ -12,160 +16,153 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
+from plain_network import answer
 
-from baselines import decisions
-from baselines.captions import Captioned, open_ready, predict
-from baselines.concepts import DecisionOptions, Labelled, open_detector
+import rocov2_eval
 from baselines.config import read_recipe
-from baselines.data.cache import PictureCache
-from baselines.data.dataset import Examples, Need, read_examples
-from baselines.data.labels import label_matrix
-from baselines.frozen.concepts import AnswerOptions, fit_frozen
-from baselines.frozen.features import NOTHING, PIXELS, FeatureOptions, open_sight
+from baselines.data.dataset import read_examples
+from baselines.looking import MODALITY_WORDS, distinct, looks, named, vocabulary
+from baselines.predictions import predict
 from baselines.runs import train_run
-from baselines.session import Session, cached_split
-from baselines.training.loop import BEST
+from baselines.session import Session
+from baselines.training.loop import LAST
 from baselines.training.runtime import opened
-from rocov2_eval.records import BoolArray, FloatArray, IntArray, SampleScores
+from rocov2_eval.records import FloatArray, SampleScores
 from rocov2_eval.resampling import Bootstrap, interval
+from rocov2_eval.scoring import Report
+from rocov2_eval.shelf.csv_files import read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("", "hannover", "covid_chestxray", "mednist")
-MODALITIES = ("X-ray", "CT", "MRI")
-REGIONS = ("chest", "abdomen", "cranium", "upper extremity", "breast")
-CPU = torch.device("cpu")
-HEADS = (
-    *("tested on", "images", "most frequent", "nearest pixels"),
-    *("network, 0.5", "network, expected F", "seconds"),
-)
+PLAIN = "plain network"
+SMALL = ("fracatlas", "teethseg", "hc18", "pydicomdata", "pyradiomics")
+# What is tested on, by name. Hannover and covid_chestxray share a hospital, so that they stay together.
+DATASETS: Mapping[str, Sequence[str]] = {
+    "groups": (),
+    "small": SMALL,
+    "mednist": (*SMALL, "mednist"),
+    "ibsi": ("ibsi", "pocus", "hannover", "covid_chestxray"),
+}
+RECIPES = ("floor_most_frequent", "floor_nearest_pixels", PLAIN, "concepts_nano")
+MOST = 100  # pictures of one source and one label set: MedNIST has 1,800, most sources a hundred
 
 
 def main() -> int:
     """Train what is missing, and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("images", type=Path)
+    parser.add_argument("images", type=Path, nargs="+")
     parser.add_argument("--work", type=Path, default=Path("real-images"))
-    parser.add_argument("--epochs", type=int, default=12)
-    arguments = parser.parse_args()
-    print(f"| {' | '.join(HEADS)} |")
-    print("|---|---|---|---|---|---|---|")
-    for source in SOURCES:
-        data = _dataset(arguments.images, arguments.work, source)
-        folder = arguments.work / "runs" / f"concepts-{data.name}"
-        seconds = _trained("concepts_nano", data, folder, arguments.epochs)
-        print("|", " | ".join(_row(data, folder, arguments.work, source)), f"| {seconds:.0f} |")
-    data = arguments.work / "all"
-    folder = arguments.work / "runs/captions-all"
-    seconds = _trained("captions_nano", data, folder, arguments.epochs)
-    print(f"\nCaptioner, trained in {seconds:.0f} s:\n")
-    print("| pictures | modality agrees | region agrees |\n|---|---|---|")
-    for line in _looking(data, folder, arguments.work):
-        print(line)
+    parser.add_argument("--recipe", action="append", help="a recipe with overrides; may be repeated")
+    parser.add_argument("--captioner", action="append", default=[], help="the same of captions")
+    parser.add_argument("--on", action="append", choices=list(DATASETS), help="what is tested on")
+    parser.add_argument("--roco", type=Path, help="folder with the captions of ROCO")
+    parser.add_argument("--seeds", type=int, default=3)
+    given = parser.parse_args()
+    for name in given.on or DATASETS:
+        data = _dataset(given.images, given.work, name, given.roco)
+        n = len(read_examples(data, "test"))
+        if not given.captioner:
+            print(f"\n{name}: {n:,} test pictures\n")
+            for line in _concepts(data, given.work, given.recipe or RECIPES, given.seeds):
+                print(line, flush=True)
+        for recipe in given.captioner:
+            for line in _captions(data, given.work, recipe, given.seeds):
+                print(line, flush=True)
     return 0
 
 
-def _dataset(images: Path, work: Path, source: str) -> Path:
-    folder = work / (source or "all")
+def _dataset(images: Sequence[Path], work: Path, name: str, roco: Path | None) -> Path:
+    folder = work / name
     if not folder.is_dir():
-        command = [sys.executable, str(ROOT / "tools/make_image_dataset.py"), str(images), str(folder)]
-        subprocess.run(
-            [*command, *(["--leave-out", source] if source else [])], check=True, capture_output=True
-        )
+        left_out = DATASETS[name]
+        command = [sys.executable, str(ROOT / "tools/make_image_dataset.py"), *map(str, images), str(folder)]
+        command += ["--most", str(MOST), *(["--captions", str(roco)] if roco else [])]
+        command += ["--leave-out", *left_out] if left_out else []
+        subprocess.run(command, check=True, capture_output=True)
     return folder
 
 
-def _trained(name: str, data: Path, folder: Path, epochs: int) -> float:
-    """Train a recipe, unless it is trained; return how long that took."""
-    from baselines.training.runlog import read_run
-
-    if not (folder / BEST).is_file() or "seconds" not in read_run(folder):
-        recipe = read_recipe(name, [f"training.epochs={epochs}"])
-        with opened("cpu", "fp32") as runtime:
-            session = Session(data=data, cache=folder.parent / "cache", runtime=runtime)
-            train_run(recipe, session, folder)
-    return float(read_run(folder)["seconds"])
-
-
-def _row(data: Path, folder: Path, work: Path, source: str) -> Iterator[str]:
-    """Yield the cells of one line: what was tested, images, and F1 with its interval by each way."""
-    detector = open_detector(folder)
-    splits = {name: _split(data, name, work, ("concepts",)) for name in ("train", "valid", "test")}
-    truths = {
-        name: label_matrix(examples.concepts or (), detector.labels) for name, (examples, _) in splits.items()
+def _concepts(data: Path, work: Path, recipes: Sequence[str], seeds: int) -> Iterator[str]:
+    """Yield the table of concept detection."""
+    yield f"| recipe | F1 | difference to the {PLAIN} | p of compare, by seed |"
+    yield "|---|---|---|---|"
+    runs = {
+        recipe: [_answered(recipe, data, work, seed, "concepts") for seed in range(seeds)]
+        for recipe in dict.fromkeys((*recipes, PLAIN))
     }
-    test = truths["test"]
-    yield f"{source}, never seen" if source else "held-out groups of all"
-    yield f"{len(test[0]):,}"
-    labelled = {
-        name: Labelled(pictures=cache, concepts=examples.concepts or ())
-        for name, (examples, cache) in splits.items()
+    comparisons = [
+        rocov2_eval.compare([each[seed] for each in runs.values()], data, metrics=["concept_f1"], by=[])
+        for seed in range(seeds)
+    ]
+    values = {
+        recipe: np.mean([_values(comparison.reports[place]) for comparison in comparisons], axis=0)
+        for place, recipe in enumerate(runs)
     }
-    for encoder in (NOTHING, PIXELS):
-        sight = open_sight(FeatureOptions(encoder=encoder))
-        options = AnswerOptions(), DecisionOptions()
-        floor, _ = fit_frozen(sight, *options, labelled["train"], labelled["valid"])
-        yield _score(floor.probabilities(splits["test"][1], CPU), floor.decision, test)
-    seen = detector.probabilities(splits["test"][1], CPU)
-    yield _score(seen, decisions.Decision(rule="fixed", parameters={"threshold": 0.5}), test)
-    yield _score(seen, detector.decision, test)
+    plain = list(runs).index(PLAIN)
+    for place, recipe in enumerate(runs):
+        cells = [recipe, _shown(values[recipe]), "", ""]
+        if recipe != PLAIN:
+            cells[2] = _shown(values[recipe] - values[PLAIN], signed=True)
+            pairs = [
+                next(pair for pair in comparison.pairs if {pair.a, pair.b} == {place, plain})
+                for comparison in comparisons
+            ]
+            cells[3] = ", ".join(f"{pair.p_value:.4f}" for pair in pairs)
+        yield f"| {' | '.join(cells)} |"
 
 
-def _split(data: Path, name: str, work: Path, needs: tuple[Need, ...]) -> tuple[Examples, PictureCache]:
-    examples = read_examples(data, name, needs)
-    options = read_recipe("concepts_nano").tables["data"]
+def _captions(data: Path, work: Path, recipe: str, seeds: int) -> Iterator[str]:
+    """Yield a line for each seed of a captioner: what its captions are worth on the test split."""
+    test = read_examples(data, "test", ("captions", "concepts_manual"))
+    known = vocabulary(read_examples(data, "train", ("captions",)).captions or ())
+    for seed in range(seeds):
+        path = _answered(recipe, data, work, seed, "captions")
+        by_id = {row["ID"]: row["Caption"] for _, row in read_rows(path)}
+        said = [by_id[image_id] for image_id in test.ids]
+        scores = looks(said, test.captions or (), test.concepts_manual, known)
+        named_ones = {cui for caption in said for cui in named(caption, MODALITY_WORDS)}
+        cells = [
+            *(recipe, data.name, str(seed), f"{distinct(said[:200]):.0f}", str(len(named_ones))),
+            *(
+                f"{scores[name]:.3f}"
+                for name in ("modality_agreement", "modality_by_chance", "unknown_words")
+            ),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _answered(recipe: str, data: Path, work: Path, seed: int, task: str) -> Path:
+    """Return the run file of a recipe, trained and answered unless it is there."""
+    folder = work / "runs" / f"{data.name}-{recipe.replace(' ', ',').replace('/', '_')}-{seed}"
+    out = folder.with_name(f"{folder.name}.{task}.csv")
+    if out.is_file():
+        return out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if recipe == PLAIN:
+        answer(data, out, work / "cache", seed=seed)
+        return out
+    name, *overrides = recipe.split()
     with opened("cpu", "fp32") as runtime:
-        session = Session(data=data, cache=work / "runs/cache", runtime=runtime)
-        return examples, cached_split(session, examples, options, allow_broken=False)
+        session = Session(data=data, cache=work / "cache", runtime=runtime)
+        chosen = read_recipe(name, [f"run.seed={seed}", *overrides])
+        train_run(chosen, session, folder, resume=(folder / LAST).is_file())
+        predict([folder], session, "test", out)
+    return out
 
 
-def _score(found: FloatArray, decision: decisions.Decision, truth: tuple[BoolArray, IntArray]) -> str:
-    values = decisions.sample_f1(decisions.decide(found, decision), *truth)
-    return _shown(values)
+def _values(report: Report) -> FloatArray:
+    values: FloatArray = report.samples["concept_f1"].values
+    return values
 
 
-def _shown(values: FloatArray) -> str:
+def _shown(values: FloatArray, *, signed: bool = False) -> str:
     ends = interval(SampleScores(values=values, scored=np.ones(len(values), np.bool_)), Bootstrap())
     assert ends is not None, "there is more than one image"
-    return f"{values.mean():.3f} [{ends.low:.3f}, {ends.high:.3f}]"
-
-
-def _looking(data: Path, folder: Path, work: Path) -> Iterator[str]:
-    """Yield how often captions name the modality and region of their picture, and of another picture."""
-    ready = open_ready(folder, folder / BEST)
-    examples, cache = _split(data, "test", work, ("captions",))
-    assert examples.captions is not None, "they were asked for"
-    rows = np.arange(len(examples))
-    for name, order in (("its own", rows), ("shuffled", np.random.default_rng(0).permutation(rows))):
-        pictures = Captioned(ids=examples.ids, images=cache.images, captions=("",) * len(rows), rows=order)
-        said = predict(ready, pictures, CPU)
-        cells = [_shown(_agrees(said, examples.captions, words)) for words in (MODALITIES, REGIONS)]
-        yield f"| {name} | {' | '.join(cells)} |"
-    for name, words in (("by chance", MODALITIES),):
-        chance = [_chance(examples.captions, words), _chance(examples.captions, REGIONS)]
-        yield f"| {name}: two pictures at random | {chance[0]:.3f} | {chance[1]:.3f} |"
-
-
-def _agrees(said: Sequence[str], wanted: Sequence[str], words: Sequence[str]) -> FloatArray:
-    return np.array(
-        [float(_named(one, words) == _named(other, words)) for one, other in zip(said, wanted, strict=True)]
-    )
-
-
-def _named(caption: str, words: Sequence[str]) -> str:
-    """Return the first of some words that a caption holds, the empty string for none."""
-    return next((word for word in words if word.lower() in caption.lower()), "")
-
-
-def _chance(captions: Sequence[str], words: Sequence[str]) -> float:
-    """Return how often two captions drawn at random name the same."""
-    counts = Counter(_named(caption, words) for caption in captions)
-    return sum((count / len(captions)) ** 2 for count in counts.values())
+    sign = "+" if signed else ""
+    return f"{values.mean():{sign}.3f} [{ends.low:{sign}.3f}, {ends.high:{sign}.3f}]"
 
 
 if __name__ == "__main__":

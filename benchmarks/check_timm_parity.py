@@ -21,7 +21,7 @@ import torch
 
 from baselines.models.efficientnet import SPECS, EfficientNet
 
-OURS_ALONE = ("nano",)
+OURS_ALONE = ("plain", "nano")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from baselines.cli.session import (
     QUIET,
     opened_session,
     require,
+    warn,
 )
 
 
@@ -55,6 +56,7 @@ def predict(run: Path, data: Path, split: str | None, out: Path, **options: Any)
     require(*NETWORKS)
     from baselines import predictions
     from baselines.data.dataset import is_dataset
+    from baselines.runs import doubts_of
     from baselines.training.runlog import read_run
     from rocov2_eval.shelf.csv_files import write_csv
     from rocov2_eval.shelf.words import counted
@@ -68,6 +70,7 @@ def predict(run: Path, data: Path, split: str | None, out: Path, **options: Any)
     speaks = not options["quiet"]
     with opened_session(data, cache, options["device"], precision, "images", speaks=speaks) as session:
         answered = predictions.predict(folders, session, split, out, options["combine"])
+    warn(doubts_of(run, out))
     unread = out.with_name(f"{out.stem}.unread.csv")
     unread.unlink(missing_ok=True)  # of an earlier try
     if answered.unread:

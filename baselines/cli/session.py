@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,6 +61,12 @@ def require(*names: str) -> None:
     for name in names:
         if find_spec(name) is None:
             raise MissingResource(f"{name} is not installed: {install_command('baselines')}")
+
+
+def warn(doubts: Iterable[str]) -> None:
+    """Warn of captions that ignore their pictures, even where nothing else is said."""
+    for doubt in doubts:
+        click.echo(f"warning: captions hardly depend on the picture: {doubt}", err=True)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from baselines.cli.session import (
     SET,
     opened_session,
     require,
+    warn,
 )
 from rocov2_eval.shelf.progress import silent
 from rocov2_eval.shelf.surroundings import variable_number
@@ -61,7 +62,7 @@ def train(recipe: str, data: Path, **options: Any) -> None:  # noqa: ANN401  as 
     """
     require(*NETWORKS)
     from baselines.config import read_recipe
-    from baselines.runs import train_run
+    from baselines.runs import doubts_of, train_run
     from baselines.training.runlog import board
     from baselines.training.runtime import Precision
 
@@ -84,6 +85,8 @@ def train(recipe: str, data: Path, **options: Any) -> None:  # noqa: ANN401  as 
             opened_session(data, cache, options["device"], precision, "steps", epoch, speaks=speaks)
         )
         train_run(chosen, session, out, resume=options["resume"])
+    if leads:
+        warn(doubts_of(out))
     if speaks and chosen.run.task == "filter":
         click.echo(f"{out}: hand it on with rocov2-baselines export {out} -o {chosen.name}.onnx")
     elif speaks:

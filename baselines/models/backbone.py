@@ -67,6 +67,8 @@ class Backbone(nn.Module):
         self.is_native = not isinstance(model, VisionEncoder)
         self.frozen = frozen
         self.classifier = None if self.is_native else nn.Linear(model.width, classes)
+        if self.classifier is not None:
+            nn.init.zeros_(self.classifier.bias)  # as in the heads of transformers: new ones are told by it
         self.is_stretched = self.is_native and _stretches(model) and image_size(model.config) != size
         for layer in self.head.modules():
             if isinstance(layer, nn.Linear):

@@ -50,6 +50,13 @@ ENCODERS: Mapping[str, Mapping[str, Any]] = {
         "intermediate_size": 128,
         "patch_size": 8,
     },
+    "random/resnet-nano": {
+        "model_type": "resnet",
+        "embedding_size": 32,
+        "hidden_sizes": [32, 64, 128],
+        "depths": [1, 1, 1],
+        "layer_type": "basic",
+    },
     "random/vit-base": {"model_type": "vit"},  # its defaults are ViT-B of 16 pixels a patch
     "random/siglip-base": {"model_type": "siglip_vision_model"},  # likewise
 }

@@ -1,4 +1,4 @@
-"""EfficientNet in one file: B0, Lite0, V2-S and V2-M as published, and a nano network of our own.
+"""EfficientNet in one file: B0, Lite0, V2-S and V2-M as published, and two small networks of our own.
 
 An image becomes one logit for each class. Names and shapes of all parameters are those of timm 1.0.31, so
 that its weights load strictly; given the same weights, the outputs are equal to the last bit.
@@ -27,6 +27,7 @@ from torch.nn import functional
 
 SpecName = Literal[
     "nano",
+    "plain",
     "efficientnet_b0",
     "tf_efficientnet_b0",
     "tf_efficientnet_lite0",
@@ -349,10 +350,18 @@ _NANO = (
     _inverted(3, 3, 1, 4, 96),
 )
 
+# The same halvings with one full convolution each: as good on sources never seen, in half the time.
+_PLAIN = (
+    Stage(block="plain", repeats=1, stride=2, channels=64),
+    Stage(block="plain", repeats=1, stride=2, channels=128),
+    Stage(block="plain", repeats=1, stride=2, channels=256),
+)
+
 SPECS: Mapping[str, Spec] = {
     spec.name: spec
     for spec in (
         Spec(name="nano", stem=16, stages=_NANO, head=384, side=96),
+        Spec(name="plain", stem=32, stages=_PLAIN, head=256, side=64),
         Spec(name="efficientnet_b0", stem=32, stages=_B0, head=1280, side=224),
         Spec(
             name="tf_efficientnet_b0",

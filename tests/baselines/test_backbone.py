@@ -105,7 +105,7 @@ def test_a_model_of_any_family_is_written_as_onnx(tmp_path: Path, family: str) -
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"spec": "resnet"}, "spec: 'resnet', expected one of nano, efficientnet_b0"),
+        ({"spec": "resnet"}, "spec: 'resnet', expected one of nano, plain, efficientnet_b0"),
         ({"spec": "a/b", "init": "x.safetensors"}, "a/b starts from its own weights"),
         ({"spec": "nano", "frozen": True}, "frozen: nano is trained whole"),
     ],

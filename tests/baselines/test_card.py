@@ -65,3 +65,9 @@ def test_weights_that_need_a_base_name_it() -> None:
 
 def test_random_weights_are_called_random() -> None:
     assert "none, random" in model_card(record("concepts_nano"), METRICS, ())
+
+
+def test_captions_that_ignore_their_pictures_are_doubted_on_the_card() -> None:
+    scores = {"valid_distinct_captions": 2.0, "valid_shuffled_gap": 0.002, "valid_rouge1": 0.2}
+    card = model_card({**record("captions_nano"), "scores": scores}, METRICS, ())
+    assert "hardly depend on the picture:**\n\n- only 2 of 100 captions are distinct\n- with pictures" in card

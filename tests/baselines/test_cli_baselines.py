@@ -148,3 +148,24 @@ def test_concepts_and_captions_make_no_ensemble(
 
     assert run([*arguments, "--out", str(tmp_path / "run.csv")]) == ExitCode.USAGE
     assert "concept detection alone" in capsys.readouterr().err
+
+
+def test_captions_that_ignore_their_pictures_are_warned_of_by_train_and_predict(
+    tiny_dataset: Path, tmp_path: Path, capsys: Output
+) -> None:
+    common = ["--data", str(tiny_dataset), "--quiet"]
+    assert run(["train", "captions_nano", *common, *SHORT, "--out", str(tmp_path / "run")]) == ExitCode.OK
+    trained = capsys.readouterr().err
+    command = [
+        "predict",
+        str(tmp_path / "run"),
+        *common,
+        "--split",
+        "test",
+        "--out",
+        str(tmp_path / "run.csv"),
+    ]
+    assert run(command) == ExitCode.OK
+    for told in (trained, capsys.readouterr().err):
+        assert "warning: captions hardly depend on the picture: " in told
+    assert "**These captions hardly depend on the picture:**" in (tmp_path / "run/README.md").read_text()

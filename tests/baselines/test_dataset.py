@@ -19,6 +19,7 @@ from baselines.data.labels import label_matrix, label_order
 from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import write_csv
 
+PET = "C0032743"
 TOOL = Path(__file__).parents[2] / "tools" / "make_image_dataset.py"
 
 
@@ -212,6 +213,45 @@ def test_the_tool_makes_captions_of_the_labels(tmp_path: Path, monkeypatch: pyte
     assert len(set(captions)) == 4
 
 
+def test_the_tool_divides_by_group_what_one_source_alone_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [_image_table(tmp_path / "a"), _image_table(tmp_path / "b", sources=("three",), modality=PET)]
+    _run_tool(monkeypatch, *map(str, images), str(tmp_path / "out"), "--leave-out", "two", "three")
+    sources = [
+        {image_id.rpartition("_")[2] for image_id in read_examples(tmp_path / "out", split, ["concepts"]).ids}
+        for split in ("train", "test")
+    ]
+    assert sources == [{"one", "three"}, {"two", "three"}]
+
+
+def test_the_tool_takes_no_more_of_a_source_than_was_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _run_tool(monkeypatch, str(_image_table(tmp_path)), str(tmp_path / "out"), "--most", "10")
+    assert sum(len(_rows(path)) for path in (tmp_path / "out").glob("*_concepts.csv")) == 20
+
+
+def test_real_captions_name_the_modality_of_their_picture_and_stay_in_one_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roco = tmp_path / "roco"
+    roco.mkdir()
+    texts = ["Chest X-ray {}", "CT {}", "X-ray and CT {}", "Case {}"]
+    captions = [(f"R{i}", texts[i % 4].format(i)) for i in range(400)]
+    write_csv(roco / "captions.csv", ("ID", "Caption"), captions)
+    write_csv(roco / "figures.csv", ("roco_id", "pmcid"), [(f"R{i}", f"PMC{i // 8}") for i in range(400)])
+    images = _image_table(tmp_path)
+    _run_tool(monkeypatch, str(images), str(tmp_path / "out"), "--captions", str(roco))
+    said = {
+        split: read_examples(tmp_path / "out", split, ["captions"]).captions or ()
+        for split in ("train", "test")
+    }
+    assert all(text.startswith("Chest X-ray") for text in said["train"])
+    articles = [{int(text.split()[-1]) // 8 for text in texts} for texts in said.values()]
+    assert not articles[0] & articles[1]
+
+
 @pytest.mark.slow
 def test_the_openly_licensed_pictures_can_be_laid_out_and_cached(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -235,8 +275,8 @@ def _rewrite(path: Path, row: int, cell: str) -> None:
     write_csv(path, ("ID", "Caption" if "captions" in path.name else "CUIs"), rows)
 
 
-def _image_table(folder: Path) -> Path:
-    """Write 60 groups of two pictures, half of them of each source."""
+def _image_table(folder: Path, sources: tuple[str, ...] = ("one", "two"), modality: str = "C1306645") -> Path:
+    """Write 60 groups of two pictures, an equal part of them of each source."""
     images = folder / "images"
     (images / "files").mkdir(parents=True)
     header = [
@@ -253,12 +293,10 @@ def _image_table(folder: Path) -> Path:
     ]
     rows = []
     for i in range(120):
-        source = "one" if i < 60 else "two"
+        source = sources[i * len(sources) // 120]
         name = f"g{i // 2}_{i}_{source}.png"
         Image.new("L", (8, 8), i).save(images / "files" / name)
-        rows.append(
-            [name, source, f"g{i // 2}", "CC0", "C1306645", "C0817096", "C1999039", "1", "", "nobody"]
-        )
+        rows.append([name, source, f"g{i // 2}", "CC0", modality, "C0817096", "C1999039", "1", "", "nobody"])
     write_csv(images / "images.csv", header, rows)
     return images
 

@@ -124,7 +124,8 @@ def test_transformers_alone_answers_as_a_run_of_concepts(vit: Path, tmp_path: Pa
 def test_transformers_alone_says_what_a_captioner_says(
     train: Train, tmp_path: Path, adapters: tuple[str, ...]
 ) -> None:
-    folder = train("vit", "training.epochs=4", *adapters, recipe="captions_nano")
+    seen_by = "captioner.encoder=random/nano"  # a ViT: transformers opens no captioner of another kind
+    folder = train("vit", "training.epochs=4", seen_by, *adapters, recipe="captions_nano")
     assert run(["export", str(folder), "-o", str(tmp_path / "out")]) == ExitCode.OK
     ready = open_ready(folder, folder / BEST)
     seen = pictures(ready.normalisation.size)

@@ -103,6 +103,14 @@ def test_validation_scores_what_is_generated(learnt: Any, new_objective: Any) ->
     assert (scores["rouge1"], -0.3 < scores["negative_loss"] < 0) == (1.0, True)
 
 
+def test_validation_tells_whether_pictures_matter(
+    learnt: Any, new_captioner: Any, new_objective: Any
+) -> None:
+    looking, blind = (new_objective(ready).validate(CPU) for ready in (learnt, new_captioner()))
+    assert (looking["distinct_captions"], looking["modality_agreement"]) == (100.0, 1.0)
+    assert looking["shuffled_gap"] > 0.3 > abs(blind["shuffled_gap"])
+
+
 def test_validation_by_bertscore_asks_the_encoder_of_the_scorer(learnt: Any, new_objective: Any) -> None:
     scores = new_objective(learnt, encoder=Letters()).validate(CPU)
     assert pytest.approx(1.0) == scores["bertscore_f1"]
