@@ -2,7 +2,8 @@
 
 A block of commands is fenced as `bash`. The blocks of a page run from top to bottom, in one shell and one
 fresh folder. `<!-- needs: ... -->` on the line before a block exempts it and names what a test does not have.
-`<!-- after: PAGE -->` runs the blocks of another page first. Installations are left out, and `# exit code 1` at the end of a line expects another exit code than 0.
+`<!-- after: PAGE -->` runs the blocks of another page first. Installations are left out, and `# exit code 1`
+at the end of a line expects another exit code than 0.
 """
 
 from __future__ import annotations
