@@ -21,7 +21,7 @@ def run(candidates: Sequence[Candidate], context: Context) -> Result:
 
 STAGE = Stage(
     name="articles",
-    revision=1,
+    revision=2,
     title="articles with full text",
     own_title="groups of the table",
     tables=("source",),

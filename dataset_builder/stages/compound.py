@@ -307,7 +307,7 @@ def _log_odds(likely: float) -> float:
 
 STAGE = Stage(
     name=NAME,
-    revision=3,
+    revision=4,
     title="filter of compound figures",
     tables=("source", "captions", "images", "compound"),
     takes=Figure,

@@ -102,7 +102,7 @@ def _drop(entry: Entry, reason: str, detail: str = "") -> Drop:
 
 STAGE = Stage(
     name=NAME,
-    revision=3,
+    revision=4,
     title="figures with their files",
     own_title="images with their files",
     tables=("source", "figures"),

@@ -65,7 +65,7 @@ def _examined(figure: Figure, context: Context, options: ImageOptions) -> Figure
 
 STAGE = Stage(
     name=NAME,
-    revision=2,
+    revision=3,
     title="readable image file",
     tables=("source", "images"),
     takes=Figure,

@@ -124,7 +124,7 @@ def _judge(figure: Figure, content: bytes, classifier: OnnxClassifier, threshold
 
 STAGE = Stage(
     name=NAME,
-    revision=2,
+    revision=3,
     title="filter of radiology images",
     tables=("source", "radiology"),
     takes=Figure,
