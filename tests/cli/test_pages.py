@@ -137,6 +137,22 @@ def test_the_first_answer_on_a_page_is_what_its_command_prints(page: str, clone:
     assert shown in answer.out
 
 
+def test_the_first_python_of_the_page_on_the_api_runs(sample: Path, runs: Path) -> None:
+    shutil.copytree(sample, "rocov2")
+    shutil.copy(runs / "most-frequent/run.csv", "baseline.csv")
+    shutil.copy(runs / "nearest-picture/run.csv", "run.csv")
+    text = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    known: dict[str, Any] = {}
+    exec(next(fence[3] for fence in FENCE.finditer(text) if fence[2] == "python"), known)  # noqa: S102
+    assert known["report"].metrics["concept_f1"].mean > 0
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if f"]({page})" not in index] == ["index.md"]
+
+
 def test_every_block_that_does_not_run_names_what_it_needs() -> None:
     assert [named(block) for block in BLOCKS if block.needs and block.needs not in NEEDS] == []
 
