@@ -396,15 +396,16 @@ def open_ready(folder: Path, weights: Path) -> Ready:
     facts = read_document(folder / FACTS, _Facts)
     if facts.layout != _LAYOUT:
         raise RejectedInput(
-            f"{folder / FACTS}: a captioner of layout {facts.layout}, expected {_LAYOUT}: another version of "
-            "this program wrote it, with other adapters and names of weights; train it anew"
+            f"{folder / FACTS}: found a captioner of layout {facts.layout}, expected {_LAYOUT}: "
+            "another version of this program wrote it, with other adapters and names of weights; "
+            "train it again"
         )
     tensors, header = checkpoint.read(weights)
     bases = changed.sources(header, weights)
     try:
         captioner = rebuild(facts.options, facts.shapes, bases)
     except (*DAMAGES, RejectedInput, UsageFault) as error:
-        raise RejectedInput(f"{folder / FACTS}: no captioner can be made of it: {error}") from None
+        raise RejectedInput(f"{folder / FACTS}: no captioner can be built from it: {error}") from None
     changed.restore(captioner, tensors, header, weights)
     text = open_text(folder / TOKENIZER)
     refuse_unread(captioner.decoder, len(text), weights)

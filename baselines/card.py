@@ -64,7 +64,10 @@ def model_card(
         *_bases(record),
         "## Scores",
         "",
-        "On the validation split, which also chose the epoch and the decision: too hopeful for other images.",
+        (
+            "These scores are of the validation split, which also selected the epoch and the decision "
+            "rule: other images may score lower."
+        ),
         "",
         *_scores(record.get("scores", {})),
         *_doubts(record.get("scores", {})),
@@ -76,7 +79,7 @@ def model_card(
             f"| {row['rule']} | {float(row['valid_f1']):.4f} | {float(row['gain_over_half']):+.4f} |"
             for row in rules
         ]
-        lines += ["", "Each half of the split is decided by what the other half taught."]
+        lines += ["", "Each half of the split is decided by a rule that was fitted on the other half."]
     if metrics:
         lines += ["", "## Training", "", *_training(record, metrics)]
     return "\n".join(lines) + "\n"
@@ -88,7 +91,7 @@ def _bases(record: Mapping[str, Any]) -> list[str]:
         f"`{_last(base['source'])}` (frozen weights of SHA-256 {base['sha256'][:16]}…)"
         for base in record.get("bases", {}).values()
     ]
-    return [f"They hold what training changed alone, and need {' and '.join(named)}.", ""] if named else []
+    return [f"They contain only what training changed, and need {' and '.join(named)}.", ""] if named else []
 
 
 def hub_head(record: Mapping[str, Any], licence: str, pipeline: str) -> str:
@@ -138,7 +141,9 @@ def _origin(recipe: Mapping[str, Any], weights: Sequence[str]) -> str:
     if not weights:
         sees = {"nothing": "every picture gets the same answer", "pixels": "thumbnails are compared"}
         return f"No network: {sees[recipe['features']['encoder']]}."
-    return f"Pictures are seen by {', '.join(weights)}, which stays as it is and is not part of these files."
+    return (
+        f"Pictures are encoded by {', '.join(weights)}, which is not trained and is not part of these files."
+    )
 
 
 def _scores(scores: Mapping[str, Any]) -> list[str]:
@@ -168,7 +173,7 @@ def _training(record: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -
     if "images_per_second" in last:
         waiting = f"{100 * last['waiting']:.0f} % of the time waiting for data"
         lines.append(f"{last['images_per_second']:,.0f} images/s, {waiting}.")
-    return [*lines, "", "`run.json` has the whole recipe, digests of the data, and versions."]
+    return [*lines, "", "`run.json` contains the whole recipe, digests of the data, and versions."]
 
 
 def _weights(record: Mapping[str, Any]) -> list[str]:

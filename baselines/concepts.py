@@ -63,17 +63,19 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.spec in SPECS:
             if self.frozen:
-                raise UsageFault(f"frozen: {self.spec} is trained whole; say it of a model of transformers")
+                raise UsageFault(
+                    f"frozen: {self.spec} cannot be frozen; frozen is only for a model of transformers"
+                )
             return
         if "/" not in self.spec and not Path(self.spec).is_dir():
             raise UsageFault(
-                f"spec: {shorten(repr(self.spec))}, expected one of {', '.join(SPECS)}; or a folder with a "
-                "model of transformers, or its name on the Hub, such as facebook/convnext-tiny-224"
+                f"spec: {shorten(repr(self.spec))}, expected one of {', '.join(SPECS)}, a folder with "
+                "a model of transformers, or a name on the Hub, such as facebook/convnext-tiny-224"
             )
         if self.init:
             raise UsageFault(
-                f"init: {shorten(self.init)} is for one of {', '.join(SPECS)}; {shorten(self.spec)} starts "
-                "from its own weights: say init = ''"
+                f"init: {shorten(self.init)} is only for {', '.join(SPECS)}; {shorten(self.spec)} "
+                "starts from its own weights: set init = ''"
             )
 
     @property
@@ -308,7 +310,7 @@ def refuse_small(decoded: int, seen: int) -> None:
         UsageFault: They are.
     """
     if seen > decoded:
-        raise UsageFault(f"data.side: {decoded} pixels are decoded, and the network sees {seen}")
+        raise UsageFault(f"data.side: {decoded} pixels are decoded, but the network reads {seen}")
 
 
 def frequent_labels(concepts: Cells, fewest: int) -> tuple[str, ...]:
@@ -344,9 +346,9 @@ class Unlearnt(msgspec.Struct, frozen=True, kw_only=True):
         """Return what they are and what they cost, for people."""
         named = ", ".join(self.first) + (", …" if self.concepts > len(self.first) else "")
         return (
-            f"{counted(self.concepts, 'concept')} cannot be learnt, as too few training images have them "
-            f"({named}): {self.images:,} of {counted(self.of, 'image')} have one, and F1 cannot be above "
-            f"{self.largest_f1:.4f}"
+            f"{counted(self.concepts, 'concept')} cannot be learnt, because too few training images "
+            f"have them ({named}): {self.images:,} of {counted(self.of, 'image')} have one, so F1 "
+            f"cannot be above {self.largest_f1:.4f}"
         )
 
 

@@ -79,7 +79,10 @@ class DataOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.train == self.valid:
-            raise UsageFault(f"train and valid are both {self.train!r}: what decides must be unseen")
+            raise UsageFault(
+                f"train and valid are both {self.train!r}, expected two splits: decisions need images that "
+                "were not trained on"
+            )
 
 
 class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,7 +199,7 @@ def read_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     try:
         document = toml_of(text)
     except Malformed as error:
-        raise RejectedInput(f"{name}: no TOML ({error})") from None
+        raise RejectedInput(f"{name}: not TOML ({error})") from None
     for override in overrides:
         _overrule(document, override)
     return recipe_of(path.stem, document, name, folder)
@@ -218,7 +221,7 @@ def recipe_of(name: str, document: Mapping[str, Any], where: str, folder: Path) 
     for table, value in document.items():
         if table not in kinds or not isinstance(value, dict):
             known = ", ".join(f"[{kind}]" for kind in kinds)
-            raise UsageFault(f"{where}: {shorten(table)!r} is no table of {task}, expected some of {known}")
+            raise UsageFault(f"{where}: {shorten(table)!r} is not a table of {task}, expected {known}")
     tables = {
         table: read_options(kind, document.get(table, {}), f"{where} [{table}]", folder)
         for table, kind in kinds.items()
@@ -241,5 +244,5 @@ def _overrule(document: dict[str, Any], override: str) -> None:
         value = text.strip()
     document.setdefault(table, {})
     if not isinstance(document[table], dict):
-        raise UsageFault(f"--set {shorten(override)}: {table} is no table of the recipe")
+        raise UsageFault(f"--set {shorten(override)}: {table} is not a table of the recipe")
     document[table][key] = value

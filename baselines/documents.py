@@ -35,4 +35,4 @@ def read_document(path: Path, kind: type[Content]) -> Content:
     except OSError as error:
         raise MissingResource(f"{path}: {error.strerror}; name the folder of a finished run") from None
     except Malformed as error:
-        raise RejectedInput(f"{path}: not as it was written: {error}; take the folder anew") from None
+        raise RejectedInput(f"{path}: changed or damaged: {error}; copy the folder again") from None

@@ -41,7 +41,8 @@ def export_run(folder: Path, out: Path, licence: str) -> float:
     task = record["recipe"]["run"]["task"]
     if task != "concepts":
         raise UsageFault(
-            f"{folder}: a run of {task}; ONNX is for concepts and image filters; -o FOLDER is for captions"
+            f"{folder}: a run of {task}; ONNX is only for concepts and image filters, so name a folder "
+            "with -o FOLDER"
         )
     detector = open_detector(folder)
     classifier = detector.classifier

@@ -52,19 +52,19 @@ def write_floors(session: Session, split: str, out: Path, edition: str) -> tuple
     recipes = [(task, read_recipe(name)) for task in FLOORS for name in FLOORS[task]]
     train = recipes[0][1].tables["data"].train
     if split == train:
-        raise UsageFault(f"--split {split}: floors learn from it; name a split that they have not seen")
+        raise UsageFault(f"--split {split}: floors learn from this split; select another one")
     tasks = [task for task in FLOORS if (session.data / f"{train}_{task}.csv").is_file()]
     if not tasks:
         tables = " and no ".join(f"{train}_{task}.csv" for task in FLOORS)
         raise MissingResource(
-            f"{session.data}: no {tables}; floors answer with what training images have, so put the {train} "
+            f"{session.data}: no {tables}; floors need the answers of training images: put the {train} "
             f"split beside the {split} split"
         )
     chosen = [(task, recipe) for task, recipe in recipes if task in tasks]
     documents = {recipe.name: _metadata(team, task, recipe, split, edition) for task, recipe in chosen}
     for document in documents.values():
         if faults := check_document(f"{out}, split {split}", document, "submission"):
-            raise UsageFault(f"{faults[0].path}: {faults[0].message}; no board would take that")
+            raise UsageFault(f"{faults[0].path}: {faults[0].message}; no board accepts such a name")
     with TemporaryDirectory() as work, publishing(out, None) as folder:
         for number, (task, recipe) in enumerate(chosen, 1):
             session.display.note(f"{recipe.name} ({number} of {len(chosen)})")

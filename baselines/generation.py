@@ -136,8 +136,8 @@ def refuse_too_long(captioner: Captioner, most: int) -> None:
     if has is not None and needed > has:
         grid = ", or train a captioner with a smaller visual_grid" if captioner.prefix_length else ""
         raise UsageFault(
-            f"captions of {most} tokens need {needed} positions with {captioner.prefix_length} visual tokens "
-            f"before them, and the decoder has {has}: say fewer tokens{grid}"
+            f"captions of {most} tokens need {needed} positions with {captioner.prefix_length} visual "
+            f"tokens before them, but the decoder has {has}: use fewer tokens{grid}"
         )
 
 

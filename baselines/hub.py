@@ -42,7 +42,7 @@ _CHECKED = 4  # pictures of the comparison
 _TOKENS = 12  # of each of its captions
 _BILINEAR = 2  # as Pillow and transformers number it
 _MAPPED = "tf_efficientnet_b0"
-_ONNX = "-o FILE.onnx writes it as ONNX"
+_ONNX = "use -o FILE.onnx for ONNX"
 _OURS = {
     *("config.json", "generation_config.json", "preprocessor_config.json", "README.md", LABELS, DECISION),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt"),
@@ -72,8 +72,8 @@ caption = tokenizer.batch_decode(tokens, skip_special_tokens=True)[0]
 ```
 """
 _FITS: Mapping[str, str] = {
-    "letterbox": "Pictures were padded to a square with black, alike on both sides: before the processor.",
-    "squash": "Pictures were brought to a square without regard to their proportions, as the processor does.",
+    "letterbox": "Pictures were padded to a square with black, equally on both sides, before the processor.",
+    "squash": "Pictures were resized to a square without their proportions, as the processor does.",
 }
 
 
@@ -123,7 +123,9 @@ def export_folder(folder: Path, out: Path, licence: str) -> float:
     record = runlog.read_run(folder)
     task = record["recipe"]["run"]["task"]
     if task not in _HANDING:
-        raise UsageFault(f"{folder}: a run of {task}; transformers opens one of {' or '.join(_HANDING)}")
+        raise UsageFault(
+            f"{folder}: a run of {task}, expected one of {' or '.join(_HANDING)}, which transformers can open"
+        )
     handed = _HANDING[task](folder)
     model = handed.model.cpu().float().eval()
     with publishing(out, _is_ours) as content, quiet():
@@ -177,11 +179,12 @@ def _native(classifier: Classifier, folder: Path) -> Any:  # noqa: ANN401  of tr
         return efficientnet_of(network, classifier.size)
     if not isinstance(network, Backbone):
         raise UsageFault(
-            f"{folder}: transformers has no {classifier.spec}, and of our networks {_MAPPED} alone; {_ONNX}"
+            f"{folder}: transformers has no {classifier.spec}, and of our networks it has only "
+            f"{_MAPPED}; {_ONNX}"
         )
     if not network.is_native:
         kind = network.model.model.config.model_type
-        raise UsageFault(f"{folder}: transformers has no model of {kind} that classifies pictures; {_ONNX}")
+        raise UsageFault(f"{folder}: transformers has no classifier of the kind {kind}; {_ONNX}")
     return stretched(network.model, classifier.size) if network.is_stretched else network.model
 
 
@@ -216,8 +219,8 @@ def _captions(folder: Path) -> _Handed:
     options, encoder = captioner.options, captioner.encoder.model
     if options.conditioning != "cross" or options.visual_grid or encoder.config.model_type != "vit":
         raise UsageFault(
-            f"{folder}: transformers opens captioners of a ViT with all patches and conditioning = 'cross'; "
-            "it has none with a prefix, averaged patches or another encoder"
+            f"{folder}: transformers opens only captioners of a ViT with all patches and conditioning "
+            "= 'cross', not those with a prefix, averaged patches or another encoder"
         )
     merge_adapters(captioner)
     if size != encoder.config.image_size:
@@ -294,13 +297,13 @@ def _difference(handed: _Handed, content: Path, out: Path) -> float:
             found = handed.answers(opened)
     except (ValueError, RuntimeError) as error:
         raise UsageFault(
-            f"{out}: {type(opened).__name__} takes no pictures of {handed.size} pixels by itself: "
+            f"{out}: {type(opened).__name__} does not accept pictures of {handed.size} pixels: "
             f"{shorten(str(error), 120)}; train at the size of the weights"
         ) from None
     difference = float((found - handed.expected).abs().max() / handed.expected.abs().max().clamp_min(1))
     if not difference <= TOLERANCE:  # NaN is refused too
         raise RejectedInput(
-            f"{out}: transformers and we differ by {difference:.2g} of the largest logit, expected "
-            f"{TOLERANCE:g} at most; nothing was written"
+            f"{out}: the output of transformers differs from ours by {difference:.2g} of the largest "
+            f"logit, expected at most {TOLERANCE:g}; nothing was written"
         )
     return difference

@@ -100,7 +100,7 @@ def doubts(scores: Mapping[str, float]) -> list[str]:
         found.append(f"only {scores['distinct_captions']:.2g} of 100 captions are distinct")
     if scores.get("shuffled_gap", 1.0) < SMALLEST_GAP:
         found.append(
-            f"with pictures of other images the loss of a token changes by {scores['shuffled_gap']:.4f} only"
+            f"with pictures of other images the loss of a token changes by only {scores['shuffled_gap']:.4f}"
         )
     for facet in FACETS:
         own, chance = scores.get(f"{facet}_agreement"), scores.get(f"{facet}_by_chance")

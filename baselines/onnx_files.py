@@ -59,8 +59,8 @@ def export_onnx(model: Any, path: Path, *, side: int, metadata: Mapping[str, str
         difference = float(np.abs(_run(partial, images.numpy()) - expected).max()) / scale
         if not difference <= TOLERANCE:  # NaN is refused too
             raise RejectedInput(
-                f"{path}: onnxruntime and torch differ by {difference:.2g} of the largest logit, expected "
-                f"{TOLERANCE:g} at most; nothing was written"
+                f"{path}: the output of onnxruntime differs from that of torch by {difference:.2g} of "
+                f"the largest logit, expected at most {TOLERANCE:g}; nothing was written"
             )
         partial.replace(path)
     finally:
@@ -115,7 +115,7 @@ def _trace(model: Any, images: Any, path: Path) -> None:  # noqa: ANN401  torch 
             )
         except torch.onnx.errors.OnnxExporterError as error:
             raise RejectedInput(
-                f"{path}: ONNX {OPSET} has no form of this network: {shorten(str(error))}"
+                f"{path}: ONNX {OPSET} cannot represent this network: {shorten(str(error))}"
             ) from None
 
 

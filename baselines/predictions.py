@@ -50,7 +50,7 @@ _OPENERS: Mapping[str, Callable[[Path], _Detector]] = {
     "frozen-concepts": open_frozen,
 }
 _NAMED = 5  # files left out that a message lists
-_AS_BLACK = "Each is answered as if it were black, since a run needs a row for every image."
+_AS_BLACK = "Each is answered as a black picture, because a run needs a row for every image."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +95,10 @@ def predict(
     tasks = [record["recipe"]["run"]["task"] for record in records]
     for folder, task in zip(folders, tasks, strict=True):
         if task == "filter":
-            raise UsageFault(
-                f"{folder}: an image filter has no run file; rocov2-baselines export hands it on"
-            )
+            raise UsageFault(f"{folder}: an image filter has no run file; use rocov2-baselines export")
         if len(folders) > 1 and task not in _OPENERS:
             raise UsageFault(
-                f"{folder}: a run of {task}; --ensemble goes with runs of concept detection alone"
+                f"{folder}: a run of {task}, but --ensemble is only for runs of concept detection"
             )
     examples = _asked(session, split)
     pictures = _pictures(records, examples, session, _AS_BLACK)
@@ -124,7 +122,7 @@ def _asked(session: Session, split: str | None) -> Examples:
         named = ", ".join(map(shorten, others[:_NAMED]))
         more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
         files = counted(len(others), "file")
-        session.display.warn(f"{session.data}: {files} left out, no pictures: {named}{more}")
+        session.display.warn(f"{session.data}: {files} without pictures, ignored: {named}{more}")
     return examples
 
 
@@ -189,17 +187,20 @@ def _averaged(  # noqa: PLR0917  who answers what, where
     known = dict.fromkeys(label for detector in detectors for label in detector.labels)
     labels = tuple(restricted(restricted([tuple(known)], data.only), within)[0])
     if not labels:
-        raise RejectedInput(f"none of the {len(within):,} concepts to answer with was learnt")
+        raise RejectedInput(f"none of the {len(within):,} requested concepts was learnt")
     decision = detectors[0].decision
     if len(detectors) > 1 or within:
         if examples.split == PICTURES:
             raise UsageFault(
-                f"{session.data}: a folder of pictures; the mean of several runs is decided by a rule fitted "
-                "on the validation split of a dataset; say --combine union, where each run decides"
+                f"{session.data}: a folder of pictures, but the mean of several runs needs a rule that "
+                "is fitted on the validation split of a dataset; use --combine union, where each run "
+                "decides"
             )
         valid = read_examples(session.data, data.valid, (table,))
         truth, outside = label_matrix(restricted(concepts_of(valid, table, data), within), labels)
-        seen = _pictures(records, valid, session, "Each is taken as black when the decision is fitted.")
+        seen = _pictures(
+            records, valid, session, "Each is used as a black picture when the decision is fitted."
+        )
         decision = decisions.fit(_mean(detectors, labels, seen, session), truth, decision.rule, outside)
     chosen = decisions.decide(_mean(detectors, labels, pictures, session), decision)
     return list(zip(examples.ids, decisions.concept_cells(chosen, labels), strict=True))

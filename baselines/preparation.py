@@ -217,8 +217,8 @@ def _self_critical(recipe: Recipe, session: Session, stack: ExitStack) -> Prepar
         weights = locate("encoder", start.encoder)
         if weights is None:
             raise MissingResource(
-                f"start.encoder: the weights of {start.encoder} are not here; `rocov2-eval models fetch "
-                f"{start.encoder}` brings them, or say start.reward = 'cider'"
+                f"start.encoder: the weights of {start.encoder} are not on this machine; download them "
+                f"with `rocov2-eval models fetch {start.encoder}`, or set start.reward = 'cider'"
             )
         encoder = stack.enter_context(open_encoder(weights, notify=silent))
     first = _caption_objective(recipe, material, ready, encoder)
@@ -273,7 +273,7 @@ def chosen_rows(examples: Examples, options: DataOptions, seed: int) -> IntArray
         assert examples.concepts is not None, "they were asked for"
         rows = rows[[len(examples.concepts[row]) >= options.least_concepts for row in rows]]
     if not len(rows):
-        raise RejectedInput(f"{examples.folder}: no training image is left by licences and least_concepts")
+        raise RejectedInput(f"{examples.folder}: licences and least_concepts leave no training image")
     if 0 < options.most < len(rows):
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[: options.most])
     return rows
@@ -337,10 +337,10 @@ def _material(recipe: Recipe, session: Session, need: Need) -> Material:
     train, valid, tables = training_splits(recipe, session.data, need)
     chosen = chosen_rows(train, options, recipe.run.seed)
     then = {
-        train.split: "Training leaves them out.",
-        valid.split: "Validation leaves them out."
+        train.split: "Training ignores them.",
+        valid.split: "Validation ignores them."
         if need == "captions"
-        else "Validation takes them as black.",
+        else "Validation uses black pictures instead.",
     }
     pictures = [
         cached_split(session, examples, options, allow_broken=options.allow_broken, then=then[examples.split])

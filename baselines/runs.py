@@ -109,10 +109,10 @@ def _require_free(folder: Path) -> None:
     """Refuse to begin a run in a folder that holds one, or something else."""
     if (folder / LAST).exists() or (folder / FROZEN).exists():
         raise UsageFault(
-            f"{folder} holds a run already; go on with --resume, or name another folder with --out"
+            f"{folder} contains a run already: continue it with --resume, or name another folder with --out"
         )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / runlog.RUN).is_file():
-        raise UsageFault(f"{folder} holds something else than a run; name another folder with --out")
+        raise UsageFault(f"{folder} contains other files than a run: name another folder with --out")
 
 
 def _begin(record: Mapping[str, Any], folder: Path, *, resume: bool) -> None:
@@ -161,7 +161,8 @@ def _refuse_other(before: Mapping[str, Any], now: Mapping[str, Any], folder: Pat
         if ours.get(key) != theirs.get(key):
             was, is_now = (shorten(repr(known.get(key)), 60) for known in (theirs, ours))
             raise UsageFault(
-                f"{folder}: {key} was {was} in this run, and is {is_now} now; take the same, or begin another"
+                f"{folder}: {key} is {is_now}, but this run began with {was}; use the same value, or "
+                "begin another run"
             )
 
 

@@ -56,7 +56,7 @@ def cached_split(
     options: DataOptions,
     *,
     allow_broken: bool,
-    then: str = "They are taken as black.",
+    then: str = "Black pictures are used instead.",
 ) -> PictureCache:
     """Return the decoded pictures of a split; those that are not in the cache are decoded first.
 
@@ -79,7 +79,7 @@ def cached_split(
         workers=options.workers,
         progress=session.display.pictures,
         allow_broken=allow_broken,
-        advice=f"Replace them, or say --set data.allow_broken=true. {then}",
+        advice=f"Replace them, or add --set data.allow_broken=true. {then}",
     )
     if cache.broken:
         session.display.warn(broken_text(cache.broken, f"{examples.split} split", len(cache), then))

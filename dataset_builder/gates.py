@@ -18,7 +18,7 @@ from msgspec import Meta
 from dataset_builder.facets import FACETS as ASKED
 from dataset_builder.kappa_table import read_kappas
 from dataset_builder.records import OTHER_LANGUAGE, PANELS, SPLITS, Figure, StageCount
-from rocov2_eval.breakdown import FACETS, order_of
+from rocov2_eval.breakdown import FACETS, NOT_ANNOTATED, order_of
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.words import counted, shorten
 
@@ -41,7 +41,7 @@ WARNED = "files with a warning"
 FEWEST = 50  # shares of fewer things are not measured
 _NEARLY_NOTHING = 0.001
 _MORE_LIKELY_OTHER = 0.5  # a caption with less is more likely in another language than in English
-NOT_ANNOTATED = "not annotated"  # nobody was asked for the modality
+ANNOTATED_WITHOUT_CUI = "several or none of the six"  # an answer of people that has no CUI
 _MODALITY_OF = FACETS["modality"][1]
 
 
@@ -138,16 +138,17 @@ def judge(figures: Sequence[Figure], counts: Sequence[StageCount], options: Gate
 def modality_of(figure: Figure) -> str:
     """Return the modality of a figure by its manual concepts, in the words of the scorer's breakdowns.
 
-    Where nobody said it, it is NOT_ANNOTATED: that there is no concept tells nothing then.
+    An annotated figure without a modality of the six has a group of its own.
     """
-    if not (figure.concepts.manual or figure.concepts.is_annotated):
-        return NOT_ANNOTATED
-    return _MODALITY_OF(";".join(figure.concepts.manual))
+    found = _MODALITY_OF(";".join(figure.concepts.manual))
+    is_annotated = bool(figure.concepts.manual) or figure.concepts.is_annotated
+    return ANNOTATED_WITHOUT_CUI if found == NOT_ANNOTATED and is_annotated else found
 
 
 def in_usual_order(modalities: Sequence[str]) -> list[str]:
     """Return each modality that occurs once, in the order of the scorer's breakdowns."""
-    return [*order_of("modality", modalities), *([NOT_ANNOTATED] if NOT_ANNOTATED in modalities else [])]
+    known = order_of("modality", [name for name in modalities if name != NOT_ANNOTATED])
+    return [*known, *(name for name in (ANNOTATED_WITHOUT_CUI, NOT_ANNOTATED) if name in modalities)]
 
 
 def share_text(share: float) -> str:

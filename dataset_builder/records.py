@@ -251,7 +251,7 @@ class FigureConcepts(Record, frozen=True, kw_only=True):
 
     Attributes:
         manual: CUIs of modality, X-ray body region and direction, in this order.
-        is_annotated: Whether somebody said the modality, be it one without a CUI such as combined or none.
+        is_annotated: Whether people annotated the modality, be the answer one without a CUI.
         automatic: CUIs from the caption, in order of mention, without the manual ones.
         mentions: What the caption names, in order: where the automatic concepts come from.
         removed: Mentions that were not kept, and why.

@@ -35,7 +35,7 @@ class Aligned:
 def align(image_ids: Sequence[str], cells: Sequence[Cell], truth_ids: Sequence[str]) -> Aligned:
     """Return the rows in the order of the truth; of an id that stands twice, the first row counts."""
     if len(image_ids) != len(cells):
-        raise ValueError(f"{len(image_ids)} ids and {len(cells)} cells")
+        raise ValueError(f"{len(image_ids)} ids, but {len(cells)} cells")
     n = len(truth_ids)
     if list(image_ids) == list(truth_ids):
         return Aligned(rows=np.arange(n), cells=list(cells))
@@ -61,7 +61,9 @@ def joint_sets(*columns: Ragged, strip: bool = True) -> tuple[ConceptSets, ...]:
     """
     n = len(columns[0].counts)
     if any(len(column.counts) != n for column in columns):
-        raise ValueError(f"columns of {[len(column.counts) for column in columns]} cells")
+        raise ValueError(
+            f"columns with different numbers of cells: {[len(column.counts) for column in columns]}"
+        )
     normal = [renamed(column, _upper_stripped if strip else str.upper) for column in columns]
     joint = {text: code for code, text in enumerate(dict.fromkeys(t for c in normal for t in c.vocabulary))}
     return tuple(_sets(column, n, joint) for column in normal)
@@ -84,9 +86,9 @@ def common_concepts(first: ConceptSets, second: ConceptSets) -> tuple[IntArray, 
         ValueError: The two differ in length or vocabulary.
     """
     if len(first) != len(second):
-        raise ValueError(f"{len(first)} candidates and {len(second)} references")
+        raise ValueError(f"{len(first)} candidates, but {len(second)} references")
     if first.vocabulary != second.vocabulary:
-        raise ValueError("candidates and references are coded over different vocabularies")
+        raise ValueError("candidates and references use different vocabularies")
     width = max(len(first.vocabulary), 1)
     keys = np.intersect1d(_keys(first, width), _keys(second, width), assume_unique=True)
     images, codes = np.divmod(keys, width)

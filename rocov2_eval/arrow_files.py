@@ -40,7 +40,7 @@ def parquet_frame(content: bytes | Sequence[Path], path: str, wanted: Iterable[s
                 batch.validate(full=True)  # a damaged file would else have pyarrow read beyond its end
                 size += sum(map(_own_bytes, batch.columns))
                 if size > formats.MOST_BYTES:
-                    refuse(path, None, f"columns of more than {formats.MOST_BYTES:,} bytes", code="R001")
+                    refuse(path, None, f"columns with more than {formats.MOST_BYTES:,} bytes", code="R001")
                 for name, cells in zip(batch.schema.names, batch.columns, strict=True):
                     columns.setdefault(name, []).extend(_cells(cells))
                 if columns and len(next(iter(columns.values()))) > formats.MOST_LINES:
@@ -57,7 +57,7 @@ def parquet_frame(content: bytes | Sequence[Path], path: str, wanted: Iterable[s
         refuse(path, None, f"cannot be read as Parquet: {shorten(str(error), 100)}")
     lengths = {len(cells) for cells in columns.values()}
     if len(lengths) > 1:
-        refuse(path, None, "its files have different columns")
+        refuse(path, None, "the files have different columns")
     return numbered("a Parquet file", tuple(columns), list(zip(*columns.values(), strict=True)))
 
 
@@ -99,14 +99,14 @@ def table_names(path: Path) -> list[str]:
         with pa.memory_map(str(path)) as opened:
             return _readable(_schema(opened), None)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise rejected("R011", str(path), None, f"no Parquet file: {shorten(str(error), 60)}") from None
+        raise rejected("R011", str(path), None, f"not a Parquet file: {shorten(str(error), 60)}") from None
 
 
 def _arrow(path: str) -> Any:  # noqa: ANN401  a module
     try:
         import pyarrow as pa
     except ImportError:
-        message = f"{path}: Parquet files cannot be read without pyarrow: {install_command('parquet')}"
+        message = f"{path}: Parquet files need pyarrow: {install_command('parquet')}"
         raise MissingResource(message) from None
     return pa
 
@@ -147,7 +147,7 @@ def _refuse_large(metadata: Any, names: Sequence[str], path: str) -> None:  # no
             if column.path_in_schema.split(".")[0] in names:
                 size += column.total_uncompressed_size
     if size > formats.MOST_BYTES:
-        refuse(path, None, f"columns of more than {formats.MOST_BYTES:,} bytes", code="R001")
+        refuse(path, None, f"columns with more than {formats.MOST_BYTES:,} bytes", code="R001")
 
 
 def _readable(schema: Any, wanted: Iterable[str] | None) -> list[str]:  # noqa: ANN401  of pyarrow

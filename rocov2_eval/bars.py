@@ -15,7 +15,7 @@ from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.schemas import check_document, parse_json
 from rocov2_eval.scoring import Report
 from rocov2_eval.shelf.parsing import read_plain
-from rocov2_eval.shelf.words import counted, path_text, shorten, suggestion
+from rocov2_eval.shelf.words import path_text, shorten, suggestion
 from rocov2_eval.signature import comparable
 from rocov2_eval.significance import too_few_images
 
@@ -70,11 +70,11 @@ def read_baseline(path: Path) -> Baseline:
     except OSError as error:
         raise RejectedInput(f"{name}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise RejectedInput(f"{name}: not UTF-8; expected what `score --format json` wrote") from None
+        raise RejectedInput(f"{name}: not UTF-8, expected a result of `score --format json`") from None
     data = parse_json(name, text)
     if findings := check_document(name, data, "result"):
         raise RejectedInput(f"{name}: not a result of `score --format json`", findings)
-    assert isinstance(data, dict), "the schema says so"
+    assert isinstance(data, dict), "the schema requires it"
     return Baseline(path=name, data=data)
 
 
@@ -117,10 +117,10 @@ def below_baseline(report: Report, baseline: Baseline, tolerance: float) -> Iter
         if least is None:
             continue
         if mean is None:
-            yield f"{name} has no scored image; it was {least:.4f} in {baseline.path}"
+            yield f"{name} has no scored image; {baseline.path} has {least:.4f}"
         elif mean < least - tolerance - _ROUNDING:
             shown, earlier = _apart(mean, least)
-            yield f"{name} is {shown}; it was {earlier} in {baseline.path}, and may be {tolerance:g} lower"
+            yield f"{name} is {shown}; {baseline.path} has {earlier}, and the tolerance is {tolerance:g}"
 
 
 def worse_than_first(comparison: Comparison) -> Iterator[str]:
@@ -137,8 +137,8 @@ def worse_than_first(comparison: Comparison) -> Iterator[str]:
             yield f"{names[pair.b]} is worse than {names[0]}: {score}, p (Holm) {pair.p_holm:.2g}"
         elif too_few_images(pair.metric, (pair.n, len(names)), alpha):
             yield (
-                f"{names[pair.b]} may be worse than {names[0]}: {score}, and {counted(pair.n, 'image')} "
-                f"cannot show whether it is"
+                f"{names[pair.b]} may be worse than {names[0]}: {score}; too few images "
+                f"({pair.n:,}) to show a difference"
             )
 
 
@@ -152,18 +152,21 @@ def _differences(report: Report, data: Mapping[str, Any]) -> Iterator[str]:
         if here != there:
             yield f"its {what} is {there}, expected {here}"
     if [sha256 for _, sha256 in report.truth] != [item["sha256"] for item in data["inputs"]["truth"]]:
-        yield f"its truth has other content than {', '.join(path for path, _ in report.truth)}"
+        yield f"its truth differs from {', '.join(path for path, _ in report.truth)}"
     if not data["metrics"]:
-        yield "it has no score"
+        yield "it contains no score"
     for name, before in data["metrics"].items():
         after = report.metrics.get(name)
         if after is None:
-            yield f"it has {shorten(name)}, which was not computed here"
+            yield f"it contains {shorten(name)}, which this run does not have"
         elif not _is_comparable(before["signature"], after.signature):
-            yield f"{name} was computed as {shorten(before['signature'], 300)}, here as {after.signature}"
+            yield (
+                f"{name} has the signature {shorten(before['signature'], 300)} there and {after.signature} "
+                "here"
+            )
         elif before["n"] + before["unscored"] != after.n + after.unscored:
             images = before["n"] + before["unscored"]
-            yield f"{name} was computed over {images:,} images, here over {after.n + after.unscored:,}"
+            yield f"{name} was computed on {images:,} images there and on {after.n + after.unscored:,} here"
 
 
 def _is_comparable(first: str, second: str) -> bool:

@@ -52,7 +52,7 @@ def run_batches(
             stop -= len(batch)
         elif len(batch) == 1:
             raise MissingResource(
-                f"the accelerator has too little memory for a text of {length} tokens: use `--device cpu`"
+                f"the memory of the device is too small for a text of {length} tokens: use `--device cpu`"
             )
         else:
             budget = len(batch) // 2 * length

@@ -11,6 +11,9 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.words import shorten, suggestion
 from rocov2_eval.truth import Truth
 
+SEVERAL_MODALITIES = "several modalities"  # in one cell, such as those of PET/CT; ROCOv2 leaves it empty
+NOT_ANNOTATED = "not annotated"  # the truth names no concept of the facet for the image
+
 _CELLS = 1 << 18  # remembered: a board groups the cells of one truth for every run
 _COUNT_BINS = ((0, 0), (1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 1 << 62))
 
@@ -27,7 +30,7 @@ def group_images(facet: str, truth: Truth) -> list[str]:
     cells = truth.manual if needs == "manual" else truth.concepts
     if cells is None:
         name = "concepts_manual.csv" if needs == "manual" else "concepts.csv"
-        raise UsageFault(f"--by {facet} needs the {name} that goes with {truth.table.path}")
+        raise UsageFault(f"--by {facet} requires the file {name} beside {truth.table.path}")
     return [group(cell) for cell in cells]
 
 
@@ -48,7 +51,7 @@ def _labels(facet: str) -> list[str]:
     if facet == "concepts":
         return [_bin_label(low, high) for low, high in _COUNT_BINS]
     cuis = {"modality": MODALITY_CUIS, "region": REGION_CUIS, "direction": DIRECTION_CUIS}[facet]
-    return [*(LABELS[cui] for cui in cuis), _SEVERAL.get(facet, "several"), _NONE[facet]]
+    return [*(LABELS[cui] for cui in cuis), _SEVERAL[facet], NOT_ANNOTATED]
 
 
 def _by_cuis(facet: str, cuis: Mapping[str, str]) -> Callable[[Cell], str]:
@@ -56,8 +59,8 @@ def _by_cuis(facet: str, cuis: Mapping[str, str]) -> Callable[[Cell], str]:
     def group(cell: Cell) -> str:
         members = _concepts(cell) & cuis.keys()
         if len(members) > 1:
-            return _SEVERAL.get(facet, "several")
-        return LABELS[members.pop()] if members else _NONE[facet]
+            return _SEVERAL[facet]
+        return LABELS[members.pop()] if members else NOT_ANNOTATED
 
     return group
 
@@ -78,10 +81,11 @@ def _bin_label(low: int, high: int) -> str:
     return f"{low} or more" if high == _COUNT_BINS[-1][1] else f"{low}-{high}"
 
 
-# Two modalities in one cell are a combined one, such as PET/CT. ROCOv2 leaves the cell empty instead.
-_SEVERAL: Mapping[str, str] = {"modality": "combined"}
-# In ROCOv2 an image without a manual modality shows combined modalities such as PET/CT, or none of the six.
-_NONE: Mapping[str, str] = {"modality": "combined or none", "region": "none", "direction": "none"}
+_SEVERAL: Mapping[str, str] = {
+    "modality": SEVERAL_MODALITIES,
+    "region": "several regions",
+    "direction": "several directions",
+}
 
 FACETS: Mapping[str, tuple[str, Callable[[Cell], str]]] = {
     "modality": ("manual", _by_cuis("modality", MODALITY_CUIS)),

@@ -129,7 +129,7 @@ class EmbeddingCache:
             self._opened.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in damaged])
         if damaged:
             entries = counted(len(damaged), "damaged entry", "damaged entries")
-            self._notify(f"{self._path}: dropped {entries}, computed again")
+            self._notify(f"{self._path}: {entries} removed; the values are computed again")
         return intact
 
     def _write_chunk(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
@@ -201,8 +201,8 @@ class EmbeddingCache:
             self._close()
             reason = getattr(error, "strerror", None) or error
             self._notify(
-                f"{self._path} cannot be used ({reason}): nothing is kept for the next run; "
-                "name another folder with ROCOV2_CACHE, or add --no-cache"
+                f"the cache {self._path} cannot be used ({reason}), so results are not stored: set "
+                "ROCOV2_CACHE to another folder, or add --no-cache"
             )
             return otherwise
 
@@ -218,7 +218,9 @@ class EmbeddingCache:
         self._path.replace(aside)
         for suffix in ("-wal", "-shm"):
             self._path.with_name(f"{FILE_NAME}{suffix}").unlink(missing_ok=True)
-        self._notify(f"{self._path} is damaged: moved to {aside.name} and started anew")
+        self._notify(
+            f"the cache {self._path} is damaged: it was renamed to {aside.name}, and a new one was created"
+        )
 
 
 def _connect(path: Path) -> tuple[sqlite3.Connection, int]:
@@ -252,7 +254,7 @@ def _require_locks(folder: Path) -> None:
             try:
                 connection.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
-                raise OSError(errno.ENOLCK, f"no file can be locked there: {error}") from None
+                raise OSError(errno.ENOLCK, f"files cannot be locked there: {error}") from None
 
 
 def _is_sound(path: Path) -> bool:

@@ -185,13 +185,13 @@ _DAMAGED_CUI = re.compile(r"\s*(?:[0-9]{7}|[Cc]?[0-9]{3,6}|[Cc]?[0-9]{8,})(?:\.0
 CAUSES: tuple[Cause, ...] = (
     Cause(
         code="R021",
-        what="rows have the answer in the first cell and the id in the second",
+        what="rows have the answer first and the id second",
         holds=_is_swapped,
         explains=OF_IDS | _OF_OTHER_CELLS | {"R020", "R102", "R103", "R206", "R305", "R306", "R023"},
     ),
     Cause(
         code="R116",
-        what="answers are a word that stands for no value",
+        what="answers are a word for a missing value",
         holds=lambda answers, i: answers.text(i).strip().lower() in NO_VALUE,
         least=0.0,
         explains=frozenset({"R306", "R209", "R208", "R020", "R023"}),
@@ -206,21 +206,21 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         code="R208",
-        what="cells hold a list, an object or a quoted text",
+        what="cells contain a list, an object or a quoted text",
         holds=_matches(r"""b?[\[({'"].*[\])}'"]"""),
         tasks=("concepts",),
         explains=_OF_CELLS | {"R209", "R210", "R211"},
     ),
     Cause(
         code="R208",
-        what="cells of several concepts have them joined by commas, blanks or other signs",
+        what="cells join several concepts by commas, spaces or other characters",
         holds=_is_badly_joined,
         tasks=("concepts",),
         explains=_OF_CELLS | {"R209", "R210", "R211"},
     ),
     Cause(
         code="R210",
-        what="cells hold concepts of other than seven digits or without their C",
+        what="cells contain concepts without the C or the seven digits",
         holds=_has_lost_digits,
         tasks=("concepts",),
         least=0.1,
@@ -228,7 +228,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         code="R020",
-        what="cells hold a sentence and no concept",
+        what="cells contain a sentence instead of concepts",
         holds=_is_sentence,
         tasks=("concepts",),
         least=0.5,
@@ -236,21 +236,21 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         code="R209",
-        what="cells hold no CUI",
+        what="cells contain no CUI",
         holds=_is_no_concept,
         tasks=("concepts",),
         explains=_OF_CELLS,
     ),
     Cause(
         code="R208",
-        what="cells hold other text beside CUIs",
+        what="cells contain other text beside CUIs",
         holds=_has_other_text,
         tasks=("concepts",),
         explains=_OF_CELLS,
     ),
     Cause(
         code="R211",
-        what="cells hold CUIs in lower case",
+        what="cells contain CUIs in lower case",
         holds=_is_lower,
         tasks=("concepts",),
         explains=frozenset({"R205", "R406"}),
@@ -258,14 +258,14 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         code="R305",
-        what="captions are written as a list, an object or a quoted text",
+        what="captions are a list, an object or a quoted text",
         holds=_matches(r"""b?(?:\[.*\]|\{.*\}|\('.*\)|\(".*\)|'.*'|".*")"""),
         tasks=("captions",),
         of_truth=False,
     ),
     Cause(
         code="R305",
-        what="captions hold special tokens of a model",
+        what="captions contain special tokens of a model",
         holds=_finds(
             r"\[(?:CLS|SEP|PAD|UNK|MASK|BOS|EOS)\]|<\|[^|<>]*\|>|</?s>|<(?:pad|unk|bos|eos)>|##[a-z]"
         ),
@@ -275,7 +275,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         code="R306",
-        what="captions are numbers, ids or names of files",
+        what="captions are numbers, ids or file names",
         holds=_is_wordless,
         tasks=("captions",),
         explains=frozenset({"R304"}),
@@ -329,7 +329,10 @@ def equal_answers(answers: Answers, path: str) -> Iterator[Finding]:
         cell, number = Counter(cells).most_common(1)[0]
         if number >= NEARLY_ALL * len(cells):
             yield finding(
-                "R023", path, None, f"{number:,} of {len(cells):,} rows have {shorten(cell or '')!r}"
+                "R023",
+                path,
+                None,
+                f"{number:,} of {len(cells):,} rows have {shorten(cell or '')!r}",
             )
     if not any(answers.truth_cells) or len(cells) != len(answers.truth_cells):
         return
@@ -339,7 +342,7 @@ def equal_answers(answers: Answers, path: str) -> Iterator[Finding]:
         truth = dict(zip(answers.truth_ids or (), answers.truth_cells, strict=True))
         is_truth = all(truth.get(i) == cell for i, cell in zip(answers.image_ids, cells, strict=True))
     if is_truth:
-        yield finding("R024", path, None, f"all {len(cells):,} answers are those of the truth")
+        yield finding("R024", path, None, f"all {len(cells):,} answers are equal to those of the truth")
 
 
 def scored_header(answers: Answers, path: str, line: int, *, is_ours: bool) -> Iterator[Finding]:
@@ -350,12 +353,13 @@ def scored_header(answers: Answers, path: str, line: int, *, is_ours: bool) -> I
     if not looks_like_header(answers.image_ids):
         return
     if answers.truth_ids is None:
-        message = f"{short_id(answers.image_ids[0])!r} seems to be a header, and is taken for an image"
+        message = f"{short_id(answers.image_ids[0])!r} looks like a header, but is read as an image id"
         yield finding("R117", path, line, message, severity="warning")
     if answers.image_ids[0] not in answers.known:
         return
     message = (
-        f"the header {short_id(answers.image_ids[0])!r} stands in run and truth and is scored as an image"
+        f"run and truth both start with the header {short_id(answers.image_ids[0])!r}, which is scored "
+        "as an image"
     )
     yield finding("R117", path, line, message, severity="error" if is_ours else "warning")
 
@@ -387,7 +391,7 @@ def whole_lines(text: str, delimiter: str, task: Task) -> tuple[str, str] | None
     several = [line for line in lines if len(_cuis(line.partition(delimiter)[2])) > 1]
     joined = [line for line in several if ";" not in line and line.count(delimiter) > 1]
     if task == "concepts" and joined and len(joined) >= NEARLY_ALL * len(several):
-        return "R208", f"the separator of cells joins the concepts of an image: {shorten(joined[0])!r}"
+        return "R208", f"the column separator also joins the concepts of an image: {shorten(joined[0])!r}"
     return None
 
 
@@ -413,15 +417,15 @@ def _unpadded(text: str) -> str:
 
 # What two spellings of an id have in common, by the name of that in which they differ.
 WAYS: Mapping[str, Way] = {
-    "blanks": str.strip,
-    "characters that are not seen or only look alike": _visible,
-    "a file ending": lambda text: _SUFFIX.sub("", text),
-    "a folder before it": file_name,
+    "spaces": str.strip,
+    "invisible or look-alike characters": _visible,
+    "a file extension": lambda text: _SUFFIX.sub("", text),
+    "a folder name": file_name,
     "quotes": lambda text: text.strip("'\"`"),
     "upper and lower case": str.casefold,
-    "zeros before its number": _unpadded,
+    "leading zeros": _unpadded,
     "a decimal point": lambda text: re.sub(r"\.0+\Z", "", text),
-    "the signs between its parts": lambda text: re.sub(r"[-_. ]+", "_", text),
+    "the characters between its parts": lambda text: re.sub(r"[-_. ]+", "_", text),
 }
 
 
@@ -463,14 +467,14 @@ def slip_of(image_ids: Sequence[str], truth_ids: Collection[str]) -> tuple[str, 
     """
     ways: dict[str, Way] = {
         **WAYS,
-        "several of these: blanks, a file ending, a folder, case, zeros": _in_every_way,
+        "several differences (spaces, file extension, folder, case, zeros)": _in_every_way,
     }
     if len(image_ids) < _FEWEST:
         return None
     before, after = _added(image_ids, truth_ids)
     if before or after:
         shown = " and ".join(repr(short_id(text, 20)) for text in (before, after) if text)
-        ways[f"{shown} added to it"] = lambda text: text.removeprefix(before).removesuffix(after)
+        ways[f"{shown} added to the id"] = lambda text: text.removeprefix(before).removesuffix(after)
     if all(map(str.isdigit, truth_ids)) or all(map(str.isdigit, image_ids)):
         ways["the text before its number"] = _number
     for name, way in ways.items():
@@ -532,7 +536,9 @@ def other_year(image_ids: Iterable[str], truth_ids: Iterable[str], path: str) ->
     of_run, of_truth = years_of(image_ids), years_of(truth_ids)
     if not of_run or not of_truth or of_run.keys() & of_truth.keys():
         return None
-    return finding("R118", path, None, f"the run has ids of {tally(of_run)}, the truth of {tally(of_truth)}")
+    return finding(
+        "R118", path, None, f"the run contains ids of {tally(of_run)}, the truth ids of {tally(of_truth)}"
+    )
 
 
 def tally(years: Counter[str]) -> str:

@@ -129,14 +129,16 @@ def _report_unexpected(error: Exception, name: str) -> int:
             click.echo(f"Error: {where}{error.strerror}: make room and run the command again", err=True)
             return ExitCode.MISSING_RESOURCE
         if is_named:
-            click.echo(f"Error: {where}{error.strerror}; mend that, or name another place", err=True)
+            click.echo(f"Error: {where}{error.strerror}: correct it, or name another path", err=True)
             return ExitCode.MISSING_RESOURCE
     if isinstance(error, MemoryError):
-        click.echo("Error: this machine has not enough memory for it", err=True)
+        click.echo("Error: this machine does not have enough memory for the command", err=True)
         return ExitCode.MISSING_RESOURCE
     click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     click.echo(
-        f"This is a bug of {name}. Please report it with the lines above and, if you may, the file.", err=True
+        f"This is a bug of {name}. Please report it with the lines above and, if you are allowed to, "
+        "with the file.",
+        err=True,
     )
     return ExitCode.BUG
 

@@ -22,6 +22,7 @@ from rocov2_eval.ranking import common_scores, require_same_truth
 from rocov2_eval.records import FloatArray, Interval
 from rocov2_eval.resampling import FEWEST_IMAGES, Bootstrap, resampled_columns
 from rocov2_eval.scoring import Report
+from rocov2_eval.shelf.files import short_paths
 from rocov2_eval.shelf.words import shorten
 from rocov2_eval.significance import PairOptions, on_grid, paired_tests, too_few_images, trials_needed
 from rocov2_eval.truth import Truth
@@ -179,7 +180,7 @@ class Comparison:
         """
         known = {name for pair in self.pairs for name in pair.effects}
         if facet not in known:
-            raise UsageFault(f"not compared by {shorten(str(facet))!r}: say compare(…, by=[{facet!r}])")
+            raise UsageFault(f"not compared by {shorten(str(facet))!r}: call compare(…, by=[{facet!r}])")
         effects = [(pair, effect) for pair in self.pairs for effect in pair.effects[facet]]
         columns = self._pair_columns(effects)
         return to_pandas({facet: [effect.group for _, effect in effects], **columns}, facet)
@@ -217,13 +218,13 @@ def require_one_truth(paths: Sequence[str], truths: Sequence[Truth]) -> None:
     for path, truth in zip(paths[1:], truths[1:], strict=True):
         if truth.task != truths[0].task:
             raise UsageFault(
-                f"{paths[0]} holds {truths[0].task} and {path} {truth.task}: compare runs of one task; where "
-                f"a file is taken for the wrong one, name it with --task"
+                f"{paths[0]} contains {truths[0].task}, but {path} contains {truth.task}: compare runs "
+                "of one task; if a task was detected wrongly, name it with --task"
             )
         if [sha256 for _, sha256 in truth.inputs] != [sha256 for _, sha256 in truths[0].inputs]:
             raise UsageFault(
-                f"{paths[0]} belongs to {truths[0].table.path} and {path} to {truth.table.path}: compare "
-                f"runs on one truth, or name it with --truth and --split"
+                f"{paths[0]} belongs to {truths[0].table.path}, but {path} belongs to "
+                f"{truth.table.path}: compare runs of one truth, or name it with --truth and --split"
             )
 
 
@@ -258,26 +259,28 @@ def compare(
     asked = _asked(options.metrics, first)
     metrics = tuple(metric for metric in asked if len(_common_rows(reports, metric))) or asked
     notes = [
-        f"no image has a {metric} in every run: not compared" for metric in asked if metric not in metrics
+        f"no image has a {metric} in every run, so runs are not compared by it"
+        for metric in asked
+        if metric not in metrics
     ]
     if not groups:
-        notes.append(f"no groups of images: they need a concepts_manual.csv beside {first.truth[0][0]}")
+        notes.append(f"images are not grouped: there is no concepts_manual.csv beside {first.truth[0][0]}")
     pairs = []
     for metric in metrics:
         scores, left_out = common_scores(reports, metric)
         if left_out.any():
             noun = "image" if left_out.sum() == 1 else "images"
-            notes.append(f"{metric}: {left_out.sum():,} {noun} left out, not scored in every run")
+            notes.append(f"{metric}: {left_out.sum():,} {noun} without a score in every run, left out")
         notes += too_few_images(metric, scores.shape, options.pairs.alpha)
         pairs += _pairs(reports, metric, scores, groups, options)
     needed = trials_needed(len(reports), options.pairs.alpha)
     if options.pairs.trials < needed:
         notes.append(
-            f"too few trials: with {options.pairs.trials:,} no corrected p-value falls below "
+            f"too few trials: with {options.pairs.trials:,} trials no corrected p-value can be below "
             f"{options.pairs.alpha:g}; compare fewer runs"
         )
     return Comparison(
-        names=distinct_names([report.run[0] for report in reports]),
+        names=distinct_names(short_paths([report.run[0] for report in reports])),
         reports=tuple(reports),
         metrics=metrics,
         pairs=tuple(pairs),
@@ -303,7 +306,9 @@ def _asked(asked: Sequence[str], report: Report) -> tuple[str, ...]:
     names = dict.fromkeys(map(main_output, asked))
     for name in names:
         if name not in report.metrics:
-            raise UsageFault(f"--metric {name}: the runs were scored by {', '.join(report.metrics)}")
+            raise UsageFault(
+                f"--metric {name}: not a score of these runs, expected {', '.join(report.metrics)}"
+            )
     return tuple(names) or main_outputs(report.metrics)
 
 

@@ -237,15 +237,15 @@ def _notes(comparison: Comparison) -> Iterator[Note]:
     pairs = comparison.options.pairs
     tested = len(comparison.names) * (len(comparison.names) - 1) // 2
     yield Note(
-        text="B - A: positive where B is better. "
-        f"Paired randomisation test, {pairs.trials:,} trials, "
-        f"Holm's correction for {counted(tested, 'pair')} a score, alpha {pairs.alpha:g}; "
-        f"paired bootstrap, {pairs.bootstrap.resamples:,} resamples, seed {pairs.bootstrap.seed}."
+        text="The difference is B - A: it is positive if B is better. Paired randomisation test with "
+        f"{pairs.trials:,} trials, Holm's correction for {counted(tested, 'pair')} per score, alpha "
+        f"{pairs.alpha:g}; paired bootstrap with {pairs.bootstrap.resamples:,} resamples, seed "
+        f"{pairs.bootstrap.seed}."
     )
     if len(comparison.names) > _MOST_IN_DETAIL:
         yield Note(
-            text="Groups and images: of the two best runs by each score; "
-            "--format json has those of every pair."
+            text="Groups and images are those of the two best runs by each score; --format json contains "
+            "those of every pair."
         )
     yield from (Note(text=note, label="Note") for note in comparison.notes)
     for text in reasons(comparison.reports[0].not_computed):

@@ -123,7 +123,9 @@ def open_pack(
         known = cat.cdb.type_id2info
         cuis = {cui for name in wanted if name in known for cui in known[name].cuis}
         if not cuis:
-            raise RejectedInput(f"{path}: no concept of the types {', '.join(wanted)} in this model pack")
+            raise RejectedInput(
+                f"{path}: this model pack contains no concept of the types {', '.join(wanted)}"
+            )
         cat.config.components.linking.filters.cuis = cuis
     yield MedcatExtractor(cat=cat, identity=identity, nested=nested, progress=progress)
 
@@ -231,10 +233,10 @@ def _refuse_other(path: Path, names: Iterable[str]) -> None:
         return
     if _DATABASE_OF_1 in tops:
         raise RejectedInput(
-            f"{path}: a model pack of MedCAT 1, expected one of MedCAT 2: unpack it and convert it with "
-            "`python -m medcat.utils.legacy.legacy_converter OLD NEW --new-folder`"
+            f"{path}: found a model pack of MedCAT 1, expected one of MedCAT 2: unpack it and convert "
+            "it with `python -m medcat.utils.legacy.legacy_converter OLD NEW --new-folder`"
         )
-    raise RejectedInput(f"{path}: no {_DATABASE}/ at its top, expected a model pack of MedCAT 2")
+    raise RejectedInput(f"{path}: no folder {_DATABASE}/ at its top, expected a model pack of MedCAT 2")
 
 
 def _member_digests(path: Path) -> Iterator[tuple[str, str]]:
@@ -276,11 +278,11 @@ def _load(folder: Path, path: Path) -> Any:  # noqa: ANN401  an untyped library 
     try:
         return CAT.load_model_pack(str(folder))
     except ImportError as error:
-        raise MissingResource(f"{path}: this model pack needs a library more: {error}") from error
+        raise MissingResource(f"{path}: this model pack needs another library: {error}") from error
     except Exception as error:
         # Unpickling what is not there or of another version fails in as many ways as there are classes.
-        raise RejectedInput(f"{path}: medcat cannot load this model pack: {error!r}") from error
+        raise RejectedInput(f"{path}: MedCAT cannot load this model pack: {error!r}") from error
 
 
 def _not_installed() -> str:
-    return f"medcat is not installed: {install_command('concepts')}"
+    return f"MedCAT is not installed: {install_command('concepts')}"

@@ -222,7 +222,7 @@ def _of_records(what: str, items: Sequence[tuple[int, Any]], path: str) -> Frame
         if not isinstance(row, dict):
             refuse(path, line, f"expected a record, {{…}}, found {_kind(row)}")
         if isinstance(row, _Repeated):
-            refuse(path, line, "a key stands twice in this record")
+            refuse(path, line, "a key appears twice in this record")
     if all(len(row) == 1 for row in rows) and len({*rows[0], *rows[-1]}) == min(len(rows), 2):
         pairs = [pair for row in rows for pair in row.items()]  # an answer by its id in each record
         return Frame(what=what, names=None, rows=pairs, lines=lines)
@@ -291,7 +291,7 @@ def _split(table: Mapping[str, Any], path: str) -> Frame | None:
     if not isinstance(names, list):
         return None
     if not all(isinstance(row, list) for row in rows):
-        refuse(path, 1, "expected a list for each row under 'data'")
+        refuse(path, 1, "expected a list for each row of 'data'")
     return _indexed(tuple(map(str, names)), index, rows)
 
 

@@ -62,7 +62,7 @@ def converted(
     if not is_rejected(findings) and edition.precheck:
         findings = precheck(Source(path=source.path, sha256="", text=text), task, order)
     if is_rejected(findings):
-        raise RejectedInput(f"{source.path} is not converted", findings)
+        raise RejectedInput(f"{source.path} was not converted", findings)
     return text, len(rows), edition
 
 
@@ -73,7 +73,7 @@ def file_bytes(name: str, text: str) -> bytes:
         UsageFault: The name ends in nothing that the platform takes.
     """
     if not name.lower().endswith(_ENDINGS):
-        raise UsageFault(f"--out {name}: expected a name that ends in {', '.join(_ENDINGS)}")
+        raise UsageFault(f"--out {name}: expected a file name that ends in {', '.join(_ENDINGS)}")
     content = text.encode()
     return zip_bytes({_MEMBER: content}) if name.lower().endswith(".zip") else content
 

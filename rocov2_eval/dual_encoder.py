@@ -227,7 +227,9 @@ class DualEncoder:
             done += len(batch)
             self._progress(done, len(wanted))
         if len({len(vector) for vector in vectors.values()}) > 1:
-            raise MissingResource("the cache holds vectors of another length: delete it, or add --no-cache")
+            raise MissingResource(
+                "the cache contains vectors of another length: delete the cache, or add --no-cache"
+            )
         return vectors
 
     def _token_ids(self, text: str) -> IntArray:
@@ -254,8 +256,8 @@ class DualEncoder:
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         if not (np.isfinite(norms) & (norms > 0)).all():
             raise MissingResource(
-                f"{self.identity} gave values that are not numbers: its weights are damaged, or the "
-                "precision is too narrow for them"
+                f"{self.identity} computed values that are not finite: its weights are damaged, or the "
+                "precision is too low for them"
             )
         unit: Float32Array = rows / norms
         return unit
@@ -284,8 +286,8 @@ def scaled_cosines(
     others = encoder.text_vectors(texts)
     if vectors.shape[1] != others.shape[1]:
         raise UsageFault(
-            f"--image-vectors: vectors of {vectors.shape[1]} numbers, those of the captions have "
-            f"{others.shape[1]}: the file is of another model than {encoder.identity}"
+            f"--image-vectors: the vectors have {vectors.shape[1]} numbers, those of the captions "
+            f"{others.shape[1]}: the file was made by another model than {encoder.identity}"
         )
     return SCALE * np.maximum(cosines(vectors, others), 0.0)
 
@@ -309,8 +311,8 @@ def require_tokenizer_of(source: Path, tokenizer: Any, words: int) -> None:  # n
     """
     if len(tokenizer) != words:
         raise MissingResource(
-            f"{source}: the tokenizer of another model: it has {len(tokenizer):,} tokens, the weights are "
-            f"for {words:,}"
+            f"{source}: the tokenizer has {len(tokenizer):,} tokens, but the weights expect {words:,}: "
+            "it belongs to another model"
         )
 
 
@@ -331,5 +333,5 @@ def _unreadable_message(details: Mapping[ImageFile, str]) -> str:
     rest = f", and {more:,} more" if more > 0 else ""
     return (
         f"{counted(len(named), 'image')} cannot be read: {', '.join(named[:_NAMED_AT_MOST])}{rest}. "
-        "Bring intact files, and run the command again: the vectors of the others are in the cache"
+        "Replace them, and run the command again: the vectors of the other images are in the cache"
     )

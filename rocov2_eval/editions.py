@@ -218,15 +218,15 @@ _EXTRAS_2023 = {
     "CIDEr": "cider",
     "CLIPScore": "clipscore",
 }
-_METEOR = {"METEOR": "METEOR 1.5 is a Java program, and its paraphrase tables cannot be rewritten"}
+_METEOR = {"METEOR": "METEOR 1.5 is a Java program with paraphrase tables that this package does not contain"}
 _EXCLUDED_2022 = _METEOR | {
-    "CIDEr": "its code is not public, nor which words it was computed on",
-    "SPICE": "needs Java 8 and parser models of CoreNLP 3.6 that it downloads while it runs",
-    "BERTScore": "its code is not public, nor which encoder it took",
+    "CIDEr": "neither its code nor its list of words is public",
+    "SPICE": "it needs Java 8 and parser models of CoreNLP 3.6, downloaded at run time",
+    "BERTScore": "neither its code nor its encoder is public",
 }
 _EXCLUDED_2024 = _METEOR | {
-    "ClinicalBLEURT": "its TensorFlow checkpoint, trained on proprietary notes, has to be converted by hand",
-    "MedBERTScore": "needs MedCAT 1 and a model pack of UMLS that may not be redistributed",
+    "ClinicalBLEURT": "its TensorFlow checkpoint, trained on proprietary notes, must be converted by hand",
+    "MedBERTScore": "it needs MedCAT 1 and a model pack of UMLS that may not be redistributed",
 }
 _COLUMNS_2026 = {
     "Overall": "overall",
@@ -366,12 +366,15 @@ def edition_of(name: str) -> Edition:
     year = known.removeprefix("imageclef-")
     if year in _WITHOUT_RULES:
         raise UsageFault(
-            f"no edition {shorten(name)!r}: that year had concept detection alone, and its evaluator was not "
-            f"found. A later copy computes the F1 of 2018: take 2018, whose limit of concepts is another"
+            f"no edition {shorten(name)!r}: that year had only concept detection, and its evaluator was "
+            "not found. A later copy computes the F1 of 2018: use 2018, whose limit of concepts "
+            "differs"
         )
     years = [edition.year for edition in EDITIONS.values() if edition.year]
     if year.isdecimal():
-        raise UsageFault(f"no edition {shorten(name)!r}; known are {DEFAULT_EDITION}, {', '.join(years)}")
+        raise UsageFault(
+            f"no edition {shorten(name)!r}, expected one of {DEFAULT_EDITION}, {', '.join(years)}"
+        )
     names = [AUTO, DEFAULT_EDITION, *years, *EDITIONS] if "clef" in known else [AUTO, DEFAULT_EDITION, *years]
     raise UsageFault(f"no edition {shorten(name)!r}; {suggestion(known, names)}")
 

@@ -180,11 +180,13 @@ class TextEncoder:
         lengths = np.diff(tokens.offsets)[tokens.index]
         is_said = np.array([bool(text.strip()) for text in texts], np.bool_)
         if gone := int((is_said & (lengths <= tokens.bare_length)).sum()):
-            self._notify(f"{counted(gone, 'caption')} without a token of {self.identity}: nothing can match")
+            self._notify(
+                f"{counted(gone, 'caption')} without a token of {self.identity}: no match is possible"
+            )
         limit = self._tokenizer.model_max_length
         if full := int((lengths >= limit).sum()):
             self._notify(
-                f"{counted(full, 'caption')} of {limit} tokens or more: {self.identity} reads no more of them"
+                f"{counted(full, 'caption')} with {limit} tokens or more: {self.identity} ignores the rest"
             )
 
     def _fill_from_cache(self, tokens: Tokens, vectors: Float32Array) -> IntArray:
@@ -242,8 +244,8 @@ class TextEncoder:
         array: Float32Array = states.numpy()
         if not np.isfinite(array).all():
             raise MissingResource(
-                f"{self.identity} gave values that are not numbers: its weights are damaged, or "
-                f"{self.precision} is too narrow for them"
+                f"{self.identity} computed values that are not finite: its weights are damaged, or "
+                f"{self.precision} is too low for them"
             )
         return array
 
@@ -305,7 +307,7 @@ def _checked_layer(path: Path, config: Any, layer: int | None) -> int:  # noqa: 
     there = int(config.num_hidden_layers)
     last = there if layer is None else layer
     if not 1 <= last <= there:
-        raise UsageFault(f"{path}: no layer {last}, the model has layers 1 to {there}")
+        raise UsageFault(f"{path}: no layer {last}; the model has layers 1 to {there}")
     return last
 
 
@@ -327,7 +329,9 @@ def _refuse_incomplete(path: Path, report: dict[str, Any]) -> None:
     absent = sorted(key for key in report["missing_keys"] if "pooler" not in key)
     absent += sorted(str(key) for key in report.get("mismatched_keys", ()))
     if absent:
-        raise MissingResource(f"{path}: the weights lack {len(absent)} tensors, {absent[0]} among them")
+        raise MissingResource(
+            f"{path}: the weights lack {counted(len(absent), 'tensor')}, such as {absent[0]}"
+        )
 
 
 def _ids_of(tokens: Tokens, batch: IntArray) -> IntArray:
@@ -382,7 +386,8 @@ def _refuse_too_long(tokens: Tokens, most: int) -> None:
     longest = int(np.diff(tokens.offsets).max(initial=0))
     if longest > most:
         raise RejectedInput(
-            f"a caption has {longest} tokens, the encoder takes {most} and its tokenizer names no limit"
+            f"a caption has {longest} tokens, but the encoder accepts {most}, and its tokenizer "
+            "defines no limit"
         )
 
 

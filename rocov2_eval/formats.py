@@ -31,7 +31,7 @@ from rocov2_eval.findings import finding, findings
 from rocov2_eval.records import BoolArray, Finding, IntArray, Severity, Task
 from rocov2_eval.shelf.archives import UNREADABLE, foreign_kind, is_clutter, is_tar, office_kind
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK, csv_text
-from rocov2_eval.shelf.words import path_text, short_id, shorten
+from rocov2_eval.shelf.words import counted, path_text, short_id, shorten
 
 # What a hostile file may cost at most: some 3 GB and 15 seconds. A run of a million images has 70 MB.
 MOST_BYTES = 1 << 28
@@ -250,7 +250,7 @@ def csv_rows(source: Source, dialect: Dialect) -> tuple[list[list[str]], IntArra
     try:
         rows.extend(reader)
     except csv.Error as error:
-        message = f"{error}; the rows from here on were not read"
+        message = f"{error}; the rows from this line on were not read"
         found.append(finding("R005", source.path, reader.line_num, message))
     if reader.line_num == len(rows):
         return rows, np.arange(1, len(rows) + 1), found
@@ -258,7 +258,8 @@ def csv_rows(source: Source, dialect: Dialect) -> tuple[list[list[str]], IntArra
     last = physical_lines(source)[starts[-1] - 1 :] if rows and not found else []
     if len(last) > 1 and "\n".join(last).count('"') % 2:
         message = (
-            f"a quote opened in this row is never closed: it swallows the {len(last) - 1} lines after it"
+            f"a quote opened in this row is never closed: {counted(len(last) - 1, 'line')} after it became "
+            "part of the cell"
         )
         found.append(finding("R005", source.path, int(starts[-1]), message, severity="warning"))
     return rows, starts, found
@@ -381,9 +382,9 @@ def only_member(content: bytes, path: str, endings: tuple[str, ...] = _CSV) -> t
     except UNREADABLE as error:
         raise rejected("R004", path, None, f"cannot be unpacked: {shorten(str(error), 100)}") from None
     if len(inside) > MOST_BYTES:
-        raise rejected("R004", path, None, f"unpacks to more than {MOST_BYTES:,} bytes")
+        raise rejected("R004", path, None, f"the unpacked file has more than {MOST_BYTES:,} bytes")
     if is_archive(inside):
-        raise rejected("R004", path, None, f"{shorten(names[0].filename, 40)!r} is an archive itself")
+        raise rejected("R004", path, None, f"{shorten(names[0].filename, 40)!r} is itself an archive")
     return names[0].filename, inside
 
 
@@ -391,14 +392,14 @@ def _refuse_trickery(member: zipfile.ZipInfo, path: str) -> None:
     """Refuse a member that would mean harm to whoever unpacks the archive to a disk, as we do not."""
     name = member.filename.replace("\\", "/")
     if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
-        message = f"the name {shorten(member.filename, 40)!r} leads out of the archive"
+        message = f"the path {shorten(member.filename, 40)!r} is outside the archive"
         raise rejected("R004", path, None, message)
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):  # 0 where the packer was no Unix, or says nothing
-        what = "a symbolic link" if kind == stat.S_IFLNK else "no plain file"
+        what = "a symbolic link" if kind == stat.S_IFLNK else "not a plain file"
         raise rejected("R004", path, None, f"{shorten(member.filename, 40)!r} is {what}")
     if member.file_size > MOST_BYTES:
-        raise rejected("R004", path, None, f"unpacks to more than {MOST_BYTES:,} bytes")
+        raise rejected("R004", path, None, f"the unpacked file has more than {MOST_BYTES:,} bytes")
 
 
 @contextmanager
@@ -492,7 +493,7 @@ def _cell_faults(
         wanted = f"{fewest} or more"
     for i in np.flatnonzero(malformed):
         shown = ", ".join(repr(shorten(cell, 25)) for cell in rows[i][:4])
-        yield int(lines[i]), f"{len(rows[i])} cells, expected {wanted}: {shown}"
+        yield int(lines[i]), f"{counted(len(rows[i]), 'cell')}, expected {wanted}: {shown}"
 
 
 def _second_cells(rows: list[list[str]], counts: IntArray) -> list[Cell]:

@@ -173,7 +173,7 @@ def _of_mapping(data: Mapping[Any, Any], name: str) -> Frame:
         return _of_columns({str(key): _cells(value) for key, value in data.items()}, name)
     if values and all(is_frame(value) for value in values):
         example = f"{name}[{next(iter(data))!r}]"
-        raise UsageFault(f"{name} holds several tables, {_listed(data)}: hand in one, such as {example}")
+        raise UsageFault(f"{name} contains several tables, {_listed(data)}: pass one, such as {example}")
     if values and all(isinstance(value, Mapping) for value in values):
         return _of_rows([{"id": key, **value} for key, value in data.items()], name)
     return _of_rows(list(data.items()), name)

@@ -32,7 +32,7 @@ from rocov2_eval.schemas import check_json_file, is_table
 from rocov2_eval.scoring import Opener, Report, check, check_alone, evaluate
 from rocov2_eval.settings import OFFICIAL_ENCODER, Settings
 from rocov2_eval.shelf.progress import Notify, silent
-from rocov2_eval.shelf.words import short_id, shorten, suggestion
+from rocov2_eval.shelf.words import counted, short_id, shorten, suggestion
 from rocov2_eval.significance import PairOptions, enough_trials
 from rocov2_eval.truth import Place, Truth, subset_of, truth_name
 from rocov2_eval.verification import require_libraries
@@ -220,9 +220,9 @@ def validate(
     settings = settings_of(edition)
     rules = settings.edition if settings.chosen_by == "user" else None
     if truth is not None and ids is not None:
-        raise UsageFault("--ids stands in the place of --truth: name one of them")
+        raise UsageFault("--ids and --truth exclude each other: use one of them")
     if strict and not isinstance(run, str | PathLike):
-        raise UsageFault("strict checks the format of a file, and the run is none")
+        raise UsageFault("strict checks the format of a file, but the run is an object: pass a path")
     columns = Columns(id=id_column, value=value_column)
     try:
         if isinstance(run, str | PathLike) and (path := Path(run)).suffix == ".json":
@@ -231,7 +231,7 @@ def validate(
                 return tuple(check_json_file(str(path), text))
         handed = _handed(run, "run")
         if ids is not None:
-            notify(f"ids: {ids}; there is no truth, so that nothing is compared with answers")
+            notify(f"ids: {ids}; there is no truth, so answers are not compared")
             table, found, alone, _ = read_alone(handed, rules, task=task, columns=columns)
             return tuple(check_alone(table, found, alone, ids=read_ids(Path(ids), table), strict=strict))
         pair = read(handed, rules, _truth_of(truth), task=task, split=split, columns=columns)
@@ -241,10 +241,13 @@ def validate(
         table, found, alone, _ = read_alone(handed, rules, task=task, columns=columns)
         faults = check_alone(table, found, alone, strict=strict)
         if truth is None:
-            notify("no truth with these ids is at hand: the ids are not checked; name --truth or --ids")
+            notify("no truth with these ids was found, so ids are not checked: add --truth or --ids")
             return tuple(faults)
         shown = short_id(table.image_ids[0]) if table.image_ids else ""
-        message = f"none of {len(table.image_ids):,} ids is in a truth of {truth}: they look like {shown!r}"
+        message = (
+            f"no id of the run is in a truth of {truth}: {counted(len(table.image_ids), 'id')} such as "
+            f"{shown!r}"
+        )
         return (finding("R104", table.path, None, message), *faults)
     why = _WHY[pair.chosen_by]
     notify(f"truth: {truth_name(pair.truth.inputs)}; rules: {pair.edition.name}{why}")
@@ -316,12 +319,12 @@ def compare(
             together.
     """
     if isinstance(runs, Mapping):
-        raise UsageFault("runs is a mapping: expected a list of runs, such as [run_a, run_b]")
+        raise UsageFault("runs is a mapping, expected a list of runs, such as [run_a, run_b]")
     if len(runs) < _FEWEST_RUNS:
-        raise UsageFault("compare needs two runs or more: rocov2-eval compare RUN_A RUN_B")
+        raise UsageFault("compare expects two runs or more: rocov2-eval compare RUN_A RUN_B")
     _refuse_unknown(task=task, split=split, device=device, precision=precision)
     if examples < 0:
-        raise UsageFault(f"examples is {examples}: expected 0 or more images to name for each pair")
+        raise UsageFault(f"examples is {examples}, expected a number of images for each pair, 0 or more")
     settings = settings_of(
         edition,
         metrics=metrics,
@@ -439,7 +442,7 @@ def settings_of(
         UsageFault: There is no edition of that name, or the seed is negative.
     """
     if seed < 0:
-        raise UsageFault(f"seed is {seed}: expected 0 or more")
+        raise UsageFault(f"seed is {seed}, expected 0 or more")
     return Settings(
         edition=edition_of(DEFAULT_EDITION if edition == AUTO else edition),
         chosen_by="default" if edition == AUTO else "user",
@@ -564,7 +567,7 @@ def _read_all(
     editions = {pair.edition.name: pair.run.path for pair in pairs}
     if len(editions) > 1:
         chosen = ", ".join(f"{path} is of {name}" for name, path in editions.items())
-        raise UsageFault(f"{chosen}: name one with --edition")
+        raise UsageFault(f"{chosen}: select one with --edition")
     return pairs
 
 

@@ -44,8 +44,8 @@ def read_vectors(path: Path, image_ids: Sequence[str]) -> Float32Array:
             rows = [np.squeeze(archive[image_id]) for image_id in image_ids]
     except _DAMAGED as error:  # AttributeError and TypeError: an array alone is no archive
         raise UsageFault(
-            f"{path}: no archive of image vectors ({error}): expected an .npz with one array an image id, "
-            "such as `rocov2-eval embed-images DIR -o vectors.npz` writes"
+            f"{path}: not an archive of image vectors ({error}), expected an .npz with one array per "
+            "image id, such as `rocov2-eval embed-images DIR -o vectors.npz` writes"
         ) from None
     return _unit_rows(path, image_ids, rows)
 
@@ -69,10 +69,10 @@ def _refuse_other_ids(path: Path, known: Sequence[str], image_ids: Sequence[str]
     there = set(known)
     lacking = [image_id for image_id in image_ids if image_id not in there]
     if lacking:
-        example = f"it has ids such as {shorten(known[0], 60)}" if known else "it is empty"
+        example = f"it contains ids such as {shorten(known[0], 60)}" if known else "it is empty"
         raise UsageFault(
-            f"{path}: no vector of {len(lacking):,} of {len(image_ids):,} images, such as "
-            f"{shorten(lacking[0], 60)}; {example}: name the file of this split"
+            f"{path}: {len(lacking):,} of {len(image_ids):,} images have no vector, such as "
+            f"{shorten(lacking[0], 60)}; {example}: use the file of this split"
         )
 
 

@@ -104,11 +104,11 @@ def all_images(folder: Path) -> dict[str, Path]:
                 continue
             if path.stem in images:
                 raise MissingResource(
-                    f"{path} and {images[path.stem]} are both image {path.stem!r}: keep one"
+                    f"{path} and {images[path.stem]} are files of the same image {path.stem!r}: keep one"
                 )
             images[path.stem] = path
     if not images:
-        raise MissingResource(f"no image in {folder}: expected files such as <ID>.jpg or train/<ID>.jpg")
+        raise MissingResource(f"no image in {folder}, expected files such as <ID>.jpg or train/<ID>.jpg")
     return images
 
 
@@ -149,7 +149,7 @@ def _archive(path: Path, _changed: int) -> zipfile.Path:
     try:
         return zipfile.Path(path)
     except UNREADABLE as error:
-        raise MissingResource(f"{path} cannot be read ({error}): bring it again, or unpack it") from None
+        raise MissingResource(f"{path} cannot be read ({error}): copy it again, or unpack it") from None
 
 
 def _state(file: ImageFile) -> tuple[int, int]:

@@ -51,7 +51,7 @@ from rocov2_eval.formats import (
 )
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.shelf.csv_files import csv_text
-from rocov2_eval.shelf.words import path_text, shorten
+from rocov2_eval.shelf.words import counted, path_text, shorten
 
 ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", *PARQUET_ENDINGS)
 PACKED = (".gz", ".zip")
@@ -249,7 +249,9 @@ def source_of_frame(
     ids, values, named = _chosen(frame, task, columns, source.path)
     task = task or named or task_of_cells(_sampled(values))
     if task is None:
-        raise rejected("R007", source.path, None, "neither the names of columns nor cells tell the task")
+        raise rejected(
+            "R007", source.path, None, "the task cannot be detected from the column names or the cells"
+        )
     dialect = edition.rules(task).dialect
     faults = list(frame.findings)
     id_texts = _texts(ids, source.path, frame, "concepts", faults)
@@ -280,7 +282,9 @@ def task_of(source: Source) -> Task:
     if task is None:
         empty = source.records is None and not source.text.strip()
         code, message = (
-            ("R003", "the file is empty") if empty else ("R007", "neither header nor cells tell the task")
+            ("R003", "the file is empty")
+            if empty
+            else ("R007", "the task cannot be detected from the header or the cells")
         )
         raise rejected(code, source.path, None, message)
     return task
@@ -311,7 +315,7 @@ def _unpacked(content: bytes, name: str, ending: str) -> tuple[str, bytes, str]:
     except _UNPACKING as error:
         raise rejected("R004", name, None, f"cannot be unpacked: {shorten(str(error), 100)}") from None
     if len(content) > formats.MOST_BYTES:
-        raise rejected("R004", name, None, f"unpacks to more than {formats.MOST_BYTES:,} bytes")
+        raise rejected("R004", name, None, f"the unpacked file has more than {formats.MOST_BYTES:,} bytes")
     return ending.removesuffix(".gz"), content, "a gzip archive"
 
 
@@ -351,12 +355,10 @@ def _chosen(
         raise rejected("R003", path, None, "no row with an image id")
     if frame.names is None:
         if columns:
-            raise UsageFault(
-                f"{path} has no names of columns: --id-column and --value-column do not go with it"
-            )
+            raise UsageFault(f"{path} has no column names: remove --id-column and --value-column")
         short = next((i for i, row in enumerate(frame.rows) if len(row) != len(("id", "cell"))), None)
         if short is not None:
-            message = f"{len(frame.rows[short])} cells, expected an id and an answer"
+            message = f"{counted(len(frame.rows[short]), 'cell')}, expected an id and an answer"
             raise rejected("R102", path, int(frame.lines[short]), message)
         return [row[0] for row in frame.rows], [row[1] for row in frame.rows], None  # type: ignore[index]
     id_name = _required(columns.id, frame, path) or _id_name(frame, columns.value, path)
@@ -370,7 +372,7 @@ def _chosen(
 def _required(name: str | None, frame: Frame, path: str) -> str | None:
     if name is None or name in (frame.names or ()):
         return name
-    raise UsageFault(f"{path} has no column {shorten(name)!r}; its columns are {_listed(frame.names or ())}")
+    raise UsageFault(f"{path} has no column {shorten(name)!r}, expected one of {_listed(frame.names or ())}")
 
 
 def _id_name(frame: Frame, value_name: str | None, path: str) -> str:
@@ -391,7 +393,7 @@ def _id_name(frame: Frame, value_name: str | None, path: str) -> str:
         return left[0]
     if index == "" and not left:
         return index
-    raise rejected("R012", path, None, f"no column of ids among {_listed(frame.names or ())}")
+    raise rejected("R012", path, None, f"no column of ids, found {_listed(frame.names or ())}")
 
 
 def _is_numbering(cells: Sequence[Any]) -> bool:
@@ -411,10 +413,10 @@ def _value_name(frame: Frame, id_name: str, task: Task | None, path: str, *, of_
         if len(left) == 1:
             return left[0]
     if task is None and named:
-        message = f"the columns {_listed(told)} may hold answers: add --task concepts or --task captions"
+        message = f"the columns {_listed(told)} may contain answers: add --task concepts or --task captions"
         raise rejected("R007", path, None, message)
     wanted = task or "answers"
-    raise rejected("R012", path, None, f"no one column of {wanted} among {_listed(frame.names or ())}")
+    raise rejected("R012", path, None, f"expected one column of {wanted}, found {_listed(frame.names or ())}")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -441,11 +443,13 @@ def _texts(cells: Sequence[Any], path: str, frame: Frame, task: Task, faults: li
             isinstance(cell, list | tuple)
             and sum(len(part) for part in cell if isinstance(part, str)) > limit
         ):
-            raise rejected("R005", path, line, f"a cell of more than {limit:,} characters")
+            raise rejected("R005", path, line, f"a cell with more than {limit:,} characters")
         text = _text(cell, task)
         if text is None:
             faults.append(
-                finding("R011", path, line, f"no text and no list of texts: {shorten(repr(cell), 40)}")
+                finding(
+                    "R011", path, line, f"expected a text or a list of texts, found {shorten(repr(cell), 40)}"
+                )
             )
         texts.append(text or "")
     return texts
@@ -489,7 +493,7 @@ def _refuse_unwritable(path: str, frame: Frame, *columns: list[str]) -> None:
             raise rejected("R001", path, None, f"more than {formats.MOST_BYTES:,} characters")
         for text, line in zip(texts, frame.lines.tolist(), strict=True):
             if len(text) > limit:
-                message = f"a cell of {len(text):,} characters, more than {limit:,}"
+                message = f"a cell with {len(text):,} characters, more than {limit:,}"
                 raise rejected("R005", path, line, message)
         try:
             "\n".join(texts).encode()
@@ -497,7 +501,7 @@ def _refuse_unwritable(path: str, frame: Frame, *columns: list[str]) -> None:
             line = next(
                 n for text, n in zip(texts, frame.lines.tolist(), strict=True) if not _is_unicode(text)
             )
-            raise rejected("R011", path, line, "half a surrogate pair, which UTF-8 cannot hold") from None
+            raise rejected("R011", path, line, "half a surrogate pair, which is not valid in UTF-8") from None
 
 
 def _is_unicode(text: str) -> bool:

@@ -102,7 +102,7 @@ def require_pairs(candidates: Sized, references: Sized) -> None:
         ValueError: They differ in number.
     """
     if len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates and {len(references)} references")
+        raise ValueError(f"{len(candidates)} candidates, but {len(references)} references")
 
 
 def _in_every_edition(_: Edition) -> bool:
@@ -128,6 +128,7 @@ class Metric:
     Attributes:
         name: Key of the table.
         outputs: Names under which the scores appear in `result.json`, the main one first.
+        meanings: What the score of each of `outputs` is, in one plain sentence for readers of pages.
         needs: The task it scores.
         columns: Takes the candidates and the references out of the inputs: `ConceptSets` for concepts,
             sequences of captions otherwise, both in truth order.
@@ -157,6 +158,7 @@ class Metric:
 
     name: str
     outputs: tuple[str, ...]
+    meanings: tuple[str, ...]
     needs: Task
     columns: Callable[[Inputs], tuple[Any, Any]]
     score: Callable[..., Mapping[str, SampleScores]]

@@ -485,7 +485,7 @@ def import_hub() -> Any:  # noqa: ANN401 - an untyped library at the border
     except ModuleNotFoundError as error:
         raise MissingResource(f"huggingface_hub is not installed: {install_command('captions')}") from error
     except ValueError as error:  # it reads numbers from the environment when it is imported
-        raise UsageFault(f"huggingface_hub cannot use one of the variables HF_…: {error}") from None
+        raise UsageFault(f"huggingface_hub rejects one of the variables HF_…: {error}") from None
 
     return huggingface_hub
 
@@ -502,7 +502,7 @@ def _local_folder(kind: str, name_or_path: str) -> ModelFolder:
     path = named_path(name_or_path, KINDS[kind].title)
     if not path.is_dir():
         known = ", ".join(row.name for row in WEIGHTS.values() if row.kind == kind)
-        raise UsageFault(f"no {KINDS[kind].title} {name_or_path!r}: expected {known}, or a folder")
+        raise UsageFault(f"no {KINDS[kind].title} {name_or_path!r}, expected {known}, or a folder")
     inner = path / "tokenizers" / "punkt_tab" / "english"
     if kind == "sentences" and inner.is_dir():
         path = inner
@@ -555,16 +555,19 @@ def _cached_path(repository: str) -> Path | None:
 
 def _missing_message(row: Weights) -> str:
     lines = [
-        f"the weights of {row.name} are not here ({row.origin}; {row.amount}; licence {row.licence}).",
-        f"Bring them:  {row.get_command}",
+        (
+            f"the weights of {row.name} are not on this machine ({row.origin}; {row.amount}; licence "
+            f"{row.licence})."
+        ),
+        f"Download them:  {row.get_command}",
     ]
     if row.kind == "encoder" and row.official:
         lines.append(
-            f"Or score with the stand-in:  --encoder {STAND_IN}  (not comparable with official scores; "
+            f"Or use the stand-in:  --encoder {STAND_IN}  (scores not comparable with official ones; "
             f"{WEIGHTS[STAND_IN].get_command})"
         )
     elif not row.package:
-        lines.append(f"Or file those that you have:  rocov2-eval models import FOLDER --as {row.name}")
+        lines.append(f"Or import a copy of yours:  rocov2-eval models import FOLDER --as {row.name}")
     return "\n".join(lines)
 
 

@@ -187,8 +187,8 @@ class PairModel:
         numbers: Float32Array = outputs.numpy()
         if not np.isfinite(numbers).all():
             raise MissingResource(
-                f"{self.identity} gave values that are not numbers: its weights are damaged, or the "
-                "precision is too narrow for them"
+                f"{self.identity} computed values that are not finite: its weights are damaged, or the "
+                "precision is too low for them"
             )
         return numbers
 

@@ -23,7 +23,7 @@ def check_per_image(path: Path) -> None:
         MissingResource: Parquet without pyarrow.
     """
     if path.suffix not in {".csv", ".parquet"}:
-        raise UsageFault(f"--per-image {path}: the name must end in .csv or .parquet")
+        raise UsageFault(f"--per-image {path}: expected a file name that ends in .csv or .parquet")
     if path.suffix == ".parquet" and find_spec("pyarrow") is None:
         message = f"Parquet needs pyarrow: name a .csv file, or {install_command('parquet')}"
         raise MissingResource(message)

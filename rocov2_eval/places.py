@@ -72,5 +72,5 @@ def _configured_data(config: Path) -> Path:
     except Malformed as error:
         raise UsageFault(f"{config}: {error}") from None
     if not isinstance(data, str):
-        raise UsageFault(f'{config}: expected a line like data = "/path/of/the/dataset"')
+        raise UsageFault(f'{config}: expected a line such as data = "/path/of/the/dataset"')
     return named_path(data, f"data in {config}")

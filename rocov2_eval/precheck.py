@@ -15,7 +15,7 @@ from rocov2_eval.formats import HEADERS, LAYOUT, Source, csv_rows, physical_line
 from rocov2_eval.records import Finding, Task
 from rocov2_eval.schemas import row_schema
 from rocov2_eval.shelf.csv_files import BYTE_ORDER_MARK
-from rocov2_eval.shelf.words import short_id, shorten
+from rocov2_eval.shelf.words import counted, short_id, shorten
 
 Fault = tuple[int | None, str]
 
@@ -66,22 +66,22 @@ def _records(source: Source) -> list[_Record]:
 def _header_faults(header: _Record, expected: list[str], *, marked: bool) -> Iterator[Fault]:
     if marked or header.cells != expected:
         shown = ",".join(shorten(cell, 30) for cell in header.cells[:4]) or "nothing"
-        yield 1, f"header is {shown}, expected {','.join(expected)}"
+        yield 1, f"the header is {shown}, expected {','.join(expected)}"
 
 
 def _cell_faults(body: list[_Record]) -> Iterator[Fault]:
     for record in body:
         if not record.is_pair and not record.is_blank:
-            yield record.line, f"{len(record.cells)} cells in {shorten(record.raw)!r}"
+            yield record.line, f"{counted(len(record.cells), 'cell')} in {shorten(record.raw)!r}"
 
 
 def _blanks(pairs: list[_Record], task: Task) -> Iterator[Fault]:
     for record in pairs:
         image_id, cell = record.cells
         if image_id != image_id.strip():
-            yield record.line, f"blanks around the id {short_id(image_id)!r}"
+            yield record.line, f"spaces around the id {short_id(image_id)!r}"
         if task == "concepts" and cell != cell.strip():
-            yield record.line, f"blanks around {shorten(cell)!r}"
+            yield record.line, f"spaces around {shorten(cell)!r}"
 
 
 def _order_faults(pairs: list[_Record], truth_ids: Sequence[str]) -> Iterator[Fault]:
@@ -94,7 +94,10 @@ def _order_faults(pairs: list[_Record], truth_ids: Sequence[str]) -> Iterator[Fa
     run_order = [image_id for image_id in first if image_id in known]
     for image_id, expected in zip(run_order, truth_order, strict=True):
         if image_id != expected:
-            yield first[image_id].line, f"{short_id(image_id)!r} where the truth has {short_id(expected)!r}"
+            yield (
+                first[image_id].line,
+                f"{short_id(image_id)!r}, expected {short_id(expected)!r} as in the truth",
+            )
 
 
 def _concept_faults(pairs: list[_Record]) -> Iterator[Fault]:
@@ -106,9 +109,9 @@ def _concept_faults(pairs: list[_Record]) -> Iterator[Fault]:
             yield record.line, f"an empty concept in {shorten(cell)!r}"
         strange = [concept for concept in concepts if concept and not is_cui(concept)]
         if strange:
-            yield record.line, f"not C and digits: {shorten(strange[0])!r}"
+            yield record.line, f"{shorten(strange[0])!r}, expected C and digits"
         if len(set(concepts)) < len(concepts):
-            yield record.line, f"a concept twice in {shorten(cell)!r}"
+            yield record.line, f"a concept appears twice in {shorten(cell)!r}"
 
 
 def _wrong_rejections(pairs: list[_Record]) -> Iterator[Fault]:
@@ -117,10 +120,10 @@ def _wrong_rejections(pairs: list[_Record]) -> Iterator[Fault]:
         lines = record.raw.splitlines()
         comma = "," in record.cells[1]
         if any(not line.strip() for line in lines):
-            yield record.line, "a blank line inside quotes: rejected as an empty line"
+            yield record.line, "a blank line inside quotes, rejected as an empty line"
         elif "\n" in record.raw:
-            yield record.line, "a line break inside quotes: later captions are compared with other lines"
+            yield record.line, "a line break inside quotes: later captions are compared with the wrong lines"
         elif len(lines) > 1 and comma:
-            yield record.line, "a line separator such as U+2028 beside a comma: rejected as unquoted"
+            yield record.line, "a line separator such as U+2028 beside a comma, rejected as unquoted"
         elif comma and record.raw != record.raw.rstrip():
-            yield record.line, "a blank after the closing quote: rejected as unquoted"
+            yield record.line, "a space after the closing quote, rejected as unquoted"

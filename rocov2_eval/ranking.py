@@ -58,6 +58,11 @@ class Entry:
         return str(self.metadata.get("display_name") or self.team)
 
     @property
+    def label(self) -> str:
+        """Display name and run, as pages call the run."""
+        return f"{self.display_name} / {self.run}"
+
+    @property
     def status(self) -> Status:
         """What the run is on the board."""
         status: Status = self.metadata.get("status", "ranked")

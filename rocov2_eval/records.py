@@ -68,9 +68,9 @@ class SampleScores:
 
     def __post_init__(self) -> None:
         if self.values.shape != self.scored.shape or self.values.ndim != 1:
-            raise ValueError(f"values {self.values.shape} and scored {self.scored.shape} differ")
+            raise ValueError(f"values have the shape {self.values.shape}, but scored has {self.scored.shape}")
         if not np.isfinite(self.values).all():
-            raise ValueError("a score must be finite: mark an image as unscored instead")
+            raise ValueError("a score must be finite: mark the image as unscored")
 
     def __len__(self) -> int:
         return len(self.values)

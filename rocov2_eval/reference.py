@@ -162,8 +162,8 @@ def alignscore_reference(
 def _import_old(name: str) -> ModuleType:
     """Import a library that was written for transformers 4, or say why that does not work here."""
     advice = (
-        f"{name} runs with transformers 4 only: install it with transformers 4 and rocov2-eval in an "
-        "environment of its own"
+        f"{name} needs transformers 4: install it with transformers 4 and rocov2-eval in a separate "
+        "environment"
     )
     try:
         return _import(name)

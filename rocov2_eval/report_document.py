@@ -16,6 +16,7 @@ from rocov2_eval.editions import EDITIONS, ChosenBy, years_of
 from rocov2_eval.metrics import main_outputs
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table, Value
+from rocov2_eval.shelf.files import short_path, short_paths
 from rocov2_eval.shelf.words import counted
 from rocov2_eval.truth import truth_name
 
@@ -38,7 +39,8 @@ def report_document(
     """
     path, split = report.run[0], f"{report.split} split, " if report.split else ""
     return Document(
-        title=f"{path}: {report.task}, {report.edition}, {split}{_images(report)}; {claim_of(report).text}",
+        title=f"{short_path(path)}: {report.task}, {report.edition}, {split}{_images(report)}; "
+        f"{claim_of(report).text}",
         sections=tuple(_sections(report, verification)),
         data=result_data(report, verification),
         path=path,
@@ -48,7 +50,7 @@ def report_document(
                 ", ".join(f"{name} {_rounded(result.mean)}" for name, result in report.metrics.items()),
                 f"truth: {truth_name(report.truth)}",
                 *report.notes,
-                *(f"{name} differs {value:.1e}" for name, value in (verification or {}).items()),
+                *(f"{name} differs by {value:.1e}" for name, value in (verification or {}).items()),
             ]
         ),
     )
@@ -69,8 +71,8 @@ def reports_document(reports: Sequence[Report]) -> Document:
         sections=[
             Section(facts=[truth], tables=[_runs(reports)], notes=missing),
             *(
-                Section(tables=[_breakdown(facet, groups, report.run[0])])
-                for report in reports
+                Section(tables=[_breakdown(facet, groups, name)])
+                for report, name in zip(reports, _names(reports), strict=True)
                 for facet, groups in report.breakdowns.items()
             ),
             remarks(list(notes), signatures),
@@ -147,13 +149,13 @@ def claim_of(report: Report) -> Claim:
     if not edition.year or report.notes:
         text = "not the number that the organisers publish"
     elif not edition.has_evaluator:
-        text = f"the organisers' own of {edition.year} are not public"
+        text = f"the organisers' own numbers of {edition.year} are not public"
     elif not years:
-        text = "the ids do not tell whether the images are those of the organisers"
+        text = "the ids do not show whether the images are those of the organisers"
     elif list(years) != [edition.year]:
         text = "the images are of another year, for which the organisers publish no such number"
     elif not is_test:
-        text = "computed as the number that the organisers publish for the test set"
+        text = "computed like the number that the organisers publish for the test set"
     else:
         is_published, text = True, "the number that the organisers publish, if the truth is theirs"
     return Claim(
@@ -168,10 +170,10 @@ def _chosen(report: Report, years: Mapping[str, int]) -> str:
     if report.chosen_by == "ids":
         return f"{rules}, the year in the ids"
     if report.chosen_by == "user":
-        return f"{rules}, as asked"
+        return f"{rules}, as selected"
     if len(years) > 1:
         return f"{rules}, because the ids name several years"
-    unknown = f"{next(iter(years))}, whose rules are not known here" if years else "no year"
+    unknown = f"{next(iter(years))}, whose rules are not available" if years else "no year"
     return f"{rules}, because the ids name {unknown}"
 
 
@@ -244,14 +246,18 @@ def _sections(report: Report, verification: Mapping[str, float] | None) -> Itera
         yield Section(
             title="Over labels", facts=[Fact(name=name, value=value, kind="score") for name, value in pairs]
         )
-        yield from _concepts("Most often missed (images, of those that have it)", errors.missed)
-        yield from _concepts("Most often invented (images, of those given it)", errors.invented)
+        yield from _concepts(
+            "Most frequent false negatives (images with the concept in the truth)", errors.missed
+        )
+        yield from _concepts(
+            "Most frequent false positives (images with the concept in the run)", errors.invented
+        )
     for facet, groups in report.breakdowns.items():
         yield Section(tables=[_breakdown(facet, groups)])
     if verification is not None:
         yield Section(tables=[_verification(verification)])
     if extras := extras_of(report):
-        text = f"{', '.join(extras)} (the organisers' code is not public: their figures may be others)"
+        text = f"{', '.join(extras)} (the organisers' code is not public: their numbers may differ)"
         yield Section(notes=[Note(text=text, label="Not official")])
     yield remarks(report.notes, [result.signature for result in report.metrics.values()])
 
@@ -290,12 +296,16 @@ def _runs(reports: Sequence[Report]) -> Table:
     for name in names:
         columns += [Column(title=name, kind="score"), Column(title="", kind="interval", key=name)]
     rows: list[list[Value]] = []
-    for report in reports:
-        cells: list[Value] = [report.run[0]]
+    for report, run in zip(reports, _names(reports), strict=True):
+        cells: list[Value] = [run]
         for name in names:
             cells += [report.metrics[name].mean, report.metrics[name].interval]
         rows.append(cells)
     return Table(columns=columns, rows=rows, best=True)
+
+
+def _names(reports: Sequence[Report]) -> list[str]:
+    return short_paths([report.run[0] for report in reports])
 
 
 def _score_cells(result: MetricResult | None) -> list[Value]:
@@ -337,7 +347,7 @@ def _verification(verification: Mapping[str, float]) -> Table:
     rows: list[list[Value]] = [[name, value] for name, value in verification.items()]
     title = "Largest difference from the reference libraries"
     return Table(
-        title=title, columns=columns, rows=rows or [["none of the chosen images can be compared", None]]
+        title=title, columns=columns, rows=rows or [["none of the selected images can be compared", None]]
     )
 
 

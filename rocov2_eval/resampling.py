@@ -29,9 +29,9 @@ class Bootstrap:
 
     def __post_init__(self) -> None:
         if self.resamples < 1:
-            raise ValueError(f"resamples: {self.resamples} is not positive")
+            raise ValueError(f"resamples is {self.resamples}, expected a positive number")
         if not 0 < self.level < 1:
-            raise ValueError(f"level: {self.level} is not between 0 and 1")
+            raise ValueError(f"level is {self.level}, expected a number between 0 and 1")
 
 
 def interval(scores: SampleScores, options: Bootstrap, clusters: IntArray | None = None) -> Interval | None:

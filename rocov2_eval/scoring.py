@@ -144,7 +144,7 @@ class Report:
             MissingResource: pandas is not installed.
         """
         if facet not in self.breakdowns:
-            raise UsageFault(f"not scored by {shorten(str(facet))!r}: say score(…, by=[{facet!r}])")
+            raise UsageFault(f"no scores by {shorten(str(facet))!r}: call score(…, by=[{facet!r}])")
         groups = self.breakdowns[facet]
         columns: dict[str, list[Any]] = {facet: [group.name for group in groups]}
         columns["images"] = [group.images for group in groups]
@@ -196,7 +196,7 @@ def check(run: Table, truth: Truth, edition: Edition, *, strict: bool = False) -
     found = check_alone(run, truth.task, edition, ids=table.image_ids, answers=table.cells, strict=strict)
     unknown = set(run.image_ids).difference(table.image_ids)
     if len(unknown) >= NEARLY_ALL * len(run.image_ids) and (split := other_split(run, truth, edition)):
-        cause = finding("R115", run.path, None, f"the ids are those of {split}, the truth is {table.path}")
+        cause = finding("R115", run.path, None, f"the ids belong to {split}, but the truth is {table.path}")
         found = without(found, cause, OF_IDS)
     return tuple(sorted((*found, *truth.findings), key=lambda item: item.severity == "note"))
 
@@ -224,7 +224,7 @@ def check_alone(
         UsageFault: The edition is not one that the format check can read.
     """
     if strict and not edition.precheck:
-        raise UsageFault(f"--strict is the 2026 check of comma-separated files; {edition.name} has others")
+        raise UsageFault(f"--strict checks comma-separated files of 2026; {edition.name} has another format")
     further = _conversion(run, edition, strict=strict)
     if strict and run.converted is None:
         further += precheck(run.source, task, ids or ())
@@ -248,10 +248,10 @@ def evaluate(run: Table, truth: Truth, settings: Settings, opener: Opener) -> Re
     """
     findings = check(run, truth, settings.edition)
     if is_rejected(findings) and not settings.lenient:
-        raise RejectedInput(f"{run.path} is not scored", findings)
+        raise RejectedInput(f"{run.path} was not scored", findings)
     aligned = align(run.image_ids, run.cells, truth.table.image_ids)
     if not aligned.present.any():
-        raise RejectedInput(f"{run.path} has no image of {truth.table.path}", findings)
+        raise RejectedInput(f"{run.path} contains no image of {truth.table.path}", findings)
     steps = plan(settings, truth)
     outputs = outputs_of(steps, settings, truth)
     inputs = Inputs(run=run, truth=truth, aligned=aligned, settings=settings)
@@ -423,8 +423,8 @@ def _offer(name: str, names: set[str], edition: Edition, task: Task) -> str:
     near = difflib.get_close_matches(asked, [*sorted(names), *published], 1)
     hint = f"did you mean {published.get(near[0], near[0])}? " if near else ""
     if elsewhere not in (None, task):
-        hint = f"a score of {elsewhere}, and these are {task}; "
-    return f"{hint}{edition.name} offers for {task}: {', '.join(sorted(names))}"
+        hint = f"{elsewhere} have this score, but the run contains {task}; "
+    return f"{hint}{edition.name} has for {task}: {', '.join(sorted(names))}"
 
 
 def _score(step: Step, inputs: Inputs, opener: Opener) -> tuple[Mapping[str, SampleScores], Options]:
@@ -510,24 +510,24 @@ def _conversion(run: Table, edition: Edition, *, strict: bool) -> list[Finding]:
     if name == file_name(run.path):
         name = f"{name.removesuffix('.csv')}.{edition.name}.csv"
     command = f"rocov2-eval convert {shlex.quote(path)} -o {shlex.quote(name)} --edition {edition.name}"
-    message = f"the platform will not take this file ({run.converted}): `{command}` writes one that it takes"
+    message = f"the platform does not accept this file ({run.converted}): `{command}` writes an accepted one"
     return [finding("R008", run.path, None, message, severity="error" if strict else "warning")]
 
 
 def _of_one_reference(steps: Sequence[Step], truth: Truth) -> Iterator[Finding]:
     names = [step.metric.name for step in steps if step.metric.weighs_by_idf(step.options)]
     if names and len(truth.table.image_ids) == 1:
-        yield finding("R505", truth.table.path, None, f"{' and '.join(names)} 0, whatever the run says")
+        yield finding("R505", truth.table.path, None, f"{' and '.join(names)}: 0 for any run")
 
 
 def _notes(findings: Sequence[Finding], steps: Sequence[Step], truth: Truth) -> Iterator[str]:
     if truth.whole is not None:
         part = len(truth.table.image_ids)
-        yield f"--subset: scored on {part:,} of the {counted(truth.whole, 'image')} of the truth"
+        yield f"--subset: {part:,} of the {counted(truth.whole, 'image')} of the truth were scored"
     errors = sum(item.severity == "error" for item in findings)
     if errors:
         number = counted(errors, "error")
-        yield f"--lenient in spite of {number}: the official evaluator rejects this run"
+        yield f"--lenient accepted {number}; the official evaluator rejects this run"
     yield from (item.message for item in findings if item.code == "R008" and item.severity == "warning")
     for step in steps:
         yield from step.metric.notes(step.options)

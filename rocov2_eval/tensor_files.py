@@ -16,7 +16,7 @@ from typing import Any
 from rocov2_eval.devices import import_library
 from rocov2_eval.errors import MissingResource
 from rocov2_eval.shelf.parsing import Malformed, json_of, read_plain
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100 * 2**20  # the limit of the safetensors library
@@ -40,9 +40,7 @@ def read_tensors(files: Iterable[Path]) -> dict[str, Any]:
         found = _read_safetensors(path) if is_safetensors(path) else _read_pickle(path)
         twice = sorted(tensors.keys() & found.keys())
         if twice:
-            raise MissingResource(
-                f"{path}: {twice[0]} stands in another file too: one set of weights expected"
-            )
+            raise MissingResource(f"{path}: {twice[0]} is also in another file, expected one set of weights")
         tensors |= found
     return tensors
 
@@ -56,10 +54,10 @@ def read_config(path: Path, names: Iterable[str]) -> dict[str, Any]:
     try:
         config = json_of(read_plain(path))
     except Malformed as error:
-        raise MissingResource(f"{path}: no JSON: {error}") from None
+        raise MissingResource(f"{path}: not JSON: {error}") from None
     lacking = [name for name in names if not isinstance(config, dict) or name not in config]
     if lacking:
-        raise MissingResource(f"{path}: no {lacking[0]}: the configuration of another model")
+        raise MissingResource(f"{path}: no {lacking[0]}: the configuration belongs to another model")
     assert isinstance(config, dict)
     return config
 
@@ -82,19 +80,19 @@ def check_merges(vocabulary: Path, merges: Path, marks: Iterable[str]) -> None:
     try:
         lines = merges.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise MissingResource(f"{merges}: no text in UTF-8 ({error}): bring the file again") from None
+        raise MissingResource(f"{merges}: not UTF-8 ({error}): copy the file again") from None
     for number, line in enumerate(lines, 1):
         parts = line.split(" ")
         is_merge = len(parts) == 2 and "".join(parts) in tokens and set(parts) <= tokens.keys()  # noqa: PLR2004
         if line and not line.startswith("#version") and not is_merge:
-            raise MissingResource(f"{merges}, line {number}: {line!r} is no merge of this vocabulary")
+            raise MissingResource(f"{merges}:{number}: {line!r} is not a merge of this vocabulary")
         made.add("".join(parts))
     # A byte at the end of a word is a token by itself in CLIP.
     unmade = sum(len(token.removesuffix("</w>")) > 1 and token not in made for token in tokens)
     if unmade > _MOST_SPECIAL_TOKENS:
         raise MissingResource(
-            f"{merges}: no merge makes {unmade:,} tokens of the vocabulary: cut short, or of another model; "
-            "bring the file again"
+            f"{merges}: the merges lack {counted(unmade, 'token')} of the vocabulary: the file is incomplete "
+            "or belongs to another model; copy it again"
         )
 
 
@@ -109,7 +107,9 @@ def refusing_other_shapes(path: Path) -> Iterator[None]:
         yield
     except _configuration_errors() as error:
         reason = " ".join(str(error).split())
-        raise MissingResource(f"{path}: makes no model ({reason}): bring the file again") from None
+        raise MissingResource(
+            f"{path}: no model can be built from it ({reason}): copy the file again"
+        ) from None
 
 
 def load_strictly(module: Any, tensors: Mapping[str, Any], source: Path) -> None:  # noqa: ANN401
@@ -126,17 +126,19 @@ def load_strictly(module: Any, tensors: Mapping[str, Any], source: Path) -> None
     expected = module.state_dict()
     for name, tensor in expected.items():
         if name not in tensors:
-            raise MissingResource(f"{source}: no tensor {name}: the weights of another model, or cut short")
+            raise MissingResource(
+                f"{source}: no tensor {name}: the weights are incomplete or belong to another model"
+            )
         if tuple(tensors[name].shape) != tuple(tensor.shape):
             raise MissingResource(
-                f"{source}: {name} has shape {list(tensors[name].shape)}, expected {list(tensor.shape)}: "
-                "weights and configuration are not of one model"
+                f"{source}: {name} has shape {list(tensors[name].shape)}, expected "
+                f"{list(tensor.shape)}: weights and configuration belong to different models"
             )
     foreign = sorted(tensors.keys() - expected.keys())
     if foreign:
         raise MissingResource(
-            f"{source}: {len(foreign)} tensors that the model does not have, {foreign[0]} among them: "
-            "the weights of another model"
+            f"{source}: the model does not have {counted(len(foreign), 'tensor')}, such as {foreign[0]}: "
+            "the weights belong to another model"
         )
     module.load_state_dict(tensors, strict=True)
 
@@ -160,7 +162,7 @@ def check_tensor_file(path: Path) -> None:
         _check_safetensors(path)
     elif path.suffix == ".safetensors" or not zipfile.is_zipfile(path):
         # torch writes archives since 1.6; such a file has its table of contents at the end.
-        raise MissingResource(f"{path}: no weights, or cut short: bring the file again")
+        raise MissingResource(f"{path}: not a file of weights, or incomplete: copy the file again")
 
 
 def _configuration_errors() -> tuple[type[Exception], ...]:
@@ -178,9 +180,9 @@ def _check_safetensors(path: Path) -> None:
     try:
         expected = _LENGTH_BYTES + length + _end_of_tensors(json_of(header))
     except ValueError as error:
-        raise MissingResource(f"{path}: a damaged header ({error}): bring the file again") from None
+        raise MissingResource(f"{path}: the header is damaged ({error}): copy the file again") from None
     if size != expected:
-        raise MissingResource(f"{path}: {size:,} bytes, expected {expected:,}: bring the file again")
+        raise MissingResource(f"{path}: {size:,} bytes, expected {expected:,}: copy the file again")
 
 
 def _end_of_tensors(header: object) -> int:
@@ -191,13 +193,13 @@ def _end_of_tensors(header: object) -> int:
         else None
     )
     if rows is None:
-        raise ValueError("no object of tensors")
+        raise ValueError("not an object of tensors")
     for name, row in rows.items():
         match row:
             case {"data_offsets": [int(start), int(end)]} if 0 <= start <= end:
                 pass
             case _:
-                raise ValueError(f"{shorten(name)!r} does not say where it lies")
+                raise ValueError(f"{shorten(name)!r} has no position in the file")
     return max((row["data_offsets"][1] for row in rows.values()), default=0)
 
 
@@ -216,16 +218,18 @@ def _read_pickle(path: Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         reason = str(error).partition("\n")[0]
         raise MissingResource(
-            f"{path} holds more than tensors and is not opened, since that could run what is in it "
-            f"({reason}). If you trust it, convert it where nothing can be harmed: "
-            "`python -c \"import torch, safetensors.torch as s; c = torch.load('FILE', weights_only=False, "
-            "map_location='cpu'); s.save_file({k: v.clone() for k, v in c.get('state_dict', c).items()}, "
-            "'model.safetensors')\"`, and put model.safetensors in its place."
+            f"{path} contains more than tensors and was not opened, because it could run code "
+            f'({reason}). If you trust it, convert it on an isolated machine: `python -c "import '
+            "torch, safetensors.torch as s; c = torch.load('FILE', weights_only=False, "
+            "map_location='cpu'); s.save_file({k: v.clone() for k, v in c.get('state_dict', "
+            "c).items()}, 'model.safetensors')\"`, and replace the file by model.safetensors."
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0]
-        raise MissingResource(f"{path} cannot be read: {reason}: bring the file again") from None
+        raise MissingResource(f"{path} cannot be read: {reason}: copy the file again") from None
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise MissingResource(f"{path}: expected a dictionary of tensors, or one with it under `state_dict`")
+        raise MissingResource(
+            f"{path}: expected a dictionary of tensors, or a dictionary with one under `state_dict`"
+        )
     return dict(state)

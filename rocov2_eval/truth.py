@@ -179,7 +179,7 @@ def truth_of(
     kinds: dict[str, Task] = {name: "captions" if name == "captions" else "concepts" for name in tables}
     kinds |= {"": task} if "" in tables else {}
     if task not in kinds.values():
-        raise MissingResource(f"the truth has no {task}: it holds {', '.join(tables)}")
+        raise MissingResource(f"the truth has no {task}, but {', '.join(tables)}")
     read = {
         name: _checked(source_of_handed(tables[name], edition, kind, TRUTH)[0], kind, edition)
         for name, kind in kinds.items()
@@ -262,7 +262,7 @@ def _read_truth(paths: Sequence[Path], task: Task, edition: Edition, first: str 
     except RejectedInput as error:
         if any(item.code in _OF_CONTENT for item in error.findings):
             faults = list(map(_of_truth, error.findings))
-            raise RejectedInput(f"the truth {paths[0]} is broken", faults) from None
+            raise RejectedInput(f"the truth {paths[0]} is not valid", faults) from None
         raise
     return _checked(source, task, edition, first)
 
@@ -286,14 +286,16 @@ def _checked(source: Source, task: Task, edition: Edition, first: str | None = N
     faults += findings("R501", table.path, cut, severity="warning")
     faults += _broken_ids(table)
     if records and records.what and not _is_known_form(records.what):
-        message = f"the truth is read in spite of its form: {records.what}"
+        message = f"the truth was converted from another format: {records.what}"
         faults.append(finding("R501", table.path, None, message, severity="warning"))
     content = SECOND_CELL.get(table.header[1].lower(), task) if table.header and table.header[1:] else task
     if content != task:
-        hint = f"if the run holds {content} too, add --task {content}"
-        faults.append(finding("R501", table.path, 1, f"the file holds {content}, the run {task}: {hint}"))
+        hint = f"if the run contains {content}, too, add --task {content}"
+        faults.append(
+            finding("R501", table.path, 1, f"the file contains {content}, but the run {task}: {hint}")
+        )
     if is_rejected(faults):
-        raise RejectedInput(f"the truth {source.path} is broken", faults)
+        raise RejectedInput(f"the truth {source.path} is not valid", faults)
     return replace(table, findings=tuple(faults))
 
 
@@ -328,7 +330,7 @@ def _broken_ids(table: Table) -> Iterator[Finding]:
     faults = []
     for image_id, line in zip(table.image_ids, table.lines, strict=True):
         if image_id in seen:
-            faults.append((int(line), f"{short_id(image_id)!r} stands in the truth twice"))
+            faults.append((int(line), f"{short_id(image_id)!r} appears twice in the truth"))
         seen.add(image_id)
     yield from findings("R501", table.path, faults)
 
@@ -407,7 +409,7 @@ def _cells(other: Table | None, table: Table) -> list[Cell] | None:
 def _lacking(manual: Table, table: Table) -> list[Finding]:
     ids = set(manual.image_ids)
     absent = [image_id for image_id in table.image_ids if image_id not in ids]
-    message = f"{len(absent):,} images have no row: {short_id(absent[0])!r}, …" if absent else ""
+    message = f"no row for {counted(len(absent), 'image')}, such as {short_id(absent[0])!r}" if absent else ""
     return [finding("R503", manual.path, None, message)] if absent else []
 
 
@@ -457,7 +459,7 @@ def _state(place: Place, task: Task, split: str | None) -> str:
     if not place.path.exists():
         return "; does not exist)"
     found = find_files(place.path, task, split)
-    others = {item.name: "its ids are not those of the run" for item in found.candidates}
+    others = {item.name: "no id of the run is in it" for item in found.candidates}
     return f"){_held(replace(found, passed={**others, **found.passed}))}"
 
 

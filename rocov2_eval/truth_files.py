@@ -129,7 +129,7 @@ def _search(place: Path, task: Task, split: str | None) -> Found:
             candidates.append(Candidate(paths=tuple(sorted(paths)), split=held, name=name))
     order = {known: number for number, known in enumerate(SPLITS)}
     candidates.sort(key=lambda item: (order.get(item.split or "", len(SPLITS)), item.name))
-    told = counted(others, "file") + " that no truth is written in, such as pictures" if others else ""
+    told = counted(others, "file") + " that cannot contain a truth, such as images" if others else ""
     return Found(candidates=candidates, passed=passed, others=told if tables or others else "it is empty")
 
 
@@ -159,15 +159,15 @@ def _why_not(path: Path, place: Path, task: Task) -> str | None:
     named = _task_word(path)
     reason: str | None = None
     if "manual" in words:
-        reason = "manual concepts go with concepts, and are no truth of their own"
+        reason = "manual concepts are used beside concepts, not as a truth of their own"
     elif words & _RUN_WORDS:
-        reason = "a run, by its name"
+        reason = "a run, according to its name"
     elif named is not None and named != task:
-        reason = f"it holds {named}, by its name"
+        reason = f"it contains {named}, according to its name"
     elif path.name.lower().endswith(PARQUET_ENDINGS):
         reason = _lacking_columns(path, task)
     elif named is None and words & _OTHER_WORDS:
-        reason = "no truth, by its name"
+        reason = "not a truth, according to its name"
     elif named is None:
         reason = _unread(path, place, task)
     return reason
@@ -181,9 +181,9 @@ def _lacking_columns(path: Path, task: Task) -> str | None:
         return str(error)
     wanted = "cui" if task == "concepts" else "caption"
     if not any(map(is_id_name, names)):
-        return f"no column image_id among {_listed(names)}"
+        return f"no column image_id, found {_listed(names)}"
     if not any(bare(name) in VALUE_NAMES[task] for name in names):
-        return f"no column {wanted} among {_listed(names)}"
+        return f"no column {wanted}, found {_listed(names)}"
     return None
 
 
@@ -196,9 +196,9 @@ def _unread(path: Path, place: Path, task: Task) -> str | None:
             return error.findings[0].message if error.findings else str(error)
         held = task
     if held != task:
-        return f"it holds {held}"
+        return f"it contains {held}"
     if _split_of(path, place) is None and not _words(path.name) & _TRUTH_WORDS:
-        return "its name does not say that it is truth: name the file itself"
+        return "its name does not show that it is a truth: name the file itself"
     return None
 
 

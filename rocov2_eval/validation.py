@@ -101,10 +101,10 @@ def _check_years(run: Table, edition: Edition) -> Iterator[Finding]:
     """Yield a finding where the years that ids of the challenge name contradict each other or the edition."""
     of_run = years_of(run.image_ids)
     if len(of_run) > 1:
-        message = f"ids of several years: {tally(of_run)}; a run answers for the images of one"
+        message = f"ids of several years: {tally(of_run)}; a run contains the images of one year"
         yield finding("R118", run.path, None, message, severity="warning")
     if of_run and edition.year and edition.year not in of_run:
-        message = f"ids of {tally(of_run)}, rules of {edition.year}: no score that the organisers publish"
+        message = f"ids of {tally(of_run)}, but rules of {edition.year}: the organisers publish no such score"
         yield finding("R118", run.path, None, message, severity="warning")
 
 
@@ -170,7 +170,7 @@ def _check_ids(run: Table, truth_ids: Sequence[str]) -> Iterator[Finding]:
         way, right = slip
         wrong = next(iter(right))
         number = f"{len(right):,} of {len(run.image_ids):,} ids differ from those of the truth in one way"
-        message = f"{number}, {way}: {short_id(wrong)!r} is {short_id(right[wrong])!r} there"
+        message = f"{number}, {way}: {short_id(wrong)!r} should be {short_id(right[wrong])!r}"
         yield finding("R114", run.path, None, message)
         unknown = [i for i in unknown if run.image_ids[i] not in right]
         ids |= set(right.values())
@@ -190,7 +190,7 @@ def _stranger(run: Table, i: int, known: set[str]) -> str:
     hint = nearest(image_id, known)
     if i == 0 and image_id and not hint and looks_like_header(run.image_ids):
         name = shlex.quote(short_id(image_id))
-        hint = f", but seems to be a header: name its columns, --id-column {name} …"
+        hint = f"; it looks like a header: name its columns, --id-column {name} …"
     return f"{short_id(image_id)!r} is not an image of the truth{hint}"
 
 
@@ -199,7 +199,7 @@ def _repeated(run: Table) -> Iterator[tuple[int, str]]:
     place = "in row" if run.source.records and not run.converted else "on line"
     for image_id, line in zip(run.image_ids, run.lines, strict=True):
         if image_id in first:
-            yield int(line), f"{short_id(image_id)!r} stands {place} {first[image_id]} already"
+            yield int(line), f"{short_id(image_id)!r} appeared {place} {first[image_id]} already"
         else:
             first[image_id] = int(line)
 
@@ -209,14 +209,16 @@ def _check_concepts(run: Table, edition: Edition) -> Iterator[Finding]:
     seen = renamed(run.concepts, str.strip) if rules.strip else run.concepts
     alone = [i for i, cell in enumerate(run.cells) if cell is None]
     crashing = 1 if edition.name == "imageclef-2018" and alone[:1] == [0] else 0
-    yield from _at(run, "R206", alone[:crashing], lambda _: "an id alone in the first row", "error")
-    yield from _at(run, "R206", alone[crashing:], lambda _: "an id alone")
+    yield from _at(run, "R206", alone[:crashing], lambda _: "only an id in the first row", "error")
+    yield from _at(run, "R206", alone[crashing:], lambda _: "only an id")
     if rules.most is not None:
-        most = f"concepts, at most {rules.most} are allowed"
+        most = f"concepts, but at most {rules.most} are allowed"
         many = np.flatnonzero(seen.counts > rules.most)
         yield from _at(run, "R201", many, lambda i: f"{seen.counts[i]} {most}")
     repeated = _repeats(seen)
-    yield from _at(run, "R202", repeated, lambda i: f"{shorten(seen.vocabulary[repeated[i]])!r} twice")
+    yield from _at(
+        run, "R202", repeated, lambda i: f"{shorten(seen.vocabulary[repeated[i]])!r} appears twice"
+    )
     in_case = _repeats(renamed(seen, str.upper))
     in_case = {i: code for i, code in in_case.items() if i not in repeated}
     yield from _at(run, "R205", in_case, lambda i: f"concepts that differ only in case: {_shown(run, i)}")
@@ -225,16 +227,16 @@ def _check_concepts(run: Table, edition: Edition) -> Iterator[Finding]:
     yield from _at(run, "R203", beside_others, lambda i: f"an empty concept in {_shown(run, i)}")
     if not rules.strip:
         blanks = _holding(seen, lambda text: text != text.strip())
-        yield from _at(run, "R207", blanks, lambda i: f"blanks around a concept in {_shown(run, i)}")
+        yield from _at(run, "R207", blanks, lambda i: f"spaces around a concept in {_shown(run, i)}")
     is_cui = re.compile(row_schema("concepts")["properties"]["cuis"]["items"]["pattern"]).search
     strange = _holding(seen, lambda text: _is_strange(text.strip(), is_cui))
     formulas = _holding(seen, would_run)
     yield from _at(
-        run, "R110", formulas, lambda i: f"{shorten(seen.vocabulary[formulas[i]])!r} is like a formula"
+        run, "R110", formulas, lambda i: f"{shorten(seen.vocabulary[formulas[i]])!r} looks like a formula"
     )
     tags = [i for i in strange if _TAG.search(run.cells[i] or "")]
     yield from _at(run, "R111", tags, lambda i: f"HTML in {_shown(run, i)}")
-    yield from _at(run, "R204", strange, lambda i: f"{shorten(seen.vocabulary[strange[i]])!r} is no CUI")
+    yield from _at(run, "R204", strange, lambda i: f"{shorten(seen.vocabulary[strange[i]])!r} is not a CUI")
 
 
 def _check_captions(
@@ -243,7 +245,7 @@ def _check_captions(
     end = "a comma" if rules.dialect.delimiter == "," else "a separator"
     yield from _at(run, "R302", run.surplus, lambda i: f"the caption ends at {end}: {_shown(run, i)}")
     formulas = [i for i, cell in enumerate(run.cells) if cell and would_run(cell)]
-    yield from _at(run, "R110", formulas, lambda i: f"{_shown(run, i)} is like a formula")
+    yield from _at(run, "R110", formulas, lambda i: f"{_shown(run, i)} looks like a formula")
     tagged = (i for i, cell in enumerate(run.cells) if cell and "<" in cell and _TAG.search(cell))
     tags = [i for i in tagged if (run.cells[i] or "").lower() not in NO_VALUE]
     yield from _at(run, "R111", tags, lambda i: f"HTML in {_shown(run, i)}")
@@ -256,13 +258,15 @@ def _check_captions(
         if present[i] and not kept[i] and not normalise([reference or ""], rules.norm)[0]
     }
     if rules.both_empty_crashes:
-        yield from _at(run, "R303", sorted(both), lambda i: f"{_shown(run, i)} against an empty caption")
+        yield from _at(
+            run, "R303", sorted(both), lambda i: f"{_shown(run, i)}, and an empty caption in the truth"
+        )
     empty = [i for i, caption in enumerate(kept) if not caption.strip() and i not in both]
     if rules.empty_crashes:
         crashing = [i for i in empty if not (run.cells[i] or "").strip()]
-        yield from _at(run, "R301", crashing, lambda _: "empty caption: AlignScore ends the evaluation")
+        yield from _at(run, "R301", crashing, lambda _: "empty caption: AlignScore fails on it")
         empty = [i for i in empty if (run.cells[i] or "").strip()]
-    yield from _at(run, "R304", empty, lambda i: f"nothing is left of {_shown(run, i)}: no word can match")
+    yield from _at(run, "R304", empty, lambda i: f"no word of {_shown(run, i)} remains, so nothing can match")
 
 
 def _is_strange(text: str, is_cui: Callable[[str], object]) -> bool:

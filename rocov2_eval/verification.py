@@ -41,7 +41,7 @@ _LIBRARIES: Mapping[Task, tuple[str, ...]] = {
 _LATE = ("bleurt", "alignscore")  # whose own libraries few can install: the reason is told where they fail
 _UNVERIFIED: Mapping[str, str] = {
     "similarity": "the original library needs MPI and leaves its image encoder in training mode",
-    "umls_f1": "the model pack is read by MedCAT itself",
+    "umls_f1": "MedCAT itself reads the model pack",
 }
 
 
@@ -178,7 +178,9 @@ def _alignscore(candidates: Sequence[str], references: Sequence[str], settings: 
     folder = require("align", settings.weights_of("align"))
     checkpoints = [path for path in folder.tensor_files if path.suffix == ".ckpt"]
     if not checkpoints:
-        raise MissingResource(f"{folder.path} holds no checkpoint, which alone the original reads")
+        raise MissingResource(
+            f"{folder.path} contains no checkpoint, the only format that the original reads"
+        )
     chosen = [i for i, candidate in enumerate(candidates) if candidate.strip()]
     scores = alignscore_reference(
         [candidates[i] for i in chosen], [references[i] for i in chosen], checkpoints[0], folder.path

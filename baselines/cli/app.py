@@ -17,12 +17,12 @@ def app() -> None:
     """Train baselines on a dataset in the ROCOv2 layout, and write their run files.
 
     \b
-    rocov2-baselines recipes                                        what there is to train
-    rocov2-baselines floors rocov2/ --out submissions/baselines/    seconds: what a network must beat
-    rocov2-baselines cache concepts_b0 --data rocov2/               decode its pictures beforehand
-    rocov2-baselines train concepts_b0 --data rocov2/ -o runs/b0    train; stop it, and go on with --resume
+    rocov2-baselines recipes                                        all recipes
+    rocov2-baselines floors rocov2/ --out submissions/baselines/    simple baselines, in seconds
+    rocov2-baselines cache concepts_b0 --data rocov2/               decode the pictures in advance
+    rocov2-baselines train concepts_b0 --data rocov2/ -o runs/b0    train; --resume continues a stopped run
     rocov2-baselines predict runs/b0 --data rocov2/ --split test -o run.csv
-    rocov2-baselines experiment licences --data rocov2/             what CC BY-NC images add
+    rocov2-baselines experiment licences --data rocov2/             the effect of CC BY-NC images
     rocov2-baselines export runs/radiology -o radiology.onnx        an image filter for rocov2-build
     """  # noqa: D301  click wants the backspace itself
 

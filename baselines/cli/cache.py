@@ -20,16 +20,17 @@ from rocov2_eval.errors import UsageFault
     multiple=True,
     default=("train", "valid", "test"),
     show_default=True,
-    help="Which images; may be repeated.",
+    help="Split to decode; may be repeated.",
 )
 @SET
 @CACHE
 @QUIET
 def cache(recipe: str, data: Path, splits: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401  as click parsed them
-    """Decode the pictures of a dataset as RECIPE asks, into the cache that `train` and `predict` read.
+    """Decode the pictures of a dataset in advance.
 
-    Both do so themselves where it is not done yet. This command does it beforehand, such as on a machine
-    with many processors and no GPU. Stopped, it goes on where it was.
+    They are decoded for RECIPE, into the cache of `train` and `predict`. Both commands decode missing
+    pictures themselves. Use this command, for example, on a machine with many processors and no GPU. A
+    repeated command continues an interrupted one.
     """
     require(*NETWORKS)
     from baselines.config import read_recipe
@@ -38,7 +39,9 @@ def cache(recipe: str, data: Path, splits: tuple[str, ...], **options: Any) -> N
 
     chosen = read_recipe(recipe, options["overrides"])
     if "data" not in chosen.tables:
-        raise UsageFault(f"{recipe}: a recipe of {chosen.run.task} has no splits; it decodes when it trains")
+        raise UsageFault(
+            f"{recipe}: a recipe of {chosen.run.task} has no splits; `train` decodes its pictures"
+        )
     wanted = chosen.tables["data"]
     folder = options["cache"] or Path("runs/cache")
     with opened_session(data, folder, "cpu", "fp32", "steps", speaks=not options["quiet"]) as session:

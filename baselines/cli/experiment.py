@@ -33,44 +33,55 @@ _TABLE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.argument("name", metavar="NAME", type=click.Choice(tuple(EXPERIMENTS)))
 @DATA
 @click.option(
-    "--recipe", default="concepts_b0", show_default=True, help="A recipe of concepts: a name or a TOML file."
+    "--recipe", default="concepts_b0", show_default=True, help="Recipe of concepts, a name or a TOML file."
 )
 @SET
-@click.option("--split", default="test", show_default=True, help="Whose images are answered; with truth.")
+@click.option("--split", default="test", show_default=True, help="Split to answer; it needs a truth.")
 @click.option(
     "--automatic",
     type=_TABLE,
-    help="modality: ID,CUIs of training and validation images by their captions, from `rocov2-build concepts "
-    "extract`.",
+    help="CSV ID,CUIs of training and validation images, from `rocov2-build concepts extract`, for the "
+    "question modality.",
 )
-@click.option("--unfiltered", type=_TABLE, help="semantic-types: the same of all splits, with --types all.")
+@click.option(
+    "--unfiltered",
+    type=_TABLE,
+    help="CSV ID,CUIs of all splits, from `rocov2-build concepts extract --types all`, for semantic-types.",
+)
 @click.option(
     "--seeds",
     type=click.IntRange(1, MOST_SEEDS),
     default=1,
     show_default=True,
-    help="Trainings of each arm.",
+    help="Number of trainings of each arm.",
 )
 @click.option(
     "-o", "--out", type=NEW_FOLDER, help="Folder of the runs and the page.  [default: runs/experiment-NAME]"
 )
 @click.option(
-    "--format", "style", type=click.Choice(_STYLES), default="text", show_default=True, help="Output style."
+    "--format",
+    "style",
+    type=click.Choice(_STYLES),
+    default="text",
+    show_default=True,
+    help="Format of the output.",
 )
 @DEVICE
 @CACHE
 @QUIET
 def experiment(name: str, data: Path, **options: Any) -> None:  # noqa: ANN401  as click parsed them
-    """Train a recipe with one thing changed, and tell what it changes, with intervals.
+    """Report the effect of one change of a recipe.
+
+    The recipe is trained with and without the change. The report contains differences with intervals.
 
     \b
     modality         automatic against manual concepts, for a modality classifier
     semantic-types   with and without the semantic-type filter
     licences         all allowed licences against CC BY only
     single-concept   with and without training images that have a single concept
-    by-modality      F1 by modality, rare ones included
+    by-modality      F1 by modality, including rare ones
 
-    What is trained already is not trained again: a killed experiment goes on.
+    Finished trainings are not repeated: a repeated command continues an interrupted one.
     """  # noqa: D301  click wants the backspace itself
     require(*NETWORKS)
     from baselines.config import read_recipe
@@ -81,7 +92,7 @@ def experiment(name: str, data: Path, **options: Any) -> None:  # noqa: ANN401  
     recipe = read_recipe(options["recipe"], options["overrides"])
     if "decision" not in recipe.tables:
         raise UsageFault(
-            f"--recipe {options['recipe']}: a recipe of {recipe.run.task}, expected one that answers concepts"
+            f"--recipe {options['recipe']}: a recipe of {recipe.run.task}, expected a recipe of concepts"
         )
     out = options["out"] or Path("runs") / f"experiment-{name}"
     tables = {AUTOMATIC: options["automatic"], UNFILTERED: options["unfiltered"]}

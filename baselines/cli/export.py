@@ -18,21 +18,21 @@ from baselines.cli.session import FOLDER, LIBRARIES, NETWORKS, require
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="A file that ends in .onnx, replaced if it exists; else a folder for transformers.",
+    help="File that ends in .onnx, replaced if it exists, or a new folder for transformers.",
 )
 @click.option(
     "--licence",
-    default="not stated; those of the training images hold",
+    default="not stated; those of the training images apply",
     show_default=True,
-    help="Licence of the weights: what the licences of their images leave open.",
+    help="Licence of the weights, within the licences of their images.",
 )
 def export(run: Path, out: Path, licence: str) -> None:
-    """Hand the best weights of a run folder on, as ONNX or as a folder that transformers opens by itself.
+    """Write weights as ONNX, or for transformers.
 
-    An .onnx file holds an image filter or a network that detects concepts, and says itself how pictures must
-    look and what each output means. A folder holds a network of transformers that detects concepts, or a
-    captioner with cross-attention, and a model card for the Hub. Either is compared with the run before it
-    takes its name.
+    The weights are the best ones of the run folder. An .onnx file contains an image filter or a network that
+    detects concepts, and describes its input and outputs. A folder contains a network of transformers that
+    detects concepts, or a captioner with cross-attention, and a model card for the Hub. Each export is
+    compared with the run before it is written.
     """
     require(*NETWORKS)
     from baselines.exports import export_run
@@ -41,7 +41,8 @@ def export(run: Path, out: Path, licence: str) -> None:
         require(*LIBRARIES["captions"])
     difference = export_run(run, out, licence)
     click.echo(
-        f"{out}: {_size(out) / 1e6:.1f} MB; of the largest logit, {difference:.2g} differs from the run"
+        f"{out}: {_size(out) / 1000000.0:.1f} MB; it differs from the run by {difference:.2g} of the "
+        "largest logit"
     )
 
 

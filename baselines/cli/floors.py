@@ -13,7 +13,7 @@ from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS
 
 @click.command(epilog="Example: rocov2-baselines floors rocov2/ --split test --out submissions/baselines/")
 @click.argument("data", metavar="DATA", type=FOLDER)
-@click.option("--split", default="test", show_default=True, help="Which images to answer.")
+@click.option("--split", default="test", show_default=True, help="Split to answer.")
 @click.option(
     "-o",
     "--out",
@@ -26,16 +26,17 @@ from rocov2_eval.editions import DEFAULT_EDITION, EDITIONS
     type=click.Choice(tuple(EDITIONS)),
     default=DEFAULT_EDITION,
     show_default=True,
-    help="What the board ranks.",
+    help="Edition of the board.",
 )
 @CACHE
 @QUIET
 def floors(data: Path, split: str, out: Path, **options: Any) -> None:  # noqa: ANN401  as click parsed them
-    """Write what no submission may fall below, as submissions to a board, in seconds on a CPU.
+    """Write simple baselines as submissions to a board.
 
-    Of concepts: the most frequent ones, and those of the training pictures nearest by their pixels. Of
-    captions: the one most like all others, and those of the nearest pictures. A dataset that has one of the
-    two gets the floors of that one.
+    A network should score higher than these; they take seconds on a CPU. For concepts: the most frequent
+    concepts, and the concepts of the most similar training pictures. For captions: the caption that is most
+    similar to all others, and the captions of the most similar pictures. A dataset with only one of the two
+    tasks gets the floors of that task.
     """
     require(*NETWORKS)
     from baselines.floors import write_floors

@@ -26,32 +26,32 @@ from baselines.cli.session import (
 @click.option(
     "--data", required=True, type=FOLDER, help="Dataset folder in the ROCOv2 layout, or a folder of pictures."
 )
-@click.option("--split", help="Which images to answer.  [default: test; of a folder of pictures, all]")
-@click.option("-o", "--out", required=True, type=NEW_FILE, help="The run file, a CSV.")
+@click.option("--split", help="Split to answer.  [default: test; all images of a folder of pictures]")
+@click.option("-o", "--out", required=True, type=NEW_FILE, help="Run file to write, a CSV.")
 @click.option(
     "--ensemble",
     "others",
     multiple=True,
     type=FOLDER,
-    help="A further run of concept detection that answers with it; may be repeated.",
+    help="Further run of concept detection in the ensemble; may be repeated.  [default: none]",
 )
 @click.option(
     "--combine",
     type=click.Choice(["mean", "union"]),
     default="mean",
     show_default=True,
-    help="How runs answer together: by the mean probability of each concept over the runs that know it, or "
-    "by the union of what each decides.",
+    help="Combination of the ensemble: the mean probability of each concept over the runs that predict it, "
+    "or the union of the decisions of all runs.",
 )
 @DEVICE
 @CACHE
 @QUIET
 def predict(run: Path, data: Path, split: str | None, out: Path, **options: Any) -> None:  # noqa: ANN401  as click parsed them
-    """Answer every image of a split, or every picture of a folder, with the best weights of a run folder.
+    """Answer all images of a split or a folder.
 
-    The file is what the challenge takes: `rocov2-eval validate --strict` finds nothing in it. An image whose
-    picture cannot be decoded is answered as if it were black; stderr names the first of them, and a file
-    beside the run, such as run.unread.csv, lists all.
+    The best weights of the run folder RUN answer them. The challenge accepts the file: `rocov2-eval validate
+    --strict` reports no fault in it. A picture that cannot be decoded is answered as a black one. stderr
+    names the first of these pictures, and a file beside the run, such as run.unread.csv, lists all.
     """
     require(*NETWORKS)
     from baselines import predictions

@@ -29,15 +29,17 @@ SET = click.option(
     "overrides",
     multiple=True,
     metavar="TABLE.KEY=VALUE",
-    help="Overrule a key of the recipe; may be repeated.",
+    help="Changed key of the recipe; may be repeated.  [default: none]",
 )
-DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+DEVICE = click.option(
+    "--device", default="auto", show_default=True, help="Device, one of auto, cpu, cuda or cuda:1."
+)
 CACHE = click.option(
     "--cache",
     type=NEW_FOLDER,
-    help="Folder that keeps decoded pictures between commands.  [default: cache beside the run]",
+    help="Folder of decoded pictures, kept for later commands.  [default: cache beside the run]",
 )
-QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 
 NETWORKS = ("torch", "safetensors", "huggingface_hub", "PIL")
 _TEXT = ("transformers", "tokenizers", "peft")

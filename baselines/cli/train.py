@@ -28,7 +28,7 @@ from rocov2_eval.shelf.surroundings import variable_number
 
 @click.command(epilog="Example: rocov2-baselines recipes")
 def recipes() -> None:
-    """List the recipes that come with the program, and what each is for."""
+    """List the bundled recipes, and what each is for."""
     require(*NETWORKS)
     from baselines.config import read_recipe, recipe_names
 
@@ -47,18 +47,18 @@ def recipes() -> None:
     help="Dataset folder in the ROCOv2 layout; for a filter, a folder of classes.",
 )
 @click.option("-o", "--out", type=NEW_FOLDER, help="Run folder.  [default: runs/RECIPE]")
-@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
+@click.option("--resume", is_flag=True, help="Continuation of the run in the folder.")
 @SET
 @DEVICE
 @CACHE
-@click.option("--tensorboard", is_flag=True, help="Write what TensorBoard shows too, into the run folder.")
+@click.option("--tensorboard", is_flag=True, help="Log for TensorBoard, too, in the run folder.")
 @QUIET
 def train(recipe: str, data: Path, **options: Any) -> None:  # noqa: ANN401  as click parsed them
-    """Train what RECIPE says: the path of a TOML file, or a name that `recipes` lists.
+    """Train RECIPE, the path of a TOML file or a name of `recipes`.
 
-    Ctrl-C stops after the step at hand and leaves a checkpoint; --resume goes on from it, on the CPU to the
-    same weights bit for bit. Under torchrun (`torchrun --nproc-per-node 2 -m baselines.cli train …`) every
-    process takes its part of each batch.
+    Ctrl-C stops after the current step and writes a checkpoint. --resume continues from it; on the CPU the
+    weights are the same bit for bit. With torchrun (`torchrun --nproc-per-node 2 -m baselines.cli train …`)
+    each process trains on its part of each batch.
     """
     require(*NETWORKS)
     from baselines.config import read_recipe
@@ -88,7 +88,7 @@ def train(recipe: str, data: Path, **options: Any) -> None:  # noqa: ANN401  as 
     if leads:
         warn(doubts_of(out))
     if speaks and chosen.run.task == "filter":
-        click.echo(f"{out}: hand it on with rocov2-baselines export {out} -o {chosen.name}.onnx")
+        click.echo(f"{out}: export it with rocov2-baselines export {out} -o {chosen.name}.onnx")
     elif speaks:
         click.echo(
             f"{out}: predict with rocov2-baselines predict {out} --data {data} --split test -o run.csv"

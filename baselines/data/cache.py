@@ -185,15 +185,15 @@ def open_cache(
 
 def _check(files: Sequence[File], side: int) -> None:
     if not files:
-        raise UsageFault("there is no picture to decode")
+        raise UsageFault("there are no pictures to decode")
     if side < 1:
         raise UsageFault(f"side: {side} pixels, expected 1 or more")
     image_id, count = Counter(image_id for image_id, _ in files).most_common(1)[0]
     if count > 1:
-        raise UsageFault(f"{shorten(image_id)!r} stands {count} times among the pictures")
+        raise UsageFault(f"{shorten(image_id)!r} appears {count} times among the pictures")
     # A worker that runs the script which started it, as multiprocessing itself tells: both would wait.
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise UsageFault("a script that decodes with workers needs: if __name__ == '__main__':")
+        raise UsageFault("a script that decodes with workers must contain: if __name__ == '__main__':")
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from rocov2_eval.formats import ANY_NUMBER, LAYOUT, Table, load, read_table
 from rocov2_eval.records import Finding, IntArray, Task
 from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.csv_files import read_rows
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 from rocov2_eval.truth import Place, Truth, read_truth
 
 Need = Literal["captions", "concepts", "concepts_manual"]
@@ -140,8 +140,8 @@ def read_pictures(folder: Path) -> tuple[Examples, tuple[str, ...]]:
     found = _by_id(path for path in seen.values() if path.suffix.lower() in SUFFIXES)
     if not found:
         raise MissingResource(
-            f"{folder}: no picture, expected files such as <ID>.jpg or a/<ID>.png; "
-            "a dataset has test_images.csv or a folder test/"
+            f"{folder}: no picture, expected files such as <ID>.jpg or a/<ID>.png; a dataset contains "
+            "test_images.csv or a folder test/"
         )
     return Examples(folder=folder, split=PICTURES, ids=tuple(found), files=tuple(found.values())), others
 
@@ -155,7 +155,7 @@ def read_attributions(folder: Path) -> Mapping[str, str]:
     """
     path = folder / _LICENCES
     if not path.is_file():
-        raise MissingResource(f"{path}: no such file, which tells the licence of each image")
+        raise MissingResource(f"{path}: no such file, expected the licence of each image")
     return {row["ID"]: row["Attribution"] for _, row in read_rows(path, ("ID", "Attribution"))}
 
 
@@ -178,7 +178,7 @@ def read_articles(folder: Path, ids: Sequence[str]) -> IntArray | None:
 def _read_table(folder: Path, split: str, need: Need) -> Truth:
     path = folder / f"{split}_{need}.csv"
     if not path.is_file():
-        there = ", ".join(sorted(item.name for item in folder.glob("*_*.csv"))) or "no table at all"
+        there = ", ".join(sorted(item.name for item in folder.glob("*_*.csv"))) or "no table"
         raise MissingResource(f"{folder}: no {path.name}, found {there}")
     task: Task = "captions" if need == "captions" else "concepts"
     return read_truth(Place(path=path, origin="--data"), task, EDITIONS["rocov2"])
@@ -198,7 +198,7 @@ def _ids(folder: Path, split: str, pictures: Mapping[str, Path]) -> list[str]:
 def _refuse_repeated(table: Table) -> None:
     repeated = [image_id for image_id, count in Counter(table.image_ids).items() if count > 1]
     if repeated or not table.image_ids:
-        what = f"{shorten(repeated[0])!r} stands there twice" if repeated else "no row with an image id"
+        what = f"{shorten(repeated[0])!r} appears twice" if repeated else "no row with an image id"
         raise RejectedInput(f"{table.path}: {what}")
 
 
@@ -208,8 +208,8 @@ def _refuse_other_images(first: Table, other: Table) -> None:
         if lacking:
             example = next(image_id for image_id in one.image_ids if image_id in lacking)
             raise RejectedInput(
-                f"{two.path}: no row for {len(lacking):,} images of {one.path}, the first "
-                f"{shorten(example)!r}; every image needs a row in each table"
+                f"{two.path}: no row for {counted(len(lacking), 'image')} of {one.path}, such as "
+                f"{shorten(example)!r}; each table needs a row for every image"
             )
 
 
@@ -219,7 +219,9 @@ def _cells(need: Need, table: Table, ids: Sequence[str]) -> list[str]:
     rows = zip(table.cells, table.lines, table.image_ids, strict=True)
     faults = [(int(line), f"{shorten(i)!r}: {what}") for cell, line, i in rows if (what := fault(cell or ""))]
     if faults:
-        raise RejectedInput(f"{table.path} cannot be trained on", [*findings("R501", table.path, faults)])
+        raise RejectedInput(
+            f"{table.path} cannot be used for training", [*findings("R501", table.path, faults)]
+        )
     by_id = dict(zip(table.image_ids, table.cells, strict=True))
     return [by_id[image_id] or "" for image_id in ids]
 
@@ -230,7 +232,7 @@ def _caption_fault(cell: str) -> str:
 
 def _concepts_fault(cell: str) -> str:
     strange = [cui for cui in _split(cell) if not _CUI.fullmatch(cui)]
-    return f"{shorten(strange[0])!r} is no CUI such as C0040405" if strange else ""
+    return f"{shorten(strange[0])!r} is not a CUI such as C0040405" if strange else ""
 
 
 def _split(cell: str) -> list[str]:
@@ -265,7 +267,7 @@ def _picture_paths(folder: Path, split: str) -> Iterator[Path]:
             with zipfile.ZipFile(archive) as members:
                 names = members.namelist()
         except UNREADABLE as error:
-            raise RejectedInput(f"{archive}: cannot be opened: {error}; fetch it again") from None
+            raise RejectedInput(f"{archive}: cannot be opened: {error}; download it again") from None
         yield from (archive / name for name in names if "__MACOSX" not in name)
 
 
@@ -278,7 +280,7 @@ def _files(folder: Path, split: str, ids: Sequence[str], pictures: Mapping[str, 
     lacking = [image_id for image_id in ids if image_id not in pictures]
     if lacking:
         raise RejectedInput(
-            f"{folder}: {len(lacking):,} of the {len(ids):,} images of the {split} split have no picture, "
-            f"the first {shorten(lacking[0])!r}; expected {split}/{shorten(lacking[0])}.jpg"
+            f"{folder}: {len(lacking):,} of the {len(ids):,} images of the {split} split have no "
+            f"picture, such as {shorten(lacking[0])!r}; expected {split}/{shorten(lacking[0])}.jpg"
         )
     return tuple(pictures[image_id] for image_id in ids)

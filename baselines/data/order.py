@@ -45,7 +45,7 @@ def shard(indices: IntArray, rank: int, world: int) -> IntArray:
     """
     if len(indices) % world:
         raise UsageFault(
-            f"a batch of {len(indices):,} images cannot be shared equally by {world} processes: "
-            f"take a multiple of {world}"
+            f"a batch of {len(indices):,} images cannot be split equally among {world} processes: use "
+            f"a multiple of {world}"
         )
     return indices[rank::world]

@@ -77,4 +77,4 @@ def _opened(archive: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
     except UNREADABLE as error:
-        raise RejectedInput(f"{archive}: cannot be opened: {error}; fetch it again") from None
+        raise RejectedInput(f"{archive}: cannot be opened: {error}; download it again") from None

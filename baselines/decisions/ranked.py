@@ -71,7 +71,7 @@ def rank(probabilities: Probabilities) -> Ranked:
     if not sound.all():
         raise RejectedInput(
             f"the probabilities of {(~sound).sum():,} of {len(probabilities):,} images are not numbers "
-            "from 0 to 1: the model has diverged; train it with a lower learning rate"
+            "from 0 to 1: the training diverged; train with a lower learning rate"
         )
     most = min(MOST, probabilities.shape[1])
     order = np.empty((len(probabilities), most), np.int64)

@@ -41,13 +41,10 @@ from baselines.runs import refuse_other_recipe, train_run
 from baselines.session import Session
 from baselines.training.loop import LAST
 from baselines.training.runlog import RUN, read_run
-from rocov2_eval.breakdown import FACETS, order_of
-from rocov2_eval.editions import LABELS, MODALITY_CUIS
+from rocov2_eval.breakdown import FACETS, NOT_ANNOTATED, SEVERAL_MODALITIES, order_of
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import FloatArray, IntArray
 from rocov2_eval.shelf.csv_files import read_rows
-
-SEVERAL, UNKNOWN = "several modalities", "no modality annotated"
 
 Answers = Sequence[Sequence[str]]  # by seed, the cell of each image
 
@@ -186,7 +183,7 @@ def run_experiment(  # noqa: PLR0917  what, how, where
     experiment = EXPERIMENTS[name]
     for arm in experiment.arms:
         if arm.learns_from and arm.learns_from not in tables:
-            raise UsageFault(f"{arm.name}: name the table that it learns from with --{arm.learns_from} CSV")
+            raise UsageFault(f"{arm.name}: name the table of its labels with --{arm.learns_from} CSV")
     examples = read_examples(session.data, split, {"concepts", "concepts_manual"})
     plans = _plans(experiment, recipe, session.data, examples, tables)
     within = _within(experiment, plans)
@@ -227,16 +224,15 @@ def run_experiment(  # noqa: PLR0917  what, how, where
 
 
 def modality_of(manual: Sequence[str], concepts: Sequence[str]) -> str:
-    """Return the modality of an image, by its manual concepts; where these have none, by all its concepts.
+    """Return the modality of an image by its manual concepts; where these have none, by all its concepts.
 
-    ROCOv2 leaves the manual modality of combined ones such as PET/CT empty, as it does where there is none;
-    the concepts of a combined one name both.
+    ROCOv2 leaves the manual modality of an image with several ones, such as PET/CT, empty, as it does where
+    there is none. All concepts of an image with several modalities name each of them.
     """
     group = FACETS["modality"][1]
     found = group(";".join(manual))
-    if found in set(map(LABELS.get, MODALITY_CUIS)):
-        return found
-    return SEVERAL if "combined" in {found, group(";".join(concepts))} else UNKNOWN
+    has_several = found == NOT_ANNOTATED and group(";".join(concepts)) == SEVERAL_MODALITIES
+    return SEVERAL_MODALITIES if has_several else found
 
 
 def _plans(
@@ -350,14 +346,10 @@ def _by_group(cells: Answers, judge: _Judge) -> dict[str, dict[str, Mean]]:
     found: dict[str, dict[str, Mean]] = {}
     for facet, groups in judge.groups.items():
         found[facet] = {}
-        for name in _ordered(facet, groups):
+        for name in order_of(facet, groups):
             inside = np.array([group == name for group in groups])
             found[facet][name] = mean_of(scores[:, inside], None if articles is None else articles[inside])
     return found
-
-
-def _ordered(facet: str, groups: Sequence[str]) -> list[str]:
-    return [*order_of(facet, groups), *(name for name in (SEVERAL, UNKNOWN) if name in groups)]
 
 
 def _classified(cells: Answers, judge: _Judge) -> Classified | None:
@@ -385,7 +377,7 @@ def _differences(
         (cells,) = answers.values()
         scores, articles = _f1(cells, judge)
         found = against_others(scores, judge.groups["modality"], articles)
-        for name in _ordered("modality", judge.groups["modality"]):
+        for name in order_of("modality", judge.groups["modality"]):
             if name in found:
                 yield Difference(name=name, score="F1", mean=found[name])
 

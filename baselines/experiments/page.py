@@ -41,7 +41,7 @@ def experiment_document(outcome: Outcome) -> Document:
             for facet in experiment.facets
         ),
         *_modality_sections(outcome),
-        Section(title="What this does not say", notes=[Note(text=text) for text in _limits(outcome)]),
+        Section(title="Limits of this experiment", notes=[Note(text=text) for text in _limits(outcome)]),
     ]
     return Document(title=experiment.question, sections=sections, data=_data(outcome))
 
@@ -73,10 +73,10 @@ def _sentence(difference: Difference) -> str:
     says, mean = difference.says.rstrip(","), difference.mean
     if mean is None:
         return (
-            f"This dataset cannot say what changes {says}: both arms learn from the same images and labels."
+            f"This dataset cannot show what changes {says}: both arms learn from the same images and labels."
         )
     if mean.interval is None:
-        return f"This dataset cannot say what changes {says}: one article or image is too few."
+        return f"This dataset cannot show what changes {says}: one article or image is too few."
     if not mean.is_found:
         return f"No difference was found: {difference.says} {difference.score} changes by {_change(mean)}."
     begin = difference.says[0].upper() + difference.says[1:]
@@ -99,7 +99,7 @@ def _group_sentence(outcome: Outcome) -> str:
     """Return which group of images differs most from all others, if any is told from them."""
     known = [(row.name, row.mean) for row in outcome.differences if row.mean and row.mean.interval]
     if not known:
-        return "This dataset cannot say: no two modalities have images of two articles."
+        return "No difference can be computed: no two modalities have images of two articles."
     found = [row for row in known if row[1].is_found]
     name, mean = max(found or known, key=lambda row: abs(row[1].mean))
     if not found:
@@ -137,7 +137,7 @@ def _difference_table(outcome: Outcome) -> Table:
 
 def _finding(mean: Mean | None) -> str:
     if mean is None or mean.interval is None:
-        return "cannot say"
+        return "not computable"
     return "yes" if mean.is_found else "no"
 
 
@@ -208,21 +208,29 @@ def _limits(outcome: Outcome) -> Iterator[str]:
     yield from EXPERIMENTS[outcome.name].limits
     if outcome.unlike:
         yield (
-            f"The tables differ within the common vocabulary too, on {counted(outcome.unlike, 'image')} to "
-            "learn from or to decide by. What that changes is not the filter's doing."
+            "The tables also differ within the common vocabulary, for "
+            f"{counted(outcome.unlike, 'image')} of training or validation. The filter does not cause "
+            "this part of the difference."
         )
     if outcome.has_articles:
         yield f"Intervals are bootstraps over the {counted(outcome.units, 'article')} of the images."
     else:
         yield (
-            f"Intervals are bootstraps over {counted(outcome.units, 'image')}: no table tells the articles. "
-            "Images of one article are alike, so the intervals are too narrow."
+            f"Intervals are bootstraps over {counted(outcome.units, 'image')}, because no table "
+            "contains the articles. Images of one article are similar, so the intervals are too "
+            "narrow."
         )
     if len(outcome.seeds) == 1:
-        yield "One seed: the chance of training is not in the intervals. Repeat it with --seeds 3."
+        yield (
+            "There is one seed, so the intervals do not contain the variation of training. Repeat the "
+            "experiment with --seeds 3."
+        )
     else:
-        yield f"Means and intervals are over {len(outcome.seeds)} seeds; the spread of the seeds widens them."
-    yield "An interval that holds 0 does not show that there is no difference."
+        yield (
+            f"Means and intervals are over {len(outcome.seeds)} seeds; the variation between seeds widens "
+            "them."
+        )
+    yield "An interval that contains 0 does not show that there is no difference."
 
 
 def _score_columns(outcome: Outcome, title: str, *, is_difference: bool = False) -> list[Column]:

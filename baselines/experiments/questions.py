@@ -13,7 +13,7 @@ AUTOMATIC, UNFILTERED = "automatic", "unfiltered"  # tables of concepts that an 
 _LICENCES = "all allowed licences"
 _SINGLE = "with single concepts"
 _TWO_REASONS = (
-    "The first difference has two causes: fewer images, and other ones. The second has the latter alone."
+    "The first difference has two causes: fewer images, and different images. The second has only the latter."
 )
 
 
@@ -91,12 +91,15 @@ EXPERIMENTS: Mapping[str, Experiment] = {
                 name="automatic - manual",
                 arm="automatic concepts",
                 against="manual concepts",
-                says="with automatic concepts in the place of manual ones",
+                says="with automatic concepts instead of manual ones",
             ),
         ),
         limits=(
-            "Manual concepts judge both arms. Each arm chose its epoch and rule by labels of its own table.",
-            "In ROCOv2 an image of several modalities has no manual one: any answer to it counts as wrong.",
+            (
+                "Both arms are scored with manual concepts. Each arm selected its epoch and rule with "
+                "labels of its own table."
+            ),
+            "In ROCOv2 an image of several modalities has no manual one: any answer for it counts as wrong.",
         ),
         truth="concepts_manual",
         only=_MODALITIES,
@@ -116,14 +119,17 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             ),
         ),
         limits=(
-            "The difference is that on the common vocabulary: the concepts that both tables have.",
-            "The rule of each arm was fitted anew for these concepts, on labels of the arm's own table.",
-            "F1 on an arm's own truth tells how hard its task is. It is not to be compared between arms.",
+            "The difference is computed on the common vocabulary: the concepts that both tables contain.",
+            "The rule of each arm was fitted again for these concepts, with labels of the arm's own table.",
+            (
+                "F1 on the truth of an arm depends on the difficulty of its task. Do not compare it "
+                "between arms."
+            ),
         ),
         commons=True,
     ),
     "licences": Experiment(
-        question="What do the images under CC BY-NC add?",
+        question="What is the effect of the images under CC BY-NC?",
         arms=(
             Arm(name=_LICENCES),
             Arm(name="CC BY only", changes={"data.licences": ["CC BY"]}),
@@ -176,11 +182,14 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         facets=("concepts", "modality"),
     ),
     "by-modality": Experiment(
-        question="How well are the concepts of each modality found, rare ones included?",
+        question="What is the F1 of the concepts of each modality, including rare ones?",
         arms=(Arm(name="all images"),),
         limits=(
-            "Groups differ in how many concepts an image has too: no difference is due to modality alone.",
-            "Several modalities: by manual concepts, or by all concepts where the manual ones name none.",
+            "Groups also differ in the number of concepts per image: no difference is due to modality alone.",
+            (
+                "Several modalities: according to manual concepts, or to all concepts if no manual one is "
+                "a modality."
+            ),
             "The intervals of the differences hold for all groups at once (Bonferroni).",
         ),
     ),

@@ -155,7 +155,7 @@ def open_captions(folder: Path) -> FrozenCaptioner:
     captions = read_document(folder / CAPTIONS, tuple[str, ...])
     tensors, _ = checkpoint.read(folder / BEST)
     if "vectors" not in tensors or not 0 < len(captions) == len(tensors["vectors"]):
-        raise RejectedInput(f"{folder / BEST}: not the vectors of {CAPTIONS}; take the folder anew")
+        raise RejectedInput(f"{folder / BEST}: not the vectors of {CAPTIONS}; copy the folder again")
     return FrozenCaptioner(
         sight=reopened(facts.features, facts.weights, folder),
         known=tensors["vectors"].numpy(),

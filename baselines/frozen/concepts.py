@@ -186,7 +186,7 @@ def open_frozen(folder: Path) -> FrozenDetector:
         held = {name: tensor.numpy() for name, tensor in tensors.items()}
         answers = _answers(held, len(labels), facts.neighbours)
     except (KeyError, IndexError):
-        raise RejectedInput(f"{folder / BEST}: not as it was written; take the folder anew") from None
+        raise RejectedInput(f"{folder / BEST}: changed or damaged; copy the folder again") from None
     return FrozenDetector(
         sight=reopened(facts.features, facts.weights, folder),
         answers=answers,

@@ -136,8 +136,8 @@ class Sight:
         found: Features = np.concatenate(rows)
         if not np.isfinite(found).all():
             raise RejectedInput(
-                f"{self.options.encoder}: the vector of a picture is not finite; take other weights, or see "
-                "the pictures with --device cpu"
+                f"{self.options.encoder}: the vector of a picture is not finite; use other weights, or "
+                "--device cpu"
             )
         return found
 
@@ -177,8 +177,8 @@ def reopened(options: FeatureOptions, digest: str, folder: Path) -> Sight:
     sight = open_sight(options)
     if sight.digest != digest:
         raise RejectedInput(
-            f"{folder}: made with other weights of {options.encoder} than are there now: SHA-256 "
-            f"{digest[:12]}, found {sight.digest[:12]}; bring those back, or train the run anew"
+            f"{folder}: made with other weights of {options.encoder}: their SHA-256 is {digest[:12]}, "
+            f"found {sight.digest[:12]}; restore those weights, or train the run again"
         )
     return sight
 

@@ -118,11 +118,9 @@ class CaptionerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.lora_rank and self.frozen not in ("decoder", "both"):
-            raise UsageFault("lora_rank: adapters are for a frozen decoder; say frozen = 'decoder' or 'both'")
+            raise UsageFault("lora_rank: adapters need a frozen decoder; set frozen = 'decoder' or 'both'")
         if self.base == "bf16" and self.frozen == "none":
-            raise UsageFault(
-                "base: 'bf16' is for frozen weights, which are never updated; say which are frozen"
-            )
+            raise UsageFault("base: 'bf16' is for frozen weights, which are never updated; set frozen")
 
 
 class Captioner(nn.Module):
@@ -292,7 +290,7 @@ def refuse_unread(decoder: Any, vocabulary: int, where: Path) -> None:  # noqa: 
     """Refuse a tokenizer with more tokens than the decoder knows."""
     known = decoder.config.vocab_size
     if known < vocabulary:
-        raise RejectedInput(f"{where}: knows {known:,} tokens, and its tokenizer has {vocabulary:,}")
+        raise RejectedInput(f"{where}: the model has {known:,} tokens, but its tokenizer has {vocabulary:,}")
 
 
 def _adapted(decoder: Any, options: CaptionerOptions) -> Any:  # noqa: ANN401  of peft
@@ -331,8 +329,8 @@ def _decoder(options: CaptionerOptions, vocabulary: int, end: int) -> Any:  # no
     config = _set(config_of(folder), options, end)
     if options.conditioning == "cross" and config.model_type != "gpt2":
         raise RejectedInput(
-            f"{folder}: a model of the kind {config.model_type!r}; cross-attention is for 'gpt2': "
-            "say conditioning = 'prefix'"
+            f"{folder}: a model of the kind {config.model_type!r}; cross-attention is only for 'gpt2': "
+            "set conditioning = 'prefix'"
         )
     decoder = opened(AutoModelForCausalLM, folder, new=_CROSS, config=config)
     decoder.generation_config = GenerationConfig()  # those of a chat would mix with ours, unseen
@@ -370,14 +368,16 @@ def _refuse_deaf(decoder: Any, folder: Path) -> None:  # noqa: ANN401  of transf
             )
     except DAMAGES as error:
         found = shorten(str(error), 160)
-        raise RejectedInput(f"{folder}: {type(decoder).__name__} reads no visual tokens: {found}") from None
+        raise RejectedInput(
+            f"{folder}: {type(decoder).__name__} does not accept visual tokens: {found}"
+        ) from None
     if not first.isfinite().all():
         raise RejectedInput(
-            f"{folder}: what {type(decoder).__name__} says is no number; the weights are damaged"
+            f"{folder}: the output of {type(decoder).__name__} is not finite; the weights are damaged"
         )
     if not torch.allclose(first, second, atol=1e-5):
         raise RejectedInput(
-            f"{folder}: {type(decoder).__name__} looks at the words that it should predict; expected a "
+            f"{folder}: {type(decoder).__name__} reads the words that it should predict, expected a "
             "causal language model"
         )
 

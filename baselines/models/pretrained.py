@@ -76,7 +76,7 @@ class _Index(msgspec.Struct, frozen=True, kw_only=True):
 
 def licence_of(name: str) -> str:
     """Return the licence of some weights, as their publisher states it."""
-    return LICENCES.get(name, "unknown: read the page of these weights")
+    return LICENCES.get(name, "unknown: see the page of these weights")
 
 
 def lasting(name: str) -> str:
@@ -124,7 +124,7 @@ def config_of(folder: Path) -> Any:  # noqa: ANN401  of transformers
             return known.from_pretrained(folder, local_files_only=True)
     except DAMAGES as error:
         raise RejectedInput(
-            f"{folder / 'config.json'}: no model that transformers knows: {shorten(str(error), 160)}"
+            f"{folder / 'config.json'}: not a model of transformers: {shorten(str(error), 160)}"
         ) from None
 
 
@@ -169,7 +169,7 @@ def opened(kind: Any, folder: Path, *, new: tuple[str, ...] = (), **settings: An
                 **given,
             )
     except FileNotFoundError as error:
-        raise MissingResource(f"{folder}: a file of the weights is absent: {error}") from None
+        raise MissingResource(f"{folder}: a file of the weights is missing: {error}") from None
     except DAMAGES as error:
         raise RejectedInput(
             f"{folder}: cannot be opened as {kind.__name__}: {shorten(str(error), 200)}"
@@ -190,10 +190,10 @@ def refuse_faults(path: Path, lacking: list[str], beyond: list[str], misshapen: 
     Raises:
         RejectedInput: A list holds a name.
     """
-    faults = {"lacks": lacking, "has beyond them": beyond, "has of another shape": misshapen}
+    faults = {"lacks": lacking, "has additional tensors:": beyond, "has other shapes:": misshapen}
     found = [f"{words} {_first(sorted(names))}" for words, names in faults.items() if names]
     if found:
-        raise RejectedInput(f"{path}: of another network; the file {'; '.join(found)}")
+        raise RejectedInput(f"{path}: the weights belong to another network; the file {'; '.join(found)}")
 
 
 @contextmanager
@@ -218,12 +218,12 @@ def _from_hub(name: str, command: str, fetch: Callable[[Any], Path]) -> Path:
     try:
         return fetch(huggingface_hub)
     except HFValidationError:
-        raise UsageFault(f"{shorten(name)}: no such folder, and no name that the Hub could have") from None
+        raise UsageFault(f"{shorten(name)}: neither a folder nor a valid name on the Hub") from None
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError, *clients) as error:
         raise MissingResource(
-            f"{name} is not on this disk and cannot be fetched: {shorten(str(error), 160)}\n"
-            f"With a connection, `{command}` brings it into the cache; carry the cache over where there is "
-            "none, or name a folder or file of your own"
+            f"{name} is not on this machine and cannot be downloaded: {shorten(str(error), 160)}\nWith "
+            f"a connection, `{command}` downloads it into the cache. Without one, copy the cache to "
+            "this machine, or name a folder or file of your own"
         ) from None
 
 
@@ -242,15 +242,15 @@ def _refuse_damaged(folder: Path) -> None:
             raise RejectedInput(f"{index}: {error}; expected a weight_map of tensors to files") from None
         files = [folder / shard for shard in sorted(set(shards))]
     if not files and not any(folder.glob("pytorch_model*.bin")):
-        raise MissingResource(f"{folder}: no model.safetensors and no pytorch_model.bin")
+        raise MissingResource(f"{folder}: neither model.safetensors nor pytorch_model.bin")
     for file in files:
         if not file.is_file():
-            raise MissingResource(f"{file}: absent, and the index of the weights names it")
+            raise MissingResource(f"{file}: missing, but the index of the weights names it")
         try:
             with safe_open(str(file), "pt"):
                 pass
         except (SafetensorError, OSError) as error:
-            raise RejectedInput(f"{file}: expected a safetensors file, whole: {error}") from None
+            raise RejectedInput(f"{file}: expected a complete safetensors file: {error}") from None
 
 
 def _refuse_other(model: Any, report: Mapping[str, Any], new: tuple[str, ...], folder: Path) -> None:  # noqa: ANN401

@@ -90,9 +90,7 @@ def open_text(folder: Path) -> Text:
         # `tokenizers` raises the class itself, nothing narrower, on a file that it cannot read.
         if type(error) is not Exception and not isinstance(error, DAMAGES):
             raise
-        raise RejectedInput(
-            f"{folder}: a tokenizer that cannot be opened: {shorten(str(error), 160)}"
-        ) from None
+        raise RejectedInput(f"{folder}: the tokenizer cannot be opened: {shorten(str(error), 160)}") from None
     if tokenizer.eos_token_id is None:
         raise RejectedInput(f"{folder}: the tokenizer has no token for the end of a text, such as {END}")
     return _text(tokenizer)

@@ -68,10 +68,12 @@ class VisionEncoder(nn.Module):
             pass  # numbers are counted, and none is there
         elif not patches.isfinite().all():
             raise RejectedInput(
-                f"{where}: what {type(model).__name__} sees is no number; the weights are damaged"
+                f"{where}: the output of {type(model).__name__} is not finite; the weights are damaged"
             )
         elif not torch.equal(patches, again):  # as of ViTMAE, which hides patches at random
-            raise RejectedInput(f"{where}: {type(model).__name__} sees one picture differently each time")
+            raise RejectedInput(
+                f"{where}: {type(model).__name__} computes different outputs for the same picture"
+            )
         self.width, self.patches = int(whole.shape[1]), int(patches.shape[1])
 
     def forward(self, pixels: Any) -> tuple[Any, Any]:  # noqa: ANN401  torch is Any
@@ -107,7 +109,7 @@ def refusing_pictures(model: Any, size: int, where: object) -> Iterator[None]:  
     except DAMAGES as error:
         found = shorten(str(error), 160)
         name = type(model).__name__
-        raise RejectedInput(f"{where}: {name} takes no pictures of {size} pixels: {found}") from None
+        raise RejectedInput(f"{where}: {name} does not accept pictures of {size} pixels: {found}") from None
 
 
 def trial_picture(model: Any, size: int) -> Any:  # noqa: ANN401  torch is Any
@@ -150,7 +152,7 @@ def rebuild_vision(config: Mapping[str, Any], size: int) -> VisionEncoder:
         with quiet():
             model = _class_of(read, where)(read, **_settings(read))
     except DAMAGES as error:
-        raise RejectedInput(f"{where}: no network can be made of it: {shorten(str(error))}") from None
+        raise RejectedInput(f"{where}: no network can be built from it: {shorten(str(error))}") from None
     return VisionEncoder(model.eval(), size, where)
 
 
@@ -165,7 +167,7 @@ def read_config(config: Mapping[str, Any]) -> Any:  # noqa: ANN401  of transform
     try:
         return known.for_model(**config)
     except DAMAGES as error:
-        raise RejectedInput(f"no vision encoder that transformers knows: {shorten(str(error))}") from None
+        raise RejectedInput(f"not a vision encoder of transformers: {shorten(str(error))}") from None
 
 
 def plain_config(config: Any) -> dict[str, Any]:  # noqa: ANN401  of transformers
@@ -194,8 +196,8 @@ def look_of(folder: Path, name: str, size: int = 0) -> Normalisation:
         look = json_as(read_plain(path), _Preprocessor)
     except (OSError, Malformed) as error:
         raise RejectedInput(
-            f"{path}: {error}; expected image_mean and image_std, three numbers each: without them nobody "
-            "knows how pictures must look for these weights"
+            f"{path}: {error}; expected image_mean and image_std, three numbers each: they scale the "
+            "pictures for these weights"
         ) from None
     return Normalisation(
         mean=look.image_mean,
@@ -221,7 +223,7 @@ def _class_of(config: Any, where: object) -> Any:  # noqa: ANN401  of transforme
     from transformers import MODEL_MAPPING
 
     if type(config) not in MODEL_MAPPING:
-        raise RejectedInput(f"{where}: {config.model_type} is no vision encoder that transformers opens")
+        raise RejectedInput(f"{where}: {config.model_type} is not a vision encoder of transformers")
     return MODEL_MAPPING[type(config)]
 
 

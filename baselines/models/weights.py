@@ -130,7 +130,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         found = shorten(str(error), 120)
-        raise RejectedInput(f"{path}: expected a safetensors file, whole: {found}") from None
+        raise RejectedInput(f"{path}: expected a complete safetensors file: {found}") from None
 
 
 def fill(
@@ -172,8 +172,8 @@ def _refuse_other_network(model: EfficientNet, init: str) -> None:
     if network != model.spec.name:
         fitting = [name for name in KNOWN if name.startswith(f"{PREFIX}{model.spec.name}.")]
         raise UsageFault(
-            f"init: {init} is of the network {network}, expected weights of {model.spec.name}: "
-            + (", ".join(fitting) or "a safetensors file, as the Hub has none")
+            f"init: {init} belongs to the network {network}, expected weights of {model.spec.name}: "
+            + (", ".join(fitting) or "a safetensors file, because the Hub has none")
         )
 
 
@@ -197,9 +197,9 @@ def _declared(header: Mapping[str, str], path: Path) -> Normalisation:
         if f"{PREFIX}{name}" in KNOWN:
             return KNOWN[f"{PREFIX}{name}"]
     raise RejectedInput(
-        f"{path}: the file says not how its images are scaled, and a wrong mean spoils the weights quietly: "
-        f"expected {_HEADER_KEY} in its metadata (baselines.models.weights.header_of writes it), or file or "
-        f"folder named as on the Hub, such as {next(iter(_ROWS))}.safetensors"
+        f"{path}: the scaling of its images is missing, and a wrong mean damages the weights without a "
+        f"message: expected {_HEADER_KEY} in its metadata (baselines.models.weights.header_of writes "
+        f"it), or a file or folder with a name of the Hub, such as {next(iter(_ROWS))}.safetensors"
     )
 
 

@@ -125,7 +125,7 @@ def sources(header: Mapping[str, Any], path: Path) -> dict[str, str]:
     for source in found.values():
         if Path(source).is_absolute() and not Path(source).is_dir():
             raise MissingResource(
-                f"{path}: holds what training changed of {source}, and there is no such folder; bring it back"
+                f"{path}: contains what training changed of {source}, but that folder is missing; restore it"
             )
     return found
 
@@ -148,9 +148,9 @@ def restore(model: Any, tensors: Mapping[str, Any], header: Mapping[str, Any], p
         digest = found[prefix].sha256 if prefix in found else "none: nothing is frozen there"
         if digest != base.sha256:
             raise RejectedInput(
-                f"{path}: holds what training changed of {base.source}, which is another one now: the digest "
-                f"of its frozen weights is {digest[:16]}, expected {base.sha256[:16]}; bring back those that "
-                "the run began with"
+                f"{path}: contains what training changed of {base.source}, which is different now: the "
+                f"digest of its frozen weights is {digest[:16]}, expected {base.sha256[:16]}; restore "
+                "the weights of the start"
             )
     fill(model, tensors, path, needed=kept(model, wanted))
 

@@ -90,7 +90,7 @@ def read_header(path: Path) -> dict[str, Any]:
         with safe_open(str(path), "pt") as file:
             return _header(file.metadata() or {}, path)
     except (SafetensorError, OSError) as error:
-        raise RejectedInput(f"{path}: expected a safetensors file, whole: {error}") from None
+        raise RejectedInput(f"{path}: expected a complete safetensors file: {error}") from None
 
 
 def part(tensors: Tensors, prefix: str) -> dict[str, Any]:
@@ -120,12 +120,12 @@ def _write_tensors(file: IO[bytes], tensors: Tensors, metadata: Mapping[str, str
 
 def _require(path: Path) -> None:
     if not path.is_file():
-        raise MissingResource(f"{path}: no such checkpoint; the run was stopped before its first")
+        raise MissingResource(f"{path}: no such checkpoint; the run stopped before its first one")
 
 
 def _header(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
     if _HEADER not in metadata:
-        raise RejectedInput(f"{path}: not written by this program: its header says nothing of a run")
+        raise RejectedInput(f"{path}: not written by this program: its header contains no run")
     try:
         return json_as(metadata[_HEADER], dict[str, Any])
     except Malformed as error:

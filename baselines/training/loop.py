@@ -286,7 +286,7 @@ class _Trainer:
         meter.losses.clear()
         if not math.isfinite(loss):
             precision = ", or precision = 'fp32'" if self._runtime.bf16 else ""
-            raise RejectedInput(f"the loss is {loss} at step {state.step:,}; take a lower rate{precision}")
+            raise RejectedInput(f"the loss is {loss} at step {state.step:,}; use a lower rate{precision}")
         self._runtime.barrier()
         scores = dict(self._validated())
         score = self._runtime.most(scores[self._objective.main])
@@ -355,7 +355,9 @@ class _Trainer:
         changed.restore(self._objective.model, checkpoint.part(tensors, "model."), header, path)
         averaged = checkpoint.part(tensors, "average.")
         if lacking := [name for name in self._average if name not in averaged]:
-            raise RejectedInput(f"{path}: of another network; the file lacks the average of {lacking[0]}")
+            raise RejectedInput(
+                f"{path}: the file belongs to another network; it has no average of {lacking[0]}"
+            )
         for name, average in self._average.items():  # earlier versions averaged what is frozen too
             average.copy_(averaged[name])
         for name, each in self._names.items():

@@ -98,7 +98,7 @@ def _rows(path: Path, text: str) -> list[dict[str, Any]]:
     try:
         return [json_as(line, dict[str, Any]) for line in text.splitlines()]
     except Malformed as error:
-        raise RejectedInput(f"{path}: not as it was written: {error}; take the folder anew") from None
+        raise RejectedInput(f"{path}: changed or damaged: {error}; copy the folder again") from None
 
 
 @contextmanager

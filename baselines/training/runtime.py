@@ -160,15 +160,15 @@ def _device(name: str, local_rank: int) -> Any:  # noqa: ANN401  torch is Any
     if device.type not in ("cpu", "cuda"):
         raise UsageFault(f"device: {name!r}, expected auto, cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise MissingResource(f"{name}: torch sees no GPU here; say --device cpu")
+        raise MissingResource(f"{name}: torch finds no GPU here; use --device cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         there = counted(torch.cuda.device_count(), "GPU")
-        raise MissingResource(f"{name}: torch sees {there} here; the first is cuda:0")
+        raise MissingResource(f"{name}: torch finds {there} here; the first is cuda:0")
     return device
 
 
 def _bf16(precision: Precision, device: Any) -> bool:  # noqa: ANN401  torch is Any
     has = device.type == "cuda" and torch.cuda.is_bf16_supported()
     if precision == "bf16" and device.type == "cuda" and not has:
-        raise UsageFault("precision: this GPU has no bfloat16; say precision = 'fp32'")
+        raise UsageFault("precision: this GPU has no bfloat16; set precision = 'fp32'")
     return precision == "bf16" or (precision == "auto" and has)

@@ -101,7 +101,7 @@ def read_table(path: Path) -> FigureTable[FigureConcepts]:
         manual = cuis_of_cell(row["concepts_manual"], place)
         automatic = tuple(cui for cui in cuis_of_cell(row["concepts"], place) if cui not in manual)
         found[key] = FigureConcepts(manual=manual, automatic=automatic)
-    if any(concepts.manual for concepts in found.values()):  # then an empty cell says combined or none
+    if any(concepts.manual for concepts in found.values()):  # an empty cell is then an answer
         found = {key: replace(concepts, is_annotated=True) for key, concepts in found.items()}
     return FigureTable(rows=found)
 

@@ -15,10 +15,11 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from dataset_builder.concepts.extraction import REASONS
-from dataset_builder.gates import NOT_ANNOTATED, Gate, share_text
+from dataset_builder.gates import ANNOTATED_WITHOUT_CUI, Gate, share_text
 from dataset_builder.records import Figure, StageCount
 from dataset_builder.report import statistics
 from dataset_builder.report.statistics import Count, Distribution
+from rocov2_eval.breakdown import NOT_ANNOTATED
 from rocov2_eval.rendering import html
 from rocov2_eval.rendering.svg import bar_mark, fitting_spacing, histogram, length_of
 
@@ -117,6 +118,7 @@ def report_page(
         statements=statements,
         is_own=is_own,
         not_annotated=NOT_ANNOTATED,
+        annotated_without_cui=ANNOTATED_WITHOUT_CUI,
         holders="Groups" if is_own else "Articles",
     )
 

@@ -17,9 +17,9 @@ def app() -> None:
     """Score radiology image-caption runs by the rules of ImageCLEFmedical Caption.
 
     \b
-    rocov2-eval score run.csv                 its scores, and whether they are the organisers'
-    rocov2-eval validate run.csv --strict     every fault of the file at once
-    rocov2-eval doctor                        what this machine can score
+    rocov2-eval score run.csv                 scores, and whether they are official
+    rocov2-eval validate run.csv --strict     all faults of the file
+    rocov2-eval doctor                        what this machine can compute
     """  # noqa: D301  click wants the backspace itself
 
 

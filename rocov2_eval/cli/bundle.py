@@ -26,7 +26,7 @@ def bundle() -> None:
     required=True,
     type=click.Path(path_type=Path, exists=True),
     metavar="DIR|FILE",
-    help="ROCOv2 dataset folder or truth file. It goes into the archive.",
+    help="ROCOv2 dataset folder or truth file. The archive contains it.",
 )
 @click.option(
     "--edition",
@@ -34,55 +34,59 @@ def bundle() -> None:
     default=DEFAULT_EDITION,
     show_default=True,
     metavar="YEAR|NAME",
-    help="Edition whose reader, limits and metrics apply, as in score.",
+    help="Edition whose reader, limits and metrics apply, as in `score`.",
 )
 @click.option(
     "-o",
     "--out",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The archive to upload. It holds the truth: keep it secret.",
+    help="Archive to upload. It contains the truth: keep it secret.",
 )
-@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("--force", is_flag=True, help="Replacement of an existing file.")
 @click.option(
     "--task",
     "tasks",
     multiple=True,
     type=click.Choice(["concepts", "captions"]),
-    help="Only this task; may be repeated; else all that the truth has.",
+    help="Task of the competition; may be repeated.  [default: all tasks of the truth]",
 )
 @click.option(
     "--split",
     type=click.Choice(["train", "valid", "test"]),
-    help="Take this split; else the only one, or test.",
+    help="Split of the truth.  [default: test, or the only one]",
 )
 @click.option(
     "--image",
     metavar="NAME",
-    help="Docker image that holds rocov2-eval and weights for scores with models; else wheels travel along.",
+    help="Docker image with rocov2-eval, and with weights for scores of models.  [default: none, the archive "
+    "contains wheels]",
 )
 @click.option(
     "--wheels",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
-    help="Folder of wheels to send along; else they are fetched with pip.",
+    help="Folder of wheels for the archive.  [default: downloaded with pip]",
 )
 @click.option("--encoder", help="Text encoder of BERTScore in the image.  [default: deberta-xlarge-mnli]")
 @click.option(
-    "--concept-model", metavar="PATH", help="Path of a model pack of MedCAT in the image, for umls_f1."
+    "--concept-model",
+    metavar="PATH",
+    help="Path of a model pack of MedCAT in the image, for umls_f1.  [default: none]",
 )
 @click.option(
     "--image-vectors",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="Vectors of the images of the truth, for similarity: a file of `embed-images`. It is sent along.",
+    help="Vectors of the images of the truth for similarity, a file of `embed-images`. The archive contains "
+    "it.  [default: none]",
 )
 @decimals_option
 def codabench(**options: Any) -> None:
-    """Make a Codabench v2 competition with everything in it.
+    """Make a complete Codabench v2 competition as one archive.
 
-    Pages, phase, tasks, reference data, scoring programs, leaderboard, starting kit. Title, dates and limits
-    are in its competition.yaml: edit them there. docs/codabench.md tells what to do with the archive.
+    The archive contains pages, phase, tasks, reference data, scoring programs, leaderboard and starting kit.
+    Edit title, dates and limits in its competition.yaml. docs/codabench.md explains how to use the archive.
     """
     from rocov2_eval.codabench import BundleOptions, make_bundle
     from rocov2_eval.shelf.files import write_bytes
@@ -108,20 +112,22 @@ def codabench(**options: Any) -> None:
     with writing(out):
         write_bytes(out, archive)
     click.echo(out)
-    note(f"{out} holds the truth: keep it secret. Its README.md tells what to do next.")
+    note(f"{out} contains the truth: keep it secret. Its README.md lists the next steps.")
 
 
 def _check(options: dict[str, Any]) -> None:
     """Refuse options that exclude each other, or that the platform would refuse after the upload."""
     if options["image"] and options["wheels"]:
-        raise UsageFault("--image and --wheels exclude each other: one of them holds the program")
+        raise UsageFault("--image and --wheels exclude each other: use the one that contains the program")
     for name, score in _SCORES_OF_MODELS.items():
         if options[name] and not options["image"]:
             raise UsageFault(
-                f"--{name.replace('_', '-')} needs --image: torch and weights cannot travel in wheels, "
-                f"so that without an image there is no {score}"
+                f"--{name.replace('_', '-')} needs --image: {score} needs torch and weights, which are too "
+                "large for the archive"
             )
     for name in ("image", "encoder", "concept_model"):
         if any(character.isspace() for character in options[name] or ""):
             option = f"--{name.replace('_', '-')} {options[name]!r}"
-            raise UsageFault(f"{option} holds a blank, at which the platform splits commands")
+            raise UsageFault(
+                f"{option} contains a space, where the platform splits commands: use a name without spaces"
+            )

@@ -38,27 +38,27 @@ from rocov2_eval.shelf.progress import sign_of_life
     "--metric",
     "metrics",
     multiple=True,
-    help="Compare by this score, or by the main one of this metric; may be repeated. Else by the main score "
-    "of each metric.",
+    help="Score to compare by, or metric with its main score; may be repeated.  [default: the main score of "
+    "each metric]",
 )
 @click.option(
     "--by",
     multiple=True,
     type=click.Choice(FACETS),
-    help="Compare within these groups too; may be repeated. Else modality and region, where the truth has "
-    "manual concepts.",
+    help="Facet whose groups are compared, too; may be repeated.  [default: modality and region, if the "
+    "truth has manual concepts]",
 )
 @click.option(
     "--examples",
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="Name so many images for each pair, those that differ most.",
+    help="Number of images listed for each pair, those with the largest differences.",
 )
 @click.option(
     "--fail-if-worse",
     is_flag=True,
-    help="Exit with 4 if RUN_A is shown to be better than another run by any of the scores.",
+    help="Exit code 4 if RUN_A is significantly better than another run by any score.",
 )
 @seed_option
 @format_option
@@ -66,11 +66,11 @@ from rocov2_eval.shelf.progress import sign_of_life
 @model_options
 @quiet_option
 def compare(runs: Sequence[Path], **options: Any) -> None:
-    """Tell whether one run beats another.
+    """Compare runs pair by pair, with a significance test.
 
-    Every pair of runs is compared image by image: difference with its interval, paired randomisation test,
-    Holm's correction over all pairs, effects by group of images, the images that differ most. A difference is
-    B minus A: positive where the run named later is better.
+    Each pair of runs is compared image by image. The report contains the difference with its interval, a
+    paired randomisation test with Holm's correction over all pairs, the effects by group of images, and the
+    images with the largest differences. A difference is B minus A: it is positive if the later run is better.
     """
     sign_of_life(quiet=options["quiet"])
     from rocov2_eval import front_door

@@ -89,7 +89,7 @@ class _WithImport(click.Group):
     "--hidden-truth",
     type=click.Path(path_type=Path, exists=True),
     metavar="DIR|FILE",
-    help="Second truth, by which runs are ranked too.  [default: none, or --truth with --hidden-split]",
+    help="Second truth for a second ranking.  [default: none, or --truth with --hidden-split]",
 )
 @click.option(
     "--hidden-split",
@@ -99,7 +99,7 @@ class _WithImport(click.Group):
 @click.option(
     "--show-hidden",
     is_flag=True,
-    help="Ranks by the second truth on a public board too, rounded, when no run may come any more.",
+    help="Ranks by the second truth, rounded, on a public board, too; for boards that accept no more runs.",
 )
 @click.option(
     "--task",
@@ -119,19 +119,19 @@ class _WithImport(click.Group):
     "--public/--private",
     default=True,
     show_default=True,
-    help="Public: rounded means with intervals, nothing finer. Private is for the organisers.",
+    help="Public board with only rounded means and intervals, or private board for the organisers.",
 )
 @click.option(
     "--truth-retired",
     is_flag=True,
-    help="The truth is no longer in use: the public may read everything that it tells.",
+    help="Public board without limits, for a truth that is no longer in use.",
 )
 @decimals_option
 @click.option("--title", help="Heading of the front page.  [default: Leaderboard]")
 @click.option(
     "--store",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File of the scores known so far; else scores.sqlite3 beside the submissions. Keep it secret.",
+    help="File of earlier scores. Keep it secret.  [default: scores.sqlite3 beside the submissions]",
 )
 @seed_option
 @model_options
@@ -139,9 +139,9 @@ class _WithImport(click.Group):
 def leaderboard(submissions: Path, **options: Any) -> None:
     """Rank the submissions of a folder and write a site.
 
-    SUBMISSIONS holds <team>/<run>/ with submission.json and run.csv or run.zip, and may hold board.toml with
-    the organisers' rules and defaults of options. Only what is new or changed is scored; what is rejected is
-    listed with its findings. The site needs no server: open index.html.
+    SUBMISSIONS contains <team>/<run>/ with submission.json and run.csv or run.zip, and optionally board.toml
+    with rules of the organisers and defaults of options. Only new or changed submissions are scored. Rejected
+    ones are listed with their findings. The site needs no server: open index.html.
     """
     sign_of_life(quiet=options["quiet"])
     from rocov2_eval.front_door import model_opener, settings_of
@@ -160,12 +160,14 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     if is_private and is_retired:
         raise UsageFault("--private and --truth-retired exclude each other: a private board shows everything")
     if options["decimals"] is not None and (is_private or is_retired):
-        raise UsageFault("--decimals is for a public board while the truth is in use: others are not rounded")
+        raise UsageFault(
+            "--decimals is only for a public board with a truth in use: other boards are not rounded"
+        )
     with writing(site):
         require_site_folder(site, submissions)
     found, rejections = find_submissions(submissions)
     if not found and not rejections:
-        raise UsageFault(f"{submissions} holds no <team>/<run>/ folder")
+        raise UsageFault(f"{submissions} contains no <team>/<run>/ folder")
     rules = read_rules(submissions)
     named = options["edition"] or rules.edition
     edition, doubt = (named_edition(named), "") if named else edition_of(found)
@@ -242,25 +244,26 @@ def leaderboard(submissions: Path, **options: Any) -> None:
     "--mapping",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="CSV",
-    help="Table of what names do not tell: file or owner, team, run, display_name, submitted_at, status.",
+    help="Table with the columns file or owner, team, run, display_name, submitted_at, status.  [default: "
+    "the names of files]",
 )
 @click.option(
     "--edition",
     callback=edition_name,
     metavar="YEAR|NAME",
-    help="Edition that the runs are for.  [default: that of board.toml, else rocov2]",
+    help="Edition of the runs.  [default: that of board.toml, or rocov2]",
 )
 @click.option(
     "--task",
     type=click.Choice(["concepts", "captions"]),
-    help="Task of runs whose content does not tell it.  [default: concepts]",
+    help="Task of runs without a detectable task.  [default: concepts]",
 )
 @quiet_option
 def import_(uploads: Path, **options: Any) -> None:
     """Put a platform's download into the layout of submissions.
 
-    UPLOADS is a folder of files, or one archive of them. Files are copied and never judged: the board does
-    that. What lies in the folder of submissions already stays as it is.
+    UPLOADS is a folder of files, or one archive of them. Files are copied without checks: the board checks
+    them. Files that are already in the folder of submissions do not change.
     """
     from rocov2_eval.leaderboard.rules import read_rules
     from rocov2_eval.leaderboard.uploads import import_document, import_uploads
@@ -303,8 +306,8 @@ def _store_file(named: Path | None, submissions: Path) -> Iterator[Path]:
     if named or not taken:
         yield path
         return
-    lost = "scores are kept for this board alone"
-    note(f"{taken[0]} is a folder: {lost}; remove it, or name a file with --store")
+    lost = "scores are not stored for later boards"
+    note(f"{taken[0]} is a folder, so {lost}: remove it, or name a file with --store")
     with TemporaryDirectory() as folder:
         yield Path(folder, FILE_NAME)
 
@@ -320,7 +323,7 @@ def _summary(made: Leaderboard, site: Path) -> str:
     ]
     lines += [f"rejected: {len(made.rejections):,}"] if made.rejections else []
     lines += [f"withdrawn or disqualified: {len(made.set_aside):,}"] if made.set_aside else []
-    lines.append(f"scored {made.scored:,}, known already {made.known:,}")
+    lines.append(f"scored {made.scored:,}, already scored {made.known:,}")
     return "".join(f"{line}\n" for line in [*lines, str(site / "index.html")])
 
 
@@ -351,7 +354,7 @@ def _note_rest(made: Leaderboard, site: Path, *, private: bool) -> None:
     for text in made.notes:
         note(text)
     if private:
-        note(f"{site} holds the truth: do not publish it")
+        note(f"{site} contains the truth: do not publish it")
 
 
 def _note_told(made: Leaderboard, decimals: int | None) -> None:

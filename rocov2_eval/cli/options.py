@@ -31,7 +31,7 @@ def _edition_or_auto(_context: click.Context, _parameter: click.Parameter, value
 def edition_name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     """Return the full name of an edition, for commands without a run whose ids tell it."""
     if value == AUTO:
-        raise UsageFault("--edition auto reads the ids of a run: name an edition here")
+        raise UsageFault("--edition auto needs the ids of a run: name an edition")
     return None if value is None else edition_of(value).name
 
 
@@ -41,46 +41,49 @@ edition_option = click.option(
     default=AUTO,
     show_default=True,
     metavar="YEAR|NAME",
-    help=f"Edition whose reader, limits and metrics apply: {_YEARS}, or {DEFAULT_EDITION}, our own rules; "
-    f"auto takes the year that the ids name, else {DEFAULT_EDITION}.",
+    help=f"Edition whose reader, limits and metrics apply: {_YEARS}, or {DEFAULT_EDITION} with our own "
+    f"rules; auto is the year in the ids, or {DEFAULT_EDITION} without one.",
 )
 truth_option = click.option(
     "--truth",
     type=click.Path(path_type=Path, exists=True),
     metavar="DIR|FILE",
-    help="ROCOv2 dataset folder or truth file; else $ROCOV2_DATA, the config file, the bundled sample.",
+    help="ROCOv2 dataset folder or truth file.  [default: $ROCOV2_DATA, the config file, or the bundled "
+    "sample]",
 )
 split_option = click.option(
-    "--split", type=click.Choice(["train", "valid", "test"]), help="Split of the truth; else the ids tell."
+    "--split",
+    type=click.Choice(["train", "valid", "test"]),
+    help="Split of the truth.  [default: detected from the ids]",
 )
 decimals_option = click.option(
     "--decimals",
     type=click.IntRange(0, 4),
     metavar="N",
-    help="Decimals of what participants see; else as few as hide the score of a single image.",
+    help="Number of decimals that participants see.  [default: few enough to hide the score of one image]",
 )
 task_option = click.option(
     "--task",
     type=click.Choice(["concepts", "captions"]),
-    help="Task of the run; else the header or the cells tell.",
+    help="Task of the run.  [default: detected from the header or the cells]",
 )
 _COLUMN_OPTIONS = (
-    click.option("--id-column", metavar="NAME", help="Column of the image ids; else known names tell."),
-    click.option("--value-column", metavar="NAME", help="Column of the answers; else known names tell."),
+    click.option("--id-column", metavar="NAME", help="Column of the image ids.  [default: a known name]"),
+    click.option("--value-column", metavar="NAME", help="Column of the answers.  [default: a known name]"),
 )
 seed_option = click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=20260101,
     show_default=True,
-    help="Seed of whatever is drawn at random.",
+    help="Seed of all random numbers.",
 )
 output_option = click.option(
     "-o",
     "--out",
     "output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the answer to this file, not to stdout.",
+    help="Output file.  [default: stdout]",
 )
 format_option = click.option(
     "--format",
@@ -88,14 +91,14 @@ format_option = click.option(
     type=click.Choice(FORMATS),
     default="text",
     show_default=True,
-    help="How the answer is written.",
+    help="Format of the output.",
 )
 device_option = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
     default="auto",
     show_default=True,
-    help="Where models run; auto takes the first of cuda, mps and cpu that is there.",
+    help="Device of models; auto is the first available one of cuda, mps and cpu.",
 )
 precision_option = click.option(
     "--precision",
@@ -149,44 +152,44 @@ _MODEL_OPTIONS = (
         multiple=True,
         callback=_weights,
         metavar="KIND=NAME|FOLDER",
-        help="Other weights than the official ones for BLEURT (bleurt), AlignScore (align), Similarity "
-        "(similarity), CLIPScore (clip) or the sentences of AlignScore (sentences); may be repeated.",
+        help="Weights for BLEURT (bleurt), AlignScore (align), Similarity (similarity), CLIPScore (clip) or "
+        "the sentence splitter of AlignScore (sentences); may be repeated.  [default: the official ones]",
     ),
     precision_option,
     click.option(
         "--cache/--no-cache",
         default=True,
         show_default=True,
-        help="Keep what models made of texts and images for the next run.",
+        help="Storage of model results for later runs.",
     ),
     click.option(
         "--images",
         type=click.Path(path_type=Path, exists=True, file_okay=False),
         metavar="DIR",
         help="Folder of the images, <ID>.jpg, <split>/<ID>.jpg or <split>_images.zip, for Similarity, "
-        "CLIPScore and pages with pictures; else that of the truth.",
+        "CLIPScore and pages with pictures.  [default: the folder of the truth]",
     ),
     click.option(
         "--image-vectors",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         metavar="FILE.npz",
-        help="Take the images' vectors of Similarity from this file, one array an image id: those that the "
-        "organisers froze, or what `embed-images` wrote.",
+        help="Image vectors of Similarity, one array per image id: those of the organisers, or a file of "
+        "`embed-images`.  [default: computed from the images]",
     ),
     click.option(
         "--concept-model",
         type=click.Path(exists=True),
         callback=_usable_pack,
         metavar="PACK",
-        help="Compute umls_f1 of captions with this model pack of MedCAT 2, a folder or a zip archive. "
-        "Loading a pack runs what is in it: name none that you do not trust.",
+        help="Model pack of MedCAT 2 for umls_f1 of captions, a folder or a zip archive. A pack can run "
+        "code: use only one that you trust.  [default: umls_f1 is not computed]",
     ),
     click.option(
         "--concept-type",
         "concept_types",
         multiple=True,
         metavar="TUI",
-        help="Let umls_f1 count only concepts of this semantic type, such as T047; may be repeated.",
+        help="Semantic type that umls_f1 counts, such as T047; may be repeated.  [default: all]",
     ),
 )
 
@@ -223,7 +226,7 @@ def model_choices(options: Mapping[str, Any]) -> dict[str, Any]:
         UsageFault: Semantic types are named and no model pack that would find them.
     """
     if options["concept_types"] and options["concept_model"] is None:
-        raise UsageFault("--concept-type says what --concept-model PACK counts: name a model pack too")
+        raise UsageFault("--concept-type needs --concept-model PACK: name a model pack too")
     return {name: options[name] for name in _MODEL_CHOICES}
 
 
@@ -238,7 +241,7 @@ def opener_choices(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def note(text: str) -> None:
-    """Tell the user something beside the answer."""
+    """Write a note for the user on stderr."""
     clear_line()
     click.echo(text, err=True)
 

@@ -26,14 +26,14 @@ from rocov2_eval.errors import UsageFault
 def sample(folder: Path) -> None:
     """Copy the small bundled dataset to a new folder.
 
-    It is in the ROCOv2 layout: see what --truth expects, and try commands on it.
+    The dataset has the ROCOv2 layout, which --truth expects. Use it to try the commands.
     """
     from rocov2_eval.shelf.files import write_bytes
     from rocov2_eval.shelf.folders import all_is_ours, publishing
     from rocov2_eval.truth import sample_folder
 
     if folder.exists():
-        raise UsageFault(f"{folder} exists already; name a new folder")
+        raise UsageFault(f"{folder} exists already: name a new folder")
     source = sample_folder()
     with writing(folder), publishing(folder, all_is_ours) as content:
         for path in source.rglob("*"):
@@ -46,10 +46,10 @@ def sample(folder: Path) -> None:
 @format_option
 @output_option
 def doctor(style: str, output: Path | None) -> None:
-    """Say what this machine can score and what it lacks.
+    """Report what this machine can compute, and what not.
 
-    Libraries, weights, device, where the truth is looked for, config file and cache, and what is missing for
-    which edition.
+    The report lists libraries, weights, device, places of the truth, config file and cache, and what each
+    edition needs.
     """
     from rocov2_eval.doctor import examination, examine
 
@@ -64,12 +64,12 @@ def doctor(style: str, output: Path | None) -> None:
     "output",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write, .npz.",
+    help="Output file, .npz.",
 )
 @click.option(
     "--weights",
     metavar="NAME|FOLDER",
-    help="Other weights than those of the challenge.",
+    help="Weights of the model.  [default: those of the challenge]",
 )
 @device_option
 @precision_option
@@ -77,8 +77,8 @@ def doctor(style: str, output: Path | None) -> None:
 def embed_images(folder: Path, output: Path, weights: str | None, **options: Any) -> None:
     """Write the image vectors of Similarity to one file.
 
-    DIR holds <ID>.jpg, or such files in train, valid and test; the file has one array an image id. Vectors
-    are kept in the cache as they are made, so that the same command goes on where an earlier one was stopped.
+    DIR contains <ID>.jpg, or such files in train, valid and test. The output has one array per image id. The
+    cache stores each vector at once, so a repeated command continues an interrupted one.
     """
     from rocov2_eval.front_door import model_opener
     from rocov2_eval.image_vectors import write_vectors
@@ -98,14 +98,14 @@ def embed_images(folder: Path, output: Path, weights: str | None, **options: Any
 
 @click.group(epilog="Example: rocov2-eval models list")
 def models() -> None:
-    """Show, fetch and import weights."""
+    """List, download and import weights."""
 
 
 @models.command("list", epilog="Example: rocov2-eval models list --format json")
 @format_option
 @output_option
 def models_list(style: str, output: Path | None) -> None:
-    """List weights, their folders, what editions lack."""
+    """List weights with their folders, and missing ones."""
     from rocov2_eval.supply import weights_document
 
     answer(weights_document(), style, output)
@@ -116,8 +116,8 @@ def models_list(style: str, output: Path | None) -> None:
 def models_fetch(name: str) -> None:
     """Download weights and check them.
 
-    One by name, or all that an edition needs. Goes on where an earlier attempt stopped. Honours HF_HOME,
-    HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE.
+    NAME selects one set of weights, EDITION all that the edition needs. A repeated download continues an
+    interrupted one. HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE apply.
     """
     from rocov2_eval.supply import fetch_all
 
@@ -127,11 +127,17 @@ def models_fetch(name: str) -> None:
 
 @models.command("import", epilog="Example: rocov2-eval models import BLEURT-20-D12/")
 @click.argument("source", metavar="FOLDER|FILE", type=click.Path(path_type=Path, exists=True))
-@click.option("--as", "name", metavar="NAME", help="Which weights they are, a name of `models list`.")
+@click.option(
+    "--as",
+    "name",
+    metavar="NAME",
+    help="Name of the weights in `models list`.  [default: detected from the files]",
+)
 def models_import(source: Path, name: str | None) -> None:
-    """Check weights that were carried here by hand, and file a copy.
+    """Check weights that you copied to this machine, and store them.
 
-    A folder with one model, one file of it (the others may follow), or the archive of punkt-english.
+    The argument is a folder with one model, one file of it (others may follow), or the archive of
+    punkt-english.
     """
     from rocov2_eval.models import store_folder
     from rocov2_eval.supply import import_weights

@@ -69,18 +69,29 @@ def _minimums(
 @split_option
 @task_option
 @column_options
-@click.option("--metric", "metrics", multiple=True, help="Only this metric or score; may be repeated.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="Metric or score to compute; may be repeated.  [default: all available ones]",
+)
 @click.option(
     "--per-image",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write each image's scores: .csv, .parquet.",
+    help="File for the scores of each image, .csv or .parquet.  [default: none]",
 )
 @click.option(
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a page with every breakdown and the worst images. It holds the truth.",
+    help="HTML file for a page with all breakdowns and the worst images. It contains the truth.  "
+    "[default: none]",
 )
-@click.option("--by", multiple=True, type=click.Choice(FACETS), help="Break down by; may be repeated.")
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(FACETS),
+    help="Facet of a breakdown; may be repeated.  [default: none]",
+)
 @click.option("--ci/--no-ci", default=True, show_default=True, help="95 % percentile bootstrap intervals.")
 @seed_option
 @format_option
@@ -92,50 +103,59 @@ def _minimums(
     multiple=True,
     callback=_minimums,
     metavar="SCORE=NUMBER",
-    help="Exit with 4 if this score is lower, such as concept_f1=0.33; may be repeated.",
+    help="Minimum of a score, such as concept_f1=0.33; exit code 4 below it. May be repeated.  "
+    "[default: none]",
 )
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="RESULT.json",
-    help="Exit with 4 if the main score of a metric is lower than in this result of --format json.",
+    help="Earlier result of --format json; exit code 4 if the main score of a metric is lower.  "
+    "[default: none]",
 )
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0, max=1),
-    help="How much lower than --baseline a score may be.  [default: 0.001]",
+    help="Largest accepted decrease below --baseline.  [default: 0.001]",
 )
-@click.option("--lenient", is_flag=True, help="Score what can be scored, a missing image as 0; not official.")
-@click.option("--subset", is_flag=True, help="Score against the images that the run answers; marked as such.")
 @click.option(
-    "--verify", type=click.IntRange(min=1), help="Score N random images with the reference libraries too."
+    "--lenient", is_flag=True, help="Scores of a faulty run, with 0 for a missing image; not official."
+)
+@click.option("--subset", is_flag=True, help="Scores of only the images in the run; not official.")
+@click.option(
+    "--verify",
+    type=click.IntRange(min=1),
+    help="Number of random images to score with the reference libraries, too.  [default: none]",
 )
 @click.option(
     "--codabench",
     nargs=2,
     type=click.Path(path_type=Path),
     metavar="INPUT OUTPUT",
-    help="Score INPUT/res against INPUT/ref, write scores.json and detailed_results.html to OUTPUT: what "
-    "the scoring programs of `bundle codabench` call.",
+    help="Folders of the Codabench platform: INPUT/res is scored against INPUT/ref, and scores.json and "
+    "detailed_results.html are written to OUTPUT. The programs of `bundle codabench` use it.  "
+    "[default: none]",
 )
 @decimals_option
 @quiet_option
 def score(runs: Sequence[Path], **options: Any) -> None:
-    """Score a run of any form that holds ids and answers.
+    """Score a run, a file with an answer for each image.
 
-    CSV, also in a zip archive, JSON, JSON Lines or Parquet; - is the standard input.
-    Several runs make one table.
+    RUN is CSV, also in a zip archive, JSON, JSON Lines or Parquet; - is the standard input. Several runs are
+    reported in one table.
 
-    Task, split and truth are found by themselves where they can be. The answer goes to stdout; findings,
-    progress and notes go to stderr.
+    Task, split and truth are detected from the run. Scores are written to stdout; findings, progress and
+    notes to stderr.
     """
     if bool(runs) == (options["codabench"] is not None):
-        raise UsageFault("name either a run, or the folders of the platform with --codabench INPUT OUTPUT")
+        raise UsageFault(
+            "expected either a run, or the folders of the platform with --codabench INPUT OUTPUT"
+        )
     if not runs:
         _score_for_codabench(options)
         return
     if options["decimals"] is not None:
-        raise UsageFault("--decimals goes with --codabench alone: other answers have their numbers in full")
+        raise UsageFault("--decimals needs --codabench: other output has unrounded numbers")
     sign_of_life(quiet=options["quiet"])
     if len(runs) > 1:
         _score_together(runs, options)
@@ -185,17 +205,17 @@ def score(runs: Sequence[Path], **options: Any) -> None:
     "--ids",
     type=click.Path(path_type=Path, exists=True),
     metavar="FILE|DIR",
-    help="Without a truth: the ids that runs should have, of a file or a folder of images.",
+    help="Expected image ids, from a file or a folder of images, instead of a truth.  [default: none]",
 )
 @column_options
-@click.option("--strict", is_flag=True, help="Apply the platform's 2026 format check too.")
+@click.option("--strict", is_flag=True, help="Format check of the 2026 platform, too.")
 @format_option
 @output_option
 def validate(files: Sequence[Path], **options: Any) -> int:
-    """Report every fault of runs and of metadata at once.
+    """Report all faults of runs and of metadata files.
 
-    Files that end in .json are documents of this program. One SUMMARY line a file comes last, on stderr
-    unless the answer is text on stdout. Exit code 1 if any file is rejected.
+    FILES that end in .json are metadata, such as submission.json. The report ends with one SUMMARY line per
+    file, on stderr unless the report is text on stdout. The exit code is 1 if any file is rejected.
     """
     sign_of_life()
     from rocov2_eval import front_door
@@ -220,14 +240,14 @@ def validate(files: Sequence[Path], **options: Any) -> int:
     "output",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write: .csv, .tsv, .txt, or .zip for an archive of it.",
+    help="Output file, .csv, .tsv or .txt, or .zip for an archive of one file.",
 )
 @edition_option
 @click.option(
     "--truth",
     type=click.Path(path_type=Path, exists=True),
     metavar="DIR|FILE",
-    help="Write the rows in the order of this truth, and refuse ids that it or the run lacks.",
+    help="Truth whose order the rows get; other or missing ids are refused.  [default: the order of the run]",
 )
 @split_option
 @task_option
@@ -236,8 +256,8 @@ def validate(files: Sequence[Path], **options: Any) -> int:
 def convert(run: Path, output: Path, **options: Any) -> None:
     """Write a run in the format of an edition.
 
-    Takes CSV of any separator and encoding, JSON, JSON Lines and Parquet; - is the standard input. Ids,
-    answers and scores stay as they are. Nothing is written that the edition would refuse.
+    RUN is CSV with any separator and encoding, JSON, JSON Lines or Parquet; - is the standard input. Ids,
+    answers and scores do not change. A run that the edition would refuse is not written.
     """
     from rocov2_eval.conversion import converted, file_bytes
     from rocov2_eval.editions import AUTO, edition_of
@@ -264,7 +284,7 @@ def convert(run: Path, output: Path, **options: Any) -> None:
 @click.command(epilog="Example: rocov2-eval explain R301")
 @click.argument("code", required=False)
 def explain(code: str | None) -> None:
-    """Say why a finding matters and what to do; alone, list all."""
+    """Explain one finding and its fix, or list all."""
     from rocov2_eval import findings
 
     if code is None:
@@ -295,7 +315,7 @@ def _show_findings(findings: Sequence[Finding], options: dict[str, Any]) -> None
 def _bar(options: dict[str, Any]) -> Callable[[Report], tuple[str, ...]]:
     """Return what says where a report does not reach the bar that the options set."""
     if options["tolerance"] is not None and options["baseline"] is None:
-        raise UsageFault("--tolerance goes with --baseline: it says how much lower a score may be")
+        raise UsageFault("--tolerance needs --baseline: it is the largest accepted decrease below it")
     if not options["minimums"] and options["baseline"] is None:
         return lambda _: ()
     from rocov2_eval.bars import DEFAULT_TOLERANCE, below_baseline, below_minimums, read_baseline
@@ -331,14 +351,18 @@ def _write_files(result: Scored, options: dict[str, Any]) -> None:
     """Write what the options name beside the answer: the score of each image, the page of the run."""
     from rocov2_eval.pages import report_page
     from rocov2_eval.per_image import write_per_image
-    from rocov2_eval.shelf.files import write_text
+    from rocov2_eval.shelf.files import short_path, write_text
 
     if options["per_image"]:
         with writing(options["per_image"]):
             write_per_image(options["per_image"], result.report)
     if options["page"]:
         page = report_page(
-            result.report, result.run, result.truth, title=result.run.path, images=options["images"]
+            result.report,
+            result.run,
+            result.truth,
+            title=short_path(result.run.path),
+            images=options["images"],
         )
         with writing(options["page"]):
             write_text(options["page"], page)
@@ -362,7 +386,7 @@ def _score_together(runs: Sequence[Path], options: dict[str, Any]) -> None:
 
     for name, option in _OF_ONE_RUN.items():
         if options[name]:
-            raise UsageFault(f"{option} goes with one run, and {len(runs)} are named")
+            raise UsageFault(f"{option} accepts one run, found {len(runs)}")
     try:
         reports = scores_of(
             runs,
@@ -402,9 +426,9 @@ def _score_for_codabench(options: dict[str, Any]) -> None:
     }
     for name, option in refused.items():
         if options[name]:
-            raise UsageFault(f"{option} does not go with --codabench INPUT OUTPUT")
+            raise UsageFault(f"{option} cannot be used with --codabench INPUT OUTPUT")
     if options["style"] != "text":
-        raise UsageFault("--format does not go with --codabench INPUT OUTPUT")
+        raise UsageFault("--format cannot be used with --codabench INPUT OUTPUT")
     source, target = options["codabench"]
     with writing(target):
         report = score_submission(

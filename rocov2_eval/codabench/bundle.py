@@ -141,13 +141,14 @@ def _surprises(tasks: Sequence[CompetitionTask]) -> list[str]:
     notes = [f"NOTE: {task.name}: {advice(task.images, task.decimals)}" for task in tasks]
     if time_limit(tasks) > _DEFAULT_QUEUE_SECONDS:
         notes.append(
-            f"NOTE: a submission may take {time_limit(tasks):,} s, and the platform's own workers stop at "
-            f"{_DEFAULT_QUEUE_SECONDS:,} s: name a queue of your own as `queue` in competition.yaml."
+            f"NOTE: a submission may take {time_limit(tasks):,} s, but the platform's own workers stop "
+            f"at {_DEFAULT_QUEUE_SECONDS:,} s: set `queue` in competition.yaml to a queue of your own."
         )
     if len(tasks) > 1:
         notes.append(
-            f"NOTE: the platform has one leaderboard, which ranks by {title_of(tasks[0].columns[0])}. For a "
-            "ranking a task make two competitions, with --task concepts and with --task captions."
+            f"NOTE: the platform has one leaderboard, ranked by {title_of(tasks[0].columns[0])}. For "
+            "one ranking per task, make two competitions: one with --task concepts, one with --task "
+            "captions."
         )
     return notes
 

@@ -14,7 +14,7 @@ from pathlib import Path
 PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Detailed results</title><p>{}</p></html>\n'
 )
-NOT_INSTALLED = "The scoring program could not be installed. The log of this submission says why."
+NOT_INSTALLED = "The scoring program could not be installed. See the log of this submission."
 
 
 def main() -> int:

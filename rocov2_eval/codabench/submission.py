@@ -40,12 +40,10 @@ _SIGN_OF_PROGRAM = re.compile(
 _MOST_ENTRIES = 50
 _SHOWN_NAMES = 5
 _TITLE = "Detailed results"
-_UNFINISHED = (
-    "The evaluation did not come to its end. Most often it took longer than this competition allows."
-)
+_UNFINISHED = "The evaluation did not finish. It probably exceeded the time limit of this competition."
 _INVALID = "This submission is not valid. It has no score."
-_BROKEN = "The truth of this competition has a fault, which only its organisers can mend. There is no score."
-_INCOMPLETE = "This competition is not set up completely, which only its organisers can mend"
+_BROKEN = "The truth of this competition has a fault that only the organisers can correct. There is no score."
+_INCOMPLETE = "The set-up of this competition is incomplete. Only the organisers can correct it"
 
 
 def score_submission(
@@ -109,9 +107,9 @@ def _task_of(folder: Path) -> Task:
     tasks: tuple[Task, ...] = ("concepts", "captions")
     present = [task for task in tasks if any(folder.glob(f"*{task}.csv"))]
     if len(present) > 1:
-        raise UsageFault(f"{folder} has truth of {' and '.join(present)}: name one with --task")
+        raise UsageFault(f"{folder} contains truth of {' and '.join(present)}: select one with --task")
     if not present:
-        raise MissingResource(f"{folder} has no concepts.csv and no captions.csv")
+        raise MissingResource(f"{folder} contains neither concepts.csv nor captions.csv")
     return present[0]
 
 
@@ -132,7 +130,7 @@ def _mean(report: Report, name: str) -> float:
     """Return a score; a column of the leaderboard without a number would be shown as n/a."""
     mean = report.metrics[name].mean
     if mean is None:
-        raise MissingResource(f"the truth has no image that {name} is computed for")
+        raise MissingResource(f"the truth has no image for which {name} can be computed")
     return mean
 
 
@@ -165,7 +163,7 @@ def _find_run(folder: Path, truth: Truth) -> Source:
     paths = {path: shorten(path.relative_to(folder).as_posix(), 100) for path in sorted(_files(folder))}
     strange = [name for path, name in paths.items() if path.suffix.lower() not in _SUFFIXES]
     if strange:
-        raise _rejected("R004", f"expected a CSV file and nothing else, found {_listed(strange)}")
+        raise _rejected("R004", f"expected only a CSV file, found {_listed(strange)}")
     runs: dict[Task, list[Source]] = {"concepts": [], "captions": []}
     for path, name in paths.items():
         source = load(path, shown=name)
@@ -177,10 +175,10 @@ def _find_run(folder: Path, truth: Truth) -> Source:
     if runs[truth.task]:
         return runs[truth.task][0]
     if not paths:
-        raise _rejected("R004", "expected a CSV file, found nothing")
+        raise _rejected("R004", "expected a CSV file, found none")
     other: Task = "captions" if truth.task == "concepts" else "concepts"
-    held = f"{runs[other][0].path} holds {other}, this task wants {truth.task}"
-    raise _rejected("R605", f"{held}: tick only the tasks you answer")
+    held = f"{runs[other][0].path} contains {other}, but this task expects {truth.task}"
+    raise _rejected("R605", f"{held}: select only the tasks that you answer")
 
 
 def _refuse_programs(folder: Path) -> None:
@@ -195,11 +193,11 @@ def _refuse_programs(folder: Path) -> None:
     with path.open("rb") as file:
         content = file.read(_MOST_METADATA_BYTES + 1)
     if len(content) > _MOST_METADATA_BYTES:
-        raise _rejected("R004", f"{_OF_PLATFORM} of more than {_MOST_METADATA_BYTES:,} bytes")
+        raise _rejected("R004", f"{_OF_PLATFORM} with more than {_MOST_METADATA_BYTES:,} bytes")
     for key, value in _SIGN_OF_PROGRAM.findall(content.decode("utf-8", "replace")):
         kind = "exit code" if key.lower() == "exitcode" else "command"
         told = f"{kind} {shorten(value.strip(), 40)}"
-        ran = f"a program was handed in and ran ({told})"
+        ran = f"the submission contained a program, which ran ({told})"
         raise _rejected("R004", f"{ran}: expected a CSV file and no program")
 
 

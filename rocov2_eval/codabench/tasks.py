@@ -165,14 +165,14 @@ def read_tasks(place: Place, options: BundleOptions, notify: Notify) -> tuple[Co
         except MissingResource as error:
             if options.tasks:
                 raise
-            notify(f"no task of {name}: {error}")
+            notify(f"no task with {name}: {error}")
             continue
         settings = _settings(edition, truth, options)
         if note := _omission(settings, truth, options):
             notify(note)
         tasks.append(CompetitionTask(truth=truth, settings=settings, decimals=options.decimals))
     if not tasks:
-        raise MissingResource(f"{place.path} holds no truth of {' or '.join(names)}")
+        raise MissingResource(f"{place.path} contains no truth of {' or '.join(names)}")
     return tuple(tasks)
 
 
@@ -183,7 +183,7 @@ def _names(place: Place, chosen: Sequence[Task] | None) -> tuple[Task, ...]:
     else:
         names = tuple(name for name in _TASKS if name in chosen)
     if len(names) > 1 and place.path.is_file():
-        raise UsageFault(f"{place.path} is a file, which holds one task: name a folder for two")
+        raise UsageFault(f"{place.path} is a file with one task: name a folder for two tasks")
     return names
 
 
@@ -193,9 +193,9 @@ def _split(place: Place, names: Sequence[Task], notify: Notify) -> str | None:
         split for split in SPLITS if any((place.path / f"{split}_{name}.csv").is_file() for name in names)
     ]
     if len(splits) > 1 and "test" not in splits:
-        raise UsageFault(f"{place.path} has the splits {', '.join(splits)}: name one with --split")
+        raise UsageFault(f"{place.path} has the splits {', '.join(splits)}: select one with --split")
     if len(splits) > 1:
-        notify(f"scored on the test split; {place.path} also has {', '.join(splits[1:])}")
+        notify(f"the test split is scored; {place.path} also contains {', '.join(splits[1:])}")
     return splits[0] if splits else None
 
 
@@ -241,7 +241,10 @@ def _omission(settings: Settings, truth: Truth, options: BundleOptions) -> str |
         return (
             None
             if has_all
-            else f"NOTE: no concept_f1_manual: no concepts_manual.csv beside {truth.table.path}"
+            else (
+                "NOTE: concept_f1_manual is not computed: there is no concepts_manual.csv beside "
+                f"{truth.table.path}"
+            )
         )
     primary = edition.primary("captions")
     if outputs[0] == primary:
@@ -251,10 +254,10 @@ def _omission(settings: Settings, truth: Truth, options: BundleOptions) -> str |
         "Name the model pack of the image with --concept-model and the vectors of the images with "
         "--image-vectors."
         if options.image
-        else "Models and gigabytes of weights fit in no bundle. Name an image that has them with --image; "
-        "docs/codabench.md shows how to make one."
+        else "Models and their weights are too large for an archive. Name a Docker image that contains "
+        "them with --image; docs/codabench.md explains how to make one."
     )
     return (
-        f"NOTE: captions will be ranked by {title_of(outputs[0])}, which is not the first score of "
+        f"NOTE: captions are ranked by {title_of(outputs[0])}, not by the first score of "
         f"{edition.name}: {title_of(primary)} needs {', '.join(missing)}. {remedy}"
     )

@@ -24,7 +24,7 @@ DISTRIBUTION = "rocov2-eval"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 IMAGE = f"python:{PYTHON}-slim"
 _PLATFORMS = ("_2_28", "_2_27", "_2_17", "2014", "1")  # of manylinux, newest first
-_WAY_OUT = "name a folder of wheels with --wheels, or an image that has rocov2-eval with --image"
+_WAY_OUT = "use --wheels with a folder of wheels, or --image with a Docker image that contains rocov2-eval"
 
 
 def wheel_files(folder: Path | None) -> dict[str, bytes]:
@@ -98,7 +98,7 @@ def _digest(data: bytes) -> str:
 def _download(target: Path) -> None:
     """Fetch the wheels of what the base install needs, in the versions that score here."""
     if find_spec("pip") is None:
-        raise MissingResource(f"this Python has no pip to fetch wheels with: {_WAY_OUT}")
+        raise MissingResource(f"this Python has no pip to download wheels: {_WAY_OUT}")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
     command += [f"--platform=manylinux{name}_x86_64" for name in _PLATFORMS]
@@ -108,7 +108,7 @@ def _download(target: Path) -> None:
     )
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["pip failed"]
-        raise MissingResource(f"the wheels could not be fetched ({reason[0]}): {_WAY_OUT}")
+        raise MissingResource(f"the wheels could not be downloaded ({reason[0]}): {_WAY_OUT}")
 
 
 def _wheels_in(folder: Path) -> dict[str, bytes]:

@@ -11,9 +11,9 @@ from rocov2_eval.images import ImageFolder, read_image
 from rocov2_eval.leaderboard.board import Leaderboard
 from rocov2_eval.leaderboard.document import board_document
 from rocov2_eval.leaderboard.submissions import load_run
-from rocov2_eval.pages import index_page, run_page
+from rocov2_eval.pages import index_page, run_page, team_page
 from rocov2_eval.pages.disclosure import public_board
-from rocov2_eval.pages.tables import run_page_path
+from rocov2_eval.pages.tables import run_page_path, team_page_path
 from rocov2_eval.ranking import Board, Standing
 from rocov2_eval.rendering.render import to_csv, to_json, to_latex, to_markdown
 from rocov2_eval.shelf.files import write_bytes, write_text
@@ -25,7 +25,8 @@ from rocov2_eval.worst_images import WorstImage, worst_images
 MARK = "leaderboard.json"  # by this file a folder is known to be a site of ours
 _IMAGES = "images"
 _OURS = re.compile(
-    r"index\.html|leaderboard\.(json|csv|md|tex)|(runs|hidden)/[^/]+/[^/]+\.html|images/[^/]+\.(jpe?g|png)",
+    r"index\.html|leaderboard\.(json|csv|md|tex)|teams/[^/]+\.html|(runs|hidden)/[^/]+/[^/]+\.html"
+    r"|images/[^/]+\.(jpe?g|png)",
     re.IGNORECASE,
 )
 _UP = "../.."  # from the page of a run to the front page
@@ -96,33 +97,39 @@ def _write_pages(
 ) -> None:
     is_whole = private or truth_retired
     document = board_document(leaderboard, title=title, private=private, truth_retired=truth_retired)
-    write_text(site / MARK, to_json(document))
-    write_text(site / "leaderboard.csv", to_csv(document))
-    write_text(site / "leaderboard.md", to_markdown(document))
-    write_text(site / "leaderboard.tex", to_latex(document))
+    files = {MARK: to_json, "leaderboard.csv": to_csv, "leaderboard.md": to_markdown}
+    files["leaderboard.tex"] = to_latex
+    for name, written in files.items():
+        write_text(site / name, written(document))
     for board in leaderboard.boards:
         for standing in board.standings:
             worst = _worst(leaderboard, board, standing) if is_whole else ()
             pictures = _copied_pictures(worst, board.split, images, site / _IMAGES) if images else {}
             page = run_page(
                 standing.entry.report,
-                title=standing.entry.name,
+                title=standing.entry.label,
                 private=private,
                 truth_retired=truth_retired,
                 board=board,
                 standing=standing,
                 worst=worst,
+                names=leaderboard.truths[board.truth, board.task].names,
                 picture={image_id: f"{_UP}/{_IMAGES}/{path.name}" for image_id, path in pictures.items()}.get,
-                home=f"{_UP}/index.html",
+                site=_UP,
             )
             write_text(site / run_page_path(standing, board.truth), page)
+    listed = (leaderboard.boards, leaderboard.rejections, leaderboard.set_aside)
+    for team in sorted({item.entry.team for board in leaderboard.boards for item in board.standings}):
+        page = team_page(team, *listed, private=private, truth_retired=truth_retired)
+        write_text(site / team_page_path(team), page)
     front = index_page(
-        leaderboard.boards,
-        leaderboard.rejections,
-        leaderboard.set_aside,
+        *listed,
         title=title,
         private=private,
         truth_retired=truth_retired,
+        deadline=leaderboard.rules.deadline,
+        most_runs=leaderboard.rules.most_runs,
+        files=tuple(files),
     )
     write_text(site / "index.html", front)
 

@@ -73,7 +73,7 @@ class AlignScoreOptions(Options):
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise UsageFault(f"precision: {self.precision!r} is none of {', '.join(PRECISIONS)}")
+            raise UsageFault(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}")
 
 
 DEFAULT = AlignScoreOptions()
@@ -145,7 +145,7 @@ class SentenceSplitter:
             parameters.ortho_context = defaultdict(int, {word: int(flags) for word, flags in contexts})
         except (ValueError, UnicodeDecodeError) as error:
             raise MissingResource(
-                f"{folder.path}: Punkt's data are damaged ({error}): bring them again"
+                f"{folder.path}: the data of Punkt are damaged ({error}): import them again"
             ) from None
         self._tokenizer = punkt.PunktSentenceTokenizer()
         self._tokenizer._params = parameters  # noqa: SLF001 - as PunktTokenizer sets them
@@ -256,7 +256,7 @@ def notes(options: AlignScoreOptions) -> Iterator[str]:
         if name is not None and name != models.default_name(kind):
             yield f"AlignScore with {models.KINDS[kind].title} {name} is not comparable with official scores"
     if options.precision != "fp32":
-        yield f"AlignScore in {options.precision}: the official precision is fp32"
+        yield f"AlignScore in {options.precision} is not official: the official precision is fp32"
 
 
 def load(
@@ -308,7 +308,7 @@ def score(
     """
     require_pairs(candidates, references)
     if resource is None:
-        raise ValueError("alignscore needs a model: pass what load() opens as resource")
+        raise ValueError("alignscore needs a model: pass the result of load() as resource")
     aligned = resource.align(references, candidates)
     values: FloatArray = np.array(
         [
@@ -356,8 +356,8 @@ def _opened(
     tokenizer = RobertaPairs(folder, most)
     if tokenizer.size > tokens:
         raise MissingResource(
-            f"{folder.path}: the vocabulary has {tokenizer.size} tokens and the model "
-            f"{tokens}: they are not of one model"
+            f"{folder.path}: the vocabulary has {tokenizer.size} tokens, but the model has {tokens}: "
+            "they belong to different models"
         )
     with open_pair_model(
         folder,
@@ -402,6 +402,7 @@ def _two(line: str) -> tuple[str, str]:
 METRIC = Metric(
     name="alignscore",
     outputs=OUTPUTS,
+    meanings=("Support of each sentence of the caption by the reference, predicted by a trained model.",),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

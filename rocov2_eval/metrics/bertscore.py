@@ -54,9 +54,9 @@ class BertScoreOptions(Options):
 
     def __post_init__(self) -> None:
         if self.norm not in NORMALISERS:
-            raise UsageFault(f"norm: {self.norm!r} is none of {', '.join(NORMALISERS)}")
+            raise UsageFault(f"norm is {self.norm!r}, expected one of {', '.join(NORMALISERS)}")
         if self.precision not in PRECISIONS:
-            raise UsageFault(f"precision: {self.precision!r} is none of {', '.join(PRECISIONS)}")
+            raise UsageFault(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}")
 
 
 DEFAULT = BertScoreOptions()
@@ -91,7 +91,7 @@ def notes(options: BertScoreOptions) -> Iterator[str]:
     if row is None or not row.official:
         yield f"BERTScore with encoder {options.encoder} is not comparable with official scores"
     if options.precision != "fp32":
-        yield f"BERTScore in {options.precision}: the official precision is fp32"
+        yield f"BERTScore in {options.precision} is not official: the official precision is fp32"
 
 
 def load(
@@ -145,7 +145,7 @@ def score(
     """
     require_pairs(candidates, references)
     if resource is None:
-        raise ValueError("bertscore needs an encoder: pass what load() opens as resource")
+        raise ValueError("bertscore needs an encoder: pass the result of load() as resource")
     ours, theirs = normalise(candidates, options.norm), normalise(references, options.norm)
     arena = resource.encode([*ours, *theirs])
     count = len(ours)
@@ -242,6 +242,11 @@ def _weighted_mean(best: Float32Array, weights: FloatArray) -> float:
 METRIC = Metric(
     name="bertscore",
     outputs=OUTPUTS,
+    meanings=(
+        "F1 of the similarity of the words of both captions, by the vectors of a language model.",
+        "Mean similarity of each word of the run's caption to the nearest word of the reference.",
+        "Mean similarity of each word of the reference to the nearest word of the run's caption.",
+    ),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

@@ -42,7 +42,7 @@ class BleuOptions(Options):
 
     def __post_init__(self) -> None:
         if self.norm not in NORMALISERS:
-            raise ValueError(f"norm: {self.norm!r} is none of {', '.join(NORMALISERS)}")
+            raise ValueError(f"norm is {self.norm!r}, expected one of {', '.join(NORMALISERS)}")
 
 
 DEFAULT = BleuOptions()
@@ -109,6 +109,7 @@ def _grams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
 METRIC = Metric(
     name="bleu",
     outputs=("bleu",),
+    meanings=("Overlap of sequences of one to four words, with a penalty for short captions.",),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

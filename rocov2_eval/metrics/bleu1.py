@@ -37,7 +37,7 @@ class Bleu1Options(Options):
 
     def __post_init__(self) -> None:
         if self.norm not in NORMALISERS:
-            raise ValueError(f"norm: {self.norm!r} is none of {', '.join(NORMALISERS)}")
+            raise ValueError(f"norm is {self.norm!r}, expected one of {', '.join(NORMALISERS)}")
 
 
 DEFAULT = Bleu1Options()
@@ -94,6 +94,10 @@ def _penalty(ours: FloatArray, theirs: FloatArray) -> FloatArray:
 METRIC = Metric(
     name="bleu1",
     outputs=OUTPUTS,
+    meanings=(
+        "Overlap of single words, with a penalty for short captions.",
+        "Overlap of single words over all captions of the run together.",
+    ),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

@@ -60,9 +60,9 @@ class BleurtOptions(Options):
 
     def __post_init__(self) -> None:
         if self.norm not in NORMALISERS:
-            raise UsageFault(f"norm: {self.norm!r} is none of {', '.join(NORMALISERS)}")
+            raise UsageFault(f"norm is {self.norm!r}, expected one of {', '.join(NORMALISERS)}")
         if self.precision not in PRECISIONS:
-            raise UsageFault(f"precision: {self.precision!r} is none of {', '.join(PRECISIONS)}")
+            raise UsageFault(f"precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}")
 
 
 DEFAULT = BleurtOptions()
@@ -111,7 +111,7 @@ class BleurtTokenizer:
         try:
             self._processor.LoadFromSerializedProto(path.read_bytes())
         except RuntimeError as error:
-            raise MissingResource(f"{path}: no SentencePiece model, or a damaged one: {error}") from None
+            raise MissingResource(f"{path}: not a SentencePiece model, or damaged: {error}") from None
         self._most = most
         self.size = int(self._processor.get_piece_size())
         self._opening, self._closing = (self._special(path, piece) for piece in ("[CLS]", "[SEP]"))
@@ -134,7 +134,7 @@ class BleurtTokenizer:
     def _special(self, path: Path, piece: str) -> int:
         number = int(self._processor.piece_to_id(piece))
         if self._processor.id_to_piece(number) != piece:
-            raise MissingResource(f"{path}: no piece {piece}: the tokenizer of another model")
+            raise MissingResource(f"{path}: no piece {piece}: the tokenizer belongs to another model")
         return number
 
 
@@ -163,7 +163,7 @@ def notes(options: BleurtOptions) -> Iterator[str]:
     if name != models.default_name("bleurt"):
         yield f"BLEURT with the weights {name} is not comparable with official scores"
     if options.precision != "fp32":
-        yield f"BLEURT in {options.precision}: the official precision is fp32"
+        yield f"BLEURT in {options.precision} is not official: the official precision is fp32"
 
 
 def load(
@@ -212,7 +212,7 @@ def score(
     """
     require_pairs(candidates, references)
     if resource is None:
-        raise ValueError("bleurt needs a model: pass what load() opens as resource")
+        raise ValueError("bleurt needs a model: pass the result of load() as resource")
     ratings = resource.rate(normalise(references, options.norm), normalise(candidates, options.norm))
     return {OUTPUTS[0]: SampleScores(values=ratings, scored=np.ones(len(candidates), np.bool_))}
 
@@ -249,8 +249,8 @@ def _opened(
     tokenizer = BleurtTokenizer(folder.file("spm.model", "spiece.model"), most)
     if tokenizer.size > tokens:
         raise MissingResource(
-            f"{folder.path}: the tokenizer has {tokenizer.size} pieces and the model {tokens}: "
-            "they are not of one model"
+            f"{folder.path}: the tokenizer has {tokenizer.size} pieces, but the model has {tokens}: "
+            "they belong to different models"
         )
     with open_pair_model(
         folder,
@@ -283,6 +283,7 @@ def _renamed(tensors: Mapping[str, Any]) -> dict[str, Any]:
 METRIC = Metric(
     name="bleurt",
     outputs=OUTPUTS,
+    meanings=("Agreement of both captions in meaning, predicted by a model trained on human ratings.",),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

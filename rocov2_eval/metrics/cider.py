@@ -65,7 +65,7 @@ class CiderOptions(Options):
 
     def __post_init__(self) -> None:
         if self.norm not in NORMALISERS:
-            raise ValueError(f"norm: {self.norm!r} is none of {', '.join(NORMALISERS)}")
+            raise ValueError(f"norm is {self.norm!r}, expected one of {', '.join(NORMALISERS)}")
 
 
 DEFAULT = CiderOptions()
@@ -153,6 +153,7 @@ def _clipped_cosine(candidate: Mapping[Gram, float], reference: Mapping[Gram, fl
 METRIC = Metric(
     name="cider",
     outputs=("cider",),
+    meanings=("Overlap of sequences of one to four words, in which rare sequences weigh more.",),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

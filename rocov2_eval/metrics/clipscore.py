@@ -83,7 +83,7 @@ def lacks(settings: Settings, truth: Truth) -> str | None:
 
 def notes(_: ClipScoreOptions) -> Iterator[str]:
     """Say that nobody outside knows how the organisers computed it."""
-    yield "clipscore and refclipscore are not official: the organisers published them without their code"
+    yield "clipscore and refclipscore are not official: the organisers published scores but not the code"
 
 
 def columns(inputs: Inputs) -> tuple[list[str], list[CaptionedImage]]:
@@ -154,7 +154,7 @@ def score(
     """
     require_pairs(candidates, references)
     if resource is None:
-        raise ValueError("clipscore needs an encoder: pass what load() opens as resource")
+        raise ValueError("clipscore needs an encoder: pass the result of load() as resource")
     ours = [options.prompt + caption for caption in candidates]
     theirs = [options.prompt + reference.caption for reference in references]
     plain = scaled_cosines(ours, [reference.image for reference in references], resource)
@@ -171,6 +171,10 @@ def score(
 METRIC = Metric(
     name="clipscore",
     outputs=OUTPUTS,
+    meanings=(
+        "Similarity of caption and image, by the vectors of CLIP.",
+        "Harmonic mean of CLIPScore and the similarity of caption and reference.",
+    ),
     needs="captions",
     columns=columns,
     score=score,

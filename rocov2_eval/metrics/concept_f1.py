@@ -33,7 +33,7 @@ class ConceptF1Options(Options):
 
     def __post_init__(self) -> None:
         if self.empty_reference not in ("scored", "unscored"):
-            raise ValueError(f"empty_reference: {self.empty_reference!r} is neither scored nor unscored")
+            raise ValueError(f"empty_reference is {self.empty_reference!r}, expected scored or unscored")
 
 
 DEFAULT = ConceptF1Options()
@@ -112,6 +112,11 @@ def _is_blank(sets: ConceptSets) -> BoolArray:
 METRIC = Metric(
     name="concept_f1",
     outputs=("concept_f1", "concept_precision", "concept_recall"),
+    meanings=(
+        "F1 of the run's concepts and the true concepts of an image.",
+        "Share of the run's concepts that the truth has.",
+        "Share of the true concepts that the run has.",
+    ),
     needs="concepts",
     columns=lambda inputs: inputs.concepts[:2],
     score=score,

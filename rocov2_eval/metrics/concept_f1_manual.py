@@ -46,7 +46,7 @@ def is_offered(edition: Edition) -> bool:
 
 def lacks(_: Settings, truth: Truth) -> str | None:
     """Say where the manual concepts would have to lie."""
-    return None if truth.manual is not None else f"no concepts_manual.csv beside {truth.table.path}"
+    return None if truth.manual is not None else f"there is no concepts_manual.csv beside {truth.table.path}"
 
 
 def score(
@@ -83,6 +83,7 @@ def _columns(inputs: Inputs) -> tuple[ConceptSets, ConceptSets]:
 METRIC = Metric(
     name="concept_f1_manual",
     outputs=("concept_f1_manual",),
+    meanings=("F1 over the manually curated concepts alone.",),
     needs="concepts",
     columns=_columns,
     score=score,

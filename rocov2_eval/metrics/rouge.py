@@ -49,9 +49,9 @@ class RougeOptions(Options):
 
     def __post_init__(self) -> None:
         if self.norm not in NORMALISERS:
-            raise ValueError(f"norm: {self.norm!r} is none of {', '.join(NORMALISERS)}")
+            raise ValueError(f"norm is {self.norm!r}, expected one of {', '.join(NORMALISERS)}")
         if self.stem:
-            raise ValueError("stem: no edition stems, and stemming is not offered")
+            raise ValueError("stem must be false: no edition uses stemming")
 
 
 DEFAULT = RougeOptions()
@@ -163,6 +163,11 @@ def _f_measure(common: IntArray, lengths: IntArray, order: int) -> FloatArray:
 METRIC = Metric(
     name="rouge",
     outputs=("rouge1", "rouge2", "rougeL"),
+    meanings=(
+        "F1 of the single words of both captions.",
+        "F1 of the pairs of neighbouring words of both captions.",
+        "F1 by the longest common sequence of words of both captions.",
+    ),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

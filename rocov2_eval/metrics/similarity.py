@@ -93,11 +93,11 @@ def notes(options: SimilarityOptions) -> Iterator[str]:
     if name != models.default_name("similarity"):
         yield f"similarity with the weights {name} is not comparable with official scores"
     if options.precision != "fp32":
-        yield f"similarity in {options.precision}: the official precision is fp32"
+        yield f"similarity in {options.precision} is not official: the official precision is fp32"
     if options.images.startswith("files@"):
         yield (
-            "similarity with image vectors of our own: the official ones were drawn at random once, with "
-            "stochastic depth left on, and --image-vectors FILE.npz takes them"
+            "similarity with our own image vectors is not official: the official ones were drawn at "
+            "random once, with stochastic depth active; --image-vectors FILE.npz reads them"
         )
 
 
@@ -169,7 +169,7 @@ def score(
     """
     require_pairs(candidates, references)
     if resource is None:
-        raise ValueError("similarity needs an encoder: pass what load() opens as resource")
+        raise ValueError("similarity needs an encoder: pass the result of load() as resource")
     values = scaled_cosines(candidates, [reference.image for reference in references], resource)
     is_empty = np.array([not caption for caption in candidates], np.bool_)
     is_both_empty = is_empty & np.array([not reference.caption for reference in references], np.bool_)
@@ -182,12 +182,13 @@ def score(
 
 def _missing_images(settings: Settings, truth: Truth) -> str | None:
     reason = missing_images(settings, truth)
-    return reason and f"{reason}, or their vectors with --image-vectors FILE.npz"
+    return reason and f"{reason}, or a file of their vectors with --image-vectors FILE.npz"
 
 
 METRIC = Metric(
     name="similarity",
     outputs=("similarity",),
+    meanings=("Similarity of caption and image, by the vectors of MedImageInsight.",),
     needs="captions",
     columns=columns,
     score=score,

@@ -59,7 +59,7 @@ class UmlsF1Options(Options):
     def __post_init__(self) -> None:
         for name in self.types:
             if not _TYPE.fullmatch(name):
-                raise UsageFault(f"types: {name!r} is no semantic type, expected one such as T047")
+                raise UsageFault(f"types contains {name!r}, expected a semantic type such as T047")
 
 
 DEFAULT = UmlsF1Options()
@@ -83,7 +83,7 @@ def lacks(settings: Settings, _: Truth) -> str | None:
 def notes(_: UmlsF1Options) -> Iterator[str]:
     """Say that no pack which can be had gives the official score."""
     yield (
-        "umls_f1 is not comparable with the official MedCAT F1, which takes MedCAT 1 and a model pack "
+        "umls_f1 is not comparable with the official MedCAT F1, which uses MedCAT 1 and a model pack "
         "that may not be redistributed"
     )
 
@@ -144,7 +144,7 @@ def score(
     """
     require_pairs(candidates, references)
     if resource is None:
-        raise ValueError("umls_f1 needs an extractor: pass what load() opens as resource")
+        raise ValueError("umls_f1 needs an extractor: pass the result of load() as resource")
     distinct = list(dict.fromkeys([*references, *candidates]))
     found = dict(zip(distinct, map(concepts, resource.extract(distinct)), strict=True))
     pairs = [(found[c], found[r]) for c, r in zip(candidates, references, strict=True)]
@@ -177,6 +177,11 @@ def _quotient(dividend: FloatArray, divisor: FloatArray) -> FloatArray:
 METRIC = Metric(
     name="umls_f1",
     outputs=OUTPUTS,
+    meanings=(
+        "F1 of the UMLS concepts that MedCAT finds in both captions.",
+        "Share of the UMLS concepts in the run's caption that the reference has.",
+        "Share of the UMLS concepts in the reference that the run's caption has.",
+    ),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=score,

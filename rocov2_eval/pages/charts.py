@@ -1,19 +1,30 @@
-"""Pictures of the scores of runs: intervals, stability of ranks, significance of differences."""
+"""Pictures of the scores of runs and teams: intervals, ranks, their change, significance of differences."""
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
+from itertools import pairwise
 
 from markupsafe import Markup
 
+from rocov2_eval.ranking import Event, RankChange
 from rocov2_eval.records import FloatArray, MetricResult
 from rocov2_eval.rendering.svg import Scale, axis, joined, mark, pixel, svg, text
 from rocov2_eval.shelf.words import shorten
 
-_LABEL = 190  # width kept for the name of a run, and how much of the name fits it
-_LABEL_CHARACTERS = 28
-_TAIL = 10
+_LABEL = 190  # width kept for the name of a run, and how much of the name fits it, in usual letters
+_LABEL_ROOM = 28
+_TAIL_ROOM = 10
+_WIDE_LETTERS = "mwMW@%&"
+_MOST_TEAMS = 30  # lines that can be told apart
+_SIDE_WIDTH, _SIDE_ROW = 340, 18  # a chart that fits a phone of 390 pixels, and stands beside another one
+_HISTORY_LEFT, _HISTORY_NAMES, _HISTORY_ROOM = 12, 154, 16
+_SLOPE_ENDS, _SLOPE_ROOM = (132, 208), 15
+_SLANT = 6  # pixels of a change of place, so that two teams that change places can be told apart
+_LINES = 6  # styles of lines
 _WIDTH = 720
 _ROW = 22
 _NARROW, _NARROW_ROW = 320, 36  # fits a phone of 360 pixels
@@ -71,7 +82,7 @@ def narrow_interval_plot(
     parts = [axis(scale, bottom, grid=False)]
     for i, (label, result) in enumerate(results.items()):
         base = i * _NARROW_ROW + 14
-        parts.append(text(4, base, _cut(label), "label"))
+        parts.append(text(4, base, cut(label), "label"))
         parts.append(text(_NARROW - 4, base, score_text(result.mean, result.decimals), "value end"))
         parts += [_zero_line(scale, base + 4, base + 18)] if zero else []  # not through the numbers
         parts.append(_whisker(result, scale, base + 11))
@@ -104,7 +115,7 @@ def rank_stability(
                 words = f"{shorten(label, 80)}: rank {rank + 1} in {_percent(share)}"
                 parts.append(_disc(_column(rank, cell), middle, (cell / 2 - 1) * math.sqrt(share), words))
     description = "; ".join(
-        f"{_cut(label)} rank {low} to {high}" for label, (low, high) in zip(labels, ends, strict=True)
+        f"{cut(label)} rank {low} to {high}" for label, (low, high) in zip(labels, ends, strict=True)
     )
     return svg(*_square(k, cell), parts, title=title, description=description, key=key)
 
@@ -147,6 +158,82 @@ def significance_matrix(
             parts.append(_sign(kind, _LABEL + 30 + (b + 0.5) * cell, middle, cell, words))
     description = f"{shown // 2} of {k * (k - 1) // 2} pairs differ at {alpha:g}; the table below says which"
     return svg(*_square(k, cell), parts, title=title, description=description, key=key)
+
+
+def history_chart(
+    events: Sequence[Event],
+    names: Mapping[str, str],
+    *,
+    title: str,
+    key: str,
+    team: str = "",
+    is_narrow: bool = False,
+) -> Markup:
+    """Return the places of the teams by the time of the uploads, one line a team, a dot an upload.
+
+    Args:
+        events: Uploads that changed the order or a best score, at least one, in the order of time.
+        names: How pages call each team, by the name of its folder.
+        title: What is drawn.
+        key: Makes the ids unique within a page.
+        team: The team whose line stands out and which is always drawn; empty for none.
+        is_narrow: Draw it for a phone.
+    """
+    last = [place.team for place in events[-1].teams]
+    drawn = last[:_MOST_TEAMS]
+    drawn += [team] if team and team not in drawn else []
+    times = [event.submitted_at.timestamp() for event in events]
+    width = _SIDE_WIDTH if is_narrow else _WIDTH
+    left, right = _HISTORY_LEFT, width - _HISTORY_NAMES
+    scale = Scale(low=times[0], high=max(times[-1], times[0] + 1), left=left, right=right - 8)
+    lines: dict[str, list[tuple[float, int]]] = {name: [] for name in drawn}
+    dots: list[Markup] = []
+    for event, time in zip(events, times, strict=True):
+        order = [place.team for place in event.teams if place.team in lines]
+        for row, name in enumerate(order):
+            lines[name].append((float(scale.at(time)), row))
+        if event.team in lines:
+            dots.append(_upload(event, float(scale.at(time)), order.index(event.team), names))
+    ranks = {place.team: place.rank for place in events[-1].teams}
+    parts = []
+    for i, name in enumerate(drawn):
+        kind = f"line line-{i % _LINES}" if not team else "line chosen" if name == team else "line other"
+        words = f"{ranks[name]} {cut(names.get(name, name), _HISTORY_ROOM)}"
+        parts.append(Markup('<path class="{}" d="{}"/>').format(kind, _steps(lines[name], right)))
+        parts.append(text(right + 6, _side(i) + 4, words, "label strong" if name == team else "label"))
+    bottom = _side(len(drawn)) - 4
+    first, end = (f"{event.submitted_at.astimezone(UTC):%Y-%m-%d}" for event in (events[0], events[-1]))
+    parts += [*dots, text(left - 8, bottom + 14, first, "tick")]
+    parts += [text(right, bottom + 14, end, "tick end")] if end != first else []
+    description = "; ".join(f"{cut(names.get(name, name))} rank {ranks[name]}" for name in drawn)
+    return svg(width, bottom + 20, parts, title=title, description=f"At the end: {description}", key=key)
+
+
+def rank_change_chart(changes: Sequence[RankChange], *, title: str, key: str) -> Markup:
+    """Return the ranks of teams by two truths side by side, with a line for each team.
+
+    Args:
+        changes: The ranks of the teams by both truths, at least one.
+        title: What is drawn.
+        key: Makes the ids unique within a page.
+    """
+    first = sorted(changes, key=lambda item: (item.public_rank, item.hidden_rank, item.team))[:_MOST_TEAMS]
+    second = sorted(first, key=lambda item: (item.hidden_rank, item.public_rank, item.team))
+    left, right = _SLOPE_ENDS
+    parts = [text(left, 14, "public", "tick end"), text(right, 14, "hidden", "tick")]
+    for row, item in enumerate(first):
+        above, below = _side(row + 1), _side(second.index(item) + 1)
+        name = cut(item.display_name, _SLOPE_ROOM)
+        parts.append(text(left, above + 4, f"{name} {item.public_rank}", "label end"))
+        parts.append(text(right, below + 4, f"{item.hidden_rank} {name}", "label"))
+        kind = "same" if not item.change else "gain" if item.change > 0 else "loss"
+        line = Markup('<path class="line {}" d="M{} {}L{} {}"/>')
+        parts.append(line.format(kind, left + 6, pixel(above), right - 6, pixel(below)))
+    description = "; ".join(
+        f"{cut(item.display_name)} from {item.public_rank} to {item.hidden_rank}" for item in first
+    )
+    height = _side(len(first) + 1)
+    return svg(_SIDE_WIDTH, height, parts, title=title, description=description, key=key)
 
 
 def p_text(value: float) -> str:
@@ -231,18 +318,68 @@ def _whisker(result: MetricResult, scale: Scale, middle: float, radius: float = 
 
 
 def _row_label(label: str, middle: float, number: int | None = None) -> Markup:
-    parts = [text(_LABEL, middle + 4, _cut(label), "label end")]
+    parts = [text(_LABEL, middle + 4, cut(label), "label end")]
     if number is not None:
         parts.append(text(_LABEL + 24, middle + 4, str(number), "tick end"))
     return joined(parts)
 
 
-def _cut(label: str) -> str:
-    """Return a name that fits beside a row, its end kept: runs of one team differ there."""
+def cut(label: str, room: float = _LABEL_ROOM) -> str:
+    """Return a name that fits beside a row, its end kept: runs of one team differ there.
+
+    Args:
+        label: Any name.
+        room: Width of the place, in letters of usual width.
+    """
     safe = shorten(label, 200)
-    if len(safe) <= _LABEL_CHARACTERS:
+    if sum(map(_width_of, safe)) <= room:
         return safe
-    return f"{safe[: _LABEL_CHARACTERS - _TAIL - 1]}…{safe[-_TAIL:]}"
+    tail = _fitting(safe[::-1], min(_TAIL_ROOM, 0.4 * room))[::-1]
+    return f"{_fitting(safe, room - 1 - sum(map(_width_of, tail)))}…{tail}"
+
+
+def _fitting(letters: str, room: float) -> str:
+    """Return the first letters, as many as fit."""
+    taken = 0
+    for letter in letters:
+        room -= _width_of(letter)
+        if room < 0:
+            break
+        taken += 1
+    return letters[:taken]
+
+
+def _width_of(letter: str) -> float:
+    """Return about how wide a letter is, in letters of usual width."""
+    if unicodedata.combining(letter):
+        return 0.0
+    if unicodedata.east_asian_width(letter) in {"W", "F"}:
+        return 2.0
+    return 1.8 if letter in _WIDE_LETTERS else 1.25 if letter.isupper() else 1.0
+
+
+def _side(row: int) -> float:
+    """Return the middle of a row of a chart that stands beside another one."""
+    return row * _SIDE_ROW + 12.0
+
+
+def _steps(points: Sequence[tuple[float, int]], right: float) -> str:
+    """Return a path through the places of a team, each held until the next one."""
+    path = f"M{pixel(points[0][0])} {pixel(_side(points[0][1]))}"
+    for (x, row), (next_x, next_row) in pairwise(points):
+        if next_row != row:
+            start = max(x, next_x - _SLANT)
+            path += f"H{pixel(start)}L{pixel(next_x)} {pixel(_side(next_row))}"
+    return f"{path}H{pixel(right)}"
+
+
+def _upload(event: Event, x: float, row: int, names: Mapping[str, str]) -> Markup:
+    place = next(place for place in event.teams if place.team == event.team)
+    when = f"{event.submitted_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    label = f"{shorten(names.get(event.team, event.team), 80)} / {event.run}"
+    words = f"{label}: {place.best:g}, rank {place.rank}, {when}"
+    dot = Markup('<circle class="upload" cx="{}" cy="{}" r="3"><title>{}</title></circle>')
+    return dot.format(pixel(x), pixel(_side(row)), words)
 
 
 def _percent(share: float) -> str:
@@ -251,7 +388,7 @@ def _percent(share: float) -> str:
 
 def _in_words(results: Mapping[str, MetricResult]) -> str:
     return "; ".join(
-        f"{_cut(label)} {', '.join([score_text(result.mean, result.decimals), *_interval_words(result)])}"
+        f"{cut(label)} {', '.join([score_text(result.mean, result.decimals), *_interval_words(result)])}"
         for label, result in results.items()
     )
 

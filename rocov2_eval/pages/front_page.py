@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from markupsafe import Markup
 
 from rocov2_eval.metrics import main_outputs
 from rocov2_eval.pages.charts import (
+    history_chart,
     interval_mark,
     interval_plot,
     narrow_interval_plot,
     p_text,
+    rank_change_chart,
     rank_stability,
     significance_matrix,
     span,
@@ -23,13 +26,23 @@ from rocov2_eval.pages.disclosure import public_board
 from rocov2_eval.pages.tables import (
     TASK_TITLES,
     Breakdown,
+    board_title,
     breakdown,
     faults_of,
     page,
     signatures_of,
     title_of,
 )
-from rocov2_eval.ranking import Board, Rejection, SetAside, untested_note
+from rocov2_eval.ranking import (
+    Board,
+    RankChange,
+    Rejection,
+    SetAside,
+    Standing,
+    history,
+    rank_changes,
+    untested_note,
+)
 from rocov2_eval.rendering import html
 from rocov2_eval.significance import PairedTests
 
@@ -63,7 +76,10 @@ class Section:
         key: Part of the ids in the HTML that makes them unique within the page.
         title: Name of the task.
         outputs: Scores beside the one that ranks.
-        marks: Picture of the interval of each standing.
+        best: The best run of each team; empty where no team has several runs.
+        n_teams: Number of teams.
+        last_upload: Time of the last upload; None where no time is known.
+        marks: Picture of the interval of each run, by `team/run`.
         pictures: By name in the template; those that compare runs are absent from a board of one run, and
             from one that tells nothing of pairs.
         comparisons: For each standing, in order of rank, how it stands against the others, in words; none
@@ -77,12 +93,39 @@ class Section:
     key: str
     title: str
     outputs: tuple[str, ...]
-    marks: tuple[Markup, ...]
+    best: tuple[Standing, ...]
+    n_teams: int
+    last_upload: datetime | None
+    marks: Mapping[str, Markup]
     pictures: Mapping[str, Markup]
     comparisons: tuple[Comparison, ...]
     breakdowns: tuple[Breakdown, ...]
     signatures: tuple[str, ...]
     untested: str | None
+
+    @property
+    def has_unranked(self) -> bool:
+        """Whether the board shows runs without a rank."""
+        return any(standing.rank is None for standing in self.board.standings)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Changes:
+    """The ranks of one task by two truths.
+
+    Attributes:
+        key: Part of the ids in the HTML.
+        title: What is shown.
+        teams: Ranks of teams.
+        runs: Ranks of runs.
+        picture: Ranks of teams side by side.
+    """
+
+    key: str
+    title: str
+    teams: tuple[RankChange, ...]
+    runs: tuple[RankChange, ...]
+    picture: Markup
 
 
 def index_page(
@@ -93,6 +136,9 @@ def index_page(
     title: str,
     private: bool,
     truth_retired: bool = False,
+    deadline: datetime | None = None,
+    most_runs: int | None = None,
+    files: Sequence[str] = (),
 ) -> str:
     """Return the front page of a leaderboard: all rankings, and what was rejected.
 
@@ -103,6 +149,9 @@ def index_page(
         title: Heading of the page.
         private: For the organisers.
         truth_retired: The truth is no longer in use, and everybody may read what it tells.
+        deadline: Last time of an upload that counts; None for no deadline.
+        most_runs: Runs of a team that count in each task; None for any number.
+        files: Names of the files beside the page.
     """
     shown = boards if private or truth_retired else [public_board(board) for board in boards]
     return page(
@@ -111,7 +160,14 @@ def index_page(
         private=private,
         truth_retired=truth_retired,
         script=html.resource("rocov2_eval.pages", "page.js"),
-        sections=[_section(board, f"board-{i}") for i, board in enumerate(shown, start=1)],
+        deadline=deadline,
+        most_runs=most_runs,
+        files=files,
+        sections=[
+            section_of(board, f"board-{i}", pictures_of(board, f"board-{i}"))
+            for i, board in enumerate(shown, start=1)
+        ],
+        changes=changes_of(shown),
         rejections=[(item, faults_of(item.findings, private=private)) for item in rejections],
         set_aside=set_aside,
         runs_in_breakdown=_RUNS_IN_BREAKDOWN,
@@ -119,16 +175,22 @@ def index_page(
     )
 
 
-def _section(board: Board, key: str) -> Section:
+def section_of(board: Board, key: str, pictures: Mapping[str, Markup]) -> Section:
+    """Return what pages show of a board; `pictures` are those of `pictures_of`, or none."""
     report = board.standings[0].entry.report
     ends = span(standing.result for standing in board.standings)
+    best = tuple(standing for standing in board.standings if standing.is_best_of_team)
+    times = (standing.entry.submitted_at for standing in board.standings)
     return Section(
         board=board,
         key=key,
-        title=TASK_TITLES[board.task],
+        title=board_title(board),
+        best=best if len(best) < len(board.standings) else (),
+        n_teams=len(best),
+        last_upload=max((time for time in times if time is not None), default=None),
         outputs=tuple(name for name in main_outputs(report.metrics) if name != board.primary),
-        marks=tuple(interval_mark(standing.result, ends) for standing in board.standings),
-        pictures=_pictures(board, key),
+        marks={standing.entry.name: interval_mark(standing.result, ends) for standing in board.standings},
+        pictures=pictures,
         comparisons=tuple(_comparisons(board, board.tests) if board.tests and board.tests.trials else ()),
         breakdowns=tuple(_breakdown(board, facet) for facet in report.breakdowns),
         signatures=signatures_of(report),
@@ -136,15 +198,48 @@ def _section(board: Board, key: str) -> Section:
     )
 
 
-def _pictures(board: Board, key: str) -> dict[str, Markup]:
+def changes_of(boards: Sequence[Board]) -> list[Changes]:
+    """Return the change of ranks of each task that two truths rank."""
+    found = []
+    for task, items in rank_changes(boards).items():
+        teams = tuple(item for item in items if not item.run)
+        if teams:
+            title = f"{TASK_TITLES[task]}: ranks by two truths"
+            key = f"changes-{task}"
+            picture = rank_change_chart(teams, title=title, key=f"{key}-picture")
+            runs = tuple(item for item in items if item.run)
+            found.append(Changes(key=key, title=title, teams=teams, runs=runs, picture=picture))
+    return found
+
+
+def history_pictures(board: Board, key: str, team: str = "") -> dict[str, Markup]:
+    """Return the places of the teams over time for both screens, that of one team apart.
+
+    There is no picture where no time of an upload is known.
+    """
+    events = history(board)
+    if not events:
+        return {}
+    names = {standing.entry.team: standing.entry.display_name for standing in board.standings}
+    title = f"Places of the teams by {title_of(board.primary)}, by the time of upload"
+    return {
+        f"history{end}": history_chart(
+            events, names, title=title, key=f"{key}-history{end}", team=team, is_narrow=bool(end)
+        )
+        for end in ("", "_narrow")
+    }
+
+
+def pictures_of(board: Board, key: str) -> dict[str, Markup]:
     """Return the pictures of a board; those that compare runs need two."""
-    results = {standing.entry.name: standing.result for standing in board.standings}
+    results = {standing.entry.label: standing.result for standing in board.standings}
     score = title_of(board.primary)
     title = f"{score} of each run"
     pictures = {
         "intervals": interval_plot(results, title=title, key=f"{key}-intervals"),
         "narrow": narrow_interval_plot(results, title=title, key=f"{key}-narrow"),
     }
+    pictures |= history_pictures(board, key)
     tests = board.tests
     if tests and len(results) > 1:
         k = min(len(results), RUNS_IN_MATRIX)
@@ -172,7 +267,7 @@ def _stability(board: Board, title: str, key: str) -> dict[str, Markup]:
     k = len(ranked)
     if k < 2:  # noqa: PLR2004  one run has one rank
         return {}
-    labels = [standing.entry.name for standing, _, _ in ranked]
+    labels = [standing.entry.label for standing, _, _ in ranked]
     shares = np.array([standing.shares[:k] for standing, _, _ in ranked])
     ends = [(min(low, k), min(high, k)) for _, low, high in ranked]
     return {"stability": rank_stability(labels, shares, ends, title=title, key=f"{key}-stability")}
@@ -189,12 +284,12 @@ def _comparisons(board: Board, tests: PairedTests) -> list[Comparison]:
             gap = f"{lead:+.4f}{ends}, {p_text(float(tests.p_holm[i, i + 1]))}"
         better = int((is_significant[i] & (tests.difference[i] < 0)).sum())
         worse = int((is_significant[i] & (tests.difference[i] > 0)).sum())
-        rows.append(Comparison(label=standing.entry.name, better=better, worse=worse, gap=gap))
+        rows.append(Comparison(label=standing.entry.label, better=better, worse=worse, gap=gap))
     return rows
 
 
 def _breakdown(board: Board, facet: str) -> Breakdown:
     """Return groups by the best runs, primary score."""
     entries = [standing.entry for standing in board.standings[:_RUNS_IN_BREAKDOWN]]
-    columns = {entry.name: entry.report.breakdowns.get(facet, ()) for entry in entries}
+    columns = {entry.label: entry.report.breakdowns.get(facet, ()) for entry in entries}
     return breakdown(facet, columns, [board.primary] * len(columns), marks=False)

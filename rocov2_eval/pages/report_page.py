@@ -33,7 +33,7 @@ def report_page(report: Report, run: Table, truth: Truth, *, title: str, images:
         return _address(file) if file else None
 
     worst = worst_images(report, run, truth, next(iter(report.metrics)))
-    return run_page(report, title=title, private=True, worst=worst, picture=picture)
+    return run_page(report, title=title, private=True, worst=worst, names=truth.names, picture=picture)
 
 
 def _address(file: ImageFile) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from rocov2_eval.ranking import Board, Standing
 from rocov2_eval.records import Finding, FloatArray
 from rocov2_eval.rendering.svg import Bin, histogram
 from rocov2_eval.scoring import Report
+from rocov2_eval.shelf.files import short_path
 from rocov2_eval.shelf.words import file_name
 from rocov2_eval.worst_images import WorstImage
 
@@ -61,8 +63,9 @@ def run_page(
     standing: Standing | None = None,
     metadata: Mapping[str, Any] | None = None,
     worst: Sequence[WorstImage] = (),
+    names: Mapping[str, str] | None = None,
     picture: Callable[[str], str | None] | None = None,
-    home: str | None = None,
+    site: str | None = None,
 ) -> str:
     """Return the page of one run.
 
@@ -75,8 +78,9 @@ def run_page(
         standing: The place of the run in that ranking.
         metadata: The submission.json of the run; else that of the standing.
         worst: The images that the run does worst on; left out while participants must not know the truth.
+        names: Canonical names of concepts by CUI, as far as the dataset has them.
         picture: Returns a relative or `data:` address for an image id, None where there is no picture.
-        home: Address of the front page.
+        site: The way to the folder of the site, such as `../..`; None for a page that belongs to none.
     """
     about = metadata if metadata is not None else standing.entry.metadata if standing else {}
     is_whole = private or truth_retired
@@ -92,14 +96,15 @@ def run_page(
         private=private,
         truth_retired=truth_retired,
         is_whole=is_whole,
-        home=home,
+        home=None if site is None else f"{site}/index.html",
+        site=site,
         report=report,
         task=TASK_TITLES[report.task],
         board=board,
         standing=standing,
         about=_about(about, private=private),
         outputs=outputs,
-        not_computed=report.not_computed,
+        not_computed=_without_folders(report),
         distributions=_distributions(report),
         breakdowns=[
             breakdown(facet, dict.fromkeys(outputs, groups), outputs, marks=True)
@@ -107,9 +112,13 @@ def run_page(
         ],
         errors=report.concept_errors,
         worst=[_card(item, report, picture) for item in worst] if is_whole else [],
+        names=(names or {}) if is_whole else {},
         faults=faults_of(report.findings, report.truth, private=private),
         signatures=signatures_of(report),
-        inputs=[report.run, *report.truth] if private else [(file_name(report.run[0]), report.run[1])],
+        inputs=[
+            (short_path(path) if private else file_name(path), sha256)
+            for path, sha256 in (report.run, *(report.truth if private else ()))
+        ],
     )
 
 
@@ -117,6 +126,16 @@ def findings_page(title: str, findings: Sequence[Finding], *, message: str | Non
     """Return a page of findings for participants; what is about the truth is left out and counted."""
     faults = faults_of(findings, private=False)
     return page("findings.html", title=title, private=False, faults=faults, message=message)
+
+
+def _without_folders(report: Report) -> dict[str, str]:
+    """Return what was not computed and why, without the folders that only this machine has."""
+    files = [path for path, _ in (report.run, *report.truth)]
+    places = [*files, *(str(Path(path).parent) for path in files if Path(path).is_absolute())]
+    found = dict(report.not_computed)
+    for place in places:
+        found = {name: reason.replace(place, short_path(place)) for name, reason in found.items()}
+    return found
 
 
 def _distributions(report: Report) -> dict[str, Markup]:
@@ -139,14 +158,19 @@ def _histogram(values: FloatArray, output: str) -> Markup:
     return histogram(bars, title=f"Images by {title_of(output)}", key=f"histogram-{output}", ends=ends)
 
 
+def web_links(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return the addresses of a submission.json that lead to web pages, by `paper` or `code`."""
+    links = {name: _link(metadata.get(name)) for name in ("paper", "code")}
+    return {name: address for name, address in links.items() if address}
+
+
 def _about(metadata: Mapping[str, Any], *, private: bool) -> dict[str, Any]:
     """Return what a submission.json says that a page may show."""
-    links = {name: _link(metadata.get(name)) for name in ("paper", "code")}
     external = metadata.get("external_data")
     return {
         "method": [line for line in str(metadata.get("method") or "").splitlines() if line.strip()],
         "external_data": [str(item) for item in external] if isinstance(external, list | tuple) else None,
-        "links": {name: address for name, address in links.items() if address},
+        "links": web_links(metadata),
         "contact": str(metadata.get("contact") or "") if private else "",
     }
 

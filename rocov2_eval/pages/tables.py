@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -12,12 +13,15 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from rocov2_eval.findings import RULES, is_rejected
+from rocov2_eval.metrics import metric_of
+from rocov2_eval.metrics.derived import DERIVED
 from rocov2_eval.pages.charts import interval_mark, score_text, span
 from rocov2_eval.pages.disclosure import public_findings
-from rocov2_eval.ranking import Standing, TruthName
+from rocov2_eval.ranking import Board, Standing, TruthName
 from rocov2_eval.records import Finding, MetricResult
 from rocov2_eval.rendering import html
 from rocov2_eval.scoring import Group, Report
+from rocov2_eval.shelf.files import short_path
 from rocov2_eval.shelf.words import file_name
 
 _MOST_PLACES = 20  # findings listed of one rule
@@ -33,6 +37,8 @@ _TITLES: Mapping[str, str] = {
     "bleu1": "BLEU-1 (not official)",
     "bleu1_corpus": "BLEU-1 of the corpus (not official)",
     "cider": "CIDEr-D (not official)",
+    "clipscore": "CLIPScore (not official)",
+    "refclipscore": "RefCLIPScore (not official)",
     "rouge1": "ROUGE-1",
     "rouge2": "ROUGE-2",
     "rougeL": "ROUGE-L",
@@ -179,9 +185,28 @@ def signatures_of(report: Report) -> tuple[str, ...]:
     return tuple(dict.fromkeys(result.signature for result in report.metrics.values()))
 
 
+def board_title(board: Board) -> str:
+    """Return the name of the task of a board, with its truth where there are two."""
+    task = TASK_TITLES[board.task]
+    return f"{task}, {board.truth} truth" if board.truth else task
+
+
 def title_of(output: str) -> str:
     """Return a score's name as people write it."""
     return _TITLES.get(output, output)
+
+
+def time_text(time: datetime | None) -> str:
+    """Return a time to the minute in UTC, a dash where it is not known."""
+    return "\N{EN DASH}" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def meaning_of(output: str) -> str:
+    """Return what a score is, in one plain sentence."""
+    if output in DERIVED:
+        return f"Mean of {' and '.join(map(title_of, DERIVED[output].members))} of each image."
+    metric = metric_of(output)
+    return dict(zip(metric.outputs, metric.meanings, strict=True))[output]
 
 
 def _cells(groups: Sequence[Group], output: str, *, marks: bool) -> dict[str, Cell]:
@@ -198,7 +223,7 @@ def _cells(groups: Sequence[Group], output: str, *, marks: bool) -> dict[str, Ce
 
 def _place(item: Finding, *, private: bool) -> tuple[str, str]:
     """Return where and what; a public page names files without their folders, which are the organisers'."""
-    path = item.path if private else file_name(item.path)
+    path = short_path(item.path) if private else file_name(item.path)
     line = "" if item.line is None else f":{item.line}"
     return f"{path}{line}", item.message.replace(item.path, path) if item.path else item.message
 
@@ -206,7 +231,14 @@ def _place(item: Finding, *, private: bool) -> tuple[str, str]:
 @cache
 def _templates() -> Environment:
     templates = html.environment("rocov2_eval.pages")
-    templates.filters.update(number=score_text, score_title=title_of, run_address=_run_address)
+    templates.filters.update(
+        number=score_text,
+        score_title=title_of,
+        score_meaning=meaning_of,
+        time=time_text,
+        run_address=_run_address,
+        team_address=_team_address,
+    )
     return templates
 
 
@@ -216,5 +248,14 @@ def run_page_path(standing: Standing, truth: TruthName = "") -> str:
     return f"{folder}/{standing.entry.team}/{standing.entry.run}.html"
 
 
+def team_page_path(team: str) -> str:
+    """Return the path of the page of a team within a site."""
+    return f"teams/{team}.html"
+
+
 def _run_address(standing: Standing, truth: TruthName) -> str:
     return quote(run_page_path(standing, truth))
+
+
+def _team_address(team: str) -> str:
+    return quote(team_page_path(team))

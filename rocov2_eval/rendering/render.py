@@ -11,6 +11,7 @@ from rocov2_eval.records import Finding
 from rocov2_eval.rendering.document import Column, Document, Fact, Note, Section, Table
 from rocov2_eval.rendering.values import is_number, value_text
 from rocov2_eval.shelf.csv_files import csv_text, formula_safe
+from rocov2_eval.shelf.files import short_path
 from rocov2_eval.shelf.parsing import json_dumped
 from rocov2_eval.shelf.words import counted, shorten
 
@@ -104,7 +105,7 @@ def to_github(document: Document) -> str:
     answer = document.summary or document.title
     if not answer:
         return lines
-    title = (document.title or answer).removeprefix(f"{document.path}: ")
+    title = (document.title or answer).removeprefix(f"{short_path(document.path)}: ")
     return f"{lines}::notice {place}title={_property(title)}::{_data(answer)}\n"
 
 

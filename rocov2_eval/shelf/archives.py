@@ -23,28 +23,28 @@ _NO_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format can say
 _UNIX = 3
 _READABLE = 0o100644 << 16
 _CLUTTER = {".ds_store", "thumbs.db", "desktop.ini"}  # what file managers leave behind
-_SAVE = "save the sheet as 'CSV UTF-8' and give that file"
-_UNPACK = "unpack it and give the file in it"
+_SAVE = "save the sheet as 'CSV UTF-8' and use that file"
+_UNPACK = "unpack it and use the file in it"
 # How files begin that people hand in for tables, and what to do with each.
 _BEGINNINGS: Mapping[bytes, str] = {
     b"\xd0\xcf\x11\xe0": f"an Excel workbook (.xls) or another file of Office: {_SAVE}",
-    b"PAR1": "a Parquet file: name it .parquet",
-    b"ARROW1": "an Arrow or Feather file: name it .arrow or .feather",
+    b"PAR1": "a Parquet file: rename it to .parquet",
+    b"ARROW1": "an Arrow or Feather file: rename it to .arrow or .feather",
     b"\x1f\x8b": f"a gzip archive: {_UNPACK}",
     b"BZh": f"a bzip2 archive: {_UNPACK}",
     b"\xfd7zXZ\x00": f"an xz archive: {_UNPACK}",
     b"\x28\xb5\x2f\xfd": f"a zstd archive: {_UNPACK}",
     b"7z\xbc\xaf": f"a 7-Zip archive: {_UNPACK}",
     b"Rar!": f"a RAR archive: {_UNPACK}",
-    b"\x80": "a pickle of Python: write the table with to_csv",
-    b"\x93NUMPY": "an array of NumPy: write ids and answers as CSV",
+    b"\x80": "a Python pickle: write the table with to_csv",
+    b"\x93NUMPY": "a NumPy array: write ids and answers as CSV",
     b"\x89HDF": "an HDF5 file: write the table as CSV",
     b"SQLite format 3\x00": "an SQLite database: write the table as CSV",
     b"RDX": "an R data file: write the table with write.csv(…, row.names = FALSE)",
     b"X\n\x00": "an R data file: write the table with write.csv(…, row.names = FALSE)",
-    b"%PDF": "a PDF document: give the table itself as CSV",
-    b"\x89PNG": "a PNG image: give a table of ids and answers",
-    b"\xff\xd8\xff": "a JPEG image: give a table of ids and answers",
+    b"%PDF": "a PDF document: write its table as CSV",
+    b"\x89PNG": "a PNG image, expected a table of ids and answers",
+    b"\xff\xd8\xff": "a JPEG image, expected a table of ids and answers",
 }
 _SHOWN = 1 << 16
 _MOST_CONTROLS = 100  # of so many bytes of a text may one be a control character
@@ -80,13 +80,13 @@ def office_kind(names: Iterable[str]) -> str | None:
     if any(name.startswith("xl/") for name in held):
         return f"an Excel workbook (.xlsx): {_SAVE}"
     if any(name.startswith("word/") for name in held):
-        return "a Word document (.docx): give the table itself as CSV"
+        return "a Word document (.docx): write its table as CSV"
     if {"mimetype", "content.xml"} <= held:
-        return f"a sheet or text of LibreOffice (.ods, .odt): {_SAVE}"
+        return f"a LibreOffice sheet or text (.ods, .odt): {_SAVE}"
     if any(name.startswith("Index/") and name.endswith(".iwa") for name in held):
-        return f"a sheet of Numbers: {_SAVE}"
+        return f"a Numbers sheet: {_SAVE}"
     if held and all(name.endswith(".npy") for name in held):
-        return "arrays of NumPy (.npz): write ids and answers as CSV"
+        return "NumPy arrays (.npz): write ids and answers as CSV"
     return None
 
 

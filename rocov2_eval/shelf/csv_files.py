@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.files import write_text
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 
 BYTE_ORDER_MARK = "\ufeff"
 _SIGNS = (*"=+-@", *"\uff1d\uff0b\uff0d\uff20")  # the last four are full-width
@@ -92,10 +92,14 @@ def rows_of(
         names = reader.fieldnames or ()
         lacking = [name for name in header if name not in names]
         if lacking:
-            raise RejectedInput(f"{path}:1: no column {', '.join(lacking)} among {shorten(', '.join(names))}")
+            raise RejectedInput(
+                f"{path}:1: no column {', '.join(lacking)}, found {shorten(', '.join(names))}"
+            )
         for row in reader:
             if None in row or None in row.values():
-                raise RejectedInput(f"{path}:{reader.line_num}: expected {len(names)} cells as in the header")
+                raise RejectedInput(
+                    f"{path}:{reader.line_num}: expected {counted(len(names), 'cell')} as in the header"
+                )
             yield reader.line_num, row
     except csv.Error as error:
         raise RejectedInput(f"{path}:{reader.reader.line_num}: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -42,6 +43,29 @@ def write_bytes(path: Path, content: bytes) -> None:
                 path
             )  # a write that fails does not say of which file, and the user knows this one
         raise
+
+
+def short_path(path: str) -> str:
+    """Return a path for readers on other machines; see `short_paths`."""
+    return short_paths([path])[0]
+
+
+def short_paths(paths: Sequence[str]) -> list[str]:
+    """Return paths for readers on other machines: without the folders that only this machine has.
+
+    A relative path, or no path, stays as it is. One in the working directory becomes relative to it. Any
+    other becomes its last part, with as many folders before it as tell different paths apart.
+    """
+    most = max((len(Path(path).parts) for path in paths), default=1)
+    tails = ([_tail(path, parts) for path in paths] for parts in range(1, most + 1))
+    return next((names for names in tails if len(set(names)) == len(set(paths))), list(paths))
+
+
+def _tail(path: str, parts: int) -> str:
+    place, here = Path(path), Path.cwd()
+    if not place.is_absolute():
+        return path
+    return "/".join(place.relative_to(here).parts if place.is_relative_to(here) else place.parts[-parts:])
 
 
 def file_digest(path: Path) -> str:

@@ -226,7 +226,9 @@ def _told(ready: Path) -> list[str]:
     told = [os.fsdecode(part) for part in path.read_bytes().split(b"\0")] if path.is_file() else [""]
     is_whole = told[0].isascii() and told[0].isdigit()
     if ready.is_symlink() or not (is_whole or not path.exists()):
-        raise UsageFault(f"{ready} is damaged or not ours: take out of it what you need, and remove it")
+        raise UsageFault(
+            f"{ready} is damaged or belongs to another program: copy what you need from it, and remove it"
+        )
     return told
 
 
@@ -262,9 +264,12 @@ def _stale(target: Path, content: Path, ours: Callable[[str], bool] | None) -> l
     folders = {str(parent) for name in new for parent in PurePosixPath(name).parents}
     for name in before:
         if name in folders or any(str(parent) in new for parent in PurePosixPath(name).parents):
-            raise UsageFault(f"{target / name} is in the way of a file to write: move it to another folder")
+            raise UsageFault(f"{target / name} has the name of a file to write: move it to another folder")
         if name in new and ours is not None and not _is_ours(name, ours):
-            raise UsageFault(f"{target / name} is not ours, and would be lost: move it to another folder")
+            raise UsageFault(
+                f"{target / name} was not written by this program and would be lost: move it to another "
+                "folder"
+            )
     return [name for name in before if name not in new and ours is not None and _is_ours(name, ours)]
 
 
@@ -340,4 +345,4 @@ def _claim(claim: ExitStack, folder: Path) -> bool:
     try:
         return claim.enter_context(locked(folder, wait=False))
     except BlockingIOError:
-        raise UsageFault(f"{folder}: another process is writing it; wait for it") from None
+        raise UsageFault(f"{folder}: another process is writing to it; wait until it ends") from None

@@ -61,4 +61,4 @@ def _lock(handle: int, *, wait: bool) -> bool:
         if error.errno in _NO_LOCKS:
             return False
         raise
-    raise BlockingIOError(errno.EWOULDBLOCK, "another process holds it")
+    raise BlockingIOError(errno.EWOULDBLOCK, "another process uses it")

@@ -66,13 +66,13 @@ class OnnxContract(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, (*self.mean, *self.std))):
-            raise ValueError(f"mean {self.mean} and std {self.std}, expected finite numbers")
+            raise ValueError(f"mean is {self.mean} and std is {self.std}, expected finite numbers")
         if len(set(self.classes)) < len(self.classes) or not all(self.classes):
-            raise ValueError(f"classes {self.classes}, expected each name once")
+            raise ValueError(f"classes are {self.classes}, expected each name once")
         if self.positive not in self.classes:
-            raise ValueError(f"positive {self.positive!r}, expected one of {', '.join(self.classes)}")
+            raise ValueError(f"positive is {self.positive!r}, expected one of {', '.join(self.classes)}")
         if self.activation == "softmax" and len(self.classes) == 1:
-            raise ValueError("softmax of one class is always 1, expected sigmoid or two classes")
+            raise ValueError("softmax over one class is always 1, expected sigmoid or two classes")
 
 
 def contract_metadata(contract: OnnxContract) -> dict[str, str]:
@@ -84,7 +84,9 @@ def contract_metadata(contract: OnnxContract) -> dict[str, str]:
     values = msgspec.to_builtins(contract)
     metadata = {f"{PREFIX}{key}": _text(values[key]) for key in sorted(values)}
     if read_contract(metadata, "contract") != contract:
-        raise RejectedInput(f"contract: classes {contract.classes}, expected names without commas and blanks")
+        raise RejectedInput(
+            f"contract: classes are {contract.classes}, expected names without commas and spaces"
+        )
     return metadata
 
 
@@ -108,8 +110,8 @@ def read_contract(metadata: Mapping[str, str], path: object) -> OnnxContract:
             .removesuffix(" - at `$`")
         )
         raise RejectedInput(
-            f"{path}: the metadata are no contract of an image filter: {fault}; the module {__name__} "
-            f"lists keys and values"
+            f"{path}: the metadata do not describe an image filter: {fault}; the documentation of the "
+            f"module {__name__} lists keys and values"
         ) from None
 
 

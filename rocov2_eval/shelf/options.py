@@ -79,7 +79,7 @@ def _require_sound(value: object, where: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageFault(f"{where}: {value}, expected a finite number")
     if isinstance(value, str) and "\0" in value:
-        raise UsageFault(f"{where}: {shorten(value)!r} holds a NUL, expected text without")
+        raise UsageFault(f"{where}: {shorten(value)!r} contains a NUL, expected text without")
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, item in items:
         _require_sound(item, f"{where}.{name}")
@@ -95,7 +95,7 @@ def _file(folder: Path, kind: type, value: object) -> Path:
 def _contents(value: object) -> list[str]:
     """Return the digests of a file, or of all files of a folder."""
     if not isinstance(value, Path):
-        raise NotImplementedError(f"options hold a {type(value).__name__}")
+        raise NotImplementedError(f"options contain a {type(value).__name__}")
     files = sorted(file for file in value.rglob("*") if file.is_file()) if value.is_dir() else [value]
     return [file_digest(file) for file in files]
 
@@ -107,7 +107,7 @@ def _is_only_speed(hint: object) -> bool:
 def _explained(fault: str, kind: type, table: Mapping[str, Any]) -> str:
     """Return where a table is wrong, what was found and what was expected, from a message of msgspec."""
     match = _FAULT.fullmatch(fault)
-    assert match is not None, "the pattern takes any text"
+    assert match is not None, "the pattern matches any text"
     reason, path = match["reason"], match["path"]
     if not path:
         return f": {reason.removeprefix('Object missing required field ').strip('`')} is missing"

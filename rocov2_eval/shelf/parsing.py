@@ -137,7 +137,7 @@ def _require_tame(value: object) -> None:
         if any(type(node) is int and node.bit_length() > _MOST_BITS for node in level):
             raise Malformed("a number of too many digits")
         if any(type(node) is float and not math.isfinite(node) for node in level):
-            raise Malformed("NaN, or a number without bounds")
+            raise Malformed("NaN or an infinite number")
         level = [child for node in level for child in _children(node)]
         if not level:
             return

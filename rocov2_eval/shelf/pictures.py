@@ -70,7 +70,7 @@ def look(content: bytes, see: Callable[[Picture], _Seen], side: int | None = Non
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
-        message = f"images cannot be read without Pillow: {install_command('builder')}"
+        message = f"images need Pillow: {install_command('builder')}"
         raise MissingResource(message) from None
 
     with warnings.catch_warnings():

@@ -19,7 +19,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 AHEAD = 3  # tasks handed over for each worker: enough that none waits, few enough that an interrupt is quick
-KILLED = "a worker was killed, for want of memory as a rule: run again with fewer workers"
+KILLED = "a worker was killed, usually because memory was full: run the command again with fewer workers"
 
 
 class Pool:

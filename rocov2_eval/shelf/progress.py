@@ -67,7 +67,11 @@ def progress_line(
         if is_first or is_due or is_last:
             states.append((now, done))
         if is_due or (is_terminal and (is_first or is_last)):
-            state = f"{name} {done:,}/{total:,} {noun}".rstrip() if total else f"{name}: all known already"
+            state = (
+                f"{name} {done:,}/{total:,} {noun}".rstrip()
+                if total
+                else f"{name}: all results are in the cache"
+            )
             line = " · ".join([state, *_pace(states, total - done)])
             width = _write(line, width, is_terminal=is_terminal, is_last=is_last)
             shown_at = now

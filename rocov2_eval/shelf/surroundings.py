@@ -56,7 +56,7 @@ def named_path(text: str, origin: str) -> Path:
         raise UsageFault(f"{origin} is {shorten(text)!r}: expected a path")
     path = os.path.expanduser(text)  # noqa: PTH111  Path.expanduser has an error of its own for each system
     if path.startswith("~") and text.startswith("~") and not Path(text).exists():
-        raise UsageFault(f"{origin} is {shorten(text)}: there is no home of that name; write the whole path")
+        raise UsageFault(f"{origin} is {shorten(text)}: that user has no home folder; write the whole path")
     return Path(path)
 
 

@@ -64,4 +64,4 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown word: the word that was meant, else the known ones."""
     known = list(known)
     near = difflib.get_close_matches(word, known, 1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"

@@ -125,7 +125,7 @@ def test_shards_hold_together_the_whole_batch() -> None:
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused() -> None:
-    with pytest.raises(UsageFault, match="a batch of 10 images cannot be shared equally by 4 processes"):
+    with pytest.raises(UsageFault, match="a batch of 10 images cannot be split equally among 4 processes"):
         shard(np.arange(10), 0, 4)
 
 

@@ -107,7 +107,7 @@ def test_a_model_of_any_family_is_written_as_onnx(tmp_path: Path, family: str) -
     [
         ({"spec": "resnet"}, "spec: 'resnet', expected one of nano, plain, efficientnet_b0"),
         ({"spec": "a/b", "init": "x.safetensors"}, "a/b starts from its own weights"),
-        ({"spec": "nano", "frozen": True}, "frozen: nano is trained whole"),
+        ({"spec": "nano", "frozen": True}, "frozen: nano cannot be frozen"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(options: dict[str, Any], told: str) -> None:

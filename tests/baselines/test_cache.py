@@ -262,7 +262,7 @@ def test_a_missing_picture_is_named(files: Files, tmp_path: Path) -> None:
 
 
 def test_an_id_that_stands_twice_is_refused(files: Files, tmp_path: Path) -> None:
-    with pytest.raises(UsageFault, match="'p0' stands 2 times"):
+    with pytest.raises(UsageFault, match="'p0' appears 2 times"):
         open_cache([*files, files[0]], tmp_path / "cache", 8)
 
 
@@ -312,7 +312,7 @@ def test_a_script_that_its_workers_run_again_ends_with_a_message(files: Files, t
     (tmp_path / "decoding.py").write_text(program)
     command = [sys.executable, str(tmp_path / "decoding.py"), str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert "a script that decodes with workers needs: if __name__ == '__main__':" in ended.stderr
+    assert "a script that decodes with workers must contain: if __name__ == '__main__':" in ended.stderr
     assert ended.returncode == 1
 
 

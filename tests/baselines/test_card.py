@@ -39,7 +39,7 @@ def record(name: str) -> dict[str, Any]:
         "59,958 training and 9,904 validation images of `rocov2`",
         "timm/efficientnet_b0.ra4_e3600_r224_in1k",
         "| valid_concept_f1 | 0.5312 |",
-        "On the validation split",
+        "These scores are of the validation split",
         "| expected-f | 0.5312 | +0.0312 |",
         "812 images/s, 2 % of the time waiting for data",
         "seed 0",

@@ -147,7 +147,7 @@ def test_concepts_and_captions_make_no_ensemble(
     arguments = ["predict", str(detector), "--ensemble", str(other), "--data", str(tiny_dataset)]
 
     assert run([*arguments, "--out", str(tmp_path / "run.csv")]) == ExitCode.USAGE
-    assert "concept detection alone" in capsys.readouterr().err
+    assert "only for runs of concept detection" in capsys.readouterr().err
 
 
 def test_captions_that_ignore_their_pictures_are_warned_of_by_train_and_predict(

@@ -60,17 +60,21 @@ def test_the_last_override_of_a_key_holds() -> None:
 @pytest.mark.parametrize(
     ("text", "error", "told"),
     [
-        ("[run]\ntask = 'concepts'\n[run]", RejectedInput, "no TOML"),
+        ("[run]\ntask = 'concepts'\n[run]", RejectedInput, "not TOML"),
         ("[data]\nside = 64", UsageFault, "task: None, expected concepts"),
         ("run = 1", UsageFault, "task: None, expected concepts"),
-        ("training = 2\n[run]\ntask = 'concepts'", UsageFault, "'training' is no table"),
-        ("[run]\ntask = 'concepts'\n[generation]\nbeams = 2", UsageFault, "'generation' is no table"),
+        ("training = 2\n[run]\ntask = 'concepts'", UsageFault, "'training' is not a table"),
+        ("[run]\ntask = 'concepts'\n[generation]\nbeams = 2", UsageFault, "'generation' is not a table"),
         ("[run]\ntask = 'concepts'\nseed = -1", UsageFault, "seed: -1, expected a whole number >= 0"),
-        ("[run]\ntask = 'concepts'\n[data]\nvalid = 'train'", UsageFault, "what decides must be unseen"),
+        (
+            "[run]\ntask = 'concepts'\n[data]\nvalid = 'train'",
+            UsageFault,
+            "decisions need images that were not trained on",
+        ),
         ("[run]\ntask = 'concepts'\n[network]\nspec = 'x'", UsageFault, "spec: 'x', expected one of nano"),
         ("[run]\ntask = 'concepts'\n[augment]\ncrop = 0.0", UsageFault, "crop: 0.0, expected a number > 0"),
         ("[run]\ntask = 'filter'\n[filter]\ntask = 'dogs'", UsageFault, "expected 'compound' or 'radiology'"),
-        ("[run]\ntask = 'captions'\n[captioner]\nlora_rank = 8", UsageFault, "adapters are for a frozen"),
+        ("[run]\ntask = 'captions'\n[captioner]\nlora_rank = 8", UsageFault, "adapters need a frozen"),
         (
             "[run]\ntask = 'concepts'\n[training]\nwarmup = 1.5",
             UsageFault,

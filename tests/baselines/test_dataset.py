@@ -98,7 +98,7 @@ def test_a_missing_table_is_told_with_those_there_are(own_dataset: Path) -> None
 
 def test_a_missing_picture_is_named_by_its_id(own_dataset: Path) -> None:
     (own_dataset / "train" / "tiny_train_000003.jpg").unlink()
-    with pytest.raises(RejectedInput, match=r"1 of the 36 images .* the first 'tiny_train_000003'"):
+    with pytest.raises(RejectedInput, match=r"1 of the 36 images .*, such as 'tiny_train_000003'"):
         read_examples(own_dataset, "train", ["concepts"])
 
 
@@ -131,7 +131,7 @@ def test_an_image_without_a_caption_row_is_named(own_dataset: Path) -> None:
             "train_concepts.csv",
             "concepts",
             "C12;chest",
-            "'tiny_train_000003': 'CHEST' is no CUI such as C0040405",
+            "'tiny_train_000003': 'CHEST' is not a CUI such as C0040405",
         ),
     ],
 )
@@ -162,7 +162,7 @@ def test_attributions_are_read(sample: Path) -> None:
 
 def test_attributions_without_their_columns_are_refused(tmp_path: Path) -> None:
     (tmp_path / "license_information.csv").write_text("name,licence\n")
-    with pytest.raises(RejectedInput, match="no column ID, Attribution among name, licence"):
+    with pytest.raises(RejectedInput, match="no column ID, Attribution, found name, licence"):
         read_attributions(tmp_path)
 
 

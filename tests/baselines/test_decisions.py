@@ -185,7 +185,7 @@ def test_a_diverged_model_is_told(value: float) -> None:
     probabilities = np.full((3, 4), 0.5)
     probabilities[1, 2] = value
     with pytest.raises(
-        RejectedInput, match="1 of 3 images are not numbers from 0 to 1: the model has diverged"
+        RejectedInput, match="1 of 3 images are not numbers from 0 to 1: the training diverged"
     ):
         decide(probabilities, Decision(rule="fixed", parameters={"threshold": 0.5}))
 

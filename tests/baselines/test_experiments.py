@@ -96,7 +96,7 @@ def test_an_experiment_of_other_settings_is_not_taken_for_this_one(
 ) -> None:
     command = ["experiment", "by-modality", "--data", str(experiment), "--recipe", "concepts_nano", *QUICK]
     assert (run(command), run([*command, "--set", "training.rate=0.5"])) == (0, 2)
-    assert "training.rate was 0.002 in this run, and is 0.5 now" in capsys.readouterr().err
+    assert "training.rate is 0.5, but this run began with 0.002" in capsys.readouterr().err
 
 
 def test_arms_that_learn_from_the_same_images_are_told(
@@ -105,9 +105,9 @@ def test_arms_that_learn_from_the_same_images_are_told(
     command = ["experiment", "single-concept", "--data", str(experiment), "--recipe", "concepts_nano", *QUICK]
     assert run(command) == 0
     told = capsys.readouterr().out
-    assert "ANSWER: This dataset cannot say what changes without training images of a single concept" in told
+    assert "ANSWER: This dataset cannot show what changes without training images of a single concept" in told
 
 
 def test_a_recipe_of_captions_is_refused(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["experiment", "licences", "--data", str(experiment), "--recipe", "captions_nano"]) == 2
-    assert "expected one that answers concepts" in capsys.readouterr().err
+    assert "expected a recipe of concepts" in capsys.readouterr().err

@@ -162,7 +162,7 @@ def test_a_run_does_not_mix_vectors_of_two_encoders(encoder: Path, tmp_path: Pat
     assert reopened(sight.options, sight.digest, tmp_path).digest == sight.digest
     other = draw_encoder(tmp_path / "other", seed=1)
     options = FeatureOptions(encoder=str(other), size=sight.options.size)
-    with pytest.raises(RejectedInput, match=r"made with other weights of .*bring those back"):
+    with pytest.raises(RejectedInput, match=r"made with other weights of .*restore those weights"):
         reopened(options, sight.digest, tmp_path)
 
 
@@ -219,8 +219,8 @@ def test_a_network_is_known_again_whatever_its_head(own_network: Path) -> None:
     ("encoder", "error", "message"),
     [
         ("timm/no_such.network", UsageFault, "timm/no_such.network is not known, expected one of timm/"),
-        ("no such folder", UsageFault, "no such folder, and no name that the Hub could have"),
-        ("some/model", MissingResource, "some/model is not on this disk and cannot be fetched"),
+        ("no such folder", UsageFault, "neither a folder nor a valid name on the Hub"),
+        ("some/model", MissingResource, "some/model is not on this machine and cannot be downloaded"),
     ],
 )
 def test_an_encoder_that_is_not_there_is_named(encoder: str, error: type[Exception], message: str) -> None:

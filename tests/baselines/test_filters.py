@@ -208,7 +208,7 @@ def test_a_folder_without_a_filter_is_told(tmp_path: Path) -> None:
 def test_a_damaged_description_is_told(tmp_path: Path) -> None:
     (tmp_path / "filter.json").write_text('{"spec": "nano"}')
 
-    with pytest.raises(RejectedInput, match=r"filter\.json: not as it was written"):
+    with pytest.raises(RejectedInput, match=r"filter\.json: changed or damaged"):
         open_filter(tmp_path)
 
 

@@ -153,11 +153,11 @@ def test_recipes_of_frozen_features_train_and_predict_like_any_other(  # noqa: P
     assert evaluate(["validate", str(out), "--strict", *truth]) == ExitCode.OK
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert f"| valid_{score} |" in card
-    assert f"Pictures are seen by {encoder} (unknown: read the page of these weights)" in card
+    assert f"Pictures are encoded by {encoder} (unknown: see the page of these weights)" in card
     assert len(list(cache.glob("*/features/*/*"))) == 3  # of the splits of training and the one predicted
 
     assert run(["train", recipe, *common, *small, "--out", str(folder)]) == ExitCode.USAGE
-    assert "holds a run already" in capsys.readouterr().err
+    assert "contains a run already" in capsys.readouterr().err
 
 
 def _set(override: str) -> tuple[str, str]:
@@ -180,7 +180,7 @@ def test_a_network_that_sees_more_than_is_decoded_is_refused(
     arguments = ["train", "features_knn", "--data", str(tiny_dataset), "--out", str(tmp_path / "run"), "-q"]
     sizes = [*_set("data.side=24"), *_set("data.workers=1"), *_set(f"features.encoder={encoder}")]
     assert run([*arguments, *sizes]) == ExitCode.USAGE
-    assert "data.side: 24 pixels are decoded, and the network sees 32" in capsys.readouterr().err
+    assert "data.side: 24 pixels are decoded, but the network reads 32" in capsys.readouterr().err
 
 
 def test_neighbours_are_members_of_an_ensemble(tiny_dataset: Path, tmp_path: Path) -> None:
@@ -241,7 +241,9 @@ def test_without_the_training_split_there_is_no_floor(
         table.unlink()
     shutil.rmtree(own_dataset / "train")
     assert floors(own_dataset, tmp_path / "b/x") == ExitCode.MISSING_RESOURCE
-    assert "no train_concepts.csv and no train_captions.csv; floors answer with" in capsys.readouterr().err
+    assert (
+        "no train_concepts.csv and no train_captions.csv; floors need the answers" in capsys.readouterr().err
+    )
     assert not (tmp_path / "b/x").exists()
 
 
@@ -249,7 +251,7 @@ def test_without_the_training_split_there_is_no_floor(
     ("out", "split", "message"),
     [
         ("two words", "test", "'two words' does not match"),
-        ("x", "train", "floors learn from it"),
+        ("x", "train", "floors learn from this split"),
         ("x", "extra", "'extra' is not one of"),
     ],
 )

@@ -173,7 +173,7 @@ def test_the_card_has_what_the_hub_reads(vit: Path, tmp_path: Path) -> None:
     scores = json.loads((vit / "run.json").read_text())["scores"]
     assert (score.dataset_split, score.metric_value) == ("valid", scores["valid_concept_f1"])
     assert "not for diagnosis" in card.text
-    assert "unknown: read the page of these weights" in card.text
+    assert "unknown: see the page of these weights" in card.text
     assert "need `" not in card.text  # the frozen weights are in the folder
     assert (tmp_path / "out/decision.json").read_bytes() == (vit / "decision.json").read_bytes()
 
@@ -200,13 +200,13 @@ def test_a_run_opens_without_what_it_began_with_unless_that_was_frozen(
         out = tmp_path / f"{is_frozen}.csv"
         code = run(["predict", str(folder), "--data", str(tiny_dataset), "-o", str(out), "-q"])
         assert code == (ExitCode.MISSING_RESOURCE if is_frozen == "true" else ExitCode.OK)
-    assert f"holds what training changed of {base}, and there is no such folder" in capsys.readouterr().err
+    assert f"contains what training changed of {base}, but that folder is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("family", "out", "told"),
     [
-        ("dinov3", "out", "no model of dinov3_vit that classifies pictures; -o FILE.onnx writes it as ONNX"),
+        ("dinov3", "out", "no classifier of the kind dinov3_vit; use -o FILE.onnx for ONNX"),
         ("vit", "model.safetensors", "expected a file that ends in .onnx, or a new folder"),
     ],
 )

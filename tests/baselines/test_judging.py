@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.experiments.arms import SEVERAL, UNKNOWN, modality_of
+from baselines.experiments.arms import modality_of
 from baselines.experiments.judging import (
     DIFFERENCES,
     against_others,
@@ -14,6 +14,7 @@ from baselines.experiments.judging import (
     mean_of,
     single_classes,
 )
+from rocov2_eval.breakdown import NOT_ANNOTATED, SEVERAL_MODALITIES
 
 CT, XRAY, MRI, PET = "C0040405", "C1306645", "C0024485", "C0032743"
 CLASSES = (CT, XRAY, MRI)
@@ -94,10 +95,10 @@ def test_the_first_answer_is_the_modality_and_the_confusion_counts_it() -> None:
     [
         ((CT,), (CT, "C1"), "CT"),
         ((CT,), (CT, XRAY), "CT"),
-        ((CT, PET), (CT, PET), SEVERAL),
-        ((), (CT, PET, "C1"), SEVERAL),
-        ((), (CT, "C1"), UNKNOWN),
-        ((), (), UNKNOWN),
+        ((CT, PET), (CT, PET), SEVERAL_MODALITIES),
+        ((), (CT, PET, "C1"), SEVERAL_MODALITIES),
+        ((), (CT, "C1"), NOT_ANNOTATED),
+        ((), (), NOT_ANNOTATED),
     ],
 )
 def test_several_modalities_are_told_from_none(

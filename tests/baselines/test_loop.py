@@ -145,7 +145,7 @@ def test_an_average_is_kept_beside_the_weights_that_training_goes_on_with(fit: F
 
 
 def test_a_loss_that_is_no_number_ends_the_run(fit: Fit, tmp_path: Path) -> None:
-    with pytest.raises(RejectedInput, match="the loss is nan at step 3; take a lower rate"):
+    with pytest.raises(RejectedInput, match="the loss is nan at step 3; use a lower rate"):
         fit(tmp_path, outlier=float("nan"))
 
 
@@ -235,7 +235,7 @@ def test_a_frozen_base_is_not_in_the_checkpoints(tmp_path: Path) -> None:
 def test_a_run_is_not_resumed_on_another_base(tmp_path: Path) -> None:
     interrupt(Based(), CPU, tmp_path)
 
-    with pytest.raises(RejectedInput, match="what training changed of the/first, which is another one now"):
+    with pytest.raises(RejectedInput, match="what training changed of the/first, which is different now"):
         train(Based(seed=1), OPTIONS, CPU, tmp_path, 0, lambda _: None, resume=True)
 
 

@@ -60,7 +60,7 @@ def test_pictures_that_cannot_be_read_are_named_and_listed(
 
     told = capsys.readouterr().err
     assert "warning: 1 of 18 pictures of the test split cannot be decoded:\n  tiny_test_000004" in told
-    assert "answered as if it were black" in told
+    assert "answered as a black picture" in told
     assert [row["ID"] for _, row in read_rows(tmp_path / "run.unread.csv", ("ID",))] == ["tiny_test_000004"]
     assert answers["tiny_test_000004"]
 
@@ -82,7 +82,7 @@ def test_broken_pictures_of_both_splits_are_told_when_training_begins(
 
     told = capsys.readouterr().err
     assert "1 of 36 pictures of the train split cannot be decoded" in told
-    assert "Validation takes them as black." in told
+    assert "Validation uses black pictures instead." in told
     assert {"tiny_train_000002", "tiny_valid_000002"} == json.loads((folder / "run.json").read_text())[
         "data"
     ]["broken"].keys()
@@ -120,9 +120,10 @@ def test_concepts_that_no_training_image_has_are_told_with_what_they_cost(
     folder = fit("floor", own_dataset)
 
     said = (
-        "1 concept cannot be learnt, as too few training images have them (C9999999): 2 of 18 images have one"
+        "1 concept cannot be learnt, because too few training images have them (C9999999): "
+        "2 of 18 images have one"
     )
-    assert f"warning: of the valid split, {said}, and F1 cannot be above 0.9630" in capsys.readouterr().err
+    assert f"warning: of the valid split, {said}, so F1 cannot be above 0.9630" in capsys.readouterr().err
     assert said in (folder / "README.md").read_text()
 
 
@@ -227,7 +228,7 @@ def test_a_folder_of_pictures_is_answered_without_any_table(  # noqa: PLR0917  f
 
     assert [row["ID"] for _, row in read_rows(out, ("ID",))] == ["two", "one"]
     told = capsys.readouterr()
-    assert "2 files left out, no pictures: notes.txt, of today/scan.dcm" in told.err
+    assert "2 files without pictures, ignored: notes.txt, of today/scan.dcm" in told.err
     assert "--truth" not in told.out  # there is none
 
 
@@ -262,7 +263,7 @@ def test_two_pictures_of_one_name_are_refused_with_both_paths(
     [
         (("--split", "test"), False, ExitCode.MISSING_RESOURCE, "no picture of the test split"),
         ((), True, ExitCode.MISSING_RESOURCE, "no picture, expected files such as <ID>.jpg"),
-        (("--ensemble", "floor"), False, ExitCode.USAGE, "say --combine union, where each run decides"),
+        (("--ensemble", "floor"), False, ExitCode.USAGE, "use --combine union, where each run decides"),
     ],
 )
 def test_what_a_folder_of_pictures_cannot_do_is_told(  # noqa: PLR0917  fixtures and parameters

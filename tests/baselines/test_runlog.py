@@ -44,7 +44,7 @@ def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("{", "as it was written"), ("[]", "as it was written"), ("{}", "a recipe")],
+    [("{", "changed or damaged"), ("[]", "changed or damaged"), ("{}", "a recipe")],
 )
 def test_a_damaged_record_is_told(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / runlog.RUN).write_text(text)

@@ -73,13 +73,13 @@ def test_each_process_takes_a_gpu_of_its_own(
 
 @pytest.mark.usefixtures("gpus")
 def test_a_gpu_beyond_those_there_are_is_refused() -> None:
-    with pytest.raises(MissingResource, match="cuda:5: torch sees 2 GPUs here; the first is cuda:0"):
+    with pytest.raises(MissingResource, match="cuda:5: torch finds 2 GPUs here; the first is cuda:0"):
         opened("cuda:5", "auto").__enter__()
 
 
 def test_a_gpu_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(MissingResource, match="say --device cpu"):
+    with pytest.raises(MissingResource, match="use --device cpu"):
         opened("cuda", "auto").__enter__()
 
 

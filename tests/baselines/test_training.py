@@ -202,7 +202,7 @@ def test_a_run_folder_says_all_that_is_needed_to_repeat_it(trained: Path) -> Non
         (("--set", "epochs=3"), 2, "expected TABLE.KEY=VALUE"),
         (("--set", "training.rate='fast'"), 2, "rate: 'fast', expected a number"),
         (("--set", "run.task='x'"), 2, "expected concepts or frozen-concepts"),
-        (("--set", "nets.a=1"), 2, "'nets' is no table of concepts"),
+        (("--set", "nets.a=1"), 2, "'nets' is not a table of concepts"),
         (("--set", "network.spec='resnet'"), 2, "spec: 'resnet'"),
         (
             ("--set", "training.batch=7", "--set", "training.accumulate=9"),
@@ -213,7 +213,7 @@ def test_a_run_folder_says_all_that_is_needed_to_repeat_it(trained: Path) -> Non
         (("--resume",), 3, "name the folder of a finished run"),
         (("--device", "warp"), 2, "device: 'warp'"),
         (("--device", "mps"), 2, "device: 'mps'"),
-        (("--set", "network.size=128"), 2, "64 pixels are decoded, and the network sees 128"),
+        (("--set", "network.size=128"), 2, "64 pixels are decoded, but the network reads 128"),
     ],
 )
 def test_what_cannot_work_is_told(
@@ -225,13 +225,13 @@ def test_what_cannot_work_is_told(
 @pytest.mark.usefixtures("finished")
 def test_a_finished_run_is_not_overwritten(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
     assert train("run") == 2
-    assert "holds a run already" in capsys.readouterr().err
+    assert "contains a run already" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("finished")
 def test_a_run_is_resumed_by_its_own_recipe_alone(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
     assert train("run", "--set", "training.rate=0.1", "--resume") == 2
-    assert "training.rate was 0.002 in this run, and is 0.1 now" in capsys.readouterr().err
+    assert "training.rate is 0.1, but this run began with 0.002" in capsys.readouterr().err
 
 
 def test_a_run_is_resumed_wherever_its_data_lie_now(
@@ -259,7 +259,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(
     (tmp_path / "thesis/README.md").write_text("years of work")
 
     assert train("thesis") == 2
-    assert "holds something else than a run" in capsys.readouterr().err
+    assert "contains other files than a run" in capsys.readouterr().err
     assert (tmp_path / "thesis/README.md").read_text() == "years of work"
 
 
@@ -296,7 +296,7 @@ def test_a_damaged_checkpoint_is_refused(
     path.write_bytes(path.read_bytes()[:-100])
 
     assert train("run", "--resume") == 1
-    assert "expected a safetensors file, whole" in capsys.readouterr().err
+    assert "expected a complete safetensors file" in capsys.readouterr().err
 
 
 def test_the_rate_rises_to_its_largest_and_falls_to_nothing() -> None:

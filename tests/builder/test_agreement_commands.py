@@ -125,7 +125,7 @@ def test_options_that_do_not_go_together_are_usage_faults(
     ("rows", "header", "message"),
     [
         ([], HEADER, ": no answer, expected one a row below the header"),
-        ([], "image,facet", ":1: no column CUI, rater among image, facet"),
+        ([], "image,facet", ":1: no column CUI, rater, found image, facet"),
         (["a,modality,,rater-1,,"], HEADER, ":2: expected facet, CUI, rater, found an empty cell"),
         ([f",modality,{CT},rater-1,,"], HEADER, ":2: the file does not name the image"),
         (["a,modality,CAT,rater-1,,"], HEADER, ":2: 'CAT' is no modality, expected a CUI of it or one"),

@@ -59,7 +59,7 @@ def test_the_command_knows_every_stage_in_order() -> None:
         ("source = 1\n", "source = 1, expected a table"),
         (LEAST + "[build]\nshards = -1\n", r"\[build\] shards: -1, expected a whole number >= 0"),
         (LEAST + '[build]\nout = ""\n', r"out: '', expected a folder"),
-        (LEAST + '[build]\nwork = "a\\u0000b"\n', "work: .* holds a NUL"),
+        (LEAST + '[build]\nwork = "a\\u0000b"\n', "work: .* contains a NUL"),
         (LEAST + '[build]\nwork = "a\\u0007b"\n', "work: .*, expected a folder"),
         (LEAST + '[build]\nout = "."\n', r"is replaced as a whole .* contains this file"),
         (LEAST + '[build]\nout = "data"\nwork = "data/work"\n', r"is replaced as a whole .* contains work"),

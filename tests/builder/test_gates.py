@@ -148,9 +148,9 @@ def test_agreement_may_be_json(tmp_path: Path) -> None:
             ":3: facet 'region', expected a name, once",
         ),
         ("a.csv", "facet,kappa\nregion\n", ":2: expected 2 cells as in the header"),
-        ("a.csv", "facet,score\nregion,1\n", ":1: no column kappa among facet, score"),
+        ("a.csv", "facet,score\nregion,1\n", ":1: no column kappa, found facet, score"),
         ("a.csv", "facet,kappa\n", ": no facet, expected at least one with its kappa"),
-        ("a.csv", "", ":1: no column facet, kappa among"),
+        ("a.csv", "", ":1: no column facet, kappa, found"),
         ("a.json", '{"facets": {"a": {"kappa": true}}}', ": Expected `float | null`, got `bool`"),
         ("a.json", '{"facets": {"a": {"kappa": 2}}}', ": Expected `float` <= 1.0"),
         ("a.json", '{"facets": {"a": 1}}', ": Expected `object`, got `int`"),
@@ -247,7 +247,7 @@ def test_modalities_have_the_names_and_the_order_of_the_scorers_breakdowns() -> 
     said = figures(1, manual=(), is_annotated=True)
     of = [*figures(1, manual=()), *said, *figures(1, manual=(XRAY, CHEST)), *figures(1)]
     names = in_usual_order([modality_of(figure) for figure in of])
-    assert names == ["CT", "X-ray", "combined or none", "not annotated"]
+    assert names == ["CT", "X-ray", "several or none of the six", "not annotated"]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_decisions_are_keyed_like_figures(path: Path) -> None:
     ("text", "message"),
     [
         ("", r"\.csv:1: no column PMCID, file, decision"),
-        ("PMCID,file\n", r"\.csv:1: no column decision among PMCID, file"),
+        ("PMCID,file\n", r"\.csv:1: no column decision, found PMCID, file"),
         ("PMCID,file,decision\nPMC7,a.jpg\n", r"\.csv:2: expected 3 cells"),
         (
             "PMCID,file,decision\nPMC7,a.jpg,perhaps\n",

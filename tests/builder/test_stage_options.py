@@ -40,7 +40,7 @@ from rocov2_eval.shelf.options import read_options
         ("split", {"shares": {"train": -1}}, "shares.*-1.*expected a whole number >= 0"),
         ("split", {"shares": {"train": 1.5}}, "shares.*1.5.*expected a number <= 1"),
         ("split", {"shares": {"train": float("nan")}}, "nan, expected a finite number"),
-        ("source", {"list": "a\0"}, "holds a NUL"),
+        ("source", {"list": "a\0"}, "contains a NUL"),
         ("split", {"shares": {"train": True}}, "shares.*True.*expected"),
         ("split", {"shares": {"train": "most"}}, "shares.*'most'.*expected 'rest'"),
         ("split", {"shares": {"dev": 0.1}}, "'dev' is no split, expected train, valid, test"),

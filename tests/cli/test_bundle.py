@@ -29,7 +29,7 @@ GOOD, BAD, EMPTY = "good", "bad", "empty"
 EXPECTED = {
     GOOD: (ExitCode.OK, "Detailed results"),
     BAD: (ExitCode.INPUT_REJECTED, "is not an image of the truth"),
-    EMPTY: (ExitCode.INPUT_REJECTED, "found nothing"),
+    EMPTY: (ExitCode.INPUT_REJECTED, "found none"),
 }
 
 
@@ -265,7 +265,7 @@ def test_one_metric_is_one_column(call: Call, folders: tuple[Path, Path]) -> Non
 def test_a_metric_of_another_task_is_told_on_the_page_too(call: Call, folders: tuple[Path, Path]) -> None:
     answer = call("score", "--codabench", *folders, "--metric", "rouge")
     assert answer.code == ExitCode.USAGE
-    assert "offers for concepts" in (folders[1] / "detailed_results.html").read_text(encoding="utf-8")
+    assert "has for concepts" in (folders[1] / "detailed_results.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_metric_of_another_task_is_told_on_the_page_too(call: Call, folders: t
 def test_either_a_run_or_the_platforms_folders(words: tuple[str, ...], call: Call) -> None:
     answer = call("score", *words)
     assert answer.code == ExitCode.USAGE
-    assert "name either a run, or the folders of the platform" in answer.err
+    assert "expected either a run, or the folders of the platform" in answer.err
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_what_is_not_official_is_told_loudly(
     monkeypatch.setattr("rocov2_eval.codabench.bundle.wheel_files", lambda _: wheels)
     answer = call("bundle", "codabench", "--truth", sample, "--out", "b.zip", "--task", "captions")
     assert answer.code == ExitCode.OK
-    assert "NOTE: captions will be ranked by ROUGE-1, which is not the first score" in answer.err
+    assert "NOTE: captions are ranked by ROUGE-1, not by the first score" in answer.err
     assert "docs/codabench.md" in answer.err
     with zipfile.ZipFile("b.zip") as archive:
         for name in ("pages/evaluation.md", "README.md"):
@@ -334,7 +334,7 @@ def test_an_archive_is_not_replaced_without_being_told_to(call: Call, sample: Pa
 
 def test_the_organiser_is_reminded_of_the_secret(call: Call, sample: Path) -> None:
     answer = call("bundle", "codabench", "--truth", sample, "--out", "b.zip", *IMAGE)
-    assert "b.zip holds the truth: keep it secret." in answer.err
+    assert "b.zip contains the truth: keep it secret." in answer.err
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_a_cause_tells_the_number_of_rows_three_of_them_and_the_remedy(call: Cal
     run = write("run.csv", IDS, ["CT", "X-ray", "MRI", "Ultrasound"])
 
     expected = [
-        "run.csv: R209 4 of 4 cells hold no CUI: line 2 'CT', line 3 'X-ray', line 4 'MRI', …",
+        "run.csv: R209 4 of 4 cells contain no CUI: line 2 'CT', line 3 'X-ray', line 4 'MRI', …",
         f"    fix: {RULES['R209'].fix}",
     ]
     assert expected == call("validate", run, "--truth", "truth", "--task", "concepts").out.splitlines()[:2]
@@ -211,7 +211,7 @@ def test_the_header_that_a_reader_takes_for_an_image_is_a_finding(call: Call) ->
 def test_a_header_of_unknown_names_is_told_with_the_remedy(call: Call) -> None:
     run = write("run.csv", IDS, CAPTIONS, first="bild", task="captions")
     expected = (
-        "'bild' is not an image of the truth, but seems to be a header: name its columns, --id-column bild"
+        "'bild' is not an image of the truth; it looks like a header: name its columns, --id-column bild"
     )
     assert expected in call("validate", run, "--truth", "truth").out
 
@@ -273,8 +273,8 @@ def test_a_wrong_id_is_shown_beside_the_right_one(call: Call) -> None:
     write("truth/valid_concepts.csv", ["a", "b"], CUIS[:2])  # so that no truth of several has the ids
 
     expected = (
-        "run.csv: R114 4 of 4 ids differ from those of the truth in one way, a file ending: "
-        "'ROCO_00003.jpg' is 'ROCO_00003' there\n"
+        "run.csv: R114 4 of 4 ids differ from those of the truth in one way, a file extension: "
+        "'ROCO_00003.jpg' should be 'ROCO_00003'\n"
     )
     assert call("score", run, "--truth", "truth").err.startswith(expected)
 
@@ -293,7 +293,7 @@ def test_ids_of_another_split_are_told_once(call: Call) -> None:
 
     answer = call("validate", run, "--truth", "truth", "--split", "test")
 
-    first = "run.csv: R115 the ids are those of valid, the truth is truth/test_concepts.csv"
+    first = "run.csv: R115 the ids belong to valid, but the truth is truth/test_concepts.csv"
     assert answer.out.splitlines()[0] == first
     assert answer.out.endswith("REJECTED, 1 error, 0 warnings\n")
 
@@ -338,7 +338,7 @@ def test_idf_of_one_reference_is_explained(call: Call) -> None:
 
     answer = call("score", run, "--truth", truth, "--metric", "cider", "--edition", "imageclef-2023")
 
-    assert "R505 note: cider 0, whatever the run says" in answer.err
+    assert "R505 note: cider: 0 for any run" in answer.err
 
 
 # ---- without a truth
@@ -352,7 +352,7 @@ def test_without_a_truth_all_but_the_ids_is_checked(call: Call) -> None:
 
     assert [answer.code for answer in answers] == [ExitCode.OK, ExitCode.INPUT_REJECTED]
     assert "bad.csv:3: R103 " in answers[1].out
-    assert "the ids are not checked; name --truth or --ids" in answers[0].err
+    assert "ids are not checked: add --truth or --ids" in answers[0].err
 
 
 def test_a_named_truth_without_the_ids_is_a_fault_of_the_run(call: Call) -> None:
@@ -398,7 +398,7 @@ def test_a_subset_is_scored_and_marked(call: Call) -> None:
     document = json.loads(call(*words, "--subset", "--format", "json").out)
 
     assert "2 of 4 images" in answer.out.splitlines()[0]
-    assert "NOT OFFICIAL: --subset: scored on 2 of the 4 images of the truth" in answer.out
+    assert "NOT OFFICIAL: --subset: 2 of the 4 images of the truth were scored" in answer.out
     assert (document["official"]["comparable"], document["metrics"]["concept_f1"]["mean"]) == (False, 0.5)
 
 

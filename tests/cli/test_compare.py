@@ -136,7 +136,7 @@ def test_a_run_against_itself_has_no_difference_and_p_1(document: Documented, co
         assert [pair[name] for name in ("difference", "low", "high")] == [0.0, 0.0, 0.0]
         assert [pair[name] for name in ("p_value", "p_holm", "p_bootstrap")] == [1.0, 1.0, 1.0]
         assert (pair["better"], pair["images"]) == (None, [])
-    assert [str(concept_run), f"{concept_run} #2"] == [run["name"] for run in compared["runs"]]
+    assert [run["name"] for run in compared["runs"]] == ["run.csv", "run.csv #2"]
 
 
 def test_every_two_of_three_runs_are_a_pair_under_their_names(
@@ -144,7 +144,7 @@ def test_every_two_of_three_runs_are_a_pair_under_their_names(
 ) -> None:
     pairs = document(concept_run, other_run, third_run, "--metric", "concept_f1")["pairs"]
 
-    names = [str(run) for run in (concept_run, other_run, third_run)]
+    names = ["nearest-picture/run.csv", "most-frequent/run.csv", "third.csv"]
     expected = [(names[0], names[1]), (names[0], names[2]), (names[1], names[2])]
     assert expected == [(pair["a"], pair["b"]) for pair in pairs]
 
@@ -218,7 +218,10 @@ def test_metric_of_the_other_task_is_refused_with_what_is_offered(
     answer = call("compare", concept_run, other_run, "--metric", "rouge1")
 
     assert (answer.code, answer.out) == (ExitCode.USAGE, "")
-    assert "--metric rouge1: a score of captions, and these are concepts; rocov2 offers for" in answer.err
+    assert (
+        "--metric rouge1: captions have this score, but the run contains concepts; rocov2 has for"
+        in answer.err
+    )
 
 
 def test_by_takes_the_place_of_modality_and_region(
@@ -248,7 +251,7 @@ def test_a_truth_without_manual_concepts_has_no_effects_and_says_so(
 
     assert [pair["effects"] for pair in compared["pairs"]] == [{}]
     expected = [
-        f"no groups of images: they need a concepts_manual.csv beside {bare_truth}/valid_concepts.csv"
+        f"images are not grouped: there is no concepts_manual.csv beside {bare_truth}/valid_concepts.csv"
     ]
     assert expected == compared["notes"]
     assert list(compared["not_computed"]) == ["concept_f1_manual"]
@@ -261,7 +264,7 @@ def test_by_says_which_file_it_lacks_before_anything_is_scored(
     answer = call("compare", concept_run, other_run, "--truth", bare_truth, "--by", "region")
 
     assert answer.code == ExitCode.USAGE
-    assert "Error: --by region needs the concepts_manual.csv that goes with " in answer.err
+    assert "Error: --by region requires the file concepts_manual.csv beside " in answer.err
 
 
 @pytest.mark.parametrize("most", [0, 2])
@@ -358,7 +361,7 @@ def test_text_has_a_table_of_runs_and_one_of_pairs(call: Call, concept_run: Path
     lines = call("compare", other_run, concept_run, "--metric", "concept_f1").out.splitlines()
 
     assert lines[0].startswith("2 runs: concepts, rocov2, valid split, 13 images; our own rules")
-    assert f"  A  {other_run}" in [line[: len(f"  A  {other_run}")] for line in lines]
+    assert "  A  most-frequent/run.csv" in [line[:26] for line in lines]
     (pair,) = [line.split() for line in lines if line.startswith("  B - A  ")]
     assert pair[:8] == ["B", "-", "A", "+0.0639", "[-0.0951,", "+0.2330]", "0.4631", "0.4631"]
     assert pair[8:] == ["not", "shown", "to", "differ"]
@@ -404,7 +407,7 @@ def test_output_takes_the_answer_and_leaves_stdout_empty(
 def test_a_single_run_is_a_wrong_command_line(call: Call, concept_run: Path) -> None:
     answer = call("compare", concept_run)
 
-    expected = "Error: compare needs two runs or more: rocov2-eval compare RUN_A RUN_B\n"
+    expected = "Error: compare expects two runs or more: rocov2-eval compare RUN_A RUN_B\n"
     assert (ExitCode.USAGE, "", expected) == (answer.code, answer.out, answer.err)
 
 
@@ -444,15 +447,17 @@ def test_runs_of_two_tasks_are_a_wrong_command_line(
     answer = call("compare", concept_run, caption_run, *words)
 
     assert (answer.code, answer.out) == (ExitCode.USAGE, "")
-    assert answer.err.startswith(f"Error: {concept_run} holds concepts and {caption_run} captions: ")
+    assert answer.err.startswith(
+        f"Error: {concept_run} contains concepts, but {caption_run} contains captions: "
+    )
 
 
 def test_runs_of_two_splits_are_a_wrong_command_line(call: Call, concept_run: Path, sample: Path) -> None:
     answer = call("compare", concept_run, sample / "test_concepts.csv")
 
     assert (answer.code, answer.out) == (ExitCode.USAGE, "")
-    assert "valid_concepts.csv and " in answer.err
-    assert answer.err.endswith("compare runs on one truth, or name it with --truth and --split\n")
+    assert "valid_concepts.csv, but " in answer.err
+    assert answer.err.endswith("compare runs of one truth, or name it with --truth and --split\n")
 
 
 def test_a_run_without_truth_ends_with_3(call: Call, concept_run: Path, foreign_run: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_rejected_run_ends_with_1_and_its_findings_go_to_stderr(
 def test_a_wrong_command_line_ends_with_2_and_says_what_is_known(command: Callable[..., Any]) -> None:
     answer = command("score", "run.csv", "--edition", "imageclef-1999")
     assert (answer.code, answer.out) == (ExitCode.USAGE, "")
-    assert "no edition 'imageclef-1999'; known are rocov2, 2017, 2018, " in answer.err
+    assert "no edition 'imageclef-1999', expected one of rocov2, 2017, 2018, " in answer.err
 
 
 def test_a_missing_model_ends_with_3_and_a_message_without_traceback(
@@ -94,7 +94,7 @@ def test_a_reader_that_left_ends_the_command_in_silence(words: list[str]) -> Non
 def test_the_first_line_can_be_cut_off_with_head(concept_run: Path) -> None:
     line = ["bash", "-o", "pipefail", "-c", '"$0" score "$1" | head -1', str(COMMAND), str(concept_run)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=120)
-    expected = f"{concept_run}: concepts, rocov2, valid split, 13 images; "
+    expected = f"{concept_run.name}: concepts, rocov2, valid split, 13 images; "
     expected += "our own rules, because the ids name no year: not the number that the organisers publish\n"
     assert (ExitCode.OK, expected, "") == (done.returncode, done.stdout, done.stderr)
 

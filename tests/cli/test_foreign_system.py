@@ -54,7 +54,7 @@ def test_a_leaderboard_takes_the_place_of_the_one_before(foreign: Callable[..., 
     shutil.copytree(runs, "submissions/example-team")
     for known in (0, 2):
         said = foreign("rocov2_eval", "leaderboard", "submissions", "--out", "site", "--task", "concepts")
-        assert f"known already {known}" in said
+        assert f"already scored {known}" in said
     assert sorted(path.name for path in Path().iterdir()) == ["site", "submissions"]
 
 

@@ -124,7 +124,7 @@ def test_missing_pictures_leave_similarity_not_computed_with_the_way_out(
 
     assert answer.code == ExitCode.OK
     assert "1 of 13 have no file in" in answer.out
-    assert "--images DIR, or their vectors with --image-vectors FILE.npz" in answer.out
+    assert "--images DIR, or a file of their vectors with --image-vectors FILE.npz" in answer.out
     alone = call(*words, *chosen, "--metric", "similarity")
     assert alone.code == ExitCode.MISSING_RESOURCE
     assert "--image-vectors FILE.npz" in alone.err
@@ -157,11 +157,11 @@ def test_vectors_of_other_images_or_another_model_are_refused(
     answer = call(*words, *chosen)
 
     assert answer.code == ExitCode.USAGE
-    assert "no vector of 13 of 13 images" in answer.err
+    assert "13 of 13 images have no vector" in answer.err
     write_vectors(tmp_path / "v.npz", {name: np.ones(3, np.float32) for name in valid_ids(sample)})
     answer = call(*words, *chosen)
     assert answer.code == ExitCode.USAGE
-    assert "vectors of 3 numbers" in answer.err
+    assert "vectors have 3 numbers" in answer.err
 
 
 def test_images_that_cannot_be_embedded_leave_no_file(

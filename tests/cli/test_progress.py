@@ -111,7 +111,7 @@ def test_a_pipe_has_colours_only_if_they_are_forced_and_a_file_never(
 
 def test_a_terminal_sees_at_once_that_work_goes_on_and_then_the_answer_alone(concept_run: Path) -> None:
     text = on_terminal("score", concept_run)
-    assert re.match(rf"working…\r +\r{concept_run}: concepts, ", text)
+    assert re.match(rf"working…\r +\r{concept_run.name}: concepts, ", text)
     assert "working" not in on_terminal("score", concept_run, "--quiet")
 
 

@@ -72,9 +72,9 @@ def test_several_runs_make_one_table(call: Call, concept_run: Path, sample: Path
     assert lines[0].startswith("3 runs: concepts, rocov2, valid split, 13 images; our own rules")
     assert lines[4].split() == ["run", "concept_f1", "concept_f1_manual"]
     assert [line.split()[:2] for line in lines[5:8]] == [
-        [str(truth), "1.0000"],
-        [str(concept_run), "0.3335"],
-        [str(truth), "1.0000"],
+        ["valid_concepts.csv", "1.0000"],
+        ["run.csv", "0.3335"],
+        ["valid_concepts.csv", "1.0000"],
     ]
 
 
@@ -110,7 +110,7 @@ def test_what_is_said_of_one_run_alone_is_refused_for_several(
     value = "1" if option == "--verify" else "made.csv"
     answer = call("score", concept_run, concept_run, option, value)
     assert answer.code == ExitCode.USAGE
-    assert f"{option} goes with one run, and 2 are named" in answer.err
+    assert f"{option} accepts one run, found 2" in answer.err
     assert not Path("made.csv").exists()
 
 
@@ -124,7 +124,8 @@ def test_runs_of_different_years_are_not_put_into_one_table(call: Call) -> None:
     answer = call("score", "2024.csv", "2025.csv", "--truth", "truth.csv", "--lenient")
     assert answer.code == ExitCode.USAGE
     assert (
-        "2024.csv is of imageclef-2024, 2025.csv is of imageclef-2025: name one with --edition" in answer.err
+        "2024.csv is of imageclef-2024, 2025.csv is of imageclef-2025: select one with --edition"
+        in answer.err
     )
 
 
@@ -158,22 +159,22 @@ def year_run(concept_run: Path, sample: Path) -> Callable[..., tuple[Path, Path]
             "_2024_valid_",
             (),
             "imageclef-2024",
-            "computed as the number that the organisers publish",
+            "computed like the number that the organisers publish",
         ),
         ("_2026_synth_test_", (), "imageclef-2026", "rules of 2026, the year in the ids: the number that"),
-        ("_2024_test_", ("--edition", "rocov2"), "rocov2", "our own rules, as asked: not the number that"),
+        ("_2024_test_", ("--edition", "rocov2"), "rocov2", "our own rules, as selected: not the number that"),
         ("_2024_test_", ("--edition", "2025"), "imageclef-2025", "the images are of another year"),
         (
             "_2024_test_",
             ("--edition", "2024", "--lenient"),
             "imageclef-2024",
-            "rules of 2024, as asked: the number",
+            "rules of 2024, as selected: the number",
         ),
         (
             "_2031_test_",
             (),
             "rocov2",
-            "the ids name 2031, whose rules are not known here: not the number",
+            "the ids name 2031, whose rules are not available: not the number",
         ),
     ],
 )
@@ -209,7 +210,7 @@ def test_ids_of_another_year_than_the_truth_are_named_once_before_the_ids(
     run, truth = year_run("ImageCLEFmedical_Caption_2024_valid_", "ImageCLEFmedical_Caption_2025_valid_")
     answer = call("score", run, "--truth", truth)
     assert answer.code == ExitCode.INPUT_REJECTED
-    assert answer.err.count("R118 the run has ids of 2024 (13), the truth of 2025 (13)") == 1
+    assert answer.err.count("R118 the run contains ids of 2024 (13), the truth ids of 2025 (13)") == 1
 
 
 def test_ids_of_several_years_choose_no_rules_and_are_a_finding(
@@ -236,7 +237,7 @@ def test_an_edition_may_be_named_by_its_year(year: str) -> None:
         ("2o24", "did you mean 2024?"),
         ("imageclef2025", "did you mean imageclef-2025?"),
         ("rocov3", "did you mean rocov2?"),
-        ("2031", "known are rocov2, 2017, 2018, 2021, 2022, 2023, 2024, 2025, 2026"),
+        ("2031", "expected one of rocov2, 2017, 2018, 2021, 2022, 2023, 2024, 2025, 2026"),
     ],
 )
 def test_an_unknown_edition_is_refused_with_what_is_meant(
@@ -264,7 +265,7 @@ def test_an_unknown_metric_is_refused_with_the_one_that_is_meant(
 
 
 def test_text_names_run_task_edition_split_and_images_first(call: Call, concept_run: Path) -> None:
-    expected = f"{concept_run}: concepts, rocov2, valid split, 13 images; our own rules, because"
+    expected = f"{concept_run.name}: concepts, rocov2, valid split, 13 images; our own rules, because"
     assert call("score", concept_run).out.splitlines()[0].startswith(expected)
 
 
@@ -437,7 +438,7 @@ def test_per_image_parquet_holds_what_the_csv_holds(call: Call, concept_run: Pat
 
 def test_per_image_refuses_another_suffix_before_it_scores(call: Call) -> None:
     answer = call("score", "no-such-run.csv", "--per-image", "scores.xlsx")
-    expected = "Error: --per-image scores.xlsx: the name must end in .csv or .parquet\n"
+    expected = "Error: --per-image scores.xlsx: expected a file name that ends in .csv or .parquet\n"
     assert (ExitCode.USAGE, "", expected) == (answer.code, answer.out, answer.err)
 
 
@@ -490,7 +491,7 @@ def test_by_says_which_file_it_lacks(call: Call, concept_run: Path, make_dataset
     (dataset / "valid_concepts_manual.csv").unlink()
     answer = call("score", concept_run, "--truth", dataset, "--by", "region")
     expected = (
-        f"Error: --by region needs the concepts_manual.csv that goes with {dataset}/valid_concepts.csv\n"
+        f"Error: --by region requires the file concepts_manual.csv beside {dataset}/valid_concepts.csv\n"
     )
     assert (ExitCode.USAGE, expected) == (answer.code, answer.err)
 
@@ -558,7 +559,10 @@ def test_metric_rouge_needs_no_model(
 def test_metric_of_the_other_task_is_refused_with_what_is_offered(call: Call, concept_run: Path) -> None:
     answer = call("score", concept_run, "--metric", "rouge1")
     assert answer.code == ExitCode.USAGE
-    assert "--metric rouge1: a score of captions, and these are concepts; rocov2 offers for" in answer.err
+    assert (
+        "--metric rouge1: captions have this score, but the run contains concepts; rocov2 has for"
+        in answer.err
+    )
 
 
 def test_lenient_scores_a_missing_image_as_0(
@@ -667,7 +671,7 @@ def test_the_ids_tell_the_split(result: Callable[..., dict[str, Any]], sample: P
 def test_split_takes_the_named_split_in_spite_of_the_ids(call: Call, concept_run: Path, sample: Path) -> None:
     answer = call("score", concept_run, "--truth", sample, "--split", "test")
     assert answer.code == ExitCode.INPUT_REJECTED
-    assert "R115 the ids are those of valid, the truth is " in answer.err
+    assert "R115 the ids belong to valid, but the truth is " in answer.err
 
 
 # ---- where the truth is found
@@ -737,7 +741,7 @@ def test_where_nothing_fits_the_message_says_what_was_looked_for_where_and_what_
     monkeypatch.setenv("ROCOV2_DATA", str(variable))
     answer = call("score", foreign_run)
     config = Path(click.get_app_dir("rocov2-eval")) / "config.toml"
-    reason = "concepts.csv: its ids are not those of the run\n"
+    reason = "concepts.csv: no id of the run is in it\n"
     held = "".join(f"    {split}_{reason}" for split in ("test", "valid", "train"))
     expected = f"""\
 Error: no truth found for the concepts run foreign.csv, whose ids look like 'elsewhere_1'.
@@ -753,7 +757,7 @@ or once for all:         export ROCOV2_DATA=DIR
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [("data = 3\n", "expected a line like data ="), ("data =\n", "Invalid value")],
+    [("data = 3\n", "expected a line such as data ="), ("data =\n", "Invalid value")],
     ids=["not a path", "not TOML"],
 )
 def test_a_broken_config_file_is_named(content: str, complaint: str, call: Call, concept_run: Path) -> None:
@@ -782,7 +786,7 @@ def test_missing_weights_are_answered_with_the_command_that_fetches_them_and_the
     answer = call("score", caption_run)
     assert (answer.code, answer.out) == (ExitCode.MISSING_RESOURCE, "")
     assert "rocov2-eval models fetch deberta-xlarge-mnli\n" in answer.err
-    assert "--encoder minilm  (not comparable with official scores" in answer.err
+    assert "--encoder minilm  (scores not comparable with official ones" in answer.err
 
 
 @pytest.mark.encoder
@@ -819,7 +823,7 @@ def test_the_cache_changes_no_score(call: Call, caption_run: Path, home: Path) -
 def test_an_unknown_encoder_is_a_wrong_command_line(call: Call, caption_run: Path) -> None:
     answer = call("score", caption_run, "--encoder", "gpt")
     expected = (
-        "Error: no text encoder of BERTScore 'gpt': expected deberta-xlarge-mnli, minilm, or a folder\n"
+        "Error: no text encoder of BERTScore 'gpt', expected deberta-xlarge-mnli, minilm, or a folder\n"
     )
     assert (ExitCode.USAGE, expected) == (answer.code, answer.err)
 
@@ -916,7 +920,7 @@ def test_concept_types_without_a_model_pack_are_a_wrong_command_line(call: Call,
 def test_what_is_no_semantic_type_is_a_wrong_command_line(call: Call, caption_run: Path, pack: Path) -> None:
     answer = call("score", caption_run, *UMLS, "--concept-model", pack, "--concept-type", "disease")
     assert answer.code == ExitCode.USAGE
-    assert "'disease' is no semantic type, expected one such as T047" in answer.err
+    assert "types contains 'disease', expected a semantic type such as T047" in answer.err
 
 
 def test_an_edition_without_medcat_f1_refuses_a_model_pack_and_names_the_others(
@@ -958,7 +962,7 @@ def test_without_medcat_the_extra_is_named_before_anything_is_scored(
 def test_help_says_that_loading_a_model_pack_runs_what_is_in_it(call: Call) -> None:
     shown = " ".join(call("score", "--help").out.split())
     assert "--concept-model PACK" in shown
-    assert "name none that you do not trust" in shown
+    assert "use only one that you trust" in shown
 
 
 # ---- --verify

@@ -35,7 +35,7 @@ def test_a_finding_is_one_line_with_its_place_followed_by_the_fix(call: Call, co
     Path("bad.csv").write_text(text + "sample_valid_000001,C0040405\n", encoding="utf-8")
     answer = call("validate", "bad.csv")
     expected = f"""\
-bad.csv:15: R103 'sample_valid_000001' stands on line 2 already
+bad.csv:15: R103 'sample_valid_000001' appeared on line 2 already
     fix: {RULES["R103"].fix}
 SUMMARY bad.csv: REJECTED, 1 error, 0 warnings
 """
@@ -111,7 +111,7 @@ def test_github_annotates_the_line_of_a_finding(call: Call, concept_run: Path) -
     Path("bad.csv").write_text(text + "sample_valid_000001,C0040405\n", encoding="utf-8")
     expected = (
         "::error file=bad.csv,line=15,title=R103 an image id appears twice::"
-        "'sample_valid_000001' stands on line 2 already\n"
+        "'sample_valid_000001' appeared on line 2 already\n"
     )
     assert call("validate", "bad.csv", "--format", "github").out == expected
 
@@ -314,7 +314,7 @@ def test_an_archive_that_unpacks_beyond_the_limit_is_a_finding(
         archive.writestr("run.csv", b"\0" * (1 << 24))
     answer = call("validate", "bomb.zip")
     assert answer.code == ExitCode.INPUT_REJECTED
-    assert answer.out.startswith("bomb.zip: R004 unpacks to more than 1,048,576 bytes\n")
+    assert answer.out.startswith("bomb.zip: R004 the unpacked file has more than 1,048,576 bytes\n")
 
 
 def test_a_file_that_may_not_be_opened_is_a_finding(

@@ -148,7 +148,7 @@ def test_a_board_of_three_runs_ranks_by_overall(
     assert means == sorted(means, reverse=True)
     assert [*ROW] == list(board["standings"][0]["metrics"])[: len(ROW)]
     again = call("leaderboard", root, "--truth", sample_folder(), "--out", site, *words)
-    assert "scored 0, known already 3" in again.out
+    assert "scored 0, already scored 3" in again.out
 
 
 def test_the_scoring_program_of_a_bundle_writes_the_keys_of_the_organisers(

@@ -53,7 +53,7 @@ def test_aligning_does_not_hand_out_the_list_it_was_given() -> None:
 
 
 def test_ids_and_cells_of_different_number_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 ids and 1 cells"):
+    with pytest.raises(ValueError, match="2 ids, but 1 cells"):
         align(["a", "b"], ["1"], ["a", "c"])
 
 
@@ -144,5 +144,5 @@ def test_sets_over_different_vocabularies_are_refused() -> None:
 def test_sets_of_different_number_are_refused() -> None:
     (first,), (second,) = concept_sets(["C1"]), concept_sets(["C1", "C1"])
 
-    with pytest.raises(ValueError, match="1 candidates and 2 references"):
+    with pytest.raises(ValueError, match="1 candidates, but 2 references"):
         common_concepts(first, second)

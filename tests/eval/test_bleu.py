@@ -95,5 +95,5 @@ def test_the_parts_of_the_run_have_its_bleu1_as_their_mean(pairs: list[tuple[str
 
 @pytest.mark.parametrize("options", [BleuOptions, Bleu1Options, CiderOptions])
 def test_an_unknown_normaliser_is_refused(options: type) -> None:
-    with pytest.raises(ValueError, match="norm: 'x' is none of clef2017, clef2023, none"):
+    with pytest.raises(ValueError, match="norm is 'x', expected one of clef2017, clef2023, none"):
         options(norm="x")

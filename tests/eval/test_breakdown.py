@@ -33,15 +33,15 @@ def groups(read: Read, dataset: Callable[..., Path]) -> Callable[[str, str], lis
         ("modality", " C0041618 ;C1", "ultrasound"),
         ("modality", "C0002978", "angiography"),
         ("modality", "C0032743", "PET"),
-        ("modality", "C0040405;C0032743", "combined"),
-        ("modality", "C0920367", "combined or none"),
-        ("modality", "", "combined or none"),
+        ("modality", "C0040405;C0032743", "several modalities"),
+        ("modality", "C0920367", "not annotated"),
+        ("modality", "", "not annotated"),
         ("region", "C0817096", "chest"),
-        ("region", "C0817096;C0000726", "several"),
-        ("region", "C0040405", "none"),
+        ("region", "C0817096;C0000726", "several regions"),
+        ("region", "C0040405", "not annotated"),
         ("direction", "C1999039", "anterior-posterior"),
-        ("direction", "C0205129;C0205106", "several"),
-        ("direction", "", "none"),
+        ("direction", "C0205129;C0205106", "several directions"),
+        ("direction", "", "not annotated"),
         ("concepts", "", "0"),
         ("concepts", "C1", "1"),
         ("concepts", "C1;c1;", "1"),
@@ -73,7 +73,7 @@ def test_a_facet_of_manual_concepts_needs_their_file(
 ) -> None:
     truth = read("a,C1\n", dataset(concepts=[("a", "C1")]))[1]
 
-    with pytest.raises(UsageFault, match=f"--by {facet} needs the concepts_manual.csv"):
+    with pytest.raises(UsageFault, match=f"--by {facet} requires the file concepts_manual.csv"):
         group_images(facet, truth)
 
 
@@ -82,14 +82,14 @@ def test_a_breakdown_of_captions_by_concept_count_needs_the_concepts(
 ) -> None:
     truth = read("a,x\n", dataset(captions=[("a", "x")]), "captions")[1]
 
-    with pytest.raises(UsageFault, match=r"--by concepts needs the concepts\.csv"):
+    with pytest.raises(UsageFault, match=r"--by concepts requires the file concepts\.csv"):
         group_images("concepts", truth)
 
 
 def test_groups_that_occur_are_listed_in_the_order_of_the_facet() -> None:
-    expected = ["CT", "MRI", "combined", "combined or none"]
+    expected = ["CT", "MRI", "several modalities", "not annotated"]
 
-    assert expected == order_of("modality", ["combined", "MRI", "combined or none", "CT", "MRI"])
+    assert expected == order_of("modality", ["several modalities", "MRI", "not annotated", "CT", "MRI"])
 
 
 @pytest.mark.parametrize("facet", FACETS)

@@ -48,7 +48,9 @@ def test_a_damaged_entry_is_dropped_and_told(tmp_path: Path) -> None:
     told: list[str] = []
     with open_cache(tmp_path, told.append) as cache:
         assert list(cache.read(KEYS[:2])) == [(0, b"good")]
-    assert [message.partition(": ")[2] for message in told] == ["dropped 1 damaged entry, computed again"]
+    assert [message.partition(": ")[2] for message in told] == [
+        "1 damaged entry removed; the values are computed again"
+    ]
     with open_cache(tmp_path) as cache:
         assert list(cache.read(KEYS[:2])) == [(0, b"good")]
 
@@ -59,7 +61,9 @@ def test_an_entry_of_another_shape_than_expected_counts_as_damaged(tmp_path: Pat
     with open_cache(tmp_path, told.append) as cache:
         assert list(cache.read(KEYS[:2], lambda _, content: len(content) == 4)) == [(0, b"four")]
         assert list(cache.read(KEYS[:2])) == [(0, b"four")]
-    assert [message.partition(": ")[2] for message in told] == ["dropped 1 damaged entry, computed again"]
+    assert [message.partition(": ")[2] for message in told] == [
+        "1 damaged entry removed; the values are computed again"
+    ]
 
 
 def test_an_entry_under_a_foreign_key_counts_as_damaged(tmp_path: Path) -> None:
@@ -188,7 +192,7 @@ def test_a_cache_that_cannot_be_used_is_told_once_and_done_without(
             cache.write([(KEYS[0], b"zero")])
             assert list(cache.read(KEYS[:1])) == []
     (message,) = told
-    assert "nothing is kept for the next run; name another folder with ROCOV2_CACHE" in message
+    assert "results are not stored: set ROCOV2_CACHE to another folder" in message
 
 
 def test_a_cache_that_another_process_keeps_locked_is_done_without(

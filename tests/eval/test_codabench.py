@@ -356,7 +356,7 @@ def test_nothing_but_scores_and_page_is_written(place: Callable[..., tuple[Path,
 @pytest.mark.parametrize(
     ("files", "code", "words"),
     [
-        ({}, "R004", "found nothing"),
+        ({}, "R004", "found none"),
         ({"notes.docx": "x"}, "R004", "found notes.docx"),
         ({"run.csv": ""}, "R003", "no row"),
         ({"run.csv": run_of().replace("image_003", "image_3")}, "R104", "&#39;image_3&#39; is not an image"),

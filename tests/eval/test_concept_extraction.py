@@ -259,7 +259,7 @@ def test_a_folder_that_only_looks_like_a_pack_is_refused_when_it_is_loaded(tmp_p
     (tmp_path / "cdb").mkdir()
     (tmp_path / "cdb/raw_dict.dat").write_bytes(pickle.dumps({}))
 
-    with pytest.raises(RejectedInput, match="medcat cannot load this model pack"), open_pack(tmp_path):
+    with pytest.raises(RejectedInput, match="MedCAT cannot load this model pack"), open_pack(tmp_path):
         pass
 
 

@@ -186,7 +186,7 @@ def test_a_mean_that_is_asked_for_and_lacks_a_member_is_refused_before_anything_
 def test_a_mean_of_another_edition_is_refused_with_what_there_is(all_scored: Scored) -> None:
     with pytest.raises(
         UsageFault,
-        match=r"--metric relevance_as_code: did you mean relevance.* imageclef-2026 offers .*overall",
+        match=r"--metric relevance_as_code: did you mean relevance.* imageclef-2026 has .*overall",
     ):
         all_scored(metrics=("relevance_as_code",))
 

@@ -157,7 +157,7 @@ def test_values_that_are_no_numbers_are_refused(
     model = lambda **_: SimpleNamespace(last_hidden_state=states)  # noqa: E731
     model.device, model.embeddings = "cpu", None
     monkeypatch.setattr(encoder, "_model", model)
-    with pytest.raises(MissingResource, match="not numbers"):
+    with pytest.raises(MissingResource, match="not finite"):
         encoder.encode(["axial"])
 
 
@@ -252,7 +252,7 @@ def test_a_text_beyond_the_positions_of_the_model_is_refused(
     settings = json.loads((boundless / "tokenizer_config.json").read_text())
     del settings["model_max_length"]
     (boundless / "tokenizer_config.json").write_text(json.dumps(settings))
-    with opened(boundless) as encoder, pytest.raises(RejectedInput, match="encoder takes 512"):
+    with opened(boundless) as encoder, pytest.raises(RejectedInput, match="encoder accepts 512"):
         encoder.encode(["chest " * 1000])
 
 

@@ -165,7 +165,11 @@ def test_a_link_among_the_files_is_not_followed(target: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("mine", "message"),
-    [("more", "in the way"), ("more/c/d", "in the way"), ("more/c", "is not ours")],
+    [
+        ("more", "has the name of a file to write"),
+        ("more/c/d", "has the name of a file to write"),
+        ("more/c", "was not written by this program"),
+    ],
 )
 def test_a_file_that_would_be_lost_is_named_and_nothing_changes(
     target: Path, mine: str, message: str
@@ -205,7 +209,7 @@ def test_a_damaged_change_is_named_and_nothing_of_it_goes(
         put(ready, {"old/mine": "mine", "content/index": "new"})
         (ready / "stale").write_bytes(lost)
     before = content(tmp_path)
-    with pytest.raises(UsageFault, match=r"\.site\.ready is damaged or not ours"):
+    with pytest.raises(UsageFault, match=r"\.site\.ready is damaged or belongs to another program"):
         write(target, NEW)
     assert content(tmp_path) == before
 
@@ -232,7 +236,7 @@ def test_an_interrupt_between_two_names_finishes_the_change(
 def test_of_two_writers_at_once_the_second_is_told_and_the_first_loses_nothing(target: Path) -> None:
     with publishing(target, ours) as folder:
         put(folder, NEW)
-        with pytest.raises(UsageFault, match="another process is writing it"):
+        with pytest.raises(UsageFault, match="another process is writing to it"):
             write(target, {"index": "third"})
     assert content(target) == NEW | MINE
 

@@ -153,14 +153,14 @@ def test_numbers_as_ids_are_compared_as_they_are_written() -> None:
     run = pd.DataFrame({"ID": [1, 2], "CUIs": ["C1", "C2"]})
     assert rocov2_eval.score(run, {"1": "C1", "2": "C2"}).metrics["concept_f1"].mean == 1.0
     unknown = rocov2_eval.validate(run, {"001": "C1", "002": "C2"})
-    assert "'1' is '001' there" in unknown[0].message
+    assert "'1' should be '001'" in unknown[0].message
 
 
 def test_findings_of_an_object_name_argument_and_row() -> None:
     run = pd.DataFrame({"image_id": ["a", "b", "b"], "cui": ["C1", "C3", "C3"]})
     (finding,) = [item for item in rocov2_eval.validate(run, TRUTH) if item.code == "R103"]
     assert (finding.path, finding.line) == ("run", 3)
-    assert finding.message == "'b' stands in row 2 already"
+    assert finding.message == "'b' appeared in row 2 already"
     with pytest.raises(RejectedInput) as caught:
         rocov2_eval.compare([HALF, run], TRUTH)
     assert {item.path for item in caught.value.findings if item.severity == "error"} == {"runs[1]"}
@@ -254,7 +254,7 @@ def test_a_report_is_frames(sample: Path) -> None:
     assert images["concept_f1_manual"].isna().sum() == report.metrics["concept_f1_manual"].unscored == 1
     assert list(groups.index) == [group.name for group in report.breakdowns["modality"]]
     assert groups["images"].sum() == 13
-    with pytest.raises(UsageFault, match=r"not scored by 'region': say score\(…, by=\['region'\]\)"):
+    with pytest.raises(UsageFault, match=r"no scores by 'region': call score\(…, by=\['region'\]\)"):
         report.breakdown("region")
 
 
@@ -269,7 +269,7 @@ def test_a_comparison_of_three_runs_is_frames(sample: Path) -> None:
     assert images.shape == (13, 6)
     assert images["concept_f1"]["runs[2]"].mean() == compared.reports[2].metrics["concept_f1"].mean
     assert len(groups) == sum(len(pair.effects["modality"]) for pair in compared.pairs)
-    with pytest.raises(UsageFault, match=r"say compare\(…, by=\['direction'\]\)"):
+    with pytest.raises(UsageFault, match=r"call compare\(…, by=\['direction'\]\)"):
         compared.breakdown("direction")
 
 

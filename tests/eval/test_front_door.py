@@ -79,7 +79,7 @@ def test_the_traceback_of_a_rejected_run_shows_what_was_found() -> None:
 
 
 def test_compare_refuses_a_mapping_of_runs() -> None:
-    with pytest.raises(UsageFault, match="runs is a mapping: expected a list of runs"):
+    with pytest.raises(UsageFault, match="runs is a mapping, expected a list of runs"):
         rocov2_eval.compare({"a": {"x": "C1"}, "b": {"x": "C1"}}, {"x": "C1"})  # type: ignore[arg-type]
 
 
@@ -93,16 +93,16 @@ def test_compare_takes_more_trials_where_many_runs_need_them(sample: Path) -> No
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"edition": "imageclef-2052"}, "no edition 'imageclef-2052'; known are rocov2, 2017, "),
+        ({"edition": "imageclef-2052"}, "no edition 'imageclef-2052', expected one of rocov2, 2017, "),
         ({"task": "caption"}, "no task 'caption'; did you mean captions?"),
         ({"split": "validation"}, "no split 'validation'; did you mean valid?"),
         ({"device": "tpu"}, "no device 'tpu'; did you mean cpu?"),
         ({"precision": "fp8"}, "no precision 'fp8'; "),
-        ({"seed": -1}, "seed is -1: expected 0 or more"),
+        ({"seed": -1}, "seed is -1, expected 0 or more"),
         ({"by": ["modalty"]}, "--by modalty: did you mean modality?"),
         (
             {"metrics": ["rouge"]},
-            "--metric rouge: a score of captions, and these are concepts; ",
+            "--metric rouge: captions have this score, but the run contains concepts; ",
         ),
         ({"concept_model": "pack.zip", "edition": "imageclef-2024", "task": "captions"}, "has no umls_f1"),
     ],
@@ -121,7 +121,7 @@ def test_a_truth_that_does_not_exist_is_a_missing_resource(tmp_path: Path) -> No
 
 
 def test_a_negative_number_of_examples_is_refused(sample: Path) -> None:
-    with pytest.raises(UsageFault, match="examples is -1: expected 0 or more"):
+    with pytest.raises(UsageFault, match="examples is -1, expected a number of images"):
         rocov2_eval.compare([CONCEPTS, CONCEPTS], sample, examples=-1)
 
 

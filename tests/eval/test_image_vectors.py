@@ -37,15 +37,18 @@ def test_a_row_in_an_array_of_its_own_is_a_vector_as_numpy_saves_it(tmp_path: Pa
     [
         (
             {"x": np.ones(2)},
-            r"no vector of 2 of 2 images, such as a; it has ids such as x: name",
+            r"2 of 2 images have no vector, such as a; it contains ids such as x: use",
         ),
-        ({}, "no vector of 2 of 2 images, such as a; it is empty"),
+        ({}, "2 of 2 images have no vector, such as a; it is empty"),
         ({"a": np.ones(2), "b": np.ones(3)}, r"b is float64 of shape \[3\], expected 2 floats"),
         ({"a": np.ones((2, 2)), "b": np.ones((2, 2))}, r"a is float64 of shape \[2, 2\]"),
         ({"a": np.ones(2, np.int64), "b": np.ones(2)}, "a is int64"),
         ({"a": np.zeros(2), "b": np.ones(2)}, "the vector of a is zero or not finite"),
         ({"a": np.ones(2), "b": np.array([1, np.nan])}, "the vector of b is zero or not finite"),
-        ({"a": np.array([{}, {}], object), "b": np.ones(2)}, r"no archive of image vectors \(Object arrays"),
+        (
+            {"a": np.array([{}, {}], object), "b": np.ones(2)},
+            r"not an archive of image vectors \(Object arrays",
+        ),
     ],
 )
 def test_vectors_that_do_not_fit_are_refused(
@@ -63,7 +66,9 @@ def test_a_foreign_file_is_refused_with_the_command_that_writes_a_right_one(
 ) -> None:
     (tmp_path / "v.npz").write_bytes(content)
 
-    with pytest.raises(UsageFault, match=r"no archive of image vectors .*embed-images DIR -o vectors\.npz"):
+    with pytest.raises(
+        UsageFault, match=r"not an archive of image vectors .*embed-images DIR -o vectors\.npz"
+    ):
         read_vectors(tmp_path / "v.npz", ["a"])
 
 
@@ -71,5 +76,5 @@ def test_a_single_array_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "v.npz").open("wb") as file:
         np.save(file, np.ones(3))
 
-    with pytest.raises(UsageFault, match="no archive of image vectors"):
+    with pytest.raises(UsageFault, match="not an archive of image vectors"):
         read_vectors(tmp_path / "v.npz", ["a"])

@@ -56,7 +56,7 @@ def test_an_image_is_found_in_the_archive_of_its_split(tmp_path: Path) -> None:
 def test_a_damaged_archive_of_images_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "test_images.zip").write_bytes(b"PK no")
 
-    with pytest.raises(MissingResource, match=r"test_images\.zip cannot be read .*: bring it again"):
+    with pytest.raises(MissingResource, match=r"test_images\.zip cannot be read .*: copy it again"):
         ImageFolder(path=tmp_path, split="test").find("a")
 
 
@@ -131,7 +131,7 @@ def test_all_images_of_a_dataset_are_listed_by_id(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "told"), [([], "no image in"), (["a.png", "train/a.jpg"], "both image 'a'")]
+    ("names", "told"), [([], "no image in"), (["a.png", "train/a.jpg"], "same image 'a'")]
 )
 def test_a_folder_without_images_or_with_an_id_twice_is_refused(
     tmp_path: Path, names: list[str], told: str

@@ -249,7 +249,7 @@ def test_a_file_that_arrives_damaged_is_deleted_and_fetched_again(hub: Hub, tmp_
 def test_offline_mode_is_honoured_with_a_clear_message(hub: Hub, tmp_path: Path) -> None:
     code, _, err = fetch(hub, tmp_path, HF_HUB_OFFLINE="1")
     assert (code, hub.fetched) == (1, [])
-    assert "deberta-xlarge-mnli could not be fetched" in err
+    assert "deberta-xlarge-mnli could not be downloaded" in err
     assert "--encoder minilm" in err
 
 
@@ -257,7 +257,7 @@ def test_offline_mode_is_honoured_with_a_clear_message(hub: Hub, tmp_path: Path)
 def test_a_hub_that_does_not_answer_is_reported(hub: Hub, tmp_path: Path) -> None:
     code, _, err = fetch(hub, tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
     assert (code, err.count("Traceback")) == (1, 0)
-    assert "could not be fetched from http://127.0.0.1:9" in err
+    assert "could not be downloaded from http://127.0.0.1:9" in err
 
 
 def write_model(folder: Path) -> ModelFolder:
@@ -301,7 +301,7 @@ def test_a_missing_package_is_reported_with_the_command_that_brings_it(
 
 
 def test_an_encoder_in_a_package_is_not_fetched() -> None:
-    with pytest.raises(UsageFault, match="comes in a package"):
+    with pytest.raises(UsageFault, match="is part of a package"):
         supply.fetch("minilm", pytest.fail)
 
 
@@ -420,7 +420,7 @@ def test_files_of_one_model_may_come_one_by_one(tmp_path: Path, home: Path) -> N
     told: list[str] = []
     name = "bleurt-20-d12"
     assert supply.import_weights(carried / "config.json", name, told.append) is None
-    assert "still missing: spm.model" in told[-1]
+    assert "still missing" in told[-1]
     assert models.locate("bleurt") is None
     supply.import_weights(carried / "spm.model", name, silent)
     assert supply.import_weights(carried / "pytorch_model.bin", name, silent) is not None
@@ -438,7 +438,7 @@ def test_a_damaged_file_leaves_what_was_filed_before(tmp_path: Path, home: Path)
     carried = write_bleurt(tmp_path / "mine")
     supply.import_weights(carried, "bleurt-20-d12", silent)
     (carried / "pytorch_model.bin").write_bytes(b"cut")
-    with pytest.raises(MissingResource, match=r"pytorch_model\.bin: no weights, or cut short"):
+    with pytest.raises(MissingResource, match=r"pytorch_model\.bin: not a file of weights, or incomplete"):
         supply.import_weights(carried, "bleurt-20-d12", silent)
     assert zipfile.is_zipfile(home / "bleurt-20-d12/pytorch_model.bin")
     assert len(list(home.iterdir())) == 1
@@ -461,7 +461,7 @@ def test_weights_that_nobody_recognises_ask_for_their_name(tmp_path: Path) -> No
 @pytest.mark.usefixtures("home")
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(UsageFault, match="nothing of bleurt-20-d12 in it"):
+    with pytest.raises(UsageFault, match="no file of bleurt-20-d12, expected"):
         supply.import_weights(tmp_path, "bleurt-20-d12", silent)
 
 

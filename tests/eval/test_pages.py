@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,10 @@ from typing import Any
 import pytest
 
 from rocov2_eval.findings import finding
-from rocov2_eval.pages import findings_page, index_page, run_page
+from rocov2_eval.metrics import METRICS
+from rocov2_eval.metrics.derived import DERIVED
+from rocov2_eval.pages import findings_page, index_page, run_page, team_page
+from rocov2_eval.pages.charts import cut
 from rocov2_eval.pages.disclosure import (
     advice,
     most_submissions,
@@ -22,7 +26,8 @@ from rocov2_eval.pages.disclosure import (
     public_report,
     public_result,
 )
-from rocov2_eval.ranking import Board, Entry, Rejection, rank
+from rocov2_eval.pages.tables import meaning_of, title_of
+from rocov2_eval.ranking import Board, Entry, Rejection, SetAside, rank
 from rocov2_eval.records import Interval, MetricResult
 from rocov2_eval.resampling import Bootstrap
 from rocov2_eval.scoring import Report
@@ -94,7 +99,7 @@ def page(request: pytest.FixtureRequest, board: Board, report: Report) -> str:
         private=True,
         metadata=METADATA,
         worst=[WORST],
-        home="../../index.html",
+        site="../..",
     )
 
 
@@ -190,7 +195,7 @@ def test_a_public_page_tells_nothing_of_the_truth(report: Report) -> None:
     }
     secrets = [
         "someone@example.org", "0.0123", "C0000777", "both-are-empty", "an-id-of-the-truth", "R502", "R303",
-        str(Path(truth).parent), "/srv/organisers", "a.jpg", "Most often missed", "histogram", "By modality",
+        "a.jpg", "Most often missed", "histogram", "By modality",
         "Unscored",
     ]  # fmt: skip
     public = run_page(told, private=False, **values)
@@ -198,11 +203,14 @@ def test_a_public_page_tells_nothing_of_the_truth(report: Report) -> None:
     assert [secret for secret in secrets if secret in public] == []
     assert [secret for secret in secrets if secret not in private] == []
     assert "run.csv:5" in public
+    assert [
+        folder for folder in (str(Path(truth).parent), "/srv/organisers") if folder in public + private
+    ] == []
 
 
 def test_a_rejection_names_the_file_and_what_to_do(board: Board) -> None:
     found = (
-        finding("R103", "/srv/a/run.csv", 3, "'x' stands on line 2 already"),
+        finding("R103", "/srv/a/run.csv", 3, "'x' appeared on line 2 already"),
         finding("R501", "t", None, "truth"),
     )
     text = index_page([board], [Rejection(team="delta", run="r9", findings=found)], title="a", private=False)
@@ -211,7 +219,7 @@ def test_a_rejection_names_the_file_and_what_to_do(board: Board) -> None:
         "r9",
         "R103",
         "run.csv:3",
-        "stands on line 2 already",
+        "appeared on line 2 already",
         "Keep one row per image.",
     ):
         assert words in text
@@ -340,8 +348,8 @@ def test_too_few_trials_for_the_correction_are_said(report: Report) -> None:
 def test_each_run_links_to_its_page(board: Board) -> None:
     text = index_page([board], [], title="a", private=False)
     links = [attributes["href"] or "" for _, attributes in elements(text, "a")]
-    assert "runs/alpha/r.html" in links
-    assert all(link.startswith(("#", "runs/")) for link in links)
+    assert {"runs/alpha/r.html", "teams/alpha.html"} <= set(links)
+    assert all(link.startswith(("#", "runs/", "teams/")) for link in links)
 
 
 def test_a_single_run_has_no_pictures_of_comparisons(report: Report) -> None:
@@ -375,6 +383,120 @@ def test_concepts_of_a_worst_image_are_told_apart_by_more_than_colour(report: Re
         ("missed", "\N{MINUS SIGN}", "C0000777"),
         ("invented", "+", "C0000009"),
     ]
+
+
+def test_a_concept_of_a_worst_image_has_its_canonical_name(report: Report) -> None:
+    names = {"C0000777": f"Lung {HOSTILE}", "C0000009": ""}
+    text = run_page(report, title="a", private=True, worst=[WORST], names=names)
+    assert "<bdi>C0000777</bdi> <bdi>Lung &#39;&#34;&gt;&lt;script&gt;" in text
+    assert "<bdi>C0000009</bdi></span>" in text
+    assert "Lung" not in run_page(report, title="a", private=False, worst=[WORST], names=names)
+
+
+def test_every_score_of_a_board_has_a_sentence(board: Board) -> None:
+    text = index_page([board], [], title="a", private=False)
+    for name in ("concept_f1", "concept_f1_manual"):
+        assert meaning_of(name) in html.unescape(text)
+
+
+@pytest.mark.parametrize("output", [*(name for row in METRICS.values() for name in row.outputs), *DERIVED])
+def test_a_score_has_a_title_and_one_sentence_of_its_own(output: str) -> None:
+    assert title_of(output) != output
+    assert meaning_of(output).endswith(".")
+    assert meaning_of(output).count(". ") == 0
+
+
+class TestTeams:
+    """Boards of teams with several runs."""
+
+    @pytest.fixture
+    def board(self, report: Report) -> Board:
+        """Return a ranking of three teams, one of them hostile, and a baseline."""
+        rows = [("alpha", "Alpha \u5317\u4eac", 0.9), ("alpha", "Alpha \u5317\u4eac", 0.1)]
+        rows += [("beta", HOSTILE[:-2], 0.5), ("base", "Organisers", 0.7)]
+        rows += [("rtl", "\u0641\u0631\u064a\u0642", 0.5)]
+        entries = []
+        for i, (team, name, mean) in enumerate(rows):
+            metadata = {"display_name": name, "submitted_at": f"2026-05-0{5 - i}T10:00:00+00:00"} | METADATA
+            metadata |= {"status": "baseline"} if team == "base" else {}
+            shown = {"concept_f1": replace(report.metrics["concept_f1"], mean=mean)}
+            scored = replace(report, metrics=shown)
+            entries.append(Entry(team=team, run=f"run-{i}", metadata=metadata, report=scored))
+        return rank(entries, OPTIONS)
+
+    def test_the_first_table_has_the_best_run_of_each_team_with_ranks_among_teams(self, board: Board) -> None:
+        text = index_page([board], [], title="a", private=True)
+        tables = re.findall(r'<table class="sortable.*?</table>', text, re.DOTALL)
+        ranks = [re.findall(r'<td class="num"[^>]*>([^<]+)</td>', table) for table in tables]
+        assert [table.count("<tr data-names") for table in tables] == [4, 5]
+        assert [found[0] for found in (ranks[0], ranks[1])] == ["1", "1"]
+        assert "\N{EN DASH}" in ranks[0]
+        assert '<tr data-names="base Organisers" class="unranked">' in tables[0]
+        assert '<span class="status">baseline</span>' in tables[0]
+
+    def test_a_team_has_its_runs_ranks_and_history_on_its_page(self, board: Board) -> None:
+        text = team_page("alpha", [board], [], [], private=True)
+        assert "<bdi>Alpha \u5317\u4eac</bdi>" in text
+        assert text.count("<tr data-names") == 2
+        assert "2026-05-05 10:00 UTC" in text
+        assert '<path class="line chosen"' in text
+        links = [attributes["href"] or "" for _, attributes in elements(text, "a")]
+        assert {"../index.html", "../runs/alpha/run-0.html", "../runs/alpha/run-1.html"} <= set(links)
+        assert "https://example.org/a?b=1&c=2" in links
+        assert not [link for link in links if link.startswith("javascript")]
+
+    def test_a_baseline_has_a_page_and_no_rank(self, board: Board) -> None:
+        text = team_page("base", [board], [], [], private=True)
+        assert "<dt>Rank among teams</dt><dd>none</dd>" in text
+
+    def test_a_public_page_of_a_team_has_rounded_scores_alone(self, board: Board) -> None:
+        precise = replace(board.standings[0], result=replace(board.standings[0].result, mean=0.87654))
+        entry = replace(
+            precise.entry, report=replace(precise.entry.report, metrics={"concept_f1": precise.result})
+        )
+        told = replace(board, standings=(replace(precise, entry=entry), *board.standings[1:]))
+        public, private = (team_page("alpha", [told], [], [], private=private) for private in (False, True))
+        assert ("0.8765" in private, "0.876" in public, "Group" in public) == (True, False, False)
+
+    @pytest.mark.parametrize("team", ["alpha", "beta", "rtl"])
+    def test_what_a_team_writes_is_text_on_every_page_of_a_team(self, board: Board, team: str) -> None:
+        aside = SetAside(
+            team=team, run=HOSTILE, status="disqualified", reason=HOSTILE, metadata={}, display_name=HOSTILE
+        )
+        rejection = Rejection(team=team, run=HOSTILE, findings=(finding("R103", HOSTILE, 3, HOSTILE),))
+        for text in (
+            team_page(team, [board], [rejection], [aside], private=True),
+            index_page([board], [rejection], [aside], title=HOSTILE, private=True),
+        ):
+            assert "<script>window.hacked" not in text
+            assert elements(text, "img", "iframe", "object", "form", "base") == []
+            assert not {"\u202e", "\x07"} & set(text)
+
+    def test_two_truths_have_the_change_of_each_rank(self, board: Board) -> None:
+        public = replace(board, truth="public")
+        turned = [replace(item.entry, report=item.entry.report) for item in board.standings]
+        means = (0.1, 0.7, 0.6, 0.5, 0.9)
+        for i, mean in enumerate(means):
+            result = replace(turned[i].report.metrics["concept_f1"], mean=mean)
+            turned[i] = replace(turned[i], report=replace(turned[i].report, metrics={"concept_f1": result}))
+        hidden = replace(rank(turned, OPTIONS), truth="hidden")
+        text = index_page([public, hidden], [], title="a", private=True)
+        assert "Concept detection: ranks by two truths" in text
+        assert '<span class="worse">▼ 1</span>' in text
+        assert "Concept detection, hidden truth" in text
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("alpha / run-1", "alpha / run-1"),
+        ("a" * 64 + " / run-12345", "a" * 17 + "\u2026 run-12345"),
+        ("\u5317" * 64, "\u5317" * 8 + "\u2026" + "\u5317" * 5),
+        ("W" * 64, "W" * 9 + "\u2026" + "W" * 5),
+    ],
+)
+def test_a_label_is_cut_to_the_width_that_it_takes(label: str, expected: str) -> None:
+    assert expected == cut(label)
 
 
 def test_a_private_page_says_that_it_is(board: Board) -> None:

@@ -228,7 +228,7 @@ def test_one_image_leaves_every_rank_possible(entry: Callable[..., Entry]) -> No
 
     assert [(standing.low_rank, standing.high_rank) for standing in board.standings] == [(1, 2), (1, 2)]
     assert [standing.letters for standing in board.standings] == ["a", "a"]
-    assert untested_note(board) == "concept_f1: too few images: with 1 no corrected p-value falls below 1"
+    assert untested_note(board) == "concept_f1: too few images: with 1 no corrected p-value can be below 1"
 
 
 def test_trials_that_could_show_nothing_are_not_drawn_and_the_board_says_so(

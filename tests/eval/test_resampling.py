@@ -195,7 +195,7 @@ def resampled_means_of(scores: FloatArray, seed: int = 1) -> FloatArray:
 def test_an_impossible_option_is_refused_by_its_name(options: dict[str, float]) -> None:
     (name,) = options
 
-    with pytest.raises(ValueError, match=f"^{name}: "):
+    with pytest.raises(ValueError, match=f"^{name} is "):
         Bootstrap(**options)
 
 

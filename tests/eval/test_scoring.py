@@ -211,12 +211,12 @@ def test_lenient_scores_a_run_of_too_many_concepts(scored: Score, dataset: Datas
 
 
 def test_lenient_refuses_a_run_without_an_image_of_the_truth(scored: Score, dataset: Dataset) -> None:
-    with pytest.raises(RejectedInput, match="has no image of"):
+    with pytest.raises(RejectedInput, match="contains no image of"):
         scored("z,C1\n", dataset(concepts=CONCEPTS), lenient=True)
 
 
 def test_a_result_in_spite_of_errors_is_marked(scored: Score, dataset: Dataset) -> None:
-    expected = ("--lenient in spite of 2 errors: the official evaluator rejects this run",)
+    expected = ("--lenient accepted 2 errors; the official evaluator rejects this run",)
 
     assert expected == scored("a,C1\nz,C1\n", dataset(concepts=CONCEPTS), lenient=True).notes
 
@@ -263,14 +263,14 @@ def test_without_a_choice_every_metric_of_the_task_is_computed(read: Read, datas
 def test_a_metric_that_the_task_does_not_have_is_refused_with_those_it_has(
     scored: Score, dataset: Dataset, name: str
 ) -> None:
-    with pytest.raises(UsageFault, match=r"rocov2 offers for concepts: concept_f1, "):
+    with pytest.raises(UsageFault, match=r"rocov2 has for concepts: concept_f1, "):
         scored(RUN, dataset(concepts=CONCEPTS), metrics=(name,))
 
 
 def test_the_secondary_score_without_manual_concepts_is_refused_where_asked_for(
     scored: Score, dataset: Dataset
 ) -> None:
-    with pytest.raises(UsageFault, match=r"--metric concept_f1_manual: no concepts_manual\.csv"):
+    with pytest.raises(UsageFault, match=r"--metric concept_f1_manual: there is no concepts_manual\.csv"):
         scored(RUN, dataset(concepts=CONCEPTS), metrics=("concept_f1_manual",))
 
 

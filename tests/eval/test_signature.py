@@ -21,6 +21,7 @@ class SomeOptions(Options):
 METRIC = Metric(
     name="some",
     outputs=("some",),
+    meanings=("A score.",),
     needs="captions",
     columns=lambda inputs: inputs.captions,
     score=dict,

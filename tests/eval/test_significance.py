@@ -223,7 +223,7 @@ def test_no_image_is_refused() -> None:
 def test_an_impossible_option_is_refused_by_its_name(options: dict[str, float]) -> None:
     (name,) = options
 
-    with pytest.raises(ValueError, match=f"^{name}: "):
+    with pytest.raises(ValueError, match=f"^{name} is "):
         PairOptions(**options)  # type: ignore[arg-type]
 
 

@@ -89,7 +89,7 @@ def test_the_options_name_the_images_by_content(sample: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (SimilarityOptions(images="files@0"), ["image vectors of our own"]),
+        (SimilarityOptions(images="files@0"), ["our own image vectors"]),
         (SimilarityOptions(images="v.npz@0"), []),
         (SimilarityOptions(images="v.npz@0", weights="mine", precision="bf16"), ["weights mine", "bf16"]),
     ],

@@ -30,7 +30,7 @@ def test_pickles_of_tensors_and_checkpoints_are_read(tmp_path: Path, wrapped: ob
 
 def test_a_pickle_with_more_than_tensors_is_not_opened(tmp_path: Path) -> None:
     torch.save({"state_dict": TENSORS, "hyper_parameters": Fraction(1, 3)}, tmp_path / "model.ckpt")
-    with pytest.raises(MissingResource, match=r"holds more than tensors.*save_file"):
+    with pytest.raises(MissingResource, match=r"contains more than tensors.*save_file"):
         read_tensors([tmp_path / "model.ckpt"])
 
 
@@ -42,7 +42,7 @@ def test_a_file_cut_short_is_refused_by_its_name(tmp_path: Path, name: str, shar
     safetensors.save_file(tensors, path) if name.endswith("safetensors") else torch.save(tensors, path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(MissingResource, match=rf"{name}.*bring the file again"):
+    with pytest.raises(MissingResource, match=rf"{name}.*copy the file again"):
         read_tensors([path])
 
 
@@ -56,7 +56,7 @@ def test_a_tensor_that_two_files_hold_is_refused(tmp_path: Path) -> None:
     paths = [tmp_path / "one.ckpt", tmp_path / "two.ckpt"]
     for path in paths:
         torch.save(TENSORS, path)
-    with pytest.raises(MissingResource, match=r"two\.ckpt: bias stands in another file too"):
+    with pytest.raises(MissingResource, match=r"two\.ckpt: bias is also in another file"):
         read_tensors(paths)
 
 
@@ -64,7 +64,7 @@ def test_a_tensor_that_two_files_hold_is_refused(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"bias": None}, "no tensor bias"),
-        ({"extra": torch.ones(1)}, "1 tensors that the model does not have, extra among them"),
+        ({"extra": torch.ones(1)}, "the model does not have 1 tensor, such as extra"),
         ({"bias": torch.ones(3)}, r"bias has shape \[3\], expected \[2\]"),
     ],
 )
@@ -74,7 +74,7 @@ def test_a_module_takes_its_own_tensors_only(change: dict[str, object], message:
         load_strictly(torch.nn.Linear(3, 2), tensors, Path("here"))
 
 
-@pytest.mark.parametrize(("content", "message"), [("{", "no JSON"), ("[]", "no width"), ("{}", "no width")])
+@pytest.mark.parametrize(("content", "message"), [("{", "not JSON"), ("[]", "no width"), ("{}", "no width")])
 def test_a_configuration_of_something_else_is_refused(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(MissingResource, match=message):

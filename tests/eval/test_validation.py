@@ -143,7 +143,8 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("image_id", "hint"), [("a ", "without blanks it is 'a'"), ("a.jpg", "without a file ending it is 'a'")]
+    ("image_id", "hint"),
+    [("a ", "without spaces it is 'a'"), ("a.jpg", "without a file extension it is 'a'")],
 )
 def test_an_unknown_id_that_is_nearly_known_gets_a_hint(image_id: str, hint: str) -> None:
     (message,) = (item.message for item in check(f"{image_id},C1\na,C1\nb,C3\n"))
@@ -161,7 +162,7 @@ def test_missing_images_are_counted_and_the_first_three_are_named() -> None:
 
 
 def test_the_line_of_the_first_of_two_equal_ids_is_told() -> None:
-    expected = "'a' stands on line 2 already"
+    expected = "'a' appeared on line 2 already"
 
     (message,) = (item.message for item in check("ID,CUIs\na,C1\nb,C3\na,C2\n"))
 
@@ -290,7 +291,7 @@ def test_a_caption_that_is_no_formula_has_no_such_warning(cell: str) -> None:
 def test_a_formula_between_concepts_is_found() -> None:
     found = check("a,C1;=1+1;C2;X-ray\nb,C3\n")
 
-    assert [item.message for item in found if item.code == "R110"] == ["a: '=1+1' is like a formula"]
+    assert [item.message for item in found if item.code == "R110"] == ["a: '=1+1' looks like a formula"]
 
 
 @pytest.mark.parametrize("cell", ["<b>lung</b>", "x</td>", "<img src=x onerror=y>", "<!-- x -->"])

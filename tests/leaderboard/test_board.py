@@ -260,7 +260,7 @@ def test_umls_f1_of_another_model_pack_is_another_score(
 
     assert [code for code, *_ in answers] == [0, 0, 0]
     told = [next(line for line in out.splitlines() if line.startswith("scored")) for _, out, *_ in answers]
-    assert told == ["scored 1, known already 0", "scored 0, known already 1", "scored 1, known already 0"]
+    assert told == ["scored 1, already scored 0", "scored 0, already scored 1", "scored 1, already scored 0"]
 
 
 @pytest.fixture

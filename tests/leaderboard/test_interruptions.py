@@ -65,7 +65,7 @@ def test_a_board_that_is_killed_again_and_again_comes_to_its_end(
     left = sorted(path.relative_to(site) for path in site.rglob("*") if path.is_file())
     assert [name for name in left if not name.name.startswith(".")] == names
     assert all((site / name).read_bytes() == (clean / name).read_bytes() for name in names)
-    assert "known already" in out
+    assert "already scored" in out
 
 
 # Loaded by the interpreter before the command: it kills the process at one of the steps by which the site is
@@ -136,7 +136,7 @@ def test_two_boards_at_once_lose_nothing(many: Path, truth: Path, tmp_path: Path
     assert texts[0] == texts[1]
     assert len(json.loads(texts[0])["boards"][0]["standings"]) == RUNS
     out, _ = start(many, truth, tmp_path / "site-2").communicate(timeout=60)
-    assert f"scored 0, known already {RUNS}" in out
+    assert f"scored 0, already scored {RUNS}" in out
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small file system can be mounted by root alone")

@@ -165,6 +165,6 @@ def test_an_edited_score_is_scored_again_and_the_organiser_is_told(
         connection.execute(changed)
     code, out, err, site = publish()
     assert (code, (site / "leaderboard.json").read_bytes()) == (ExitCode.OK, before)
-    assert "scored 1, known already 1" in out
+    assert "scored 1, already scored 1" in out
     assert "beta/two/run.csv: what the store had of it was damaged or edited, scored again" in err
     assert "damaged" not in publish()[2]

@@ -26,7 +26,9 @@ def hashes(site: Path) -> dict[str, str]:
     }
 
 
-def test_a_site_has_a_front_page_a_page_a_run_and_four_files(submit: Submit, publish: Publish) -> None:
+def test_a_site_has_a_front_page_pages_of_runs_and_teams_and_four_files(
+    submit: Submit, publish: Publish
+) -> None:
     submit("alpha", "one", right=20)
     submit("beta", "two", right=10)
     code, out, _, site = publish()
@@ -39,10 +41,12 @@ def test_a_site_has_a_front_page_a_page_a_run_and_four_files(submit: Submit, pub
         "leaderboard.tex",
         "runs/alpha/one.html",
         "runs/beta/two.html",
+        "teams/alpha.html",
+        "teams/beta.html",
     ]
     assert [line for line in out.splitlines() if not line.startswith("truth")] == [
         "concepts: 2 ranked by concept_f1, first alpha/one",
-        "scored 2, known already 0",
+        "scored 2, already scored 0",
         str(site / "index.html"),
     ]
 
@@ -60,10 +64,12 @@ def test_the_page_of_a_run_that_is_no_more_goes_and_other_files_stay(
     submit("alpha", "one")
     submit("beta", "two")
     site = publish()[3]
+    assert (site / "teams/beta.html").exists()
     (site / "CNAME").write_text("board.example.org", encoding="utf-8")
     shutil.rmtree(root / "beta")
     publish()
     assert [path.name for path in (site / "runs").iterdir()] == ["alpha"]
+    assert [path.name for path in (site / "teams").iterdir()] == ["alpha.html"]
     assert (site / "CNAME").exists()
 
 
@@ -217,7 +223,7 @@ def test_pictures_are_for_organisers_alone(
     assert (code, (site / "images").exists()) == (ExitCode.OK, False)
     code, _, err, site = publish("--private", "--images", images)
     page = (site / "runs/alpha/one.html").read_text(encoding="utf-8")
-    assert (code, "holds the truth: do not publish it" in err) == (ExitCode.OK, True)
+    assert (code, "contains the truth: do not publish it" in err) == (ExitCode.OK, True)
     assert 'src="../../images/picture_029.jpg"' in page
     assert (site / "images/picture_029.jpg").exists()
     publish("--public")

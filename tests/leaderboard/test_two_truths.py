@@ -89,7 +89,7 @@ def test_the_ranks_by_both_truths_and_their_change_are_told(
     assert 'href="hidden/alpha/one.html"' in (site / "index.html").read_text(encoding="utf-8")
     assert "| `gamma` | 3 | 2 | +1 |" in (site / "leaderboard.md").read_text(encoding="utf-8")
     again = published(publish, "--hidden-truth", hidden, "--private")
-    assert "scored 0, known already 10" in again["out"]
+    assert "scored 0, already scored 10" in again["out"]
 
 
 def test_a_public_board_tells_no_more_of_the_hidden_truth_than_rounded_means(

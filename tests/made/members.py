@@ -72,6 +72,7 @@ def _member(name: str, output: str, reason: str | None, *, is_unscored: bool) ->
     return Metric(
         name=name,
         outputs=(output,),
+        meanings=("A member.",),
         needs="captions",
         columns=lambda inputs: inputs.captions,
         score=score,

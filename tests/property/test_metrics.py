@@ -302,7 +302,7 @@ def test_candidates_and_references_of_different_number_are_refused(metric: Metri
     else:
         columns = ordered
 
-    with pytest.raises(ValueError, match=f"{len(ordered[0])} candidates and {len(ordered[1])} references"):
+    with pytest.raises(ValueError, match=f"{len(ordered[0])} candidates, but {len(ordered[1])} references"):
         metric.score(*columns, metric.options(), FAKES.get(metric.name))
 
 

@@ -414,7 +414,7 @@ def test_an_archive_that_unpacks_to_too_much_is_rejected(
     rejection: Callable[[bytes], tuple[list[str], str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(formats, "MOST_BYTES", 10_000)
-    expected = ["R004"], "unpacks to more than 10,000 bytes"
+    expected = ["R004"], "the unpacked file has more than 10,000 bytes"
 
     assert expected == rejection(archive(("a.csv", b"0" * 1_000_000)))
 
@@ -442,7 +442,7 @@ def test_an_archive_may_declare_more_than_it_holds_but_not_be_read_for_it(
     rejection: Callable[[bytes], tuple[list[str], str]],
 ) -> None:
     content = with_size(archive(("a.csv", ARCHIVED)), len(ARCHIVED), formats.MOST_BYTES + 1)
-    expected = ["R004"], "unpacks to more than 268,435,456 bytes"
+    expected = ["R004"], "the unpacked file has more than 268,435,456 bytes"
 
     assert expected == rejection(content)
 
@@ -457,7 +457,7 @@ def test_a_name_that_leads_out_of_the_archive_is_rejected(
     codes, message = rejection(archive((name, ARCHIVED)))
 
     assert codes == ["R004"]
-    assert message.endswith("leads out of the archive")
+    assert message.endswith("is outside the archive")
 
 
 @pytest.mark.parametrize("name", ["a..csv", "..a.csv", "runs/team.1/a.csv", ".../a.csv"])

@@ -38,28 +38,23 @@ function makeSortable(table) {
   }
 }
 
-function makeFilter(table, controls) {
-  const runs = controls.querySelector("select");
+// The tables of a board show the rows of the teams asked for, each by folder or by display name.
+function makeFilter(controls) {
+  const tables = [...controls.parentElement.querySelectorAll("table.sortable")];
   const teams = controls.querySelector("input");
   const status = controls.querySelector("[role=status]");
   const filter = () => {
     const wanted = teams.value.trim().toLowerCase();
-    let shown = 0;
-    for (const row of table.tBodies[0].rows) {
-      const isWanted = row.dataset.team.toLowerCase().includes(wanted);
-      row.hidden = !isWanted || (runs.value === "best" && row.dataset.best === undefined);
-      shown += !row.hidden;
+    for (const row of tables.flatMap((table) => [...table.tBodies[0].rows])) {
+      row.hidden = !row.dataset.names.toLowerCase().includes(wanted);
     }
-    status.textContent = `${shown} of ${table.tBodies[0].rows.length} runs`;
+    const rows = [...tables.at(-1).tBodies[0].rows];
+    status.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} runs`;
   };
-  runs.addEventListener("change", filter);
   teams.addEventListener("input", filter);
   controls.hidden = false;
-  filter();  // browsers restore what stood in the fields before a reload
+  filter();  // browsers restore what stood in the field before a reload
 }
 
-for (const controls of document.querySelectorAll(".controls")) {
-  const table = document.getElementById(controls.querySelector("select").dataset.runs);
-  makeSortable(table);
-  makeFilter(table, controls);
-}
+for (const table of document.querySelectorAll("table.sortable")) makeSortable(table);
+for (const controls of document.querySelectorAll(".controls")) makeFilter(controls);

@@ -68,7 +68,7 @@ def test_adapters_learn(base: str, new_captioner: Any, new_objective: Any, learn
 
 
 def test_adapters_without_a_frozen_decoder_are_refused(new_captioner: Any) -> None:
-    with pytest.raises(UsageFault, match="adapters are for a frozen decoder"):
+    with pytest.raises(UsageFault, match="adapters need a frozen decoder"):
         new_captioner(lora_rank=4)
 
 

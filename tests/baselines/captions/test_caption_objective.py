@@ -154,7 +154,7 @@ def test_a_folder_without_a_captioner_is_refused(tmp_path: Path) -> None:
 def test_a_spoilt_captioner_is_refused(learnt: Any, new_objective: Any, tmp_path: Path) -> None:
     weights = written(learnt, new_objective(learnt), tmp_path)
     (tmp_path / FACTS).write_text('{"options": {}}', encoding="utf-8")
-    with pytest.raises(RejectedInput, match=r"captioner\.json: not as it was written"):
+    with pytest.raises(RejectedInput, match=r"captioner\.json: changed or damaged"):
         open_ready(tmp_path, weights)
 
 
@@ -166,7 +166,7 @@ def test_no_picture_of_a_step_stays_on_the_cpu(new_captioner: Any, new_objective
 
 
 def test_a_prefix_that_leaves_no_room_for_captions_is_refused(new_captioner: Any) -> None:
-    with pytest.raises(UsageFault, match="the decoder has 256: say fewer tokens, or train a"):
+    with pytest.raises(UsageFault, match="but the decoder has 256: use fewer tokens, or train a"):
         new_captioner(conditioning="prefix", size=128)
 
 
@@ -230,7 +230,7 @@ def test_a_run_of_adapters_is_not_opened_upon_another_base(
     trained_on(folders, tmp_path / "run", new_captioner, new_objective)
     new_captioner(seed=1).captioner.decoder.save_pretrained(folders[1])
 
-    with pytest.raises(RejectedInput, match=f"changed of {folders[1]}, which is another one now"):
+    with pytest.raises(RejectedInput, match=f"changed of {folders[1]}, which is different now"):
         open_ready(tmp_path / "run", tmp_path / "run" / BEST)
 
 
@@ -240,7 +240,7 @@ def test_a_run_of_adapters_says_which_base_is_missing(
     trained_on(folders, tmp_path / "run", new_captioner, new_objective)
     folders[1].rename(tmp_path / "moved")
 
-    with pytest.raises(MissingResource, match=f"changed of {folders[1]}, and there is no such folder"):
+    with pytest.raises(MissingResource, match=f"changed of {folders[1]}, but that folder is missing"):
         open_ready(tmp_path / "run", tmp_path / "run" / BEST)
 
 

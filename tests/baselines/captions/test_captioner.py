@@ -124,7 +124,7 @@ def test_an_encoder_that_does_not_say_how_pictures_must_look_is_refused(folders:
 
 def test_a_decoder_of_another_kind_is_refused(folders: tuple[Path, Path]) -> None:
     options = CaptionerOptions(encoder="random/nano", decoder=str(folders[0]), size=32)
-    with pytest.raises(RejectedInput, match="a model of the kind 'vit'; cross-attention is for 'gpt2'"):
+    with pytest.raises(RejectedInput, match="a model of the kind 'vit'; cross-attention is only for 'gpt2'"):
         compose(options, vocabulary=300, end=0)
 
 
@@ -145,7 +145,7 @@ def test_an_unknown_random_decoder_is_refused_with_those_there_are() -> None:
 
 
 def test_options_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(UsageFault, match="adapters are for a frozen decoder"):
+    with pytest.raises(UsageFault, match="adapters need a frozen decoder"):
         CaptionerOptions(lora_rank=8)
 
 

@@ -95,7 +95,7 @@ STARTS: Mapping[str, tuple[str, Damage, int, str]] = {
         "decoder",
         tensors_of(WEIGHTS, lambda of: {name: each * float("nan") for name, each in of.items()}),
         1,
-        "what Qwen3ForCausalLM says is no number",
+        "the output of Qwen3ForCausalLM is not finite",
     ),
     "decoder, cut": ("decoder", bytes_of(WEIGHTS, b"x" * 30), 1, f"{WEIGHTS}: expected a safetensors file"),
     "decoder, absent": ("decoder", lambda at: (at / WEIGHTS).unlink(), 3, "no model.safetensors"),
@@ -117,13 +117,13 @@ STARTS: Mapping[str, tuple[str, Damage, int, str]] = {
         "decoder",
         bytes_of("tokenizer.json", b'{"a":'),
         1,
-        "a tokenizer that cannot be opened",
+        "the tokenizer cannot be opened",
     ),
     "tokenizer, another model": (
         "decoder",
         value_of("tokenizer.json", "model", "type", value="Magic"),
         1,
-        "a tokenizer that cannot be opened",
+        "the tokenizer cannot be opened",
     ),
     "tokenizer, absent": (
         "decoder",
@@ -135,7 +135,7 @@ STARTS: Mapping[str, tuple[str, Damage, int, str]] = {
         "encoder",
         tensors_of(WEIGHTS, lambda of: {name: each * float("nan") for name, each in of.items()}),
         1,
-        "what ViTModel sees is no number",
+        "the output of ViTModel is not finite",
     ),
     "encoder, without its last norm": (
         "encoder",
@@ -155,7 +155,7 @@ RUNS: Mapping[str, tuple[Damage, int, str]] = {
     "of an earlier version": (value_of(FACTS, "layout", value=1), 1, "a captioner of layout 1, expected 2"),
     "no patches": (value_of(FACTS, "shapes", "encoder", "patch_size", value=0), 1, FACTS),
     "no vision": (value_of(FACTS, "shapes", "encoder", "model_type", value="gpt2"), 1, FACTS),
-    "tokenizer, cut": (bytes_of("tokenizer/tokenizer.json", b"{}"), 1, "a tokenizer that cannot be opened"),
+    "tokenizer, cut": (bytes_of("tokenizer/tokenizer.json", b"{}"), 1, "the tokenizer cannot be opened"),
 }
 
 

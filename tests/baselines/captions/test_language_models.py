@@ -275,7 +275,7 @@ def test_a_model_that_knows_the_words_to_come_is_no_decoder(ready: Any, tmp_path
         num_attention_heads=2,
         intermediate_size=32,
     )
-    with pytest.raises(RejectedInput, match="BertLMHeadModel looks at the words that it should predict"):
+    with pytest.raises(RejectedInput, match="BertLMHeadModel reads the words that it should predict"):
         composed(saved(config, ready, tmp_path))
 
 
@@ -288,12 +288,14 @@ def test_a_model_of_questions_and_answers_is_no_decoder(ready: Any, tmp_path: Pa
 
 
 def test_cross_attention_with_another_family_is_refused(decoders: Mapping[str, str]) -> None:
-    with pytest.raises(RejectedInput, match="cross-attention is for 'gpt2': say conditioning = 'prefix'"):
+    with pytest.raises(
+        RejectedInput, match="cross-attention is only for 'gpt2': set conditioning = 'prefix'"
+    ):
         composed(Path(decoders["mistral"]), conditioning="cross")
 
 
 def test_a_tokenizer_with_more_tokens_than_the_decoder_is_refused(decoders: Mapping[str, str]) -> None:
-    with pytest.raises(RejectedInput, match="knows 304 tokens, and its tokenizer has 400"):
+    with pytest.raises(RejectedInput, match="the model has 304 tokens, but its tokenizer has 400"):
         composed(Path(decoders["gpt2"]), vocabulary=400)
 
 
