@@ -1,4 +1,4 @@
-"""The border of every command: run it, say what went wrong, end with the exit code that README.md lists.
+"""The border of every command: run it, say what went wrong, end with an exit code of docs/formats.md.
 
 What is parsed stands in the command's own `cli`; this module imports click because click runs the command and
 because its errors end here.

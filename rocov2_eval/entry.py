@@ -11,7 +11,7 @@ INTERRUPTED = 130  # ExitCode has it too, but may not be loaded yet
 
 
 def main(package: str, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command of a package and end the process with the exit code that README.md lists.
+    """Run the command of a package and end the process with the exit code that docs/formats.md lists.
 
     Args:
         package: Package whose module `cli.app` holds the command.

@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # records imports numpy, and --help must not pay for it
 class ExitCode(IntEnum):
     """What the process tells its caller.
 
-    README.md has the same table for users; `tests/cli/test_exit_codes.py` shows each of them through the
-    real command.
+    docs/formats.md has the same table for users; `tests/cli/test_exit_codes.py` shows each of them through
+    the real command.
     """
 
     OK = 0

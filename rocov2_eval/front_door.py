@@ -103,19 +103,20 @@ def score(
 ) -> Report:
     """Score a run, as `rocov2-eval score` does.
 
-    >>> import rocov2_eval
-    >>> from rocov2_eval.truth import sample_folder
-    >>> report = rocov2_eval.score(sample_folder() / "valid_concepts.csv", sample_folder())
-    >>> report.metrics["concept_f1"].mean
-    1.0
+    Examples:
+        >>> import rocov2_eval
+        >>> from rocov2_eval.truth import sample_folder
+        >>> report = rocov2_eval.score(sample_folder() / "valid_concepts.csv", sample_folder())
+        >>> report.metrics["concept_f1"].mean
+        1.0
 
-    Objects are runs and truths as well:
+        Objects are runs and truths as well:
 
-    >>> report = rocov2_eval.score({"a": "C1", "b": "C3"}, {"a": "C1;C2;C4", "b": "C3"})
-    >>> report.metrics["concept_f1"].mean
-    0.75
-    >>> report.per_image()["concept_f1"].to_dict()
-    {'a': 0.5, 'b': 1.0}
+        >>> report = rocov2_eval.score({"a": "C1", "b": "C3"}, {"a": "C1;C2;C4", "b": "C3"})
+        >>> report.metrics["concept_f1"].mean
+        0.75
+        >>> report.per_image()["concept_f1"].to_dict()
+        {'a': 0.5, 'b': 1.0}
 
     Args:
         run: An answer for each image: a table as CSV, JSON, JSON Lines or Parquet, `-` for the
@@ -189,11 +190,12 @@ def validate(
 ) -> tuple[Finding, ...]:
     """Return every fault of a run, or of a JSON document of this program, at once.
 
-    >>> import rocov2_eval
-    >>> from rocov2_eval.truth import sample_folder
-    >>> run = sample_folder() / "valid_concepts.csv"  # the truth itself
-    >>> [(found.code, found.severity) for found in rocov2_eval.validate(run, sample_folder())]
-    [('R024', 'note')]
+    Examples:
+        >>> import rocov2_eval
+        >>> from rocov2_eval.truth import sample_folder
+        >>> run = sample_folder() / "valid_concepts.csv"  # the truth itself
+        >>> [(found.code, found.severity) for found in rocov2_eval.validate(run, sample_folder())]
+        [('R024', 'note')]
 
     Args:
         run: As for `score`; a file that ends in .json may also be a document of this program.
@@ -277,11 +279,12 @@ def compare(
 ) -> Comparison:
     """Compare every pair of runs image by image, as `rocov2-eval compare` does.
 
-    >>> import rocov2_eval
-    >>> from rocov2_eval.truth import sample_folder
-    >>> run = sample_folder() / "valid_concepts.csv"
-    >>> rocov2_eval.compare([run, run], sample_folder()).pairs[0].difference
-    0.0
+    Examples:
+        >>> import rocov2_eval
+        >>> from rocov2_eval.truth import sample_folder
+        >>> run = sample_folder() / "valid_concepts.csv"
+        >>> rocov2_eval.compare([run, run], sample_folder()).pairs[0].difference
+        0.0
 
     Args:
         runs: At least two runs of one task and split, each as for `score`.

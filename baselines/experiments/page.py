@@ -212,7 +212,7 @@ def _done(outcome: Outcome) -> Iterator[str]:
         f"Recipe {outcome.recipe}, {'seeds' if len(outcome.seeds) > 1 else 'seed'} {seeds}; judged on the "
         f"{outcome.split} split of {outcome.data}."
     )
-    yield "The run.json of each arm and seed contains the whole recipe and the digests of tables and pictures."
+    yield "The run.json of each arm and seed contains its recipe and the digests of tables and pictures."
 
 
 def _limits(outcome: Outcome) -> Iterator[str]:

@@ -20,7 +20,6 @@ from rocov2_eval.editions import EDITIONS
 from rocov2_eval.errors import ExitCode
 from rocov2_eval.shelf.extras import install_command
 
-ROOT = Path(__file__).resolve().parents[2]
 Call = Callable[..., Any]
 HEAVY = (
     "numpy",
@@ -199,12 +198,6 @@ def test_every_option_says_what_it_does(words: tuple[str, ...]) -> None:
         command = command.commands[word]
     options = [option for option in command.params if isinstance(option, click.Option)]
     assert [option.name for option in options if not option.help] == []
-
-
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_every_command_is_mentioned_in_the_readme(words: tuple[str, ...]) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert re.search(rf"rocov2-eval {' '.join(words)}\b", text)
 
 
 # ---- what a command leaves unimported

@@ -49,6 +49,21 @@ def rejected(document: dict[str, Any]) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.parametrize("ranked", [0, 1])
+@pytest.mark.parametrize("option", ["--public", "--private", "--truth-retired"])
+def test_a_board_of_baselines_with_one_ranked_run_or_none_has_its_pages(
+    root: Path, submit: Submit, told: Callable[..., dict[str, Any]], option: str, ranked: int
+) -> None:
+    submit("floor", "one", right=20)
+    submit("floor", "two", right=10)
+    if ranked:
+        submit("alpha", "one", right=25)
+    (root / "board.toml").write_text('[teams.floor]\nstatus = "baseline"\n', encoding="utf-8")
+    document = told(option)
+    assert sum(rank is not None for rank, _ in placed(document).values()) == ranked
+    assert (document["site"] / "index.html").is_file()
+
+
 @pytest.mark.parametrize("option", ["--public", "--private"])
 def test_baselines_and_runs_out_of_competition_stand_in_place_without_a_rank(
     root: Path, submit: Submit, told: Callable[..., dict[str, Any]], option: str
