@@ -46,7 +46,7 @@ Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
 SNIFFED_ROWS = 200
 _STARTS = 1000  # characters in which a tar archive of texts has NUL, and a table hardly ever
 _CSV = (".csv", ".tsv", ".txt")  # how the one file of a submission may end
-_LOCAL_HEADER = b"PK\x03\x04"  # begins an archive
+_ARCHIVE_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # of an archive, and of one without files
 _CENTRAL_HEADER = b"PK\x01\x02"  # begins the entry of each file in an archive
 ANY_NUMBER = 1 << 62
 _ID_AND_CELL = 2
@@ -175,7 +175,7 @@ def source_of(content: bytes, name: str) -> Source:
 
 def is_archive(content: bytes) -> bool:
     """Tell whether bytes begin as those of a zip archive."""
-    return content.startswith(_LOCAL_HEADER)
+    return content.startswith(_ARCHIVE_STARTS)
 
 
 def read_table(source: Source, dialect: Dialect, task: Task, most_cells: int = _ID_AND_CELL) -> Table:

@@ -34,6 +34,7 @@ from rocov2_eval.records import Finding, Task
 from rocov2_eval.scoring import Opener, Report, evaluate, not_computed, outputs_of, plan
 from rocov2_eval.settings import Settings
 from rocov2_eval.shelf.progress import Progress
+from rocov2_eval.shelf.words import counted
 from rocov2_eval.significance import PairOptions, enough_trials
 from rocov2_eval.truth import Place, Truth, read_truth
 from rocov2_eval.truth_files import SPLITS, find_files
@@ -161,7 +162,7 @@ def make_leaderboard(
     rules, edition = options.rules, options.settings.edition.name
     allowed = admitted(submissions, rejections, rules)
     runs, others = _of_edition(allowed.submissions, options)
-    notes = [*allowed.notes]
+    notes = [*allowed.notes, *_passed_over(allowed.submissions, options)]
     rejected = _Rejected([*allowed.rejections, *others])
     with ExitStack() as models:
         judges, lacking = _judges(
@@ -192,9 +193,9 @@ def make_leaderboard(
     one_each = {entry.name: entry for some in entries.values() for entry in some}
     beyond = over_limit(list(one_each.values()), allowed.set_aside, rules)
     rejected.extend(beyond.values())
-    counted = [entry for entry in one_each.values() if (entry.team, entry.run) not in beyond]
+    within = [entry for entry in one_each.values() if (entry.team, entry.run) not in beyond]
     named = {(team, run) for team, rule in rules.teams.items() for run in ("", *rule.runs)}
-    alike, more = too_like(counted, store.ranked(edition) | named)
+    alike, more = too_like(within, store.ranked(edition) | named)
     notes += more
     rejected.extend(alike)
     unranked = {*beyond, *((item.team, item.run) for item in alike)}
@@ -208,7 +209,7 @@ def make_leaderboard(
         ranked = [entry for entry in some if (entry.team, entry.run) not in unranked]
         boards += [_board(ranked, options, part, store)] if ranked else []
     store.keep_ranked(
-        edition, [(entry.team, entry.run) for entry in counted if (entry.team, entry.run) not in unranked]
+        edition, [(entry.team, entry.run) for entry in within if (entry.team, entry.run) not in unranked]
     )
     notes += [f"{board.task}: {note}" for board in boards if (note := untested_note(board))]
     notes += [
@@ -431,6 +432,16 @@ def _of_edition(
             name = str(item.metadata.get("display_name", ""))
             others.append(Rejection(team=item.team, run=item.run, findings=(fault,), display_name=name))
     return [item for item in of_tasks if item.metadata["edition"] == edition], others
+
+
+def _passed_over(submissions: Sequence[Submission], options: BoardOptions) -> list[str]:
+    """Return a note on the runs of a task that is not ranked: nobody shall miss a run without a word."""
+    others = [item for item in submissions if item.metadata["task"] not in options.open_tasks]
+    if not others:
+        return []
+    named = ", ".join(f"{item.team}/{item.run}" for item in others[:5]) + (", \u2026" if others[5:] else "")
+    tasks = " and ".join(sorted({item.metadata["task"] for item in others}))
+    return [f"{counted(len(others), 'run')} for {tasks}, which the board does not rank: {named}"]
 
 
 def _tally(names: Counter[str]) -> str:

@@ -19,7 +19,7 @@ import re
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
@@ -42,7 +42,7 @@ from rocov2_eval.records import Task
 from rocov2_eval.rendering.document import Column, Document, Section, Table, Value
 from rocov2_eval.schemas import check_document, parse_json
 from rocov2_eval.shelf.archives import UNREADABLE, is_clutter
-from rocov2_eval.shelf.csv_files import read_rows, rows_of
+from rocov2_eval.shelf.csv_files import read_text, rows_of
 from rocov2_eval.shelf.files import write_bytes, write_text
 from rocov2_eval.shelf.parsing import json_dumped
 from rocov2_eval.shelf.words import counted, is_shown, look, path_text, shorten, suggestion
@@ -281,7 +281,7 @@ def _of_codabench(uploads: Sequence[Upload], rows: list[Row], notes: list[str]) 
             table |= listed
             rows.append(Row(file=upload.file, outcome="not imported", note="the table of the platform: read"))
         elif upload.file == _FAILED:
-            note = "the platform could not hand out all submissions: the file names them"
+            note = "the platform could not export all submissions: the file names them"
             rows.append(Row(file=upload.file, outcome="not imported", note=note))
         else:
             held.append(upload)
@@ -336,14 +336,14 @@ def _mapped(uploads: Sequence[Upload], mapping: Path, notes: list[str]) -> list[
     """
     of_file: dict[str, dict[str, str]] = {}
     of_owner: dict[str, dict[str, str]] = {}
-    for line, row in read_rows(mapping):
-        facts = {name: value.strip() for name, value in row.items() if value.strip()}
-        _check_facts(row, facts, f"{mapping}:{line}")
-        key = facts.pop("file", None)
-        if key is not None:
-            of_file[key] = facts
-        else:
-            of_owner[facts.pop("owner")] = facts
+    for line, facts in _mapping_rows(mapping):
+        where = f"{mapping}:{line}"
+        _check_facts(facts, where)
+        kind, of_kind = ("file", of_file) if "file" in facts else ("owner", of_owner)
+        key = facts.pop(kind)
+        if key in of_kind:
+            raise RejectedInput(f"{where}: a second row of the {kind} {shorten(key)!r}: remove one")
+        of_kind[key] = facts
     names = {upload.file for upload in uploads}
     owners = {upload.facts.get("owner") for upload in uploads}
     absent = [name for name in of_file if name not in names] + [
@@ -362,15 +362,55 @@ def _mapped(uploads: Sequence[Upload], mapping: Path, notes: list[str]) -> list[
             **of_file.get(upload.file, {}),
         }
         found.append(replace(upload, facts=facts))
+    decided = (*of_file.values(), *of_owner.values())
+    given = {look(facts[key]) for facts in decided for key in ("display_name", "team") if key in facts}
+    found = [_unless_taken(item, given, of_owner, of_file) for item in found]
     # The table itself may lie among the uploads.
     own = mapping.resolve()
     return [item for item in found if not (own.parent / item.file == own and item.file not in of_file)]
 
 
-def _check_facts(row: Mapping[str, str], facts: Mapping[str, str], where: str) -> None:
-    for name in row:
+def _unless_taken(
+    upload: Upload,
+    given: Collection[str],
+    of_owner: Mapping[str, Mapping[str, str]],
+    of_file: Mapping[str, Mapping[str, str]],
+) -> Upload:
+    """Return an upload without a team if its owner chose a name that the mapping gives to somebody else."""
+    owner = upload.facts.get("owner", "")
+    is_mapped = owner in of_owner or bool({"display_name", "team"} & {*of_file.get(upload.file, ())})
+    if not owner or is_mapped or look(owner) not in given:
+        return upload
+    return replace(upload, facts={key: value for key, value in upload.facts.items() if key != "display_name"})
+
+
+def _mapping_rows(mapping: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the line and the cells with content of each row of a mapping, by column.
+
+    Spreadsheets write semicolons or tabs in some countries, empty rows and columns, and names of columns as
+    people type them.
+
+    Raises:
+        RejectedInput: The file is not a CSV file, or a column is unknown or there twice.
+    """
+    head, end, rest = read_text(mapping).partition("\n")
+    delimiter = max(",;\t", key=head.count)  # a comma where the header has one column
+    names = ["_".join(name.strip(' \r"').casefold().split()) for name in head.split(delimiter)]
+    for name in filter(None, names):
         if name not in _COLUMNS:
-            raise RejectedInput(f"{where}: unknown column {shorten(name)!r}; {suggestion(name, _COLUMNS)}")
+            hint = suggestion(name, _COLUMNS)
+            raise RejectedInput(f"{mapping}:1: unknown column {shorten(name)!r}; {hint}")
+        if names.count(name) > 1:
+            raise RejectedInput(f"{mapping}:1: {names.count(name)} columns {name}, expected one: remove one")
+    text = delimiter.join(names) + end + rest
+    for line, row in rows_of(text, str(mapping), delimiter=delimiter):
+        if row.get("", "").strip():
+            raise RejectedInput(f"{mapping}:{line}: a cell in a column without a name: name the column")
+        if facts := {name: cell.strip() for name, cell in row.items() if cell.strip()}:
+            yield line, facts
+
+
+def _check_facts(facts: Mapping[str, str], where: str) -> None:
     if ("file" in facts) == ("owner" in facts):
         raise RejectedInput(f"{where}: expected a file or an owner")
     offered: dict[str, tuple[str, ...]] = {"status": _STATUSES, "task": _TASKS}
@@ -415,15 +455,21 @@ class _Shelf:
     def put(self, upload: Upload) -> list[Row]:
         """Put an upload where it belongs, and return what became of it: two rows for a run of each task."""
         facts = upload.facts
-        shown = _shown(facts.get("display_name") or facts.get("team", ""))
+        name = facts.get("display_name") or facts.get("team", "")
+        shown = _shown(name)
         if not shown or not facts.get("run"):
-            note = "the name does not tell team and run: add a line to the CSV file of --mapping"
+            note = "the name does not contain team and run: add a line to the CSV file of --mapping"
             return [Row(file=upload.file, outcome="not imported", note=note)]
         if not upload.file.lower().endswith(_RUNS) and not facts.get("team"):
             note = f"expected a name that ends in {', '.join(_RUNS)}"
             return [Row(file=upload.file, outcome="not imported", note=note)]
         content = upload.read()
-        team, note = self._team(shown, facts.get("team", ""))
+        named = facts.get("team", "")
+        if shown != name and not named:
+            # Without what cannot be shown it may be the name of another team, whose folder it shall not get.
+            digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+            shown = f"{folder_name(shown, 'team').removesuffix(f'-{digest}')}-{digest}"
+        team, note = self._team(shown, named)
         runs, own = _parts(content, upload.file)
         rows = []
         for task, part in runs:

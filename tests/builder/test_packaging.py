@@ -217,7 +217,7 @@ def test_the_report_is_public_in_the_folder_and_whole_in_the_archive(write: Writ
     assert "This page contains only their number, 3 images" in (target / "report.html").read_text(
         encoding="utf-8"
     )
-    assert b"Holds the truth" in truth(target)["report.html"]
+    assert b"Contains the truth" in truth(target)["report.html"]
 
 
 def test_the_scorer_takes_the_unpacked_truth(write: Write, tmp_path: Path) -> None:

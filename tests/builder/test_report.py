@@ -206,7 +206,7 @@ def test_gates_over_held_out_figures_are_withheld_in_public_alone() -> None:
 
 def test_a_private_page_tells_all_splits_and_says_that_it_holds_the_truth() -> None:
     private = page(dataset(), private=True)
-    assert "Holds the truth" in private
+    assert "Contains the truth" in private
     assert "Secret finding" in private
     assert "CC BY-NC" in private
 
@@ -214,7 +214,7 @@ def test_a_private_page_tells_all_splits_and_says_that_it_holds_the_truth() -> N
 def test_a_dataset_without_a_held_out_split_is_told_whole_and_holds_no_secret() -> None:
     whole = page(dataset(), held_out="")
     assert "Secret finding" in whole
-    assert "Holds the truth" not in whole
+    assert "Contains the truth" not in whole
     assert "held out" not in whole
 
 

@@ -195,7 +195,7 @@ def test_a_public_page_tells_nothing_of_the_truth(report: Report) -> None:
     }
     secrets = [
         "someone@example.org", "0.0123", "C0000777", "both-are-empty", "an-id-of-the-truth", "R502", "R303",
-        "a.jpg", "Most often missed", "histogram", "By modality",
+        "a.jpg", "Most frequent false negatives", "histogram", "By modality",
         "Unscored",
     ]  # fmt: skip
     public = run_page(told, private=False, **values)
@@ -334,7 +334,7 @@ def test_a_truth_that_is_no_longer_in_use_is_told_to_everybody(board: Board, rep
         assert "The truth is no longer in use." in page
         assert "y modality" in page
         assert "someone@example.org" not in page
-        assert "Holds the truth." not in page
+        assert "Contains the truth." not in page
     assert ("C0000777" in page, page.count('class="bar"') > 0) == (True, True)
 
 
@@ -500,5 +500,5 @@ def test_a_label_is_cut_to_the_width_that_it_takes(label: str, expected: str) ->
 
 
 def test_a_private_page_says_that_it_is(board: Board) -> None:
-    assert "Holds the truth." in index_page([board], [], title="a", private=True)
-    assert "Holds the truth." not in index_page([board], [], title="a", private=False)
+    assert "Contains the truth." in index_page([board], [], title="a", private=True)
+    assert "Contains the truth." not in index_page([board], [], title="a", private=False)

@@ -98,11 +98,12 @@ def test_a_mean_that_ranks_captions_does_not_stop_the_board_of_concepts(
     }[task]
 
 
-def test_a_task_that_is_not_asked_for_is_left_out(submit: Submit, board: Make) -> None:
+def test_a_task_that_is_not_asked_for_is_left_out_with_a_note(submit: Submit, board: Make) -> None:
     submit("alpha", "one")
     submit("alpha", "two", captions("the secret caption"), task="captions")
     made = board(tasks=("concepts",))
     assert ([item.task for item in made.boards], made.rejections) == (["concepts"], ())
+    assert "1 run for captions, which the board does not rank: alpha/two" in made.notes
 
 
 def test_a_submission_for_another_edition_is_rejected(submit: Submit, board: Make) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from rocov2_eval.cli import invoke
-from rocov2_eval.errors import ExitCode
+from rocov2_eval.errors import ExitCode, RejectedInput
+from rocov2_eval.formats import load
 from rocov2_eval.leaderboard.submissions import find_submissions
 from rocov2_eval.leaderboard.uploads import folder_name
 from rocov2_eval.schemas import check_document
@@ -94,7 +95,7 @@ def test_names_of_files_tell_team_and_run(root: Path, uploads: Path, bring_in: I
         "concepts",
     )
     assert metadata(root, "ds-biomed/captions")["task"] == "captions"
-    assert "the name does not tell team and run" in out
+    assert "the name does not contain team and run" in out
     assert len(find_submissions(root)[0]) == 3
 
 
@@ -241,8 +242,66 @@ def test_a_fault_of_the_mapping_is_told_with_its_line(
     root: Path, bring_in: Import, tmp_path: Path, row: dict[str, str], said: str
 ) -> None:
     code, _, err = bring_in("--mapping", mapping(tmp_path / "m.csv", row))
-    assert (code, "m.csv:2: " in err, said in err) == (ExitCode.INPUT_REJECTED, True, True), err
+    line = 1 if "column" in said else 2
+    assert (code, f"m.csv:{line}: " in err, said in err) == (ExitCode.INPUT_REJECTED, True, True), err
     assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_mapping_of_a_spreadsheet_is_read(
+    root: Path, uploads: Path, bring_in: Import, tmp_path: Path, delimiter: str
+) -> None:
+    (uploads / "1.csv").write_bytes(CONCEPTS)
+    rows = [["File", "Display Name", "RUN", ""], ["1.csv", "Alpha", "one", ""], ["", "", "", ""]]
+    text = "".join(f"{delimiter.join(row)}\r\n" for row in rows)
+    (tmp_path / "m.csv").write_text(text, encoding="utf-8-sig", newline="")
+    assert "1 run added" in bring_in("--mapping", tmp_path / "m.csv")[1]
+    assert (root / "Alpha" / "one" / "run.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("file,run\na.csv,1\na.csv,2\n", "m.csv:3: a second row of the file 'a.csv'"),
+        ("owner,team\neve,a\neve,b\n", "m.csv:3: a second row of the owner 'eve'"),
+        ("file,run,Run\na.csv,1,2\n", "m.csv:1: 2 columns run"),
+        ("file,run,\na.csv,1,x\n", "m.csv:2: a cell in a column without a name"),
+    ],
+)
+def test_a_mapping_that_could_mean_two_things_is_refused(
+    bring_in: Import, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "m.csv").write_text(text, encoding="utf-8")
+    code, _, err = bring_in("--mapping", tmp_path / "m.csv")
+    assert (code, said in err) == (ExitCode.INPUT_REJECTED, True), err
+
+
+@pytest.mark.parametrize(
+    "names", [("DS@BioMed", "DS\u200b@BioMed"), ("\u202eDS@BioMed", "DS@BioMed")], ids=["after", "before"]
+)
+def test_letters_that_nobody_sees_do_not_lead_into_the_folder_of_another_team(
+    root: Path, uploads: Path, bring_in: Import, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    for i, name in enumerate(names):
+        (uploads / f"{i}.csv").write_bytes(CONCEPTS)
+        table = mapping(tmp_path / "m.csv", {"file": f"{i}.csv", "display_name": name, "run": "1"})
+        bring_in("--mapping", table)
+    assert [path.name for path in (root / "ds-biomed").iterdir()] == ["1"]
+    assert metadata(root, "ds-biomed/1")["display_name"] == "DS@BioMed"
+    (folder,) = root.glob("ds-biomed-*")
+    assert "display_name" not in metadata(root, f"{folder.name}/1")
+
+
+def test_an_owner_cannot_take_the_name_that_the_mapping_gives_to_another(
+    root: Path, uploads: Path, bring_in: Import, tmp_path: Path
+) -> None:
+    day = "_PhaseId7_2026-05-01_30-00_"
+    for name in (f"1_bob{day}run.csv", f"2_ds@biomed{day}run.csv"):
+        (uploads / name).write_bytes(CONCEPTS)
+    table = mapping(tmp_path / "m.csv", {"owner": "bob", "display_name": "DS@BioMed"})
+    out = bring_in("--mapping", table, platform="codabench")[1]
+    assert "1 run added, 0 there already, 1 file not imported" in out
+    assert [path.name for path in root.iterdir()] == ["ds-biomed"]
 
 
 @pytest.mark.parametrize("form", ["folder", "archive"])
@@ -300,3 +359,9 @@ def test_the_folder_may_not_lie_among_the_uploads(root: Path, bring_in: Import) 
 )
 def test_a_folder_has_a_name_that_every_system_takes(name: str, folder: str) -> None:
     assert folder_name(name, "team").startswith(folder)
+
+
+def test_an_archive_without_files_is_read_as_an_archive(tmp_path: Path) -> None:
+    zipfile.ZipFile(tmp_path / "run.zip", "w").close()
+    with pytest.raises(RejectedInput, match="found 0: nothing"):
+        load(tmp_path / "run.zip")

@@ -160,7 +160,7 @@ def test_a_retired_truth_is_public_but_for_contacts_and_the_organisers_files(
     text = "".join(path.read_text(encoding="utf-8") for path in sorted(site.rglob("*")) if path.is_file())
     for words in ("The truth is no longer in use", "rank_shares", "By modality", "Worst images", "p_holm"):
         assert words in text
-    for words in ("team@example.org", str(tmp_path), "Holds the truth"):
+    for words in ("team@example.org", str(tmp_path), "Contains the truth"):
         assert words not in text
 
 
