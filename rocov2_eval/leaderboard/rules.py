@@ -158,7 +158,10 @@ def rules_of(content: bytes | str, path: str, folder: Path) -> Rules:
     }
     rules = read_options(Rules, tables, path, folder)
     if rules.edition:
-        edition_of(rules.edition)
+        try:
+            edition_of(rules.edition)
+        except UsageFault as error:
+            raise UsageFault(f"{path} edition: {error}") from None
     return replace(rules, teams=teams)
 
 

@@ -14,6 +14,7 @@ import math
 import re
 import typing
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -119,7 +120,9 @@ def _explained(fault: str, kind: type, table: Mapping[str, Any]) -> str:
         reason = "expected " + " or ".join(map(repr, _words(typing.get_type_hints(kind)[name])))
     reason = re.sub(r", got `\w+`\Z", "", reason)
     reason = re.sub(r"`([^`]*)`", lambda types: " or ".join(_named(types[1])), reason)
-    return f" {key.removesuffix('[...]')}: {shorten(repr(found))}, {reason[0].lower()}{reason[1:]}"
+    reason = reason.replace("datetime with a timezone component", "a time with its zone, such as 12:00:00Z")
+    shown = str(found) if isinstance(found, datetime) else repr(found)
+    return f" {key.removesuffix('[...]')}: {shorten(shown)}, {reason[0].lower()}{reason[1:]}"
 
 
 def _named(types: str) -> list[str]:

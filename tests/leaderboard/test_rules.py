@@ -236,7 +236,11 @@ def test_options_of_a_board_may_stand_in_its_file(
         ("deadlin = 2026-05-07T00:00:00Z", "unknown key 'deadlin'; did you mean deadline?"),
         ("deadline = 2026-05-07T00:00:00", "deadline"),
         ("most_runs = 0", "most_runs: 0"),
-        ('edition = "2019"', "no edition '2019'"),
+        ('edition = "2019"', "board.toml edition: no edition '2019'"),
+        (
+            "deadline = 2026-05-08T23:59:00",
+            "23:59:00, expected a time with its zone, such as 12:00:00Z",
+        ),
         ('teams = "alpha"', "expected a table"),
         ('[teams.alpha]\nstatus = "banned"', "status"),
         ('[teams.alpha]\nstatus = "disqualified"', "status disqualified needs a reason"),
