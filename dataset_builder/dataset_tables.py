@@ -19,7 +19,7 @@ from typing import Literal
 
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import read_rows, rows_of
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 
 Kind = Literal["articles", "images", "captions"]
 Role = Literal["id", "split", "article", "caption", "image"]
@@ -101,10 +101,10 @@ def read_dataset(
     """
     if not path.is_dir():
         if truth is not None:
-            raise UsageFault(f"{path} is a file: the archive of a held-out truth goes with a folder")
+            raise UsageFault(f"{path} is a file: the archive of a held-out truth needs a dataset folder")
         return _read_file(path, columns or {}, where)
     if columns or where:
-        raise UsageFault(f"{path} is a folder in the ROCOv2 layout: columns and --where go with a CSV file")
+        raise UsageFault(f"{path} is a folder in the ROCOv2 layout: --column and --where need a CSV file")
     return _read_folder(path, truth or {})
 
 
@@ -149,11 +149,11 @@ def _read_file(path: Path, named: Mapping[Role, str], where: Sequence[tuple[str,
     kept = [record for record in records if all(record[column] in wanted[column] for column in wanted)]
     if not kept:
         listed = " ".join(f"--where {column}={value}" for column, value in where)
-        raise UsageFault(f"{path}: no row is left with {listed}")
+        raise UsageFault(f"{path}: no row has {listed}")
     rows = tuple(_row(record, columns, path.parent) for record in kept)
     bare = sum(not (row.image_id and row.split) for row in rows)
     if bare:
-        raise RejectedInput(f"{path}: {bare:,} rows have no id or no split; leave them out with --where")
+        raise RejectedInput(f"{path}: {counted(bare, 'row')} without id or split; exclude them with --where")
     _refuse_repeated(path, rows)
     return Dataset(
         path=str(path),
@@ -214,7 +214,7 @@ def _refuse_repeated(path: Path, rows: Sequence[Row]) -> None:
     for (split, image_id), times in Counter((row.split, row.image_id) for row in rows).most_common(1):
         if times > 1:
             raise RejectedInput(
-                f"{path}: {shorten(image_id)!r} stands {times} times in {split}, expected once"
+                f"{path}: {shorten(image_id)!r} occurs {times} times in {split}, expected once"
             )
 
 
@@ -251,9 +251,9 @@ def _read_folder(folder: Path, truth: Mapping[str, bytes]) -> Dataset:
     if not any(articles.values()):
         absent["articles"] = f"{_LICENCES} is absent or names no article"
     if not any(row.image for row in rows):
-        absent["images"] = "there is no folder of images named like a split; unpack the archives"
+        absent["images"] = "no folder of images has the name of a split; unpack the archives"
     if not any(row.caption for row in rows):
-        absent["captions"] = "there is no table of captions"
+        absent["captions"] = "no table of captions exists"
     return Dataset(path=str(folder), rows=tuple(rows), absent=absent)
 
 

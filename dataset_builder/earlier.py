@@ -50,7 +50,7 @@ def _read(path: Path, digest: str) -> Earlier:
             raise RejectedInput(f"{path}:{line}: an empty cell, expected PMCID,file,split,ID")
         key = key_of_row(row["PMCID"], row["file"])
         if key in images:
-            raise RejectedInput(f"{path}:{line}: {key} stands twice, expected once")
+            raise RejectedInput(f"{path}:{line}: {key} occurs twice, expected once")
         images[key] = Assignment(split=row["split"], image_id=row["ID"])
         for pmcid in (key.partition("/")[0], *filter(None, row["linked"].split(";"))):
             splits[pmcid].add(row["split"])

@@ -126,7 +126,7 @@ def read_manual(path: Path) -> dict[str, dict[str, str]]:
         if not image:
             raise RejectedInput(f"{place}: the image is empty, expected its key")
         if facet.name in answers[image]:
-            raise RejectedInput(f"{place}: {facet.name} of {shorten(image)} stands twice, expected once")
+            raise RejectedInput(f"{place}: {facet.name} of {shorten(image)} occurs twice, expected once")
         answers[image][facet.name] = value_of(facet, row["CUI"], place)
     return dict(answers)
 

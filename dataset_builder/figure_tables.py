@@ -65,11 +65,11 @@ class TableMatch(Record, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """What was counted, for people."""
-        found = f"{self.matched:,} of {counted(self.rows, 'row')} name a figure"
+        found = f"figures found for {self.matched:,} of {counted(self.rows, 'row')}"
         if not self.strangers:
             return found
         more = self.rows - self.matched - len(self.strangers)
-        return f"{found}; no figure: {_listed(self.strangers)}{f' and {more:,} more' if more else ''}"
+        return f"{found}; none for {_listed(self.strangers)}{f' and {more:,} more' if more else ''}"
 
 
 def match_table(
@@ -99,9 +99,9 @@ def match_table(
     strangers = [key for key in table.rows if key not in seen]
     if first and table.rows and not (seen or has_article):
         raise RejectedInput(
-            f"{name}: none of its {counted(len(table.rows), 'row')} names a figure that is here: it names "
-            f"{_listed(strangers[:_NAMED])}, and the figures are {_listed(first)}; write PMCID and file as "
-            f"these have them"
+            f"{name}: no figure found for its {counted(len(table.rows), 'row')}: it contains "
+            f"{_listed(strangers[:_NAMED])}, but the figures are {_listed(first)}; write PMCID and file in "
+            f"the same way"
         )
     return TableMatch(name=name, rows=len(table.rows), matched=len(seen), strangers=tuple(strangers[:_NAMED]))
 

@@ -167,7 +167,7 @@ def _non_english(
         "non-English captions kept",
         sum(value < _MORE_LIKELY_OTHER for value in judged),
         len(judged),
-        what="kept captions are more likely in another language than in English",
+        what="kept captions",
         limit=options.non_english,
         tells_figures=True,
     )
@@ -176,7 +176,7 @@ def _non_english(
         "non-English captions dropped",
         sum(dict(count.dropped).get(OTHER_LANGUAGE, 0) for count in stages),
         sum(count.taken for count in stages),
-        what="captions were dropped as not English",
+        what="captions",
         limit=options.non_english_dropped,
     )
 
@@ -205,7 +205,7 @@ def _modality_skew(figures: Sequence[Figure], limit: float) -> Gate:
     message = (
         f"{modality} makes up {share_text(large[split][modality] / large[split].total())} of {split} and "
         f"{share_text(total[modality] / len(figures))} of all images; "
-        f"at most {100 * limit:g} points apart expected"
+        f"expected a difference of at most {100 * limit:g} percentage points"
     )
     value = abs(deviations[modality, split])
     return replace(gate, value=value, outcome="pass" if value <= limit else "warn", message=message)
@@ -217,7 +217,7 @@ def _single_concept(figures: Sequence[Figure], limit: float) -> Gate:
         "single-concept images",
         sum(len(figure.concepts.cuis) == 1 for figure in holders),
         len(holders),
-        what="images with concepts have one alone",
+        what="images with concepts",
         limit=limit,
         tells_figures=True,
     )
@@ -226,7 +226,7 @@ def _single_concept(figures: Sequence[Figure], limit: float) -> Gate:
 def _smallest_split(figures: Sequence[Figure], options: GateOptions) -> Gate:
     least = options.smallest_split
     sizes = {**dict.fromkeys(options.splits, 0), **Counter(figure.assignment.split for figure in figures)}
-    gate = Gate(name="smallest split", limit=least, unit="images", message="there is no split")
+    gate = Gate(name="smallest split", limit=least, unit="images", message="no split exists")
     if not sizes:
         return gate
     smallest = min(sizes, key=lambda split: (sizes[split], split))
@@ -234,7 +234,8 @@ def _smallest_split(figures: Sequence[Figure], options: GateOptions) -> Gate:
         gate,
         value=sizes[smallest],
         outcome="pass" if sizes[smallest] >= least else "warn",
-        message=f"{smallest or 'no split'} has {sizes[smallest]:,}; at least {least:,} expected",
+        message=f"{smallest or 'no split'} has {counted(sizes[smallest], 'image')}; "
+        f"expected at least {least:,}",
     )
 
 
@@ -250,8 +251,8 @@ def _warned(figures: Sequence[Figure], most: int) -> Iterator[Gate]:
             unit="images",
             value=len(warned),
             outcome="pass" if len(warned) <= most else "warn",
-            message=f"{counted(len(warned), 'image')} to look at before anybody else does: {listed}; "
-            f"at most {most:,} expected",
+            message=f"{counted(len(warned), 'image')} to check before publication: {listed}; "
+            f"expected at most {most:,}",
             tells_figures=True,
         )
 
@@ -259,17 +260,17 @@ def _warned(figures: Sequence[Figure], most: int) -> Iterator[Gate]:
 def _kappa(options: GateOptions) -> Iterator[Gate]:
     floor = options.kappa_floor
     if options.agreement is None:
-        message = "no table of agreement is given: name one with agreement"
+        message = "no report of agreement; name one with agreement"
         yield Gate(name="kappa", limit=floor, unit="kappa", message=message)
         return
     kappas = read_kappas(options.agreement)
     if not kappas.keys() & ASKED.keys():
         raise RejectedInput(
-            f"{options.agreement}: none of its facets is asked of images: {', '.join(map(shorten, kappas))}; "
+            f"{options.agreement}: no known facet, found {', '.join(map(shorten, kappas))}; "
             f"expected some of {', '.join(ASKED)}"
         )
     for facet, kappa in kappas.items():
-        message = "undefined, as where annotators use one value alone"
+        message = "undefined, for example because annotators use a single value"
         gate = Gate(name=f"kappa: {facet}", limit=floor, unit="kappa", message=message)
         if kappa is None:
             yield gate
@@ -278,7 +279,7 @@ def _kappa(options: GateOptions) -> Iterator[Gate]:
             gate,
             value=kappa,
             outcome="pass" if kappa >= floor else "warn",
-            message=f"annotators agree on {facet} with kappa {kappa:.3f}; at least {floor:g} expected",
+            message=f"annotators agree on {facet} with kappa {kappa:.3f}; expected at least {floor:g}",
         )
 
 
@@ -290,11 +291,10 @@ def _drop_rates(counts: Sequence[StageCount], options: GateOptions) -> Iterator[
             yield Gate(name=f"drop rate: {stage}", limit=limit, message="the build has no such stage")
         for count in of_stage:
             name = f"drop rate: {stage}" + (f", {count.unit}" if len(of_stage) > 1 else "")
-            what = f"{count.unit} were dropped"
             # Whoever brings images of their own may have chosen them so that nothing is to be dropped.
             is_chosen = count.unit == "images" and stage not in options.drop_rates
             usual = (0.0, limit[1]) if is_chosen else limit
-            yield _share_gate(name, count.taken - count.kept, count.taken, what=what, limit=usual)
+            yield _share_gate(name, count.taken - count.kept, count.taken, what=count.unit, limit=usual)
 
 
 def _share_gate(
@@ -310,7 +310,7 @@ def _share_gate(
     gate = Gate(
         name=name,
         limit=limit,
-        message=f"a share of {of:,}, fewer than {FEWEST:,} tell nothing",
+        message=f"a share of {of:,}; a measurement needs {FEWEST:,}",
         tells_figures=tells_figures,
     )
     if of < FEWEST:
@@ -319,10 +319,10 @@ def _share_gate(
     if isinstance(limit, tuple):
         (low, high), expected = limit, f"{100 * limit[0]:g} % to {100 * limit[1]:g} % is usual"
     else:
-        low, high, expected = 0.0, limit, f"at most {100 * limit:g} % expected"
+        low, high, expected = 0.0, limit, f"expected at most {100 * limit:g} %"
     return replace(
         gate,
         value=share,
         outcome="pass" if low <= share <= high else "warn",
-        message=f"{number:,} of {of:,} {what}, {share_text(share)}; {expected}",
+        message=f"{number:,} of {of:,} {what} ({share_text(share)}); {expected}",
     )

@@ -130,7 +130,7 @@ def find_leaks(
     )
     if all(check.not_checked for check in checks):
         reasons = "; ".join(f"{check.kind}: {check.not_checked}" for check in checks)
-        raise UsageFault(f"{dataset.path}: there is nothing to look at ({reasons})")
+        raise UsageFault(f"{dataset.path}: nothing to compare ({reasons})")
     return LeakReport(
         dataset=dataset.path,
         columns=dataset.columns,
@@ -176,7 +176,7 @@ def _image_keys(
         return keys
     files = [(i, row.image) for i, row in enumerate(rows) if row.image]
     if not files:
-        absent["images"] = "none of the files that the dataset names is there"
+        absent["images"] = "no image file of the dataset exists"
         return keys
     fingerprints: dict[int, ImageFacts] = {}
     for done, (i, result) in enumerate(run_tasks(_fingerprint_of, files, workers), start=1):
@@ -248,7 +248,7 @@ def leaks_document(report: LeakReport) -> Document:
     splits = ", ".join(f"{shorten(split, 30)} {n:,}" for split, n in report.splits.items())
     columns = ", ".join(f"{role} = {name}" for role, name in report.columns.items())
     return Document(
-        title=f"{report.dataset}: {sum(report.splits.values()):,} images, {splits}",
+        title=f"{report.dataset}: {counted(sum(report.splits.values()), 'image')}, {splits}",
         sections=[
             *([Section(notes=[Note(label="columns", text=columns)])] if columns else []),
             *(_section(check) for check in report.checks),
@@ -268,14 +268,14 @@ def _section(check: LeaksOfKind) -> Section:
         title=f"{check.kind}: {_sentence(check)}",
         facts=[Fact(name=" and ".join(pair), value=n, kind="count") for pair, n in check.between().items()],
         tables=[Table(columns=columns, rows=rows)] if rows else [],
-        notes=[Note(text=f"… and {more:,} more; --format json has all")] if more > 0 else [],
+        notes=[Note(text=f"… and {more:,} more; --format json lists all")] if more > 0 else [],
     )
 
 
 def _sentence(check: LeaksOfKind) -> str:
     if check.not_checked:
         return f"not checked: {check.not_checked}"
-    text = f"{len(check.leaks):,} of {check.distinct:,} are in several splits"
+    text = f"{len(check.leaks):,} of {check.distinct:,} in several splits"
     if check.without:
         has = "has" if check.without == 1 else "have"
         text += f"; {counted(check.without, 'image')} {has} no {_THING[check.kind]}"
@@ -301,7 +301,7 @@ def _verdict(report: LeakReport) -> str:
         for check in report.checks
         if check.unknown_splits and not check.not_checked
     ]
-    verdict = "The splits leak into each other" if report.has_leaks else "No leaks found"
+    verdict = "Leaks found" if report.has_leaks else "No leaks found"
     return f"{verdict} ({'; '.join(limits)})." if limits else f"{verdict}."
 
 

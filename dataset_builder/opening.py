@@ -63,21 +63,19 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
         _require_http(self.base_url)
         if self.kind == "s3":
             if self.path:
-                raise UsageFault("path: goes with kind = 'folder' or 'table', not with 's3'")
+                raise UsageFault("path: not allowed with kind = 's3', only with 'folder' or 'table'")
             if (self.list is None) == (not self.inventory):
                 found = "neither" if self.list is None else "both"
-                raise UsageFault(
-                    f"kind = 's3' takes the articles of list, or with inventory = true all: found {found}"
-                )
+                raise UsageFault(f"kind = 's3' needs either list or inventory = true: found {found}")
             return
         if not self.path:
             needed = "the folder of articles" if self.kind == "folder" else "the table of images"
             raise UsageFault(f"path: missing, kind = {self.kind!r} needs {needed}")
         if self.kind == "table" and self.list is not None:
-            raise UsageFault("list: goes with articles; the table of kind = 'table' names the images itself")
+            raise UsageFault("list: not allowed with kind = 'table', whose table names the images")
         for name, default in _ONLY_S3.items():
             if getattr(self, name) != default:
-                raise UsageFault(f"{name}: goes with kind = 's3', not with {self.kind!r}")
+                raise UsageFault(f"{name}: not allowed with kind = {self.kind!r}, only with 's3'")
 
 
 def open_source(
@@ -121,7 +119,7 @@ class ChosenSource:
     def entry(self, pmcid: str) -> Entry | Drop:
         """Return what the source offers, or that the list says it is retracted, or that nobody could ask."""
         if self._articles and self._articles.retracted(pmcid):
-            return dropped(pmcid, RETRACTED, "says the list")
+            return dropped(pmcid, RETRACTED, "in the list")
         try:
             found = self._source.entry(pmcid)
         except FetchFailed as error:

@@ -77,9 +77,7 @@ def recognise(path: Path) -> Recognised:
         return _table(path)
     if suffix in _LISTS:
         n = len(read_article_list(path).numbers)
-        return Recognised(
-            kind="s3", path=path, found=f"a list of {counted(n, 'article')}, asked of PMC's service"
-        )
+        return Recognised(kind="s3", path=path, found=f"a list of {counted(n, 'article')} of PMC's service")
     raise RejectedInput(f"{path}: expected {_EXPECTED}; name the folder that the file lies in")
 
 

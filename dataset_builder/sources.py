@@ -54,7 +54,7 @@ def read_figure(source: Source, figure: Figure) -> bytes:
     assert figure.media is not None, "stages that ask for files come after the one that looks them up"
     content = source.read(figure.media)
     if content is None:
-        raise RejectedInput(f"{figure.media.key}: the source had this file and has it no more")
+        raise RejectedInput(f"{figure.media.key}: the source no longer has this file")
     if figure.panel is None:
         return content
     cut = cut_out(content, figure.panel.box)

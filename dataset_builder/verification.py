@@ -28,7 +28,7 @@ from rocov2_eval.shelf.archives import UNREADABLE
 from rocov2_eval.shelf.files import file_digest
 from rocov2_eval.shelf.pictures import Unreadable
 from rocov2_eval.shelf.progress import Progress, silent
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 
 _SHOWN = 3  # names in a message
 _IDENTIFIER = re.compile(rb"PMC[ _]?\d{4,}|(?<![\d.])10\.\d{4,9}/[-._;()/:a-z0-9]{3,}", re.IGNORECASE)
@@ -104,10 +104,10 @@ def _checksums(folder: Path) -> Check:
     if not path.is_file():
         return Check(name=name, is_fine=False, found=f"{SUMS} is absent")
     listed, there = read_sums(path), files_below(folder)
-    faults = _differences(listed, there, "listed but absent", "there but not listed")
+    faults = _differences(listed, there, "listed but missing", "present but not listed")
     known = (file for file in listed if file in there)
     faults += _named("changed", [file for file in known if file_digest(there[file]) != listed[file]])
-    return _verdict(name, faults, f"{len(listed):,} files")
+    return _verdict(name, faults, counted(len(listed), "file"))
 
 
 def _ids(tables: Tables, images: Sequence[ImageFile]) -> Check:
@@ -129,19 +129,19 @@ def _ids(tables: Tables, images: Sequence[ImageFile]) -> Check:
         image_id for split in SPLITS for image_id in {i.image_id for i in images if i.split == split}
     ]
     faults += _repeated("several splits", everywhere)
-    return _verdict("tables and images have the same ids", faults, f"{len(images):,} images")
+    return _verdict("tables and images have the same ids", faults, counted(len(images), "image"))
 
 
 def _readable(looks: Sequence[Look]) -> Check:
     broken = [f"{image.image_id} ({facts.detail})" for image, facts in looks if isinstance(facts, Unreadable)]
-    return _verdict("every image can be read", _named("unreadable", broken), f"{len(looks):,} images")
+    return _verdict("every image can be read", _named("unreadable", broken), counted(len(looks), "image"))
 
 
 def _parquet(folder: Path, held_out: str, looks: Sequence[Look]) -> Check:
     """Check that the Parquet files hold the images of the folder, and of a held-out split nothing else."""
-    name = "Parquet files hold the same images"
+    name = "Parquet files contain the same images"
     if not (folder / "data").is_dir():
-        return Check(name=name, is_fine=True, found="there are none")
+        return Check(name=name, is_fine=True, found="none written")
     faults = []
     rows = 0
     for split in SPLITS:
@@ -159,12 +159,12 @@ def _parquet(folder: Path, held_out: str, looks: Sequence[Look]) -> Check:
         faults += _named("with another picture in Parquet", other)
         if split == held_out:
             faults += _named("columns of the truth in Parquet", sorted(columns - {"image", "image_id"}))
-    return _verdict(name, faults, f"{rows:,} rows")
+    return _verdict(name, faults, counted(rows, "row"))
 
 
 def _silence(folder: Path, tables: Tables, images: Sequence[ImageFile]) -> Check:
     """Check that no file tells an article of a held-out image, and that no image file tells any article."""
-    name = "no file tells held-out articles"
+    name = "no file reveals held-out articles"
     if not tables.held_out:
         return Check(name=name, is_fine=True, found="nothing is held out")
     tables_there = [f"{tables.held_out}_{table}.csv" for table in TRUTH_TABLES]
@@ -176,11 +176,11 @@ def _silence(folder: Path, tables: Tables, images: Sequence[ImageFile]) -> Check
             if match:
                 telling.append(f"{image.image_id} ({shorten(match[0].decode('ascii', 'replace'))})")
     faults += _named("image files that name an article", telling)
-    found = f"{sum(image.split == tables.held_out for image in images):,} held-out images"
+    found = counted(sum(image.split == tables.held_out for image in images), "held-out image")
     if tables.has_truth:
-        faults += _named("articles told", sorted(_telling_texts(folder, tables.secrets)))
-        return _verdict(name, faults, f"{found}, {len(tables.secrets):,} PMCIDs and DOIs looked for")
-    return _verdict(name, faults, f"{found}; texts not searched, which needs the truth archive")
+        faults += _named("articles revealed", sorted(_telling_texts(folder, tables.secrets)))
+        return _verdict(name, faults, f"{found}, {len(tables.secrets):,} PMCIDs and DOIs searched")
+    return _verdict(name, faults, f"{found}; texts not searched: that needs the truth archive")
 
 
 def _metadata(content: bytes) -> bytes:
@@ -216,7 +216,7 @@ def _articles(tables: Tables, images: Sequence[ImageFile]) -> Check:
         for article, splits in sorted(holders.items())
         if len(splits) > 1
     ]
-    known = f"{len(holders):,} articles"
+    known = counted(len(holders), "article")
     if tables.held_out and not tables.has_truth:
         known += f"; those of {tables.held_out} are not known without the truth archive"
     return _verdict("no article is in two splits", _named("in two splits", crossing), known)
@@ -231,7 +231,7 @@ def _near_duplicates(looks: Sequence[Look], distance: int) -> Check:
         if image.split != kept.split:
             crossing.append(f"{image.image_id} like {kept.image_id}")
     faults = _named(f"at most {distance} bits apart", crossing)
-    return _verdict("no near duplicates across splits", faults, f"{len(readable):,} images")
+    return _verdict("no near duplicates across splits", faults, counted(len(readable), "image"))
 
 
 def _licences(tables: Tables, images: Sequence[ImageFile]) -> Check:
@@ -265,11 +265,11 @@ def _truth(path: Path | None, secret: Mapping[str, bytes], sha256: str | None, t
     """Check that the archive of the held-out truth belongs to this dataset and is complete."""
     name = "the truth archive belongs to the dataset"
     if path is None:
-        return Check(name=name, is_fine=True, found="not looked at: no archive was given")
+        return Check(name=name, is_fine=True, found="not checked: no archive was given")
     digest = file_digest(path)
     faults = []
     if digest != sha256:
-        faults.append(f"SHA-256 {digest}, manifest.json says {sha256}")
+        faults.append(f"SHA-256 {digest}, manifest.json has {sha256}")
     written = path.with_name(f"{path.name}.sha256")
     if written.is_file() and written.read_text(encoding="utf-8").split()[:1] != [digest]:
         faults.append(f"{written.name} has another sum")
@@ -280,7 +280,7 @@ def _truth(path: Path | None, secret: Mapping[str, bytes], sha256: str | None, t
         faults += _differences(
             [row["ID"] for row in rows], listed, f"only in {table}", f"absent from {table}"
         )
-    return _verdict(name, faults, f"{len(listed):,} images, SHA-256 {digest}")
+    return _verdict(name, faults, f"{counted(len(listed), 'image')}, SHA-256 {digest}")
 
 
 def _repeated(where: str, names: Iterable[str]) -> list[str]:

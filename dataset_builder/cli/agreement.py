@@ -1,4 +1,4 @@
-"""The command `agreement`: how far raters agree, and how much a study of so many images would tell."""
+"""The command `agreement`: how far raters agree, and how precise a study of so many images would be."""
 
 from __future__ import annotations
 
@@ -20,44 +20,56 @@ if TYPE_CHECKING:
     "rocov2-build agreement manual.csv --plan 500"
 )
 @click.argument("table", metavar="CSV", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--facet", "facets", multiple=True, metavar="NAME", help="Only this facet; may be repeated.")
-@click.option("--rater", "raters", multiple=True, metavar="NAME", help="Only this rater; may be repeated.")
+@click.option(
+    "--facet",
+    "facets",
+    multiple=True,
+    metavar="NAME",
+    help="Facet to compare; may be repeated.  [default: all]",
+)
+@click.option(
+    "--rater",
+    "raters",
+    multiple=True,
+    metavar="NAME",
+    help="Rater to compare; may be repeated.  [default: all]",
+)
 @click.option(
     "--floor",
     type=click.FloatRange(-1, 1),
-    help="Exit with 4 unless kappa of every facet reaches this. Without it 0.6 is reported only.",
+    help="Lowest kappa of each facet; a lower one ends with exit code 4.  [default: 0.6, report only]",
 )
 @click.option(
     "--plan",
     "images",
     type=click.IntRange(1, 100_000_000),
     metavar="N",
-    help="Report what N images would tell about kappa, with the classes of CSV.",
+    help="Number of images of a planned study, with the classes of CSV; its precision is reported.",
 )
 @click.option(
     "--kappa",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Kappa that --plan expects.  [default: 0.8]",
+    help="Expected kappa of --plan.  [default: 0.8]",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the bootstrap.  [default: 20260101]")
 @format_option
 @output_option
 def agreement(table: Path, output: Path | None, **options: Any) -> None:
-    """Report how far raters agree on each facet and class, or plan how many images they should answer.
+    """Report how far raters agree on each facet and class, or plan the number of images.
 
-    CSV has one answer a row, with the columns image, facet, CUI and rater, as `curate import` writes it. Two
-    raters are compared by Cohen's kappa, more by Fleiss' kappa, or by Krippendorff's alpha where not every
-    rater answered every image. The gate of a build reads the answer as json or csv. For --plan the column
-    rater is not needed.
+    CSV has one answer per row, with the columns image, facet, CUI and rater, as of `curate import`. Two
+    raters are compared by Cohen's kappa, more by Fleiss' kappa, or by Krippendorff's alpha if answers are
+    missing. [gates] agreement of a build reads the report as json or csv. --plan does not need the column
+    rater.
 
-    The exit code is 4 if --floor is given and a facet does not reach it, or has no kappa or no interval.
+    The exit code is 4 if a facet does not reach --floor, or has no kappa or no interval.
     """
     style = options["style"]
     if options["images"] is not None:
         answer(_plan(table, options), style, output)
         return
     if options["kappa"] is not None:
-        raise UsageFault("--kappa goes with --plan: it is the kappa that a plan expects")
+        raise UsageFault("--kappa needs --plan: it is the expected kappa of a plan")
     from dataset_builder.study.agreement import FLOOR, SEED, agreement_document, measure
 
     report = measure(

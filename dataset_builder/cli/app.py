@@ -14,22 +14,22 @@ from rocov2_eval import __version__
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rocov2-build")
 def app() -> None:
-    """Build a dataset in the ROCOv2 layout from articles, of PMC Open Access or on disk, or from own images.
+    """Build a dataset in the ROCOv2 layout from articles or your own images.
 
     \b
-    rocov2-build sample articles/                        ten made-up articles to try it with
-    rocov2-build init articles/                          write a build.toml for what lies there
-    rocov2-build run build.toml                          articles to dataset, on from where it stopped
-    rocov2-build drops build.toml PMC10009416            why a figure was left out
-    rocov2-build concepts model names.csv --out pack.zip what finds concepts in captions
-    rocov2-build curate export build.toml --out tasks/   have people say modality, region, direction
-    rocov2-build agreement annotations.csv               how far they agree
-    rocov2-build agreement manual.csv --plan 500         what 500 images would tell about it
-    rocov2-build audit sample dataset/ --out audit/      a blind check of automatic concepts
-    rocov2-build verify dataset/                         whether a dataset is whole and tells no truth
+    rocov2-build sample articles/                        ten made-up articles
+    rocov2-build init articles/                          a build.toml for these articles
+    rocov2-build run build.toml                          a dataset; a repeated run continues
+    rocov2-build drops build.toml PMC10009416            why a figure was dropped
+    rocov2-build concepts model names.csv --out pack.zip a model pack for concepts in captions
+    rocov2-build curate export --help                    tasks for raters
+    rocov2-build agreement annotations.csv               agreement of raters
+    rocov2-build agreement manual.csv --plan 500         expected precision with 500 images
+    rocov2-build audit sample dataset/ --out audit/      a blinded check of automatic concepts
+    rocov2-build verify dataset/                         checks of a finished dataset
     rocov2-build leaks dataset/                          what crosses its splits
     rocov2-build rehydrate list.csv --out images/        figures by PMCID and file name
-    rocov2-build doctor                                  whether PMC's service is as expected
+    rocov2-build doctor                                  a check of PMC's service
     """  # noqa: D301  click wants the backspace itself
 
 

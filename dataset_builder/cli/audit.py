@@ -19,16 +19,20 @@ _TOOLS = ("label-studio", "csv")  # MedCATtrainer shows no pictures
 
 @click.group()
 def audit() -> None:
-    """Check a dataset: its automatic concepts by radiologists who are blind, and its licences."""
+    """Check a dataset: its automatic concepts by blinded radiologists, and its licences."""
 
 
 @audit.command(
     epilog="Example: rocov2-build audit sample dataset/ --types mentions.csv --raters 2 --out audit/"
 )
 @click.argument("dataset", metavar="DIR", type=_FOLDER)
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
 @click.option(
-    "--types", type=_FILE, help="CSV with cui, types and perhaps name: a table of concepts, or mentions."
+    "-o", "--out", type=click.Path(path_type=Path), required=True, help="New folder for tasks and key."
+)
+@click.option(
+    "--types",
+    type=_FILE,
+    help="CSV with cui, types and optionally name, such as mentions.  [default: all untyped]",
 )
 @click.option(
     "-n",
@@ -37,14 +41,14 @@ def audit() -> None:
     type=click.IntRange(min=1),
     default=1000,
     show_default=True,
-    help="Automatic concepts to draw.",
+    help="Number of automatic concepts.",
 )
 @click.option(
     "--missed",
     type=click.IntRange(min=0),
     default=100,
     show_default=True,
-    help="Images to draw that raters search for missed concepts.",
+    help="Number of images that raters search for missed concepts.",
 )
 @click.option("--raters", type=click.IntRange(min=1), default=1, show_default=True, help="Number of raters.")
 @click.option(
@@ -53,12 +57,12 @@ def audit() -> None:
     type=click.Choice(_TOOLS),
     default=_TOOLS[0],
     show_default=True,
-    help="Tool that raters use.",
+    help="Tool of the raters.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
-    help="Seed of the draw.  [default: one that nobody knows, kept in the key]",
+    help="Seed of the draw.  [default: a secret one, kept in the key]",
 )
 def sample(dataset: Path, out: Path, **options: Any) -> None:
     """Draw automatic concepts, decoys and images for raters who do not know which is which.
@@ -70,13 +74,14 @@ def sample(dataset: Path, out: Path, **options: Any) -> None:
     from dataset_builder.packaging.reading import ImageFiles
     from dataset_builder.study.audit_sample import draw, read_images, read_types
     from dataset_builder.study.audit_tasks import write_audit
+    from rocov2_eval.shelf.words import counted
 
     population = read_images(dataset)
     types, names = read_types(options["types"]) if options["types"] else ({}, {})
     used = {cui for image in population for cui in image.automatic}
     if types and used and not types.keys() & used:
         raise RejectedInput(
-            f"{options['types']}: none of its {len(types):,} concepts is an automatic one of {dataset}, "
+            f"{options['types']}: {counted(len(types), 'concept')}, but no automatic concept of {dataset}; "
             f"expected CUIs such as {min(used)}"
         )
     mapping = dataset / "cui_mapping.csv"
@@ -94,14 +99,16 @@ def sample(dataset: Path, out: Path, **options: Any) -> None:
             tool=options["tool"],
         )
     automatic, decoys, missed = (len(key.of_kind(kind)) for kind in ("automatic", "decoy", "missed"))
-    concepts = f"{automatic:,} automatic concepts among {decoys:,} decoys"
-    click.echo(f"{out}: {concepts}, and {missed:,} images for missed concepts")
-    click.echo(f"{out}/secret tells which is which: keep it from the raters until all answers are in")
+    concepts = f"{counted(automatic, 'automatic concept')}, {counted(decoys, 'decoy')}"
+    click.echo(f"{out}: {concepts}, and {counted(missed, 'image')} for missed concepts")
+    click.echo(f"{out}/secret contains the key: keep it from the raters until all answers are collected")
 
 
 @audit.command(epilog="Example: rocov2-build audit score rater-*.json --key audit/secret/key.json")
 @click.argument("answers", metavar="ANSWERS...", nargs=-1, required=True, type=_FILE)
-@click.option("--key", "path", type=_FILE, required=True, help="The key.json that `audit sample` wrote.")
+@click.option(
+    "--key", "path", type=_FILE, required=True, help="Key of the audit, secret/key.json of `audit sample`."
+)
 @click.option("--rater", "raters", cls=BeforeFile, help=RATER_HELP)
 @format_option
 @output_option
@@ -114,7 +121,7 @@ def score(
 ) -> None:
     """Report false positive and false negative rates by semantic type, with 95 % intervals.
 
-    ANSWERS are exports of the tool that the raters used, several of one rater or of several.
+    ANSWERS are exports of the tool of the raters, one or more per rater.
     """
     from dataset_builder.study.audit_score import refuse_strangers, score_document
     from dataset_builder.study.audit_tasks import PARTS, facets_of, read_key
@@ -133,18 +140,22 @@ def score(
 
 @audit.command(epilog="Example: rocov2-build audit licences dataset/ --articles PMC-ids.csv")
 @click.argument("dataset", metavar="DIR", type=_FOLDER)
-@click.option("--articles", type=_FILE, help="CSV with PMCID, Journal Title and Year, such as PMC-ids.csv.")
+@click.option(
+    "--articles",
+    type=_FILE,
+    help="CSV with PMCID, Journal Title and Year, such as PMC-ids.csv.  [default: no journals]",
+)
 @click.option(
     "--floor",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="Images that a concept must have to stay in the dataset.",
+    help="Lowest number of images of a concept in the dataset.",
 )
 @format_option
 @output_option
 def licences(dataset: Path, articles: Path | None, floor: int, style: str, output: Path | None) -> None:
-    """Table CC BY against CC BY-NC by split, modality, year and journal, and what would be lost without NC.
+    """Count images under CC BY and CC BY-NC by split, modality, year and journal, and the loss without NC.
 
     DIR is a dataset folder in the ROCOv2 layout.
     """

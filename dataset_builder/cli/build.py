@@ -46,14 +46,14 @@ _FILE = click.argument(
 @click.argument("source", metavar="[SOURCE]", type=click.Path(path_type=Path), required=False)
 @click.argument("file", metavar="[BUILD.TOML]", type=click.Path(path_type=Path), required=False)
 def init(source: Path | None, file: Path | None) -> None:
-    """Write a build.toml for a SOURCE: every table, with the defaults and what they mean.
+    """Write a build.toml for a SOURCE: every table, with its defaults and their meaning.
 
     \b
     SOURCE is one of
       a folder of articles: JATS XML with pictures, PMC*.tar.gz, or the layout of PMC's service
-      a list of PMCIDs, to be asked of PMC's service
+      a list of PMCIDs of PMC's service
       a table of images of your own: CSV, JSON lines or Parquet with image, caption, group, licence
-      a folder of pictures or DICOM files: with such a table, or one is begun there
+      a folder of pictures or DICOM files, with such a table, or init begins one
     """  # noqa: D301  click wants the backspace itself
     from dataset_builder.recognition import build_text, recognise
     from rocov2_eval.shelf.files import write_text
@@ -62,12 +62,12 @@ def init(source: Path | None, file: Path | None) -> None:
         source, file = None, source
     file = file or Path("build.toml")
     if file.exists():
-        advice = f"run it, rocov2-build run {file}, or name another file"
-        raise UsageFault(f"{file} is there already; {advice}")
+        advice = f"run it with rocov2-build run {file}, or name another file"
+        raise UsageFault(f"{file} exists already; {advice}")
     found = recognise(source) if source else None
     write_text(file, build_text(found, file.resolve().parent, datetime.now(UTC).date()))
     if found is None:
-        click.echo(f"{file}: say in [source] where the articles are, then rocov2-build run {file}")
+        click.echo(f"{file}: name your articles in [source], then rocov2-build run {file}")
         return
     click.echo(f"{found.path}: {found.found}")
     click.echo(f"{file}: {f'{found.lacking}, then' if found.lacking else 'next:'} rocov2-build run {file}")
@@ -76,17 +76,18 @@ def init(source: Path | None, file: Path | None) -> None:
 @click.command(epilog="Example: rocov2-build sample articles/")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 def sample(folder: Path) -> None:
-    """Write ten made-up articles with pictures to a new folder, to see a build work.
+    """Write ten made-up articles with pictures to a new folder.
 
-    Each stage of the build finds something to leave out.
+    Each filter of the build drops something of them.
     """
     from dataset_builder.sample_articles import write_sample
+    from rocov2_eval.shelf.words import counted
 
     if folder.exists():
         raise UsageFault(f"{folder} exists already; name a new folder")
     with writing(folder):
         number = write_sample(folder)
-    click.echo(f"{folder}: {number} articles; next: rocov2-build init {folder}")
+    click.echo(f"{folder}: {counted(number, 'article')}; next: rocov2-build init {folder}")
 
 
 @click.command(
@@ -94,34 +95,36 @@ def sample(folder: Path) -> None:
     "rocov2-build run build.toml --until radiology --again"
 )
 @_FILE
-@click.option("--until", type=click.Choice(_STAGES), metavar="STAGE", help="Last stage to run; else all run.")
-@click.option("--again", is_flag=True, help="Run the stage of --until again even where it is done.")
+@click.option(
+    "--until", type=click.Choice(_STAGES), metavar="STAGE", help="Last stage to run.  [default: package]"
+)
+@click.option("--again", is_flag=True, help="Repetition of the --until stage, even if it is done.")
 @click.option(
     "--refresh",
     is_flag=True,
-    help="Ask PMC's service anew which versions are the newest and which articles were retracted.",
+    help="New requests to PMC's service for versions and retractions.",
 )
 @click.option(
     "--rehash",
     is_flag=True,
-    help="Read all files on disk for what changed under the same size and time; else size and time tell it.",
+    help="Comparison of all files on disk by content.  [default: by name, size and time]",
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 4096), help="Shards worked on at once; else one a processor."
+    "--workers", type=click.IntRange(1, 4096), help="Number of processes.  [default: one per processor]"
 )
 @click.option(
     "--ray",
     metavar="ADDRESS",
-    help="Run on the Ray cluster at this address, `local` to start one on this machine; else in processes. "
-    "It cannot change the result.",
+    help="Address of a Ray cluster to run on; `local` starts one. The result does not change.  "
+    "[default: processes of this machine]",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Neither progress nor the table at the end.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no table at the end.")
 def run(file: Path, *, until: str | None, again: bool, quiet: bool, **options: Any) -> None:
-    """Make the dataset that BUILD.TOML asks for, or go on up to one STAGE.
+    """Make the dataset of BUILD.TOML, or run the stages up to STAGE.
 
-    Kill it at any time and run it again: it goes on from where it stopped, and the dataset is the same byte
-    for byte. Only what a change of BUILD.TOML, of a folder of articles or of what a stage makes can move is
-    run again. What PMC's service said of an article stands until --refresh asks anew.
+    You can stop it at any time and run it again: it continues, and the dataset is the same byte for byte. A
+    repeated run does only what a change of BUILD.TOML, of the articles or of an earlier stage affects.
+    Answers of PMC's service are kept until --refresh.
 
     \b
     STAGE is one of: articles, figures, licence, captions, images, compound, radiology, concepts,
@@ -131,7 +134,7 @@ def run(file: Path, *, until: str | None, again: bool, quiet: bool, **options: A
     from dataset_builder.running.runner import run_build
 
     if again and not until:
-        raise UsageFault("--again goes with --until: it says which stage is run again")
+        raise UsageFault("--again needs --until, the stage to repeat")
     build = read_build(file)
     progress = silent if quiet else _progress(build)
     anew = {name: options.pop(name) for name in ("refresh", "rehash")}
@@ -152,7 +155,7 @@ def run(file: Path, *, until: str | None, again: bool, quiet: bool, **options: A
 @_FILE
 @format_option
 def status(file: Path, style: str) -> None:
-    """Tell how far a build is, and how many articles and figures each stage took and dropped."""
+    """Report how far a build is, and how many articles and figures each stage took and dropped."""
     from dataset_builder.running.config import read_build
 
     _print_status(read_build(file), style)
@@ -164,12 +167,12 @@ def status(file: Path, style: str) -> None:
 )
 @click.argument("file", metavar="BUILD.TOML", type=click.Path(path_type=Path))
 @click.argument("key", metavar="[PMCID[/FILE]]", default="")
-@click.option("--stage", type=click.Choice(_STAGES), help="Only what this stage left out.")
+@click.option("--stage", type=click.Choice(_STAGES), help="Stage whose drops are reported.  [default: all]")
 @format_option
 def drops(file: Path, key: str, stage: str | None, style: str) -> None:
-    """Tell why a figure was left out; without PMCID, how many were for which reason.
+    """Report why a figure was dropped; without PMCID, the number of drops for each reason.
 
-    As CSV and JSON: each thing that was left out, with the score that a filter gave it.
+    --format csv and json list every drop with the score of the filter.
     """
     from dataset_builder.running.config import read_build
     from dataset_builder.running.status import drops_document, drops_of_build, figures_of_build

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _READABLE = click.Path(path_type=Path, exists=True)
 
-_types_option = click.option(
-    "--types",
-    "types",
-    multiple=True,
-    metavar="TYPE",
-    help="Semantic type such as T023, group such as ANAT, `default` or `all`; may be repeated.",
-)
+
+def _types_option(default: str) -> Callable[..., Any]:
+    """Return the option that names semantic types; the default is for the help alone."""
+    return click.option(
+        "--types",
+        "types",
+        multiple=True,
+        metavar="TYPE",
+        help="Semantic type such as T023, group such as ANAT, `default` or `all`; may be repeated.  "
+        f"[default: {default}]",
+    )
 
 
 @click.group()
@@ -35,7 +39,7 @@ def concepts() -> None:
 
 @concepts.command(epilog="Example: rocov2-build concepts model names.csv --out pack.zip")
 @click.argument("tables", metavar="[TABLE.csv]...", nargs=-1, type=_READABLE)
-@click.option("-o", "--out", required=True, type=_FILE, help="The model pack, a zip archive.")
+@click.option("-o", "--out", required=True, type=_FILE, help="Model pack to write, a zip archive.")
 @click.option(
     "--umls",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -46,24 +50,24 @@ def concepts() -> None:
     "sources",
     multiple=True,
     metavar="SAB",
-    help="Vocabulary of UMLS to take, such as SNOMEDCT_US; else all. May be repeated.",
+    help="Vocabulary of UMLS, such as SNOMEDCT_US; may be repeated.  [default: all]",
 )
-@_types_option
+@_types_option("all")
 def model(tables: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Make a model pack of MedCAT from names of concepts.
 
     Each TABLE has the columns cui and name, and may have name_status (P, A or N), type_ids and source.
-    --types leaves out the concepts of other types; concepts without a type stay. All of them by default.
-    Everyday names of the concepts that ROCOv2 curates by hand are added: CT, X-ray, chest.
+    --types excludes concepts of other types; concepts without a type stay. Everyday names of the manual
+    concepts of ROCOv2 are added, such as CT, X-ray and chest.
     """
     from dataset_builder.concepts.model_pack import build_pack, pack_document
     from dataset_builder.concepts.umls import release_files
     from rocov2_eval.concept_extraction import pack_identity
 
     if not tables and options["umls"] is None:
-        raise UsageFault("nothing to make a model pack of: name a TABLE.csv, or --umls DIR")
+        raise UsageFault("no names for a model pack: give a TABLE.csv or --umls DIR")
     if options["sources"] and options["umls"] is None:
-        raise UsageFault("--source goes with --umls")
+        raise UsageFault("--source needs --umls")
     sources = (*tables, *(release_files(options["umls"]) if options["umls"] else ()))
     with writing(out):
         summary = build_pack(_rows(tables, options), out, sources=sources)
@@ -79,29 +83,29 @@ def model(tables: tuple[Path, ...], out: Path, **options: Any) -> None:
     "--model",
     "pack",
     type=_READABLE,
-    help="Model pack of MedCAT 2, a folder or a zip archive. It is unpickled: take only packs you trust.",
+    help="Model pack of MedCAT 2, a folder or a zip archive. It can run code: use only packs that you trust.",
 )
-@click.option("-o", "--out", required=True, type=_FILE, help="CSV with the columns ID and CUIs.")
-@click.option("--mentions", type=_FILE, help="CSV of all mentions, the removed ones with their reason.")
-@_types_option
-@click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Least accuracy of a link.  [default: 0]")
-@click.option("--without", multiple=True, metavar="CUI", help="Concept to leave out; may be repeated.")
+@click.option("-o", "--out", required=True, type=_FILE, help="CSV to write, with the columns ID and CUIs.")
+@click.option("--mentions", type=_FILE, help="CSV to write, with all mentions; removed ones have a reason.")
+@_types_option("default")
+@click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Lowest accuracy of a link.  [default: 0]")
+@click.option("--without", multiple=True, metavar="CUI", help="Concept to exclude; may be repeated.")
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes; else as many as pay: one more for every 20,000 captions, at most one a processor.",
+    help="Number of processes.  [default: one per 20,000 captions, at most one per processor]",
 )
 @format_option
 @quiet_option
 def extract(captions: Path, out: Path, **options: Any) -> None:
     """Find the concepts of captions.
 
-    CSV has the columns ID and Caption; DIR is a dataset folder, whose *_captions.csv are read. --types are
-    those that can be seen in an image unless others are named; the report says what they cost. A concept
-    of which the pack tells no type stays.
+    CSV has the columns ID and Caption; DIR is a dataset folder with *_captions.csv. The default of --types
+    are semantic types that an image can show; the report counts what they exclude. Concepts without a type
+    in the pack stay.
 
-    BUILD.TOML is a finished build, which has found its concepts: they are written as they were found, those
-    of the held-out images too. Keep the files as secret as the truth.
+    BUILD.TOML is a finished build: its concepts are written, also those of the held-out images. Keep the
+    files as secret as the truth.
     """
     from dataset_builder.concepts.extraction import extraction_document
     from rocov2_eval.shelf.files import write_text
@@ -123,7 +127,7 @@ def _of_captions(captions: Path, options: dict[str, Any]) -> Extracted:
     from dataset_builder.concepts.semantic_types import DEFAULT, chosen_types
 
     if options["pack"] is None:
-        raise UsageFault("--model is missing: captions need a model pack that finds their concepts")
+        raise UsageFault("--model is missing, expected a model pack for the captions")
     return extract_files(
         caption_files(captions),
         options["pack"],
@@ -146,12 +150,12 @@ def _of_build(file: Path, options: dict[str, Any]) -> Extracted:
 
     if any(options[name] for name in ("pack", "types", "min_accuracy", "without", "workers")):
         raise UsageFault(
-            f"{file}: a build finds its concepts by its own tables [concepts] and [extraction]: leave the "
-            f"options of the extraction out"
+            f"{file}: a build has its own tables [concepts] and [extraction]; remove the options of the "
+            f"extraction"
         )
     figures = [figure for stage, figure in figures_of_build(read_build(file)) if stage == "package"]
     if not figures:
-        raise UsageFault(f"{file}: the build is not finished; rocov2-build run {file}")
+        raise UsageFault(f"{file}: the build is not finished; run rocov2-build run {file}")
     images = (
         (
             each.assignment.image_id,

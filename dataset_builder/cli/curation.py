@@ -12,6 +12,7 @@ import click
 from dataset_builder.cli.raters import RATER_HELP, BeforeFile, raters_of
 from rocov2_eval.cli.options import answer, format_option, seed_option, writing
 from rocov2_eval.errors import RejectedInput, UsageFault
+from rocov2_eval.shelf.words import counted, shorten
 
 if TYPE_CHECKING:
     from dataset_builder.study.annotations import RatingTask
@@ -25,7 +26,7 @@ _WRITABLE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def curate() -> None:
-    """Have people say modality, body region and direction, and bring their answers together.
+    """Let raters annotate modality, body region and direction, and combine their answers.
 
     \b
     rocov2-build curate export dataset/ --for label-studio --out tasks/
@@ -39,30 +40,30 @@ def curate() -> None:
     "--raters 2 --overlap 0.5"
 )
 @click.argument("source", metavar="BUILD.TOML|DIR", type=click.Path(path_type=Path, exists=True))
-@click.option("--for", "tool", type=click.Choice(_FORMATS), required=True, help="Tool that raters use.")
+@click.option("--for", "tool", type=click.Choice(_FORMATS), required=True, help="Tool of the raters.")
 @click.option(
     "-o",
     "--out",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder that gets the tasks and images; one folder in it for each of several raters.",
+    help="Folder for tasks and images, with one folder per rater if there are several.",
 )
 @click.option(
     "--facet",
     "facets",
     multiple=True,
     type=click.Choice(_FACETS),
-    help="Ask this; may be repeated.  [default: all three]",
+    help="Facet to ask about; may be repeated.  [default: all three]",
 )
 @click.option(
-    "--sample", "size", type=click.IntRange(min=1), help="Ask about so many images, drawn at random."
+    "--sample", "size", type=click.IntRange(min=1), help="Number of images, drawn at random.  [default: all]"
 )
 @seed_option
 @click.option(
     "--only",
     type=_READABLE,
     metavar="CSV",
-    help="Ask about the images in its column `image` alone, such as disagreements.",
+    help="CSV whose column `image` names the images, such as disagreements.  [default: all images]",
 )
 @click.option(
     "--raters", type=click.IntRange(1, 1000), default=1, show_default=True, help="Number of raters."
@@ -72,9 +73,9 @@ def curate() -> None:
     type=click.FloatRange(0, 1),
     default=1.0,
     show_default=True,
-    help="Share of the images that every rater sees.",
+    help="Share of the images that all raters see.",
 )
-@click.option("--captions", is_flag=True, help="Show the caption beside the image.")
+@click.option("--captions", is_flag=True, help="Captions beside the images.")
 def export(source: Path, out: Path, **options: Any) -> None:
     """Write tasks for raters.
 
@@ -100,27 +101,25 @@ def export(source: Path, out: Path, **options: Any) -> None:
     "rocov2-build curate import --rater anna a.json --rater ben b.json --out annotations.csv",
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_READABLE)
-@click.option(
-    "--from", "tool", type=click.Choice(_FORMATS), help="Format of all files; else the content tells it."
-)
-@click.option("-o", "--out", required=True, type=_WRITABLE, help="CSV with a row an answer.")
+@click.option("--from", "tool", type=click.Choice(_FORMATS), help="Format of all files.  [default: detected]")
+@click.option("-o", "--out", required=True, type=_WRITABLE, help="CSV to write, with one row per answer.")
 @click.option("--rater", "raters", cls=BeforeFile, help=RATER_HELP)
 @click.option(
     "--rename",
     "names",
     type=_READABLE,
     metavar="MAP.csv",
-    help="New names of raters: CSV with the columns rater and name. Every rater needs one.",
+    help="CSV with the columns rater and name: new names for all raters.  [default: names as in the files]",
 )
 @format_option
 def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
-    """Bring exports of annotation tools together in one table, with the raters kept apart.
+    """Combine exports of annotation tools in one table.
 
-    The same answer twice counts once. Where a rater answered one question in different ways, the later answer
-    counts, and the report names the question; where the times do not tell, none counts. Two files that have
-    different answers of one rater to one question are refused.
+    A repeated answer counts once. Of different answers of a rater to one question the latest counts, and the
+    report names the question; without times none counts. Two files with different answers of one rater to
+    one question are refused.
 
-    A number, or a name such as admin, is another rater in each file.
+    A number, or a name such as admin, is a different rater in each file.
     """
     from dataset_builder.study.answer_tables import write_annotations
     from dataset_builder.study.collecting import collect, collected_document, read_names
@@ -146,39 +145,39 @@ def import_(files: tuple[Path, ...], out: Path, **options: Any) -> None:
     type=click.Choice(["unanimous", "majority"]),
     default="majority",
     show_default=True,
-    help="majority: more than half of those who could tell.",
+    help="Votes that settle an answer: of more than half, or of all raters; `unsure` is no vote.",
 )
 @click.option(
     "--adjudicator",
     type=_READABLE,
     metavar="FILE",
-    help="Answers that hold against all others: disagreements filled in, or an export.",
+    help="Answers that overrule all others: completed disagreements, or an export.",
 )
 @click.option(
     "--least",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Least number of raters of a question.",
+    help="Lowest number of raters of a settled answer.",
 )
 @click.option(
     "-o",
     "--out",
     required=True,
     type=_WRITABLE,
-    help="CSV with what is settled, image,facet,CUI: the manual table of a build.",
+    help="CSV to write with the settled answers, image,facet,CUI: the manual table of a build.",
 )
 @click.option(
     "--open",
     "open_",
     type=_WRITABLE,
-    help="CSV with what is not settled, and why: fill in its column CUI and give it to --adjudicator.",
+    help="CSV to write with open questions and reasons; with CUI filled in, input of --adjudicator.",
 )
 @format_option
 def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
     """Settle one answer for each image and facet.
 
-    Body region and direction are asked of X-rays alone: answers about other images are not settled.
+    Body region and direction are settled for X-rays only.
     """
     from dataset_builder.study import adjudication as work
     from dataset_builder.study.answer_tables import NAME
@@ -192,11 +191,11 @@ def adjudicate(annotations: Path, out: Path, **options: Any) -> None:
     strangers = {each.image for each in decisions} - asked
     if asked and decisions and not asked & {each.image for each in decisions}:
         raise RejectedInput(
-            f"{options['adjudicator']}: none of its images is in {annotations}: it names {_first(strangers)}"
+            f"{options['adjudicator']}: no image of {annotations}; it contains {_first(strangers)}"
         )
     if strangers:
         click.echo(
-            f"{options['adjudicator']}: {len(strangers):,} images are not in {annotations}: "
+            f"{options['adjudicator']}: {counted(len(strangers), 'image')} not in {annotations}: "
             f"{_first(strangers)}",
             err=True,
         )
@@ -214,7 +213,7 @@ def _refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | 
     taken = {path.resolve() for path in inputs if path}
     for path in filter(None, outputs):
         if path.resolve() in taken:
-            raise UsageFault(f"{path}: this file is read or written already; name another for the output")
+            raise UsageFault(f"{path}: this file is already an input or output; name another output")
         taken.add(path.resolve())
 
 
@@ -230,8 +229,8 @@ def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> list[Rating
         tasks = tasks_of(source, facets, captions=options["captions"], keys=keys)
         if is_dataset(source) and not keys:
             click.echo(
-                f"{source}: no assignments.csv in it, nor {source}-truth.zip beside it: the answers will "
-                f"name images by their ids, and a build takes them with [concepts] assignments",
+                f"{source}: neither its assignments.csv nor {source}-truth.zip exists: the answers will have "
+                f"image ids, which a build reads with [concepts] assignments",
                 err=True,
             )
     else:
@@ -240,13 +239,11 @@ def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> list[Rating
         wanted = {row["image"].strip() for _, row in read_rows(options["only"], ("image",))}
         tasks = [task for task in tasks if task.image in wanted]
         if not tasks:
-            raise UsageFault(
-                f"{options['only']}: none of its images is in {source}: it names {_first(wanted)}"
-            )
+            raise UsageFault(f"{options['only']}: no image of {source}; it contains {_first(wanted)}")
         strangers = wanted - {task.image for task in tasks}
         if strangers:
             click.echo(
-                f"{options['only']}: {len(strangers):,} of {len(wanted):,} images are not in {source}: "
+                f"{options['only']}: {len(strangers):,} of {counted(len(wanted), 'image')} not in {source}: "
                 f"{_first(strangers)}",
                 err=True,
             )
@@ -255,8 +252,6 @@ def _tasks(source: Path, pictures: Path, options: dict[str, Any]) -> list[Rating
 
 def _first(images: Iterable[str]) -> str:
     """Return the first images by name, for a message."""
-    from rocov2_eval.shelf.words import shorten
-
     listed = sorted(images)
     more = f" and {len(listed) - _NAMED:,} more" if len(listed) > _NAMED else ""
     return f"{', '.join(map(shorten, listed[:_NAMED]))}{more}"
@@ -287,7 +282,7 @@ def _tasks_of_build(
         )
     if not tasks:
         raise UsageFault(
-            f"{file}: no figure has passed the stage radiology; rocov2-build run {file} --until radiology"
+            f"{file}: no figure has passed the stage radiology; run rocov2-build run {file} --until radiology"
         )
     return tasks
 
@@ -299,4 +294,4 @@ def _export(tasks: list[RatingTask], out: Path, place: str, tool: str) -> None:
 
     with writing(out):
         formats.write(tasks, FACETS, out, name=tool, place=place)
-    click.echo(f"{out}: {len(tasks):,} images")
+    click.echo(f"{out}: {counted(len(tasks), 'image')}")

@@ -27,35 +27,39 @@ if TYPE_CHECKING:
     "columns",
     multiple=True,
     metavar="ROLE=COLUMN",
-    help="Column of a CSV that holds the id, split, article, caption or image; else guessed by its name.",
+    help="Column of a CSV for id, split, article, caption or image; may be repeated.  [default: known names]",
 )
 @click.option(
     "--truth",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The archive of the held-out truth, for its articles and captions; else <DIR>-truth.zip beside DIR.",
+    help="Archive of the held-out truth, for articles and captions.  [default: <DIR>-truth.zip beside DIR]",
 )
 @click.option(
     "--where",
     multiple=True,
     metavar="COLUMN=VALUE",
-    help="Only rows of a CSV with this value; may be repeated: values of one column are alternatives.",
+    help="Value of the rows of a CSV to compare; may be repeated: values of one column are alternatives.  "
+    "[default: all rows]",
 )
 @click.option(
     "--distance",
     type=click.IntRange(0, 12),
-    help="Most of the 64 bits in which the hashes of near duplicates differ.  [default: 4]",
+    help="Number of bits of 64 in which hashes of near duplicates may differ.  [default: 4]",
 )
-@click.option("--no-images", is_flag=True, help="Do not read the images.")
-@click.option("--workers", type=click.IntRange(min=1), help="Images read at once; else one a processor.")
+@click.option("--no-images", is_flag=True, help="No comparison of images.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Number of images read at once.  [default: one per processor]",
+)
 @format_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def leaks(dataset: Path, **options: Any) -> int:
-    """Report what crosses the splits of a dataset.
+    """Report articles, near-duplicate images and identical captions in more than one split of a dataset.
 
-    Articles, near-duplicate images (where images are there) and identical captions (but for case, punctuation
-    and blanks) that stand in more than one split. DIR is a dataset folder in the ROCOv2 layout; CSV is a
-    table of any dataset with columns of ids and splits, and of articles, captions or image files. Of a
-    held-out split, articles and captions are known from the archive of its truth alone.
+    Captions are identical if only case, punctuation and spaces differ. DIR is a dataset folder in the ROCOv2
+    layout; CSV is a table of any dataset with columns of ids and splits, and of articles, captions or image
+    files. Articles and captions of a held-out split need the archive of its truth.
 
     The exit code is 0 without leaks and 1 with leaks.
     """
@@ -83,19 +87,19 @@ def leaks(dataset: Path, **options: Any) -> int:
 @click.option(
     "--truth",
     type=click.Path(path_type=Path, exists=True),
-    help="The archive of the held-out truth; else <DIR>-truth.zip where it lies beside DIR.",
+    help="Archive of the held-out truth.  [default: <DIR>-truth.zip beside DIR, if it exists]",
 )
 @click.option(
     "--distance",
     type=click.IntRange(0, 12),
-    help="Most of the 64 bits in which near duplicates differ.  [default: as in the build]",
+    help="Number of bits of 64 in which near duplicates may differ.  [default: as in the build]",
 )
 @format_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def verify(dataset: Path, truth: Path | None, distance: int | None, *, style: str, quiet: bool) -> int:
-    """Check a finished dataset: sums, tables, images, splits, and that nothing tells the held-out truth.
+    """Check a finished dataset: sums, tables, images, splits, and that no file reveals the held-out truth.
 
-    The exit code is 1 if anything is not as it should be.
+    The exit code is 1 if a check fails.
     """
     from dataset_builder.checks import checks_document
     from dataset_builder.packaging.reading import truth_beside

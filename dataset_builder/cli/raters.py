@@ -10,7 +10,7 @@ import click
 
 from rocov2_eval.errors import UsageFault
 
-RATER_HELP = "Who answered in the file that comes next; may be repeated, once a file."
+RATER_HELP = "Rater of the next file; may be repeated, once per file.  [default: as in the file]"
 
 
 class BeforeFile(click.Option):
@@ -45,11 +45,9 @@ def raters_of(files: Sequence[Path], raters: Iterable[tuple[int, str]]) -> dict[
     named: dict[Path, str] = {}
     for place, name in raters:
         if not name.strip():
-            raise UsageFault("--rater: an empty name, expected who answered")
+            raise UsageFault("--rater: an empty name, expected the name of a rater")
         if place >= len(files) > 1:
-            raise UsageFault(
-                f"--rater {name}: no file comes after it; write it before the file of this rater"
-            )
+            raise UsageFault(f"--rater {name}: no file follows; write it before the file of this rater")
         file = files[min(place, len(files) - 1)]
         if named.setdefault(file, name.strip()) != name.strip():
             raise UsageFault(f"--rater: {file} has the names {named[file]} and {name}, expected one")

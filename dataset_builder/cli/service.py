@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 def _service_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of commands that ask PMC's service."""
     for option in (
-        click.option("--base-url", metavar="URL", help="A mirror of the service; else PMC's own."),
+        click.option(
+            "--base-url", metavar="URL", help="Address of a mirror of the service.  [default: PMC's own]"
+        ),
         click.option(
             "--per-second",
             type=click.FloatRange(0, 50, min_open=True),
             default=5.0,
             show_default=True,
-            help="Most requests a second: be polite.",
+            help="Highest number of requests per second.",
         ),
     ):
         command = option(command)
@@ -43,20 +45,24 @@ def _service_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "target",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder that gets <PMCID>/<file> and rehydrated.csv.",
+    help="Folder for <PMCID>/<file> and rehydrated.csv.",
 )
-@click.option("--pmcid", default="pmcid", show_default=True, metavar="COLUMN", help="Column of PMCIDs.")
-@click.option("--file", default="file", show_default=True, metavar="COLUMN", help="Column of file names.")
+@click.option("--pmcid", default="pmcid", show_default=True, metavar="COLUMN", help="Column of the PMCIDs.")
+@click.option("--file", default="file", show_default=True, metavar="COLUMN", help="Column of the file names.")
 @click.option(
-    "--workers", type=click.IntRange(1, 32), default=4, show_default=True, help="Articles fetched at once."
+    "--workers",
+    type=click.IntRange(1, 32),
+    default=4,
+    show_default=True,
+    help="Number of articles fetched at once.",
 )
 @_service_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def rehydrate(list_file: Path, target: Path, **options: Any) -> int:
-    """Fetch the figures of a list of PMCID and file name.
+    """Fetch the figures of a list of PMCIDs and file names.
 
-    What is there already is not fetched again. The exit code is 3 if something failed that may succeed
-    later; rehydrated.csv says what became of each row.
+    Existing files are not fetched again. rehydrated.csv contains the outcome of each row. The exit code is 3
+    if something failed that may succeed later.
     """
     from dataset_builder import rehydrate as work
 
@@ -73,13 +79,13 @@ def rehydrate(list_file: Path, target: Path, **options: Any) -> int:
 
 
 @click.command(epilog="Example: rocov2-build doctor --article PMC10009416")
-@click.option("--article", metavar="PMCID", help="Article to look at; else one that PMC's own README names.")
+@click.option("--article", metavar="PMCID", help="Article to check.  [default: an example of PMC's README]")
 @_service_options
 @format_option
 def doctor(article: str | None, **options: Any) -> int:
-    """Check that PMC's service still looks as this program expects.
+    """Check that PMC's service has the layout that this program expects.
 
-    The exit code is 1 if anything does not.
+    The exit code is 1 if a check fails.
     """
     from dataset_builder.checks import checks_document
     from dataset_builder.doctor import KNOWN_ARTICLE, examine

@@ -86,7 +86,7 @@ def caption_files(path: Path) -> tuple[Path, ...]:
         return (path,)
     files = tuple(sorted(path.glob(f"*{_ENDING}")))
     if not files:
-        raise UsageFault(f"{path}: no file *{_ENDING} in this folder, as a dataset folder has")
+        raise UsageFault(f"{path}: no file *{_ENDING} in this folder, expected a dataset folder")
     return files
 
 
@@ -103,7 +103,7 @@ def read_captions(files: Sequence[Path]) -> list[Caption]:
             if not image_id:
                 raise RejectedInput(f"{path}:{line}: a row without an ID")
             if image_id in captions:
-                raise RejectedInput(f"{path}:{line}: {shorten(image_id)} stands twice, expected once")
+                raise RejectedInput(f"{path}:{line}: {shorten(image_id)} occurs twice, expected once")
             captions[image_id] = row["Caption"]
     return list(captions.items())
 

@@ -25,10 +25,10 @@ from rocov2_eval.rendering.document import Column, Document, Note, Section, Tabl
 from rocov2_eval.shelf.words import counted, shorten
 
 REASONS: Mapping[Reason, str] = {
-    "type": "of a semantic type that is left out",
-    "blacklist": "of a concept on the blacklist",
-    "accuracy": "linked with too little accuracy",
-    "nested": "within a longer mention, or overlapping it",
+    "type": "semantic type excluded",
+    "blacklist": "concept on the blacklist",
+    "accuracy": "accuracy of the link too low",
+    "nested": "overlaps a longer mention",
 }
 _MOST_SHOWN = 20  # concepts in a report
 _MOST_EXAMPLES = 3  # concepts of a type in a report
@@ -257,11 +257,11 @@ def _sections(summary: ExtractionSummary) -> Iterator[Section]:
     number = {name: Column(title=name, kind="count") for name in ("captions", "mentions", "concepts")}
     n_more = len(summary.concepts) - _MOST_SHOWN
     concepts = Table(
-        title=f"{summary.mentions:,} mentions of {len(summary.concepts):,} concepts",
+        title=f"{counted(summary.mentions, 'mention')} of {counted(len(summary.concepts), 'concept')}",
         columns=[number["captions"], Column(title="CUI"), Column(title="concept")],
         rows=[(n, cui, shorten(name)) for (cui, name), n in _most(summary.concepts)[:_MOST_SHOWN]],
     )
-    more = [Note(text=f"… and {n_more:,} more; --format json has all")] if n_more > 0 else []
+    more = [Note(text=f"… and {n_more:,} more; --format json lists all")] if n_more > 0 else []
     yield Section(tables=[concepts], notes=more)
     reasons = [(summary.reasons[reason], words) for reason, words in REASONS.items()]
     yield Section(tables=[Table(columns=[number["mentions"], Column(title="removed")], rows=reasons)])
@@ -274,11 +274,11 @@ def _sections(summary: ExtractionSummary) -> Iterator[Section]:
         )
         for line in summary.removed_types
     ]
-    columns = [number["mentions"], number["concepts"], Column(title="type left out"), Column(title="such as")]
+    columns = [number["mentions"], number["concepts"], Column(title="type excluded"), Column(title="such as")]
     if types:
         yield Section(tables=[Table(columns=columns, rows=types)])
     if summary.untyped:
-        text = f"{summary.untyped:,} kept mentions have no semantic type in this model pack"
+        text = f"{counted(summary.untyped, 'kept mention')} without a semantic type in this model pack"
         yield Section(notes=[Note(text=text)])
 
 

@@ -22,6 +22,7 @@ from rocov2_eval.concept_extraction import import_medcat
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.rendering.document import Column, Document, Section, Table
 from rocov2_eval.shelf.files import file_digest
+from rocov2_eval.shelf.words import counted
 
 DESCRIPTION = "rocov2.json"
 
@@ -109,7 +110,7 @@ def build_pack(
     given = list(rows)
     names = ready(with_plurals(given) if settings.plurals else given)
     if not names:
-        raise UsageFault("no name of a concept to make a model pack of")
+        raise UsageFault("no concept name for a model pack")
     named = {row.cui for row in names}
     summary = PackSummary(
         concepts=len(named),
@@ -129,13 +130,13 @@ def pack_document(summary: PackSummary, identity: str) -> Document:
     rows = (
         (
             len(summary.nameless),
-            f"concepts left without a name; {DESCRIPTION} in the pack lists them",
+            f"concepts without a remaining name; {DESCRIPTION} in the pack lists them",
         ),
         (summary.untyped, "concepts without a semantic type"),
     )
     columns = (Column(title="", key="number", kind="count"), Column(title="", key="what"))
     return Document(
-        title=f"{identity}: {summary.concepts:,} concepts, {summary.names:,} names",
+        title=f"{identity}: {counted(summary.concepts, 'concept')}, {counted(summary.names, 'name')}",
         sections=[Section(tables=[Table(columns=columns, rows=rows)])],
         data=asdict(summary),
     )

@@ -38,7 +38,7 @@ def chosen_types(words: Sequence[str]) -> tuple[str, ...]:
     """
     if ALL in words:
         if len(words) > 1:
-            raise UsageFault(f"types: {ALL} takes every type, so it stands alone")
+            raise UsageFault(f"types: {ALL} includes every type; remove the others")
         return ()
     return tuple(sorted({tui for word in words for tui in _types_of(word)}))
 

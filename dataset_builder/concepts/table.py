@@ -51,15 +51,13 @@ class ConceptOptions:
 
     def __post_init__(self) -> None:
         if self.table and self.model:
-            raise UsageFault(
-                "table and model: expected one of them, a table of concepts or a model pack that finds them"
-            )
+            raise UsageFault("table and model: expected only one of them")
         if self.table and not self.names:
-            raise UsageFault("names is missing: a table of concepts has no names of its own")
+            raise UsageFault("names is missing: a table of concepts needs it")
         if self.table and self.manual:
-            raise UsageFault("manual: a table has manual concepts of its own")
+            raise UsageFault("manual: not allowed with table, which contains the manual concepts")
         if self.assignments and not self.manual:
-            raise UsageFault("assignments: goes with manual, whose image ids it explains")
+            raise UsageFault("assignments: needs manual, whose image ids it explains")
         if self.min_images is not None and self.min_images < 1:
             raise UsageFault(f"min_images: {self.min_images}, expected 1 or more")
 
@@ -77,15 +75,15 @@ class ConceptOptions:
     def origin(self) -> str:
         """Where the concepts come from, in words for people."""
         if self.table:
-            return "they come from a table that was handed in"
-        by_hand = "; what people have settled of modality, body region and direction goes before" * bool(
+            return "they come from a table of concepts"
+        by_hand = "; settled answers of raters on modality, body region and direction come first" * bool(
             self.manual
         )
         if self.model:
             return f"MedCAT found them in the captions{by_hand}"
         return (
-            "modality, and body region and direction of X-rays, where the caption names them by one of their "
-            f"everyday names; no model read the captions, and other concepts were not looked for{by_hand}"
+            "everyday names of modality, and of body region and direction of X-rays, in the captions; "
+            f"no model read the captions, and no other concepts were searched{by_hand}"
         )
 
 
@@ -99,7 +97,7 @@ def read_table(path: Path) -> FigureTable[FigureConcepts]:
     for line, row in read_rows(path, _HEADER):
         place, key = f"{path}:{line}", key_of_row(row["PMCID"], row["file"])
         if key in found:
-            raise RejectedInput(f"{place}: {shorten(key)} stands twice, expected once")
+            raise RejectedInput(f"{place}: {shorten(key)} occurs twice, expected once")
         manual = cuis_of_cell(row["concepts_manual"], place)
         automatic = tuple(cui for cui in cuis_of_cell(row["concepts"], place) if cui not in manual)
         found[key] = FigureConcepts(manual=manual, automatic=automatic)

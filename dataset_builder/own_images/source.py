@@ -45,7 +45,7 @@ WITHOUT = "row without {}"
 NO_FILE = "file not at the source"
 OUTSIDE = "image outside the folder of the table"
 NO_PICTURE = "file without a picture"
-STANDS_TWICE = "image stands in an earlier row of its group"
+STANDS_TWICE = "same image in an earlier row of its group"
 UNKNOWN_VALUE = "value not understood"
 
 
@@ -152,7 +152,7 @@ class TableSource:
         name = path.relative_to(self._folder).as_posix()
         shown = f"{name}#{frame}" if frame else name
         if shown in seen:
-            raise RowFault(STANDS_TWICE, f"{shorten(shown)} stands in {seen[shown]} as well")
+            raise RowFault(STANDS_TWICE, f"{shorten(shown)} is also in {seen[shown]}")
         seen[shown] = row.place
         return Figure(
             pmcid=pmcid,
@@ -234,6 +234,6 @@ def _frame(content: bytes, media: Media) -> bytes:
             image.save(file, "PNG")
             return file.getvalue()
     except EOFError:
-        raise RejectedInput(f"{media.key}: there is no frame {media.frame}") from None
+        raise RejectedInput(f"{media.key}: no frame {media.frame}") from None
     except (*DAMAGED, Image.DecompressionBombError) as error:
         raise RejectedInput(f"{media.key}: {shorten(str(error), 100)}") from None

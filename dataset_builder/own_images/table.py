@@ -78,7 +78,7 @@ def columns_of(names: Iterable[str], place: str) -> dict[str, str]:
         plain = "".join(name.split()).casefold()
         ours = _SPELLINGS.get(plain, plain)
         if ours in columns:
-            raise RejectedInput(f"{place}: column {ours} stands twice, expected once")
+            raise RejectedInput(f"{place}: column {ours} occurs twice, expected once")
         if ours in REQUIRED or ours in OPTIONAL:
             columns[ours] = name
     return columns
@@ -187,8 +187,8 @@ def _required(names: Sequence[str], where: str) -> dict[str, str]:
     if lacking:
         found = shorten(", ".join(names), 120) or "none"
         raise RejectedInput(
-            f"{where}: no column {', '.join(lacking)}; expected the columns {', '.join(REQUIRED)}, and if "
-            f"wanted {', '.join(OPTIONAL)}; found {found}"
+            f"{where}: no column {', '.join(lacking)}; expected the columns {', '.join(REQUIRED)}, and "
+            f"optionally {', '.join(OPTIONAL)}; found {found}"
         )
     return columns
 

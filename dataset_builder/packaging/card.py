@@ -113,7 +113,7 @@ def what_it_holds(facts: Facts) -> str:
     """Return what the images are, as far as it was seen to."""
     what = "images" if facts.is_own else "figures from articles"
     what += " of PubMed Central" * (facts.seen.is_pmc and not facts.is_own)
-    return what + " that a model takes for radiology images," * facts.seen.is_radiology
+    return what + ", classified as radiology images by a model," * facts.seen.is_radiology
 
 
 def seen_in(figures: Sequence[Figure]) -> Seen:

@@ -47,7 +47,7 @@ def croissant(facts: Facts, sums: Mapping[str, str]) -> str:
         document["datePublished"] = options.published
     if options.creators:
         document["creator"] = [{"@type": "sc:Organization", "name": name} for name in options.creators]
-    origin = "Images of the makers' own" if facts.is_own else "Figures from articles"
+    origin = "Images of the authors" if facts.is_own else "Figures from articles"
     origin += " of PubMed Central" * (seen.is_pmc and not facts.is_own)
     document["rai:dataCollection"] = " ".join([f"{origin} with their captions.", *facts.statements])
     limits = [] if facts.is_own else ["Published figures are no sample of clinical practice."]

@@ -74,6 +74,6 @@ def _require_replaceable(target: Path) -> None:
     """
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
         raise UsageFault(
-            f"{target} would be replaced as a whole, and holds something else than a dataset of ours: "
-            f"{MANIFEST} is absent; name another folder with out"
+            f"{target} would be replaced as a whole, but it is no dataset of rocov2-build: "
+            f"{MANIFEST} is missing; name another folder with out"
         )

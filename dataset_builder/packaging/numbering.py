@@ -64,7 +64,7 @@ def numbered(
 def _refuse_repeated(names: Iterable[str], what: str) -> None:
     for name, times in Counter(names).items():
         if times > 1:
-            raise RejectedInput(f"{what}: {shorten(name)!r} stands {times} times, expected once")
+            raise RejectedInput(f"{what}: {shorten(name)!r} occurs {times} times, expected once")
 
 
 def _check_earlier(figures: Sequence[Figure], earlier: Mapping[str, str]) -> None:

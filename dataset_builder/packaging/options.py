@@ -50,8 +50,8 @@ class PackageOptions(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if "ID" in self.prefix:
             raise UsageFault(
-                f"prefix: {self.prefix!r} holds the letters ID, and the official evaluators skip every row "
-                f"whose image id does; write it in another way, such as {self.prefix.replace('ID', 'Id')!r}"
+                f"prefix: {self.prefix!r} contains the letters ID, and the official evaluators skip rows "
+                f"with such image ids; write it in another way, such as {self.prefix.replace('ID', 'Id')!r}"
             )
         for field, value in (("title", self.title), ("version", self.version)):
             if not value.strip() or not value.isprintable():

@@ -176,6 +176,6 @@ def _libraries() -> tuple[Any, Any]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        message = f"Parquet needs pyarrow: say parquet = false, or {install_command('builder')}"
+        message = f"Parquet needs pyarrow: set parquet = false, or {install_command('builder')}"
         raise MissingResource(message) from None
     return pa, pq

@@ -139,7 +139,9 @@ def write_dataset(
 def _check(contents: Contents, options: PackageOptions) -> None:
     """Refuse contents that would make a broken dataset, or one that tells what is held out."""
     if not contents.figures:
-        raise RejectedInput("no figure is left to package; `rocov2-build drops` says why each was left out")
+        raise RejectedInput(
+            "no figure is left for the dataset; `rocov2-build drops` reports why each was dropped"
+        )
     held_out = {each.pmcid for each in contents.figures if each.assignment.split == options.held_out}
     for figure in contents.figures:
         split, caption = figure.assignment.split, figure.text.caption
@@ -204,7 +206,7 @@ def _public_picture(figure: Figure, contents: Contents) -> bytes:
     assert figure.image is not None, "checked before"
     if digest != figure.image.sha256:
         raise RejectedInput(
-            f"{figure.key} has changed since it was looked at: SHA-256 {digest}, expected "
+            f"{figure.key} has changed since it was read: SHA-256 {digest}, expected "
             f"{figure.image.sha256}; run the stages again from the one that reads the images"
         )
     try:
@@ -316,7 +318,7 @@ def _manifest(facts: Facts, contents: Contents, checksum: str) -> str:
     }
     twice = sorted(ours.keys() & contents.provenance.keys())
     if twice:
-        raise RejectedInput(f"provenance: {', '.join(twice)} would hide what the manifest says itself")
+        raise RejectedInput(f"provenance: {', '.join(twice)} would hide fields of the manifest")
     document = {**ours, **contents.provenance}
     return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
@@ -330,6 +332,6 @@ def _refuse_telling(folder: Path, dataset: _Dataset) -> None:
         text = (folder / name).read_text(encoding="utf-8")
         named = sorted(articles.intersection(_PMCID.findall(text)))
         if named:
-            raise RejectedInput(f"{name} would tell articles of held-out images, such as {named[0]}")
+            raise RejectedInput(f"{name} would reveal articles of held-out images, such as {named[0]}")
         if any(secret in text for secret in secrets):
-            raise RejectedInput(f"{name} would tell the salt; keep it out of the provenance")
+            raise RejectedInput(f"{name} would reveal the salt; keep it out of the provenance")

@@ -113,7 +113,7 @@ class PmcClient:
         key = metadata_key(pmcid, version)
         content = self.read(key)
         if content is None:
-            raise FetchFailed(f"{key} is listed and cannot be had")
+            raise FetchFailed(f"{key} is listed, but cannot be fetched")
         return key, content
 
     def read(self, key: str, md5: str | None = None) -> bytes | None:
@@ -265,7 +265,7 @@ def _blocks(response: Any) -> Iterator[bytes]:  # noqa: ANN401  of an untyped li
                 raise FetchFailed(f"more than {_MOST_BYTES:,} bytes")
             yield block
     except urllib3.exceptions.HTTPError as error:
-        raise _Passing(f"the answer broke off ({error})") from None
+        raise _Passing(f"the answer ended early ({error})") from None
 
 
 def _md5(file: _File) -> str:

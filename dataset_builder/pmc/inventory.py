@@ -81,7 +81,7 @@ def _saved(content: bytes) -> IntArray:
     try:
         numbers: IntArray = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise RejectedInput(f"{NUMBERS}: {error}; remove it to read the inventory anew") from None
+        raise RejectedInput(f"{NUMBERS}: {error}; remove it to read the inventory again") from None
     return numbers
 
 
@@ -117,7 +117,7 @@ def _numbers(client: PmcClient, key: str) -> IntArray:
         message = f"{n_unknown:,} of {n_unknown + len(numbers):,} keys are no metadata of an article"
         raise LayoutChanged(f"{key}: {message}, such as {shorten(unknown)!r}")
     if not numbers:
-        raise LayoutChanged(f"{key}: the inventory holds no article")
+        raise LayoutChanged(f"{key}: the inventory contains no article")
     return np.unique(np.array(numbers, np.int64))
 
 
@@ -125,7 +125,7 @@ def _keys(client: PmcClient, part: Media, manifest: Manifest, folder: Path) -> I
     """Yield the keys of one part of an inventory, which spells blanks and the like as addresses do."""
     path = folder / "part.csv.gz"
     if not client.fetch(part, path):
-        raise FetchFailed(f"{part.key}: the manifest names it and it cannot be had")
+        raise FetchFailed(f"{part.key}: the manifest names it, but it cannot be fetched")
     line = 0
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as file:

@@ -274,7 +274,7 @@ def _decoded(content: bytes, kind: type[_Shape], key: str) -> _Shape:
 
 def _part(item: _PartDocument, key: str) -> Media:
     if ".." in item.key.split("/"):
-        raise LayoutChanged(f"{key}: files holds {item.key!r}, expected a key below the bucket")
+        raise LayoutChanged(f"{key}: files contains {item.key!r}, expected a key below the bucket")
     return Media(key=item.key, name=item.key.rpartition("/")[2], md5=item.md5)
 
 

@@ -95,7 +95,7 @@ class S3Source:
             key = remembered.decode(errors="replace")
             content = self._store.read(f"{CACHE}/{key}") if key.startswith(f"metadata/{pmcid}.") else None
             if content is None:
-                raise RejectedInput(f"{choice}: {key!r} is not in the build; remove this file to ask anew")
+                raise RejectedInput(f"{choice}: {key!r} is not in the build; remove this file to ask again")
             return key, content
         found = self._client.newest_document(pmcid)
         if found is not None:

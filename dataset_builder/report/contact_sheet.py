@@ -64,7 +64,7 @@ def contact_sheet(
     return html.page(
         html.environment(_PACKAGE),
         "contact_sheet.html",
-        title=f"What the {stage} filter was least sure of",
+        title=f"Figures nearest to the threshold of the {stage} filter",
         private=True,
         style=html.resource(_PACKAGE, "contact_sheet.css"),
         picture_sources="data:",
@@ -72,12 +72,12 @@ def contact_sheet(
         who=who,
         sides=[
             (
-                "Dropped last",
+                "Dropped",
                 "keep",
                 [(figure, figure.line("keep"), thumbnail(figure.content)) for figure in dropped],
             ),
             (
-                "Kept last",
+                "Kept",
                 "drop",
                 [(figure, figure.line("drop"), thumbnail(figure.content)) for figure in kept],
             ),

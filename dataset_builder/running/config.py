@@ -78,9 +78,7 @@ def read_build(path: Path) -> Build:
     try:
         document = toml_of(read_plain(path))
     except OSError as error:
-        raise MissingResource(
-            f"{path}: {error.strerror}; `rocov2-build init` writes one to begin with"
-        ) from None
+        raise MissingResource(f"{path}: {error.strerror}; `rocov2-build init` writes one") from None
     except Malformed as error:
         raise RejectedInput(f"{path}: no TOML ({error})") from None
     folder = path.resolve().parent
@@ -128,8 +126,8 @@ def _require_apart(build: Build) -> None:
     for name, path in inside.items():
         if path.is_relative_to(out):
             raise UsageFault(
-                f"{build.path} [build] out: {out} is replaced as a whole when it is written, and {name} "
-                f"({path}) lies in it; name a folder of its own"
+                f"{build.path} [build] out: {out} is replaced as a whole when it is written, but contains "
+                f"{name} ({path}); name another folder"
             )
 
 
@@ -138,6 +136,6 @@ def _require_held_out(build: Build) -> None:
     held_out, shares = build.tables["package"].held_out, build.tables["split"].shares
     if held_out and held_out not in shares:
         raise UsageFault(
-            f"{build.path} [package] held_out: {held_out!r} has no share in [split]; give it one, or say "
+            f"{build.path} [package] held_out: {held_out!r} has no share in [split]; give it one, or set "
             f'held_out = ""'
         )

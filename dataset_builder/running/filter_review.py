@@ -102,8 +102,8 @@ def review(
     write_text(path, page)
     share = f" ({share_text(n_dropped / taken)})" if taken else ""
     return (
-        f"{stage.name}: {who} dropped {n_dropped:,} of {taken:,} {count.unit}{share}; {path} shows those "
-        f"nearest to its threshold: look at them, and settle by overrides what is wrong"
+        f"{stage.name}: {who} dropped {n_dropped:,} of {taken:,} {count.unit}{share}; check {path}, "
+        f"which shows the figures nearest to the threshold, and correct wrong decisions by overrides"
     )
 
 

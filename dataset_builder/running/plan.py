@@ -122,7 +122,7 @@ def plan_shards(build: Build, store: Store, source: Source, *, rehash: bool = Fa
     """
     total = sum(1 for _ in source.candidates())
     if not total:
-        raise RejectedInput(f"{build.path} [source]: there is no article")
+        raise RejectedInput(f"{build.path} [source]: no article found")
     n = build.shards or _power_of_two(total / _ARTICLES_A_SHARD)
     lines = [bytearray() for _ in range(n)]
     for pmcid in source.candidates():

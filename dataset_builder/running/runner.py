@@ -131,7 +131,7 @@ def _raise_first(stage: Stage, errors: Mapping[str, RocoError], shards: int) -> 
     more = f" ({len(errors)} of {shards} shards stopped)" if shards > 1 else ""
     text = f"stage {stage.name}: {error}{more}"
     if isinstance(error, MissingResource):
-        raise MissingResource(f"{text}; run again to go on from here")
+        raise MissingResource(f"{text}; run again to continue")
     if isinstance(error, UsageFault):
         raise UsageFault(text)
     raise RejectedInput(text, error.findings if isinstance(error, RejectedInput) else ())
@@ -154,7 +154,7 @@ def _ensure_salt(store: Store) -> None:
     elif len(salt) < _LEAST_SALT_BYTES:
         raise RejectedInput(
             f"{SALT} in the work folder has {len(salt)} bytes, expected {_LEAST_SALT_BYTES} or more; "
-            f"remove it to have another one made"
+            f"remove it to create a new one"
         )
 
 
@@ -171,5 +171,5 @@ def _alone(store: Store) -> Iterator[None]:
         try:
             stack.enter_context(locked(lock, wait=False))
         except BlockingIOError:
-            raise MissingResource(f"{store.folder}: another run is at work on this build") from None
+            raise MissingResource(f"{store.folder}: another run uses this build") from None
         yield

@@ -109,7 +109,7 @@ def status_document(build: Build) -> Document:
         Column(title="stage"),
         Column(title="shards"),
         Column(title="in", kind="count"),
-        Column(title="on", kind="count"),
+        Column(title="kept", kind="count"),
         Column(title="dropped", kind="count"),
         Column(title="unit or reason"),
     )
@@ -149,13 +149,13 @@ def drops_document(key: str, drops: Sequence[Drop], figures: Sequence[tuple[str,
     names = ("stage", "key", "reason", "detail", "score")
     rows = [[getattr(drop, name) for name in names] for drop in drops]
     return Document(
-        title="" if key or drops else "nothing was left out",
+        title="" if key or drops else "nothing was dropped",
         sections=[_fate(key, drops, figures) if key else _reasons(drops)],
         data={
             "drops": [dict(zip(names, row, strict=True)) for row in rows],
             "kept": [{"key": figure.key, "stage": stage} for stage, figure in figures],
         },
-        summary=f"{counted(len(drops), 'thing')} left out",
+        summary=counted(len(drops), "drop"),
         rows=Table(columns=[Column(title=name) for name in names], rows=rows),
     )
 
@@ -174,7 +174,7 @@ def _fate(key: str, drops: Sequence[Drop], figures: Sequence[tuple[str, Figure]]
         *(_drop_note(drop) for drop in drops),
         *(_figure_note(stage, figure) for stage, figure in figures),
     ]
-    return Section(notes=notes or [Note(text=f"{key}: this build has not come across it")])
+    return Section(notes=notes or [Note(text=f"{key}: not found in this build")])
 
 
 def _lenient_digests(stage: Stage, build: Build) -> dict[str, str]:
@@ -198,7 +198,7 @@ def _warned_notes(states: Sequence[StageState], store: Store) -> Iterator[Note]:
     figures = (figure for name in names for figure in read_records(store, name, Figure))
     for figure in islice((figure for figure in figures if figure.warnings), _MOST_WARNED):
         place = f"{figure.assignment.split} {figure.assignment.image_id}"
-        yield Note(label="look at", text=f"{figure.key} ({place}): {', '.join(figure.warnings)}")
+        yield Note(label="check", text=f"{figure.key} ({place}): {', '.join(figure.warnings)}")
 
 
 def _status_rows(state: StageState) -> Iterator[tuple[str | int | None, ...]]:
@@ -227,7 +227,7 @@ def _state_data(state: StageState) -> dict[str, Any]:
 def _drop_note(drop: Drop) -> Note:
     score = "" if drop.score is None else f" (score {drop.score:.3f})"
     detail = f": {drop.detail}" if drop.detail else ""
-    return Note(text=f"{drop.key}: left out by {drop.stage}, {drop.reason}{detail}{score}")
+    return Note(text=f"{drop.key}: dropped by {drop.stage}, {drop.reason}{detail}{score}")
 
 
 def _figure_note(stage: str, figure: Figure) -> Note:

@@ -155,6 +155,6 @@ def _require_balance(stage: Stage, taken: Counter[str], keys: Sequence[str]) -> 
     if lost or invented:
         (key, *_) = [*lost, *invented]
         raise AssertionError(
-            f"stage {stage.name}: {lost.total()} things went in and neither on nor out, "
-            f"{invented.total()} came of nothing, such as {key}"
+            f"stage {stage.name}: {lost.total()} inputs were neither kept nor dropped, "
+            f"{invented.total()} outputs have no input, such as {key}"
         )

@@ -21,8 +21,8 @@ def run(candidates: Sequence[Candidate], context: Context) -> Result:
 
 STAGE = Stage(
     name="articles",
-    revision=1,
-    title="articles with their full text",
+    revision=2,
+    title="articles with full text",
     own_title="groups of the table",
     tables=("source",),
     takes=Candidate,

@@ -86,7 +86,7 @@ def panels_named(caption: str) -> Hint:
     """Return the strongest hint of a caption."""
     named = _PANELS.search(caption)
     if named:
-        return Hint(weight=CERTAIN, words=f"the caption says {' '.join(named[0].split())!r}")
+        return Hint(weight=CERTAIN, words=f"the caption contains {' '.join(named[0].split())!r}")
     leading, trailing = _marks(caption)
     if {"a", "b"} <= leading:
         return Hint(weight=CERTAIN, words=f"the caption describes panels {_shown(leading)}")
@@ -94,7 +94,7 @@ def panels_named(caption: str) -> Hint:
         return Hint(weight=POSSIBLE, words=f"the caption has the letters {_shown(leading | trailing)}")
     for one, other in _SIDES:
         if one.search(caption) and other.search(caption):
-            return Hint(weight=POSSIBLE, words="the caption tells one side from the other")
+            return Hint(weight=POSSIBLE, words="the caption distinguishes two sides")
     return Hint(weight=0.0)
 
 

@@ -136,7 +136,7 @@ def _identifier(languages: tuple[str, ...]) -> LanguageIdentifier:
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError:
-        message = f"languages cannot be told without py3langid: {install_command('builder')}"
+        message = f"languages cannot be detected without py3langid: {install_command('builder')}"
         raise MissingResource(message) from None
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
@@ -150,17 +150,17 @@ def _identifier(languages: tuple[str, ...]) -> LanguageIdentifier:
 def says(tables: Mapping[str, Any], count: StageCount) -> str:
     """Say what the stage did."""
     options: CaptionOptions = tables[NAME]
-    english = f", or whose probability of being English is less than {options.min_english:g}"
+    english = f", or probability of English below {options.min_english:g}" if options.min_english else ""
     return (
-        f"Captions were cleaned; {share_dropped(count)} were dropped whose caption is empty, too short, too "
-        f"long, in another script{english if options.min_english else ''}."
+        f"Captions were cleaned. Dropped: {share_dropped(count)}, for an empty caption, a length out of "
+        f"bounds, another script{english}."
     )
 
 
 STAGE = Stage(
     name=NAME,
     revision=1,
-    title="captions cleaned, and within the limits",
+    title="caption cleaned and within the limits",
     tables=("captions",),
     takes=Figure,
     gives=Figure,

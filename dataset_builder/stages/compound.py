@@ -75,7 +75,7 @@ _FARTHEST = 30.0  # log odds; beyond it a probability is 0 or 1
 
 
 class CompoundOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How compound figures are told.
+    """How compound figures are detected.
 
     Attributes:
         method: `both` goes by a model and the hints above, `model` by a model, `priors` by the hints; with
@@ -179,16 +179,15 @@ def _panel(figure: Figure, content: bytes, panel: Panel, caption: str) -> Figure
 
 
 def says(tables: Mapping[str, Any], count: StageCount) -> str:
-    """Say who told figures of several pictures."""
+    """Say what detected compound figures."""
     options: CompoundOptions = tables[NAME]
     by_hand = DECIDED_BY_HAND if options.overrides else ""
     if options.method == "off":
-        return f"No filter looked for figures of several pictures in one: such may be here.{by_hand}"
+        return f"No filter for compound figures was used: the images may include some.{by_hand}"
     hints, model = "captions and layout", model_in_words(options.model)
-    who = {"priors": hints, "model": model, "both": f"{model}, or {hints}"}[options.method]
-    told = f"{who[0].upper()}{who[1:]} told figures of several pictures in one"
-    apart = " Where panels were certain, each is an image of its own." if options.action == "split" else ""
-    return f"{told}: {share_dropped(count)} were dropped.{apart}{by_hand}"
+    who = {"priors": hints, "model": model, "both": f"{model}, {hints}"}[options.method]
+    apart = " Certain panels are separate images." if options.action == "split" else ""
+    return f"Compound figures detected by {who}. Dropped: {share_dropped(count)}.{apart}{by_hand}"
 
 
 def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
@@ -265,7 +264,7 @@ def weighed(
         hints["caption"] = panels_named(figure.text.caption)
     odds = _log_odds(likely) - _log_odds(threshold)
     odds += sum(EVIDENCE[name][hint.weight] for name, hint in hints.items())
-    words = [f"the model gives {likely:.3f} of {threshold:.3f}"]
+    words = [f"the model gives {likely:.3f}, its threshold is {threshold:.3f}"]
     return Hint(
         weight=round(1 / (1 + math.exp(-max(min(odds, _FARTHEST), -_FARTHEST))), 6),
         words="; ".join([*words, *(hint.words for hint in hints.values() if hint.weight)]),
@@ -295,7 +294,7 @@ def _judge(
         figure=replace(figure, scores=replace(figure.scores, compound=hint.weight)),
         keeps=hint.weight < threshold,
         score=hint.weight,
-        detail=f"score {hint.weight:.3f}, from {threshold:.3f} on compound: {hint.words}",
+        detail=f"score {hint.weight:.3f}, expected less than {threshold:.3f}: {hint.words}",
     )
 
 
@@ -308,8 +307,8 @@ def _log_odds(likely: float) -> float:
 
 STAGE = Stage(
     name=NAME,
-    revision=3,
-    title="filter of several pictures in one",
+    revision=4,
+    title="filter of compound figures",
     tables=("source", "captions", "images", "compound"),
     takes=Figure,
     gives=Figure,

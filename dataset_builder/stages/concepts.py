@@ -90,8 +90,8 @@ def figure_tables(tables: Mapping[str, Any]) -> Mapping[str, FigureTable[Any]]:
 def says(tables: Mapping[str, Any], count: StageCount) -> str:
     """Say where the concepts come from."""
     options: ConceptOptions = tables["concepts"]
-    left_out = f" {share_dropped(count)} without any were left out." if options.drops_without else ""
-    given = "those that came with an image stand as they were; else " if count.unit == "images" else ""
+    left_out = f" Dropped without a concept: {share_dropped(count)}." if options.drops_without else ""
+    given = "as given with an image; else " if count.unit == "images" else ""
     return f"Concepts: {given}{options.origin}.{left_out}"
 
 
@@ -176,7 +176,7 @@ def _manual(path: Path, assignments: Path | None, digests: tuple[str, str]) -> F
         key = key_of_row(*image.split("/", 1)) if "/" in image else keys.get(image, image)
         if key in rows:
             raise RejectedInput(
-                f"{path}: {shorten(image)} is {shorten(key)}, which stands twice; expected once"
+                f"{path}: {shorten(image)} is {shorten(key)}, which occurs twice, expected once"
             )
         rows[key] = answers
     return FigureTable(rows=rows)
@@ -197,7 +197,7 @@ def _loaded(pack: Path, identity: str) -> ConceptExtractor:
 STAGE = Stage(
     name=NAME,
     revision=2,
-    title="concepts looked for",
+    title="search for concepts",
     tables=("concepts", "extraction", "merging"),
     takes=Figure,
     gives=Figure,

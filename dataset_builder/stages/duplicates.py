@@ -82,15 +82,15 @@ def says(tables: Mapping[str, Any], count: StageCount) -> str:
     options: DuplicateOptions = tables[NAME]
     most = f"differ in at most {options.distance} of {BITS} bits" if options.distance else "are equal"
     return (
-        f"Of pictures with the same pixels, or whose hashes {most}, one was kept: "
-        f"{share_dropped(count)} were dropped."
+        f"Of images with the same pixels, or whose hashes {most}, one was kept. "
+        f"Dropped: {share_dropped(count)}."
     )
 
 
 STAGE = Stage(
     name=NAME,
     revision=1,
-    title="shown once",
+    title="duplicates dropped",
     tables=("duplicates",),
     takes=Figure,
     gives=Figure,

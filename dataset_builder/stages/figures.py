@@ -18,7 +18,7 @@ from rocov2_eval.shelf.words import shorten
 NOT_THERE = "full text not at the source"
 UNREADABLE = "full text cannot be read"
 NO_BODY = "no body: a closed article"
-WRONG_TYPE = "article type left out"
+WRONG_TYPE = "article type excluded"
 NO_FIGURE = "no figure"
 NO_FILE = "file not at the source"
 
@@ -102,9 +102,9 @@ def _drop(entry: Entry, reason: str, detail: str = "") -> Drop:
 
 STAGE = Stage(
     name=NAME,
-    revision=3,
-    title="figures of the articles, with their files",
-    own_title="images of the table, with their files",
+    revision=4,
+    title="figures with their files",
+    own_title="images with their files",
     tables=("source", "figures"),
     takes=Entry,
     gives=Figure,

@@ -36,7 +36,7 @@ def _without(figure: Figure, rare: set[str], options: ConceptOptions) -> Figure 
 STAGE = Stage(
     name=NAME,
     revision=1,
-    title="rare concepts left out",
+    title="rare concepts dropped",
     tables=("concepts",),
     takes=Figure,
     gives=Figure,

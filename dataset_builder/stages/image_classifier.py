@@ -51,7 +51,7 @@ def find_model(task: Task, path: Path | None) -> Path:
         return shipped
     switch = 'filter = "off"' if task == "radiology" else 'method = "priors" or "off"'
     raise MissingResource(
-        f"the {task} filter has no model, and letting every figure through would pass for a filter: "
+        f"the {task} filter has no model: "
         f'name one with model = "{task}.onnx" in the table [{task}], or set {switch} there'
     )
 

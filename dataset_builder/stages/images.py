@@ -17,7 +17,7 @@ from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable
 
 NAME = "images"
 NOT_THERE = "file not at the source"
-DAMAGED = "file damaged, or nothing here decodes it"
+DAMAGED = "file damaged or not decodable"
 TOO_SMALL = "image too small"
 
 
@@ -65,8 +65,8 @@ def _examined(figure: Figure, context: Context, options: ImageOptions) -> Figure
 
 STAGE = Stage(
     name=NAME,
-    revision=2,
-    title="file at hand and a whole picture",
+    revision=3,
+    title="readable image file",
     tables=("source", "images"),
     takes=Figure,
     gives=Figure,

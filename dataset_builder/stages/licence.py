@@ -126,7 +126,7 @@ def _judge(figure: Figure, options: LicenceOptions) -> Figure | Drop:
     if verdict.code is None:
         return _drop(figure, verdict.reason, verdict.detail)
     if verdict.code not in options.allow:
-        return _drop(figure, NOT_ALLOWED, f"{verdict.code}, as said by {verdict.detail}")
+        return _drop(figure, NOT_ALLOWED, f"{verdict.code}, stated by {verdict.detail}")
     return replace(figure, licence=replace(figure.licence, code=verdict.code))
 
 
@@ -152,16 +152,17 @@ def _drop(figure: Figure, reason: str, detail: str) -> Drop:
 def says(tables: Mapping[str, Any], count: StageCount) -> str:
     """Say what the stage did."""
     options: LicenceOptions = tables[NAME]
-    third = "were left out" if options.third_party == "drop" else "were kept"
+    is_dropped = options.third_party == "drop"
     return (
-        f"Licences as the source states them, {' or '.join(options.allow)}: {share_dropped(count)} were "
-        f"dropped. Figures that seem to be of somebody else {third}."
+        f"Licences as stated by the source: {' or '.join(options.allow)}. Dropped for another licence"
+        f"{' or third-party credits' * is_dropped}: {share_dropped(count)}."
+        f"{'' if is_dropped else ' Figures with third-party credits were kept.'}"
     )
 
 
 STAGE = Stage(
     name=NAME,
-    revision=3,
+    revision=4,
     title="licence allowed",
     tables=("licence",),
     takes=Figure,

@@ -23,7 +23,7 @@ from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.words import shorten
 
-DECIDED_BY_HAND = " A list made by hand went before it."  # in what a filter says of itself
+DECIDED_BY_HAND = " Decisions by hand overrule it."  # in what a filter says of itself
 BY_HAND = "by the overrides"
 _HEADER = ("PMCID", "file", "decision")
 _KEEPS = {"keep": True, "drop": False}
@@ -66,7 +66,7 @@ def read_overrides(path: Path | None) -> Mapping[str, bool]:
         if decision not in _KEEPS:
             raise RejectedInput(f"{path}:{line}: decision is {shorten(decision)!r}, expected keep or drop")
         if key in keeps:
-            raise RejectedInput(f"{path}:{line}: {shorten(key)} stands above already, expected once")
+            raise RejectedInput(f"{path}:{line}: {shorten(key)} occurs above, expected once")
         keeps[key] = _KEEPS[decision]
     return keeps
 

@@ -18,6 +18,7 @@ from dataset_builder.records import Figure
 from dataset_builder.stages.stage import Context, Product, Result, Stage
 from rocov2_eval.errors import RejectedInput
 from rocov2_eval.shelf.files import file_digest
+from rocov2_eval.shelf.words import counted
 
 NAME = "package"
 _NAMED = 10  # concepts in a message
@@ -32,7 +33,7 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
     failed = [gate for gate in gates if gate.outcome == "fail"]
     if failed:
         messages = "; ".join(f"{gate.name}: {gate.message}" for gate in failed)
-        raise RejectedInput(f"no dataset is written, for a quality gate fails: {messages}")
+        raise RejectedInput(f"no dataset is written, because a quality gate fails: {messages}")
     salt = context.store.read(SALT) or b""
     numbered = write_dataset(
         Contents(
@@ -65,8 +66,8 @@ def _concept_names(figures: Sequence[Figure], options: ConceptOptions) -> dict[s
     found = {cui for figure in figures for cui in figure.concepts.cuis}
     if given and found and not given.keys() & found:
         raise RejectedInput(
-            f"[concepts] names = {options.names}: none of its {len(given):,} rows names a concept of the "
-            f"dataset: it names {', '.join(sorted(given)[:_NAMED])}, and the concepts are "
+            f"[concepts] names = {options.names}: no concept of the dataset in its "
+            f"{counted(len(given), 'row')}: it has {', '.join(sorted(given)[:_NAMED])}, but the concepts are "
             f"{', '.join(sorted(found)[:_NAMED])}"
         )
     return {**named, **MANUAL_NAMES, **given}
@@ -75,7 +76,7 @@ def _concept_names(figures: Sequence[Figure], options: ConceptOptions) -> dict[s
 def _origin(context: Context) -> str:
     """Return where the concepts come from, in words for people."""
     options: ConceptOptions = context.tables["concepts"]
-    given = "those that came with an image stand as they were; else " if _has_own_images(context) else ""
+    given = "as given with an image; else " if _has_own_images(context) else ""
     return given + options.origin
 
 

@@ -27,12 +27,12 @@ from rocov2_eval.errors import UsageFault
 from rocov2_eval.shelf.pictures import UNREADABLE, Unreadable, read_pixels
 
 NAME = "radiology"
-NOT_RADIOLOGY = "no radiology image"
+NOT_RADIOLOGY = "not a radiology image"
 _SIDE = 1  # a JPEG decoded as coarsely as can be tells as well whether it is whole
 
 
 class RadiologyOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How radiology images are told.
+    """How radiology images are detected.
 
     Attributes:
         filter: `model` judges every figure; `off` keeps all that the overrides do not drop, without a score.
@@ -65,16 +65,13 @@ def run(figures: Sequence[Figure], context: Context) -> Result:
 
 
 def says(tables: Mapping[str, Any], count: StageCount) -> str:
-    """Say who told radiology images."""
+    """Say what detected radiology images."""
     options: RadiologyOptions = tables[NAME]
     by_hand = DECIDED_BY_HAND if options.overrides else ""
     if options.filter == "off":
-        return f"No filter looked for radiology images: pictures of every kind may be here.{by_hand}"
+        return f"No filter for radiology images was used: the images may be of any kind.{by_hand}"
     model = model_in_words(options.model)
-    return (
-        f"{model[0].upper()}{model[1:]} told which pictures are radiology images, and dropped "
-        f"{share_dropped(count)}.{by_hand}"
-    )
+    return f"Radiology images detected by {model}. Dropped: {share_dropped(count)}.{by_hand}"
 
 
 def inputs(tables: Mapping[str, Any]) -> tuple[Path, ...]:
@@ -127,7 +124,7 @@ def _judge(figure: Figure, content: bytes, classifier: OnnxClassifier, threshold
 
 STAGE = Stage(
     name=NAME,
-    revision=2,
+    revision=3,
     title="filter of radiology images",
     tables=("source", "radiology"),
     takes=Figure,

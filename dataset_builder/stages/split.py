@@ -170,7 +170,7 @@ def _rows(images: Sequence[Member]) -> dict[str, int]:
     row = {member.image_id: i for i, member in enumerate(images)}
     if len(row) < len(images):
         image_id, times = Counter(member.image_id for member in images).most_common(1)[0]
-        raise RejectedInput(f"the image id {shorten(image_id)!r} stands {times} times, expected once")
+        raise RejectedInput(f"the image id {shorten(image_id)!r} occurs {times} times, expected once")
     return row
 
 
@@ -187,7 +187,7 @@ def _targets(shares: Mapping[str, Share], images: int) -> FloatArray:
     if too_many or (not is_rest.any() and rest > _ROUNDING * max(images, 1)):
         listed = ", ".join(f"{name} = {share}" for name, share in shares.items())
         raise UsageFault(
-            f"shares: {listed} add up to {images - rest:,.0f} images, the dataset has {images:,}; "
+            f"shares: {listed} add up to {images - rest:,.0f} images, but the dataset has {images:,}; "
             "give one split 'rest'"
         )
     targets[is_rest] = max(rest, 0.0)
@@ -296,14 +296,14 @@ def _tally(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> IntArra
 def says(tables: Mapping[str, Any], count: StageCount) -> str:
     """Say what the stage did."""
     del tables
-    who = "Groups" if count.unit == "images" else "Articles"
-    return f"{who} went whole to one split each, together with those that share a near duplicate."
+    who = "group" if count.unit == "images" else "article"
+    return f"Each {who} is in one split, together with those that share near duplicates."
 
 
 STAGE = Stage(
     name=NAME,
     revision=1,
-    title="in a split",
+    title="assigned to a split",
     tables=("split",),
     takes=Figure,
     gives=Figure,

@@ -140,7 +140,7 @@ def adjudication_document(adjudication: Adjudication, *, policy: Policy, least: 
     columns = [Column(title="facet"), *numbers, Column(title="why open")]
     notes = []
     if adjudication.pointless:
-        text = f"{counted(adjudication.pointless, 'question')} about X-rays left out: asked of other images"
+        text = f"{counted(adjudication.pointless, 'question')} about X-rays ignored: the image is no X-ray"
         notes.append(Note(text=text))
     among = f", at least {least} raters" if least > 1 else ""
     return Document(
@@ -180,7 +180,7 @@ def _settle(
         return "", "too few raters"
     sure = [cui for cui in votes.values() if cui != UNSURE]
     if not sure:
-        return "", "nobody can tell"
+        return "", "all raters are unsure"
     (value, most), *_ = Counter(sure).most_common(1)
     if policy == "majority":
         return (value, "") if 2 * most > len(sure) else ("", "no majority")
@@ -194,7 +194,7 @@ def _stray(facet: str, modality: str) -> str:
         return ""
     asked, other = (choice_named(MODALITY, value) for value in (only_for, modality))
     assert asked is not None, "facets are asked of a modality that there is"
-    return f"asked of {asked.label} alone, and the modality is {other.label if other else modality}"
+    return f"only for {asked.label}, but the modality is {other.label if other else modality}"
 
 
 def _labelled(question: Open) -> str:

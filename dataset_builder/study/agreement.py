@@ -160,8 +160,8 @@ def _facet(ratings: Ratings, floor: float, seed: int) -> FacetAgreement:
 def _section(facet: FacetAgreement) -> Section:
     ratings = facet.ratings
     left_out = {
-        "images answered by one rater alone": ratings.alone,
-        "answers left out, for a rater gives different ones and no time tells the latest": ratings.undecided,
+        "images with one rater only": ratings.alone,
+        "answers ignored: different ones of a rater, without times": ratings.undecided,
     }
     title = f"{FACETS[ratings.facet].title} ({ratings.facet})" if ratings.facet in FACETS else ratings.facet
     return Section(

@@ -142,5 +142,5 @@ def _name(entry: object, place: str) -> str:
     """Return a name that may be written as a number; empty for anything else."""
     name = str(entry).strip() if isinstance(entry, str | int) and not isinstance(entry, bool) else ""
     if any("\ud800" <= letter <= "\udfff" for letter in name):  # JSON can hold half a character
-        raise RejectedInput(f"{place}: {shorten(ascii(name))} is no text that a file could hold")
+        raise RejectedInput(f"{place}: {shorten(ascii(name))} cannot be written to a file")
     return name

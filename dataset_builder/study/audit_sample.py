@@ -21,7 +21,7 @@ import numpy as np
 from dataset_builder.concepts.identifiers import cui_fault, cuis_of_cell, tui_fault
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import read_rows
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 
 NO_TYPE = "untyped"  # of a concept whose semantic type no table names
 DECOYS = 0.2  # of the concepts that raters see; our own number, as are the next two
@@ -113,7 +113,7 @@ def read_images(folder: Path) -> list[AuditedImage]:
         lacking = sorted(concepts.keys() - manual.keys())
         if lacking:
             raise RejectedInput(
-                f"{manual_table}: no row of {len(lacking):,} images of {table.name}, such as "
+                f"{manual_table}: no row of {counted(len(lacking), 'image')} of {table.name}, such as "
                 f"{shorten(lacking[0])}, expected one for each"
             )
     return [
@@ -170,15 +170,15 @@ def draw(images: Sequence[AuditedImage], types: Mapping[str, str], *, n: int, mi
     images = sorted(images, key=lambda image: image.image_id)
     population = Counter(types.get(cui, NO_TYPE) for image in images for cui in image.automatic)
     if not population:
-        raise UsageFault("no image has an automatic concept: there is nothing to audit")
+        raise UsageFault("no image has an automatic concept: nothing to audit")
     by_size = sorted(population.keys() - {NO_TYPE}, key=lambda name: (-population[name], name))
     asked = tuple(by_size[:ASKED])
     if missed and not asked:
-        raise UsageFault("no semantic type is known to ask about: name a table of types with --types")
+        raise UsageFault("no concept has a semantic type: name a table of types with --types")
     if missed >= len(images):
         raise UsageFault(
-            f"{missed:,} images for missed concepts leave none of {len(images):,} for the concepts: ask for "
-            "fewer with --missed"
+            f"{counted(missed, 'image')} for missed concepts leave none of {len(images):,} for the concepts: "
+            "lower --missed"
         )
     mixed = [images[index] for index in generator.permutation(len(images))]
     searched, others = mixed[:missed], {image.image_id: image for image in mixed[missed:]}
@@ -295,5 +295,5 @@ def _read_cells(table: Path, cells: dict[str, tuple[str, ...]]) -> None:
         if not image_id:
             raise RejectedInput(f"{place}: a row without an image id in the column ID")
         if image_id in cells:
-            raise RejectedInput(f"{place}: {shorten(image_id)} stands twice, expected once")
+            raise RejectedInput(f"{place}: {shorten(image_id)} occurs twice, expected once")
         cells[image_id] = cuis_of_cell(row["CUIs"], place)

@@ -27,7 +27,7 @@ DEFINITIONS: Mapping[str, str] = {
     "false_positive_rate": "automatic concepts that the image does not show, among automatic concepts",
     "false_negative_rate": "concepts that the image shows and the dataset lacks, among all that it shows; of "
     "the types that raters were asked about",
-    "false_alarms": "decoys that a rater takes for shown, among the decoys that the rater judged",
+    "false_alarms": "decoys that a rater accepts, among the decoys that the rater judged",
     "interval": "95 %, Wilson. It takes the raters as right and concepts as drawn independently, also those "
     "of one image; for false negatives it takes the share of right automatic concepts as known; for all "
     "types together it rests on Kish's effective number of answers",
@@ -124,7 +124,8 @@ def score_document(key: Key, annotations: Sequence[Annotation]) -> Document:
         tables.append(facet_table(agreement))
     notes = [Note(text=text) for text in _remarks(types, raters, why_open)]
     return Document(
-        title=f"{counted(len(raters), 'rater')}: {len(settled):,} of {len(questions):,} questions judged",
+        title=f"{counted(len(raters), 'rater')}: {len(settled):,} of {counted(len(questions), 'question')} "
+        "judged",
         sections=[*(Section(tables=[table]) for table in tables), Section(notes=notes)],
         data={
             "schema_version": 2,
@@ -152,7 +153,7 @@ def refuse_strangers(key: Key, annotations: Iterable[Annotation], place: str) ->
         if (annotation.image, annotation.facet) not in asked:
             raise RejectedInput(
                 f"{place}: {shorten(annotation.rater)} answers {shorten(annotation.facet)} of "
-                f"{shorten(annotation.image)}, which the key does not ask: expected answers to its own audit"
+                f"{shorten(annotation.image)}, which is not in the key: expected answers to its audit"
             )
 
 
@@ -224,7 +225,7 @@ def _false_negatives(names: Iterable[str], key: Key, settled: Settled, wrong: Ve
     """
     asked = [name for name in names if name in key.asked]
     if not asked:
-        return Rate(why_undefined="raters were not asked for missed ones")
+        return Rate(why_undefined="raters did not search for missed ones")
     if not all(wrong[name] for name in asked):
         return Rate(why_undefined="no automatic concept of it was judged")
     missed = right = 0.0
@@ -264,9 +265,9 @@ def _rater(rater: str, given: Mapping[Question, str], decoys: set[str]) -> Rater
 def _why_open(question: Question, answers: Answers, undecided: set[Question]) -> str:
     if question in answers:
         is_unsure = set(answers[question].values()) == {UNSURE}
-        return "raters cannot tell" if is_unsure else "raters are divided"
+        return "raters are unsure" if is_unsure else "no majority"
     if question in undecided:
-        return "a rater gives different answers, and no time tells the latest"
+        return "different answers of a rater, without times"
     return "not answered"
 
 
@@ -296,7 +297,7 @@ def _rater_table(raters: Iterable[RaterScore]) -> Table:
             Column(title="rater"),
             Column(title="answers", kind="count"),
             Column(title="unsure", kind="count"),
-            *_rate_columns("decoys", "taken for shown", "false_alarms"),
+            *_rate_columns("decoys", "accepted", "false_alarms"),
             Column(title="flagged"),
         ),
         rows=[
@@ -325,9 +326,9 @@ def _remarks(
     yield from (f"{counted(number, 'question')} not judged: {why}" for why, number in why_open.items())
     unjudged = [f"{each.type} ({each.automatic:,})" for each in types if not each.false_positive_rate.judged]
     if unjudged:
-        yield f"not covered, for no automatic concept of the type was judged: {', '.join(unjudged)}"
+        yield f"not covered, because no automatic concept of the type was judged: {', '.join(unjudged)}"
     flagged = [shorten(each.rater) for each in raters if each.is_flagged]
     if flagged:
-        most = f"more than {MOST_FALSE_ALARMS:.0%} of the decoys taken for shown"
+        most = f"more than {MOST_FALSE_ALARMS:.0%} of the decoys accepted"
         yield f"{', '.join(flagged)}: {most}; score again without these answers"
     yield from (f"{name.replace('_', ' ')}: {text}" for name, text in DEFINITIONS.items())

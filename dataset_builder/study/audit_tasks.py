@@ -99,7 +99,7 @@ def write_audit(
     texts = _texts(key, images, {**MANUAL_NAMES, **names})
     _refuse_bare(key, pictures)
     if out.exists():
-        raise UsageFault(f"{out} is there already; name another folder, for no audit is written over")
+        raise UsageFault(f"{out} exists already; name another folder")
     with (
         publishing(out, all_is_ours) as building,
         tempfile.TemporaryDirectory(prefix=".pictures.", dir=building.parent) as folder,
@@ -136,7 +136,7 @@ def _texts(key: Key, images: Mapping[str, AuditedImage], names: Mapping[str, str
     nameless = sorted({cui for shown in cuis.values() for cui in shown if not names.get(cui)})
     if nameless:
         raise UsageFault(
-            f"{len(nameless):,} of the drawn concepts have no name to show, such as {nameless[0]}: "
+            f"{len(nameless):,} of the drawn concepts have no name, such as {nameless[0]}: "
             "give it in the column name of --types, or in cui_mapping.csv of the dataset"
         )
     return {

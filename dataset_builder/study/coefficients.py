@@ -61,7 +61,7 @@ def estimate(codes: IntArray, *, seed: int = 0) -> Estimate:
     patterns = patterns_of(codes)
     raw = 1 - float(np.mean(_disagreement(patterns) / patterns.sum(1)))
     if np.count_nonzero(patterns.sum(0)) == 1:
-        reason = "every answer is the same, so that chance alone would agree as well"
+        reason = "all answers are the same, so that chance agrees as well"
         return Estimate(coefficient=coefficient, kappa=None, interval=None, raw=raw, reason=reason)
     if not _disagreement(patterns).any():
         ends = _interval_without_disagreement(patterns)

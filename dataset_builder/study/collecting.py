@@ -97,8 +97,8 @@ def refuse_contradictions(annotations: Iterable[Annotation]) -> None:
             raise RejectedInput(
                 f"{shorten(each.rater, 60)} answers {each.facet} of {shorten(each.image)} with "
                 f"{_label(other)} in {other.file} and with {_label(each)} in {each.file}, expected one "
-                f"answer: if these are two people, write --rater NAME before each file; if it is one, leave "
-                f"out the file that no longer holds"
+                f"answer: if these are two people, write --rater NAME before each file; if it is one, "
+                f"remove the outdated file"
             )
 
 
@@ -161,7 +161,7 @@ def read_names(path: Path) -> dict[str, str]:
         if not (rater and name):
             raise RejectedInput(f"{path}:{line}: a row without {'name' if rater else 'rater'}")
         if names.setdefault(rater, name) != name:
-            raise RejectedInput(f"{path}:{line}: {shorten(rater)} stands above with another name")
+            raise RejectedInput(f"{path}:{line}: {shorten(rater)} occurs above with another name")
     return names
 
 
@@ -178,7 +178,7 @@ def collected_document(collected: Collected, files: Sequence[tuple[str, Export]]
         if not (export.annotations or export.left_out)
     ]
     warnings += [
-        f"rater {shorten(rater, 40)} stands in {', '.join(files)}: taken for {len(files)} people, one a "
+        f"rater {shorten(rater, 40)} occurs in {', '.join(files)}: counted as {len(files)} people, one per "
         f"file; if it is one person, write --rater NAME before each file"
         for rater, files in collected.apart.items()
     ]
@@ -219,7 +219,7 @@ def _sections(
         columns=[Column(title="rater"), *(Column(title=name, kind="count") for name in FACETS)],
         rows=[[shorten(rater, 40), *(n.get(name, 0) for name in FACETS)] for rater, n in counts.items()],
     )
-    repeated = [("answers that are there more than once", collected.repeated)] if collected.repeated else []
+    repeated = [("repeated answers", collected.repeated)] if collected.repeated else []
     left_out = Table(
         columns=[Column(title="left out"), Column(title="number", kind="count")],
         rows=[*repeated, *collected.left_out.items()],
@@ -237,7 +237,7 @@ def _sections(
         ),
         Section(
             tables=[answers, *(table for table in (left_out, changes) if table.rows)],
-            notes=[Note(text=f"… and {n_more:,} more; --format json has all")] if n_more > 0 else [],
+            notes=[Note(text=f"… and {n_more:,} more; --format json lists all")] if n_more > 0 else [],
         ),
     ]
 
@@ -245,7 +245,7 @@ def _sections(
 def _change(change: Change) -> tuple[str, ...]:
     """Return the row of a change, with labels for values."""
     answers = ", then ".join(_label_of(change.facet, cui) for _, cui in change.answers)
-    counts = _label_of(change.facet, change.counts) if change.counts else "none, for want of times"
+    counts = _label_of(change.facet, change.counts) if change.counts else "none, without times"
     return shorten(change.image), change.facet, shorten(change.rater, 40), answers, counts
 
 

@@ -16,7 +16,7 @@ from dataset_builder.study.annotations import Annotation, Export, RatingTask
 from dataset_builder.study.tool_files import Format, ToolFile, open_file
 from rocov2_eval.errors import RejectedInput, UsageFault, is_disk_full
 from rocov2_eval.shelf.folders import publishing
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 
 _FOLDER = "images"
 _LISTED = 5  # raters named in a message
@@ -85,7 +85,7 @@ def read_exports(
             if len(found) > 1:
                 listed = ", ".join(shorten(each, 40) for each in found[:_LISTED])
                 raise RejectedInput(
-                    f"{path}: it has the answers of {len(found)} raters ({listed}), and --rater "
+                    f"{path}: it contains answers of {counted(len(found), 'rater')} ({listed}), but --rater "
                     f"{shorten(rater, 40)} names one; give each a name with --rename"
                 )
             named = tuple(replace(each, rater=rater, is_named=True) for each in export.annotations)
@@ -176,7 +176,7 @@ def _detected(file: ToolFile) -> str:
         if form.recognises(file):
             return name
     known = "; ".join(f"{name}: {form.expected}" for name, form in FORMATS.items())
-    raise RejectedInput(f"{file.path}: of no format known here: {_beginning(file)}. Known are {known}")
+    raise RejectedInput(f"{file.path}: unknown format: {_beginning(file)}. Known are {known}")
 
 
 def _beginning(file: ToolFile) -> str:

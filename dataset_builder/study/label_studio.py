@@ -33,6 +33,7 @@ from dataset_builder.study.tool_files import Format, ToolFile, as_list, as_objec
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.shelf.csv_files import rows_of
 from rocov2_eval.shelf.files import write_text
+from rocov2_eval.shelf.words import counted
 
 NAME = "label-studio"
 _CSV_HEADER = ("key", "annotator")
@@ -135,7 +136,7 @@ def _read_table(file: ToolFile, facets: Facets, rater: str) -> Export:
         n_annotated += 1
         cells = {name: row[name].strip() for name in facets if row.get(name, "").strip()}
         several = [name for name, cell in cells.items() if cell.startswith(("{", "["))]
-        left_out["several answers where one was asked for"] += len(several)
+        left_out["several answers, expected one"] += len(several)
         left_out["annotations without an answer"] += not cells
         annotations += [
             Annotation(
@@ -162,8 +163,8 @@ def _export(
     if n_annotated and not annotations:
         listed = ", ".join(f"{reason} {n:,}" for reason, n in left_out.items() if n)
         raise RejectedInput(
-            f"{file.path}: {n_annotated:,} annotations and no answer to {', '.join(facets)} ({listed}); the "
-            f"questions of the labelling interface must have these names, as in labels.xml"
+            f"{file.path}: {counted(n_annotated, 'annotation')} and no answer to {', '.join(facets)} "
+            f"({listed}); the questions of the labelling interface must have these names, as in labels.xml"
         )
     return Export(annotations=tuple(annotations), left_out=left_out)
 
@@ -187,7 +188,7 @@ def _answers(
         if len(chosen) == 1:
             yield facet.name, value_of(facet, chosen[0], where)
         else:
-            left_out["several answers where one was asked for"] += bool(chosen)
+            left_out["several answers, expected one"] += bool(chosen)
 
 
 def _interface(facets: Sequence[Facet], *, with_picture: bool, with_text: bool) -> str:

@@ -19,7 +19,7 @@ from rocov2_eval.breakdown import FACETS, order_of
 from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.rendering.document import Column, Document, Note, Section, Table
 from rocov2_eval.shelf.csv_files import read_rows
-from rocov2_eval.shelf.words import shorten
+from rocov2_eval.shelf.words import counted, shorten
 
 CC_BY, CC_BY_NC = "CC BY", "CC BY-NC"
 UNKNOWN = "not known"
@@ -81,7 +81,7 @@ def licences_document(dataset: str, images: Sequence[Cells], *, floor: int) -> D
     losses, fallen = _losses(images, floor)
     remarks = [*_remarks(groups, fallen, floor)]
     return Document(
-        title=f"{dataset}: {len(images):,} images",
+        title=f"{dataset}: {counted(len(images), 'image')}",
         sections=[
             Section(
                 tables=[
@@ -216,12 +216,13 @@ def _share(number: int, of: int) -> float | None:
 def _remarks(
     groups: Mapping[str, Sequence[Mapping[str, Any]]], fallen: Mapping[str, object], floor: int
 ) -> Iterator[str]:
-    yield f"concepts are those of {floor} images or more; {len(fallen):,} fall below, which JSON names"
+    below = counted(len(fallen), "concept")
+    yield f"concepts of at least {counted(floor, 'image')}; {below} below, listed in JSON"
     for dimension, of_dimension in groups.items():
         gone = [each["name"] for each in of_dimension if each["lost"] == each["all"]]
         if gone and dimension != "journal":
-            yield f"no image is left of {dimension} {', '.join(map(shorten, gone))}"
+            yield f"no image remains of {dimension} {', '.join(map(shorten, gone))}"
         if [each["name"] for each in of_dimension] == [UNKNOWN]:
             yield f"{dimension} not known: that needs {_SOURCES[dimension]}"
     if len(groups["journal"]) > _SHOWN:
-        yield f"{len(groups['journal']) - _SHOWN:,} more journals: --format json has all"
+        yield f"{counted(len(groups['journal']) - _SHOWN, 'more journal')}: --format json lists all"

@@ -52,11 +52,11 @@ def read(file: ToolFile, facets: Facets, rater: str) -> Export:
     annotations: list[Annotation] = []
     for place, image, annotation in _annotations(file):
         if not annotation.get("validated"):
-            left_out["annotations that nobody validated"] += 1
+            left_out["annotations not validated"] += 1
         elif any(annotation.get(name) for name in _REFUSED):
-            left_out["annotations that were refused"] += 1
+            left_out["annotations refused"] += 1
         elif not any(annotation.get(name) for name in _ACCEPTED):
-            left_out["annotations that were not accepted"] += 1
+            left_out["annotations not accepted"] += 1
         else:
             answers = dict.fromkeys(_answers(annotation, facets, place))
             left_out["concepts of no facet"] += not answers

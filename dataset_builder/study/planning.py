@@ -20,6 +20,7 @@ from rocov2_eval import __version__
 from rocov2_eval.errors import UsageFault
 from rocov2_eval.records import FloatArray, Interval
 from rocov2_eval.rendering.document import Column, Document, Note, Section, Table
+from rocov2_eval.shelf.words import counted
 
 EXPECTED = 0.8  # kappa of raters who were trained
 POWER = 0.9  # chance of a study to show that kappa lies above the floor
@@ -82,7 +83,7 @@ def plan_document(
     )
     tables = [table, *(_class_table(facet, each, images) for facet, each in facets.items())]
     return Document(
-        title=f"{source}: {images:,} images of each facet, expected kappa {kappa:g}",
+        title=f"{source}: {counted(images, 'image')} of each facet, expected kappa {kappa:g}",
         sections=[Section(tables=tables, notes=[Note(text=_MODEL)])],
         data={
             "schema_version": 1,

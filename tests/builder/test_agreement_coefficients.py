@@ -108,7 +108,7 @@ def test_coefficients_of_many_raters_are_undefined_if_every_answer_is_the_same(s
 def test_one_class_gives_no_kappa_but_a_reason(raters: int) -> None:
     found = estimate(np.zeros((9, raters), dtype=np.int64))
     assert (found.kappa, found.interval, found.raw) == (None, None, 1.0)
-    assert found.reason.startswith("every answer is the same")
+    assert found.reason.startswith("all answers are the same")
 
 
 def test_images_of_one_rater_alone_give_no_kappa_but_a_reason() -> None:

@@ -110,7 +110,7 @@ def test_a_plan_of_real_images_tells_rare_modalities_worse(
     ("arguments", "message"),
     [
         (["--rater", "rater-9"], "annotations.csv: no answer of rater-9, expected rater-1, rater-2"),
-        (["--kappa", "0.7"], "--kappa goes with --plan"),
+        (["--kappa", "0.7"], "--kappa needs --plan"),
         (["--plan", "9", "--floor", "-1"], "floor: -1, expected a number from 0 to below 1 for a plan"),
     ],
 )

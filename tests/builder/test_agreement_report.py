@@ -90,7 +90,7 @@ def test_of_answers_whose_order_is_not_known_none_counts_and_they_are_reported(t
     report = measure([*SKEWED, *undecided, answer("a", CT, "rater-2")], "made")
     ratings = report.facets[0].ratings
     assert (len(ratings.codes), ratings.alone, ratings.undecided) == (100, 1, 2)
-    assert "a rater gives different ones and no time tells the latest: 2" in text_of(report)
+    assert "different ones of a rater, without times: 2" in text_of(report)
 
 
 def test_every_facet_must_reach_the_floor() -> None:

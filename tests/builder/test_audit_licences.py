@@ -132,5 +132,5 @@ def test_broken_folders_are_refused(
 @pytest.mark.parametrize("style", ["text", "markdown"])
 def test_reports_have_tables_losses_and_what_is_not_known(folder: Path, style: str) -> None:
     text = render(licences_document("made", read_images(folder), floor=3), style)
-    for expected in ("made: 4 images", "50.0 %", "no image is left of modality PET", "journal not known"):
+    for expected in ("made: 4 images", "50.0 %", "no image remains of modality PET", "journal not known"):
         assert expected in text

@@ -135,8 +135,8 @@ def test_broken_tables_of_types_are_rejected_with_their_line(
 @pytest.mark.parametrize(
     ("concepts", "manual", "message"),
     [
-        ("a,C0000001\nb,C0000001\n", "a,\n", r"train_concepts_manual\.csv: no row of 1 images .*, such as b"),
-        ("a,C0000001\na,C0000001\n", "a,\n", r"train_concepts\.csv:3: a stands twice"),
+        ("a,C0000001\nb,C0000001\n", "a,\n", r"train_concepts_manual\.csv: no row of 1 image .*, such as b"),
+        ("a,C0000001\na,C0000001\n", "a,\n", r"train_concepts\.csv:3: a occurs twice"),
         ("a,heart\n", "a,\n", r"train_concepts\.csv:2: 'heart' is no CUI"),
         (",C0000001\n", "a,\n", r"train_concepts\.csv:2: a row without an image id"),
     ],

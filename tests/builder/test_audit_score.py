@@ -114,7 +114,7 @@ def test_what_is_not_judged_is_reported_with_its_reason() -> None:
     other = next(each for each in GIVEN if each.image == items[2])
     given_.append(replace(other, rater="rater-2", cui="no" if other.cui == "yes" else "yes"))
     data = scored(given_)
-    assert data["open"] == {"raters cannot tell": 1, "not answered": 1, "raters are divided": 1}
+    assert data["open"] == {"raters are unsure": 1, "not answered": 1, "no majority": 1}
     assert data["overall"]["false_positive_rate"]["judged"] == len(KEY.of_kind("automatic")) - 3
 
 
@@ -124,7 +124,9 @@ def test_a_type_of_which_nothing_was_judged_is_undefined_and_named() -> None:
     assert score["false_positive_rate"]["why_undefined"] == "none was judged"
     assert score["false_negative_rate"]["why_undefined"] == "no automatic concept of it was judged"
     assert "interval: 95 %, Wilson. It takes the raters as right" in render(document, "text")
-    expected = f"not covered, for no automatic concept of the type was judged: T074 ({score['automatic']:,})"
+    expected = (
+        f"not covered, because no automatic concept of the type was judged: T074 ({score['automatic']:,})"
+    )
     assert expected in render(document, "text")
 
 
@@ -135,13 +137,15 @@ def test_of_answers_whose_order_is_not_known_none_counts_and_they_are_reported(s
     twice = [replace(once, image=second.item, cui=cui) for cui in ("no", "yes", "yes")]
     data = scored([once, *twice[::step]])
     assert data["overall"]["false_positive_rate"]["judged"] == 1
-    assert data["open"]["a rater gives different answers, and no time tells the latest"] == 1
+    assert data["open"]["different answers of a rater, without times"] == 1
 
 
 def test_answers_of_another_audit_are_rejected_with_their_file() -> None:
     refuse_strangers(KEY, GIVEN, "mine.json")
     stranger = Annotation(image="q000000000000", facet=CONCEPT.name, cui=YES, rater="r")
-    with pytest.raises(RejectedInput, match=r"^other\.json: r answers concept of q0+, which the key"):
+    with pytest.raises(
+        RejectedInput, match=r"^other\.json: r answers concept of q0+, which is not in the key"
+    ):
         refuse_strangers(KEY, [stranger], "other.json")
 
 

@@ -109,7 +109,7 @@ def test_a_stage_is_run_again_where_that_is_asked_for(folder: Path) -> None:
 
 def test_again_needs_a_stage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert build(folder, "--again") == 2
-    assert "--again goes with --until" in capsys.readouterr().err
+    assert "--again needs --until" in capsys.readouterr().err
 
 
 def test_an_article_retracted_in_a_folder_goes(folder: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_folder_without_captions_is_refused(tmp_path: Path) -> None:
     [
         ("ID,Text\na,b\n", "no column Caption"),
         ("ID,Caption\n,b\n", ":2: a row without an ID"),
-        ("ID,Caption\na,b\na,c\n", ":3: a stands twice"),
+        ("ID,Caption\na,b\na,c\n", ":3: a occurs twice"),
     ],
 )
 def test_broken_captions_are_refused_with_their_line(tmp_path: Path, content: str, message: str) -> None:

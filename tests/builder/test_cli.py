@@ -43,7 +43,7 @@ def leaky(tmp_path: Path) -> Path:
 def test_leaks_end_with_1(build: Callable[..., Answer], leaky: Path) -> None:
     answer = build("leaks", leaky)
     assert answer.code == 1
-    assert "articles: 1 of 3 are in several splits" in answer.out
+    assert "articles: 1 of 3 in several splits" in answer.out
     assert answer.err == ""
 
 
@@ -71,7 +71,7 @@ def test_the_bundled_sample_can_be_looked_at(build: Callable[..., Answer], sampl
         (["--where", "kind"], "--where kind: expected COLUMN=VALUE"),
         (["--column", "article=doi"], "--column article doi: no such column among id, split, kind, pmcid"),
         (["--column", "articles=doi"], "--column articles: expected one of id, split, article"),
-        (["--where", "kind=us"], "no row is left with --where kind=us"),
+        (["--where", "kind=us"], "no row has --where kind=us"),
         (["--distance", "99"], "99 is not in the range 0<=x<=12"),
     ],
 )

@@ -244,7 +244,7 @@ def test_the_score_joins_the_hints() -> None:
 def test_a_compound_figure_is_dropped_with_score_and_detail() -> None:
     kept, drops = select([figure("(A) CT. (B) MRI.")], always(panel(1)), HINTS)
     assert kept == []
-    detail = "score 0.800, from 0.500 on compound: the caption describes panels A, B"
+    detail = "score 0.800, expected less than 0.500: the caption describes panels A, B"
     assert [Drop(stage="compound", key="PMC7/a.jpg", reason=COMPOUND, detail=detail, score=0.8)] == drops
 
 
@@ -324,7 +324,7 @@ def test_the_layout_is_evidence_beside_the_model(modelled: Callable[[float], Non
     modelled(0.6)
     assert select([figure("CT.")], always(panel(1)), CompoundOptions())[1] == []
     (drop,) = select([figure("CT.")], always(row([panel(1), panel(2)], 6, 255)), CompoundOptions())[1]
-    assert "the model gives 0.600 of 0.800; white upright gutter of 6 pixels" in drop.detail
+    assert "the model gives 0.600, its threshold is 0.800; white upright gutter of 6 pixels" in drop.detail
 
 
 def test_the_score_stays_a_probability_whatever_the_model_says(modelled: Callable[[float], None]) -> None:

@@ -94,7 +94,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "fault",
     [
         (("model", "--out", "p.zip"), 2, "nothing to make a model pack of"),
-        (("model", "x.csv", "--source", "MSH", "--out", "p.zip"), 2, "--source goes with --umls"),
+        (("model", "x.csv", "--source", "MSH", "--out", "p.zip"), 2, "--source needs --umls"),
         (("model", "x.csv", "--out", "p"), 2, "ends in .zip"),
         (("model", "x.csv", "--types", "organs", "--out", "p.zip"), 2, "'organs' is neither"),
         (("model", "x.csv", "--types", "T999", "--out", "p.zip"), 2, "T999 is none of the 127"),

@@ -46,7 +46,7 @@ def test_a_row_gives_the_concepts_of_a_figure(tmp_path: Path) -> None:
     [
         ("PMCID,file,concepts\n", ":1: no column concepts_manual"),
         (HEADER + "PMC1,a.jpg,C1,\n", ":2: 'C1' is no CUI"),
-        (HEADER + "PMC1,a.jpg,,\nPMC1,a.jpg,,\n", ":3: PMC1/a.jpg stands twice"),
+        (HEADER + "PMC1,a.jpg,,\nPMC1,a.jpg,,\n", ":3: PMC1/a.jpg occurs twice"),
         (HEADER + "PMC1,a.jpg\n", ":2: expected 4 cells"),
     ],
 )

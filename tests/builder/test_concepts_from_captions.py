@@ -140,7 +140,7 @@ def test_figures_of_a_build_that_are_radiology_images_are_handed_to_raters(
 @pytest.mark.parametrize(
     ("options", "code_and_message"),
     [
-        ('table = "t.csv"\n', (2, "table and model: expected one of them")),
+        ('table = "t.csv"\n', (2, "table and model: expected only one of them")),
         ("min_images = 0\n", (2, "min_images: 0")),
         ('manual = "absent.csv"\n', (3, "absent.csv")),
         ('names = "manual.csv"\n', (1, "no column Canonical name")),

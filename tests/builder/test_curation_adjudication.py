@@ -43,7 +43,7 @@ def outcome(annotations: list[Annotation], **options: Any) -> str:
         ((CT, PET), {"policy": "majority"}, "no majority"),
         ((CT, CT, PET, XRAY), {"policy": "majority"}, "no majority"),
         ((CT, UNSURE, UNSURE), {"policy": "majority"}, CT),
-        ((UNSURE, UNSURE), {"policy": "majority"}, "nobody can tell"),
+        ((UNSURE, UNSURE), {"policy": "majority"}, "all raters are unsure"),
         ((CT, CT), {"policy": "unanimous"}, CT),
         ((CT, CT, PET), {"policy": "unanimous"}, "raters disagree"),
         ((CT, UNSURE), {"policy": "unanimous"}, CT),
@@ -84,7 +84,7 @@ def test_a_region_of_what_is_no_x_ray_is_open() -> None:
         Open(
             image="a",
             facet="region",
-            reason="asked of X-ray alone, and the modality is CT",
+            reason="only for X-ray, but the modality is CT",
             answers=(("rater-1", CHEST),),
         ),
     )
@@ -94,7 +94,7 @@ def test_raters_need_not_agree_on_the_region_of_what_is_no_x_ray() -> None:
     words = adjudicate([*votes(CT, CT), *votes("none", UNSURE, facet="region")])
     assert (words.open, words.pointless) == ((), 1)
     cuis = adjudicate([*votes(CT, CT), *votes("none", CHEST, facet="region")])
-    assert [each.reason for each in cuis.open] == ["asked of X-ray alone, and the modality is CT"]
+    assert [each.reason for each in cuis.open] == ["only for X-ray, but the modality is CT"]
 
 
 def test_an_adjudicator_can_take_a_region_back() -> None:
@@ -120,7 +120,7 @@ def test_what_is_settled_comes_back_by_image_and_facet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("a,modality,CT\na,modality,CT\n", "manual.csv:3: modality of a stands twice"),
+        ("a,modality,CT\na,modality,CT\n", "manual.csv:3: modality of a occurs twice"),
         ("a,modality,\n", "manual.csv:2: '' is no modality"),
         ("a,colour,CT\n", "manual.csv:2: the facet is 'colour'"),
         (",modality,CT\n", "manual.csv:2: the image is empty"),

@@ -63,7 +63,7 @@ def test_a_rater_without_a_new_name_is_refused() -> None:
     ("rows", "message"),
     [
         ("7,\n", "map.csv:2: a row without name"),
-        ("7,rater-1\n7,rater-2\n", "map.csv:3: 7 stands above with another name"),
+        ("7,rater-1\n7,rater-2\n", "map.csv:3: 7 occurs above with another name"),
     ],
 )
 def test_a_broken_map_of_raters_is_refused(rows: str, message: str, tmp_path: Path) -> None:

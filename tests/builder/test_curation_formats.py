@@ -240,8 +240,8 @@ def test_the_format_of_a_file_is_seen(name: str, content: Any, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "of no format known here: it is empty"),
-        ("a;b\n", r"of no format known here: it begins with 'a;b'. Known are label-studio: "),
+        ("", "unknown format: it is empty"),
+        ("a;b\n", r"unknown format: it begins with 'a;b'. Known are label-studio: "),
         ('[{"data": {"key": ', r"export:1: no well-formed JSON: .*; it ends in the middle"),
         ('[{"data": 1,}]', r"export:1: no well-formed JSON: [^;]*$"),
         ("[" * 100_000, "no well-formed JSON: nested too deeply"),
@@ -311,7 +311,7 @@ def test_what_is_no_answer_is_counted(read_text: Read) -> None:
             "annotations without an answer": 4,
             "answers to other questions": 1,
             "answers of another type, such as boxes": 1,
-            "several answers where one was asked for": 1,
+            "several answers, expected one": 1,
         },
     )
 
@@ -340,7 +340,7 @@ def test_annotations_without_any_answer_are_refused(read_text: Read) -> None:
         (label_studio(annotated(updated_at="soon")), "annotation 1: 'soon' is no time"),
         (label_studio(annotated(completed_by=None)), "annotation 1: .* name the rater with --rater"),
         (label_studio(annotated(), data={"key": []}), "does not name the image"),
-        (label_studio(annotated(), data={"key": "\ud800"}), "no text that a file could hold"),
+        (label_studio(annotated(), data={"key": "\ud800"}), "cannot be written to a file"),
     ],
 )
 def test_a_broken_task_is_named(content: Any, message: str, read_text: Read) -> None:

@@ -158,7 +158,7 @@ def test_the_first_of_each_cluster_is_kept_and_the_drops_say_why() -> None:
 def test_that_equal_hashes_are_enough_is_said_where_no_bit_may_differ() -> None:
     count = StageCount(stage="duplicates", title="shown once", unit="images", taken=9, kept=8, dropped=())
     said = {most: says({"duplicates": DuplicateOptions(distance=most)}, count) for most in (0, 4)}
-    assert "with the same pixels, or whose hashes are equal, one was kept: 1 of 9 images" in said[0]
+    assert "with the same pixels, or whose hashes are equal, one was kept. Dropped: 1 of 9 images" in said[0]
     assert "whose hashes differ in at most 4 of 64 bits" in said[4]
 
 

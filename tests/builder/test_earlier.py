@@ -39,7 +39,7 @@ def test_the_splits_of_articles_count_those_with_a_near_duplicate(assignments: P
     [
         ("PMCID,file,split\n", "no column ID"),
         (f"{HEADER}PMC1,a.jpg,,X,\n", ":2: an empty cell"),
-        (f"{HEADER}PMC1,a,t,X,\nPMC1,a,t,Y,\n", ":3: PMC1/a stands twice"),
+        (f"{HEADER}PMC1,a,t,X,\nPMC1,a,t,Y,\n", ":3: PMC1/a occurs twice"),
     ],
 )
 def test_a_broken_file_is_told_with_its_line(tmp_path: Path, text: str, told: str) -> None:

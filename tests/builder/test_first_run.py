@@ -223,7 +223,7 @@ def test_init_replaces_nothing_and_says_what_to_do(init: Callable[[str], tuple[i
     Path("build.toml").write_text("mine")
     code, said = init("in")
     assert code == 2
-    assert "run it, rocov2-build run build.toml, or name another file" in said
+    assert "run it with rocov2-build run build.toml, or name another file" in said
     assert Path("build.toml").read_text() == "mine"
 
 
@@ -231,4 +231,4 @@ def test_a_table_with_a_column_twice_is_refused_with_its_place(
     init: Callable[[str], tuple[int, str]],
 ) -> None:
     Path("own.csv").write_text("image,caption,group,licence,License\n")
-    assert init("own.csv") == (1, "Error: own.csv:1: column licence stands twice, expected once\n")
+    assert init("own.csv") == (1, "Error: own.csv:1: column licence occurs twice, expected once\n")

@@ -46,10 +46,7 @@ def test_the_share_of_kept_captions_that_are_more_likely_not_english_warns() -> 
     of = [*figures(94), *figures(6, english=0.49)]
     found = gate("non-English captions kept", of)
     assert (found.value, found.outcome) == (0.06, "warn")
-    assert found.message == (
-        "6 of 100 kept captions are more likely in another language than in English, 6.0 %; "
-        "at most 5 % expected"
-    )
+    assert found.message == ("6 of 100 kept captions (6.0 %); expected at most 5 %")
 
 
 def test_a_share_at_its_limit_passes() -> None:
@@ -74,7 +71,8 @@ def test_the_largest_difference_of_a_share_names_modality_and_split() -> None:
     assert found.value == pytest.approx(0.05)
     assert found.outcome == "warn"
     assert found.message == (
-        "CT makes up 60.0 % of train and 65.0 % of all images; at most 2 points apart expected"
+        "CT makes up 60.0 % of train and 65.0 % of all images; "
+        "expected a difference of at most 2 percentage points"
     )
 
 
@@ -105,8 +103,8 @@ def test_single_concept_images_are_a_share_of_those_with_concepts() -> None:
 @pytest.mark.parametrize(
     ("sizes", "value", "message"),
     [
-        ({"train": 200, "valid": 150, "test": 99}, 99, "test has 99; at least 100 expected"),
-        ({"train": 200, "test": 100}, 0, "valid has 0; at least 100 expected"),
+        ({"train": 200, "valid": 150, "test": 99}, 99, "test has 99 images; expected at least 100"),
+        ({"train": 200, "test": 100}, 0, "valid has 0 images; expected at least 100"),
     ],
 )
 def test_the_smallest_split_is_named_even_if_it_is_empty(
@@ -192,7 +190,7 @@ def test_few_figures_tell_nothing_of_a_drop_rate() -> None:
     found = gate("drop rate: licence", counts=[count("licence", 49, ("licence not allowed", 49))])
     assert (found.outcome, found.message) == (
         "not measured",
-        "a share of 49, fewer than 50 tell nothing",
+        "a share of 49; a measurement needs 50",
     )
 
 

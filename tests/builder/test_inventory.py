@@ -172,7 +172,7 @@ def test_a_few_unknown_keys_are_passed_over(bucket: Bucket, numbers: Any) -> Non
 
 def test_an_empty_inventory_stops_everything(bucket: Bucket, numbers: Any) -> None:
     bucket.add_inventory(TODAY, [])
-    with pytest.raises(LayoutChanged, match="holds no article"):
+    with pytest.raises(LayoutChanged, match="contains no article"):
         numbers()
 
 
@@ -195,5 +195,5 @@ def test_a_damaged_memory_of_the_articles_is_rejected(
     bucket.add_inventory(TODAY, KEYS)
     numbers()
     store.write(NUMBERS, b"x")
-    with pytest.raises(RejectedInput, match="remove it to read the inventory anew"):
+    with pytest.raises(RejectedInput, match="remove it to read the inventory again"):
         numbers()

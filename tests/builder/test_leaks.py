@@ -136,7 +136,7 @@ def test_a_folder_without_licences_and_pictures_says_what_was_not_checked(tmp_pa
         (folder / split).rename(tmp_path / split)
     report = find_leaks(read_dataset(folder))
     assert check(report, "articles").not_checked == "license_information.csv is absent or names no article"
-    assert str(check(report, "images").not_checked).startswith("there is no folder of images")
+    assert str(check(report, "images").not_checked).startswith("no folder of images")
     assert check(report, "captions").not_checked is None
     assert "No leaks found (articles and images not checked)." in to_text(leaks_document(report))
 
@@ -146,7 +146,7 @@ def test_a_folder_of_concepts_alone_still_tells_the_ids(tmp_path: Path) -> None:
     for split in ("train", "valid", "test"):
         (folder / f"{split}_captions.csv").rename(folder / f"{split}_concepts.csv")
     report = find_leaks(read_dataset(folder))
-    assert check(report, "captions").not_checked == "there is no table of captions"
+    assert check(report, "captions").not_checked == "no table of captions exists"
     assert len(check(report, "articles").leaks) == 1
 
 
@@ -166,7 +166,7 @@ def test_articles_and_captions_of_the_held_out_split_are_said_to_be_unknown(tmp_
     report = find_leaks(read_dataset(folder))
     assert [each.unknown_splits for each in report.checks] == [("test",), (), ("test",)]
     text = to_text(leaks_document(report))
-    assert "0 of 3 are in several splits; 2 images have no article, among them all of test" in text
+    assert "0 of 3 in several splits; 2 images have no article, among them all of test" in text
     assert text.endswith("No leaks found (articles of test not known; captions of test not known).\n")
     assert leaks_document(report).data["checks"]["articles"]["unknown_splits"] == ["test"]
 
@@ -197,7 +197,7 @@ def test_the_command_takes_the_archive_that_lies_beside_the_dataset(
 
 
 def test_an_archive_of_the_truth_does_not_go_with_a_table(write_table: Callable[..., Path]) -> None:
-    with pytest.raises(UsageFault, match="the archive of a held-out truth goes with a folder"):
+    with pytest.raises(UsageFault, match="the archive of a held-out truth needs a dataset folder"):
         read_dataset(write_table("id,split,doi", "i,a,1", "j,b,1"), truth={})
 
 
@@ -320,8 +320,8 @@ def test_a_file_with_tabs_is_read(write_table: Callable[..., Path]) -> None:
         (["name,split,doi"], "expected a header and rows below it"),
         ([], "expected a header and rows below it"),
         (["id,split", "i,a", "j"], ":3: expected 2 cells"),
-        (["id,split,doi", "i,a,1", "i,a,2"], "'i' stands 2 times in a"),
-        (["id,split,doi", "i,a,1", "j,,2"], "1 rows have no id or no split"),
+        (["id,split,doi", "i,a,1", "i,a,2"], "'i' occurs 2 times in a"),
+        (["id,split,doi", "i,a,1", "j,,2"], "1 row without id or split"),
         (["id,split,doi", "i,a,1", '"' + "j" * 200_000 + '",a,1'], ":3: field larger than field limit"),
     ],
 )
@@ -349,7 +349,7 @@ def test_a_broken_table_is_refused(
             "--column article pmid: no such column among id, split",
         ),
         (["id,split", "i,a"], {}, [("kind", "x")], "--where kind: no such column"),
-        (["id,split", "i,a"], {}, [("id", "x")], "no row is left with --where id=x"),
+        (["id,split", "i,a"], {}, [("id", "x")], "no row has --where id=x"),
     ],
 )
 def test_a_column_that_is_not_there_is_named(
@@ -370,7 +370,7 @@ def test_a_single_split_is_refused(write_table: Callable[..., Path]) -> None:
 
 
 def test_a_table_with_nothing_to_look_at_is_refused(write_table: Callable[..., Path]) -> None:
-    with pytest.raises(UsageFault, match=r"there is nothing to look at \(articles: no column of articles"):
+    with pytest.raises(UsageFault, match=r"nothing to compare \(articles: no column of articles"):
         find_leaks(read_dataset(write_table("id,split", "i,a", "j,b")))
 
 
@@ -380,7 +380,7 @@ def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
 
 
 def test_columns_do_not_go_with_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(UsageFault, match="columns and --where go with a CSV file"):
+    with pytest.raises(UsageFault, match="--column and --where need a CSV file"):
         read_dataset(tmp_path, where=[("kind", "radiology")])
 
 
@@ -399,7 +399,7 @@ def test_the_text_shows_a_few_examples() -> None:
     report = find_leaks(rows_of(*((f"{s}{i}", s, f"P{i}", "") for i in range(9) for s in "ab")))
     text = to_text(leaks_document(report))
     assert (
-        "articles: 9 of 9 are in several splits\n  a and b: 9\n\n  article  where\n  P0       a: a0; b: b0\n"
+        "articles: 9 of 9 in several splits\n  a and b: 9\n\n  article  where\n  P0       a: a0; b: b0\n"
         in text
     )
-    assert "… and 4 more; --format json has all" in text
+    assert "… and 4 more; --format json lists all" in text

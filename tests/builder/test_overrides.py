@@ -39,7 +39,7 @@ def test_decisions_are_keyed_like_figures(path: Path) -> None:
         ("PMCID,file,decision\nPMC7,,keep\n", r"\.csv:2: the file is empty"),
         (
             "PMCID,file,decision\nPMC7,a.jpg,keep\nPMC7,a.jpg,drop\n",
-            r"\.csv:3: PMC7/a.jpg stands above already, expected once",
+            r"\.csv:3: PMC7/a.jpg occurs above, expected once",
         ),
         ('PMCID,file,decision\nPMC7,"a.jpg,keep\n', r"\.csv:2: expected 3 cells"),
     ],

@@ -122,7 +122,7 @@ def test_text_that_a_file_declares_as_burnt_in_is_warned_of_by_name(
     write(folder / "own.csv", GOOD)
     _, said = build("own.csv")
     assert "warn: files with a warning: 1 image" in said
-    assert "look at: own:site 2%2F7/c.dcm" in said
+    assert "check: own:site 2%2F7/c.dcm" in said
 
 
 def test_what_a_table_says_of_concepts_goes_before_what_captions_name(
@@ -215,7 +215,7 @@ def test_every_row_at_fault_is_a_drop_with_its_line(
         "10": "row without group",
         "11": "row without licence",
         "12": "row without image",
-        "13": "image stands in an earlier row of its group",
+        "13": "same image in an earlier row of its group",
         "14": "file without a picture",
         "15": "file not at the source",
         "16": "file not at the source",
@@ -258,7 +258,7 @@ def test_a_licence_that_is_not_allowed_is_left_out(
     ("content", "message"),
     [
         (b"image,caption\na.png,b\n", "own.csv:1: no column group, licence; expected the columns image"),
-        (b"image,image,caption,group,licence\n", "own.csv:1: column image stands twice"),
+        (b"image,image,caption,group,licence\n", "own.csv:1: column image occurs twice"),
         (b"image,caption,group,licence\n", "no row, expected one for each image"),
         (b"", "no column image, caption, group, licence"),
         (
@@ -325,4 +325,4 @@ def test_the_pages_of_a_tiff_can_be_asked_for(folder: Path, build: Callable[[str
     code, said = build("own.csv")
     assert code == 0, said
     assert len(table(folder.parent / "dataset", "train_captions.csv")) == 3
-    assert "file damaged, or nothing here decodes it" in said
+    assert "file damaged or not decodable" in said

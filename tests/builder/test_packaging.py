@@ -214,7 +214,9 @@ def test_the_checksum_of_the_truth_stands_beside_it_and_in_the_manifest(write: W
 
 def test_the_report_is_public_in_the_folder_and_whole_in_the_archive(write: Write) -> None:
     target = write()
-    assert "Of its 3 images this page tells nothing" in (target / "report.html").read_text(encoding="utf-8")
+    assert "This page contains only their number, 3 images" in (target / "report.html").read_text(
+        encoding="utf-8"
+    )
     assert b"Holds the truth" in truth(target)["report.html"]
 
 
@@ -380,21 +382,21 @@ def test_the_manifest_holds_provenance_as_it_was_given_and_the_counts(write: Wri
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"provenance": {"input": "PMC7008"}}, "manifest.json would tell articles of held-out images"),
-        ({"provenance": {"salt": SALT.hex()}}, "manifest.json would tell the salt"),
+        ({"provenance": {"input": "PMC7008"}}, "manifest.json would reveal articles of held-out images"),
+        ({"provenance": {"salt": SALT.hex()}}, "manifest.json would reveal the salt"),
         ({"provenance": {"counts": 1}}, "provenance: counts would hide"),
         ({"counts": (TELLING,)}, "report.html would tell articles|README.md would tell articles|manifest"),
-        ({"figures": []}, "no figure is left to package"),
+        ({"figures": []}, "no figure is left for the dataset"),
         (
             {"figures": [*figures(), figure(1, "test", number=2)]},
             "PMC7001 is in train and in the held-out test",
         ),
-        ({"figures": [*figures(), figure(1, "train")]}, "stands 2 times"),
+        ({"figures": [*figures(), figure(1, "train")]}, "occurs 2 times"),
         ({"figures": [figure(1, "dev")]}, "split 'dev', expected one of train, valid, test"),
         ({"figures": [figure(1, "train", licence="")]}, "has no licence: its stage must run"),
         ({"figures": [figure(1, "train", image=None)]}, "has no image: its stage must run"),
         ({"figures": [figure(1, "train", caption="a\nb")]}, "line breaks or control characters"),
-        ({"read": lambda _: picture(0)}, "PMC7001/fig-1.jpg has changed since it was looked at"),
+        ({"read": lambda _: picture(0)}, "PMC7001/fig-1.jpg has changed since it was read"),
     ],
 )
 def test_what_is_not_fit_to_be_published_is_refused_and_leaves_nothing(

@@ -72,7 +72,7 @@ def test_tasks_are_made_in_time_that_grows_with_the_shards_alone(tmp_path: Path)
 
 def test_an_empty_inventory_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build = build_of(tmp_path, 0, 0)
-    with pytest.raises(RejectedInput, match="there is no article"):
+    with pytest.raises(RejectedInput, match="no article found"):
         plan_shards(build, open_store(build.work), source_of(build, 1))
     assert run(["run", str(tmp_path / "build.toml"), "--workers", "1"]) == 1
-    assert "there is no article" in capsys.readouterr().err
+    assert "no article found" in capsys.readouterr().err

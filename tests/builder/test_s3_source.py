@@ -224,7 +224,7 @@ def test_a_choice_without_what_it_chose_is_rejected(
     source: S3Source, store: FolderStore, choice: bytes
 ) -> None:
     store.write("cache/newest/PMC12", choice)
-    with pytest.raises(RejectedInput, match="remove this file to ask anew"):
+    with pytest.raises(RejectedInput, match="remove this file to ask again"):
         source.entry("PMC12")
 
 
@@ -257,12 +257,18 @@ class TestOpening:
         ("options", "message"),
         [
             ({"kind": "ftp"}, "kind: 'ftp', expected 's3' or 'folder'"),
-            ({"kind": "s3"}, "list, or with inventory = true all: found neither"),
+            ({"kind": "s3"}, "list or inventory = true: found neither"),
             ({"kind": "s3", "inventory": True, "list": "x"}, "found both"),
-            ({"kind": "s3", "inventory": True, "path": "x"}, "path: goes with"),
+            ({"kind": "s3", "inventory": True, "path": "x"}, "path: not allowed with"),
             ({"kind": "folder"}, "path: missing"),
-            ({"kind": "folder", "path": "x", "inventory": True}, "inventory: goes with kind = 's3'"),
-            ({"kind": "folder", "path": "x", "per_second": 1.0}, "per_second: goes with kind = 's3'"),
+            (
+                {"kind": "folder", "path": "x", "inventory": True},
+                "inventory: not allowed with kind = 'folder'",
+            ),
+            (
+                {"kind": "folder", "path": "x", "per_second": 1.0},
+                "per_second: not allowed with kind = 'folder'",
+            ),
             ({"kind": "s3", "inventory": True, "per_second": 0.0}, "per_second: 0.0, expected"),
             ({"kind": "s3", "inventory": True, "base_url": "s3://x"}, "base_url: 's3://x', expected https"),
             ({"kind": "s3", "inventory": True, "base_url": "http://[x"}, "base_url: "),

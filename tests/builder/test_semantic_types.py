@@ -44,7 +44,7 @@ def test_words_add_up(words: list[str], types: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["all", "T023"], "all takes every type"),
+        (["all", "T023"], "all includes every type"),
         (["anatomy"], "'anatomy' is neither default nor all"),
         (["T999"], "T999 is none of the 127 semantic types"),
     ],

@@ -226,7 +226,7 @@ def test_shares_that_do_not_add_up_are_refused(shares: Mapping[str, float]) -> N
 
 
 def test_a_repeated_image_id_is_refused() -> None:
-    with pytest.raises(RejectedInput, match="'image_000' stands 2 times"):
+    with pytest.raises(RejectedInput, match="'image_000' occurs 2 times"):
         divide([*members("a"), *members("b")], OPTIONS)
 
 

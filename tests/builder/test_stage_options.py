@@ -45,7 +45,7 @@ from rocov2_eval.shelf.options import read_options
         ("split", {"shares": {"train": "most"}}, "shares.*'most'.*expected 'rest'"),
         ("split", {"shares": {"dev": 0.1}}, "'dev' is no split, expected train, valid, test"),
         ("split", {"seed": -1}, "seed: -1, expected a whole number >= 0"),
-        ("package", {"prefix": "COVID"}, "holds the letters ID"),
+        ("package", {"prefix": "COVID"}, "contains the letters ID"),
         ("package", {"prefix": "a/b"}, "prefix: 'a/b', expected text matching"),
         ("package", {"name": ""}, "name: ''"),
         ("package", {"name": "a\n"}, r"name: 'a"),

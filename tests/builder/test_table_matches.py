@@ -80,7 +80,7 @@ def test_answers_about_a_dataset_go_into_its_second_build(held: str, build: Buil
     settle("dataset")
     code, said = build(held=held, concepts='manual = "manual.csv"')
     assert code == 0, said
-    assert "[concepts] manual = manual.csv: 6 of 6 rows name a figure" in said
+    assert "[concepts] manual = manual.csv: figures found for 6 of 6 rows" in said
     assert {row["CUIs"] for row in rows("dataset/train_concepts_manual.csv")} == {"C0040405"}
 
 
@@ -91,13 +91,13 @@ def test_answers_by_image_id_are_explained_by_the_assignments(
     assert code == 0, said
     (tmp_path / "dataset/assignments.csv").rename(tmp_path / "assignments.csv")
     settle("dataset")
-    assert "a build takes them with [concepts] assignments" in capsys.readouterr().err
+    assert "a build reads with [concepts] assignments" in capsys.readouterr().err
     code, said = build(concepts='manual = "manual.csv"')
     assert code == 1
     assert "name its assignments.csv with assignments" in said
     code, said = build(concepts='manual = "manual.csv"\nassignments = "assignments.csv"')
     assert code == 0, said
-    assert "6 of 6 rows name a figure" in said
+    assert "figures found for 6 of 6 rows" in said
 
 
 CONCEPTS = "PMCID,file,concepts,concepts_manual\n{},{},C0000001,\n"
@@ -122,7 +122,7 @@ def test_a_table_that_matches_nothing_stops_the_build_and_one_that_does_is_count
     Path("table.csv").write_text(text.format("PMC1234", "b.png"))
     code, said = build(**{table: wanted})
     assert code == 1
-    assert f"[{table}] {option} = table.csv: none of its 1 row names a figure that is here" in said
+    assert f"[{table}] {option} = table.csv: no figure found for its 1 row" in said
     assert "PMC1234/b.png" in said
     assert "PMC1/a.png" in said
     head, row = text.splitlines()
@@ -132,7 +132,7 @@ def test_a_table_that_matches_nothing_stops_the_build_and_one_that_does_is_count
     Path("table.csv").write_text(f"{head}\n{row.format('PMC1', 'a')}\n{strangers}")
     code, said = build(**{table: wanted})
     assert code == 0, said
-    assert f"[{table}] {option} = table.csv: 1 of 13 rows name a figure; no figure: PMC80/b.png" in said
+    assert f"[{table}] {option} = table.csv: figures found for 1 of 13 rows; none for PMC80/b.png" in said
     assert "PMC89/b.png and 2 more" in said
 
 
@@ -140,14 +140,14 @@ def test_a_table_of_agreement_about_no_facet_stops_the_build(build: Build) -> No
     Path("agreement.csv").write_text("facet,kappa\nmodalty,0.9\n")
     code, said = build(gates='agreement = "agreement.csv"')
     assert code == 1
-    assert "none of its facets is asked of images: modalty" in said
+    assert "no known facet, found modalty" in said
 
 
 def test_names_of_other_concepts_stop_the_build(build: Build) -> None:
     Path("names.csv").write_text("CUI,Canonical name\nC0000001,Fracture\n")
     code, said = build(concepts='names = "names.csv"')
     assert code == 1
-    assert "names.csv: none of its 1 rows names a concept of the dataset" in said
+    assert "names.csv: no concept of the dataset in its 1 row" in said
 
 
 def described() -> tuple[str, str, str, dict[str, object]]:
@@ -167,24 +167,24 @@ def test_a_dataset_without_filters_claims_no_radiology_image_and_no_filter(build
     assert "radiology" not in json.loads(croissant)["keywords"]
     assert "radiology" not in matter["tags"]  # type: ignore[operator]
     for text in (card, report, croissant):
-        assert "No filter looked for radiology images" in text
-        assert "No filter looked for figures of several pictures" in text
-        assert not re.search(r"(?<![Nn]o )\bfilters? (make|told)|radiology (figures|images) from", text)
-        assert "probability of being English" not in text
+        assert "No filter for radiology images was used" in text
+        assert "No filter for compound figures was used" in text
+        assert not re.search(r"\bfilters? make|detected by|classified|radiology (figures|images) from", text)
+        assert "probability of English" not in text
         assert "MedCAT" not in text
     assert "Automatic concepts make errors" in card
-    assert "`ID,CUIs`: empty, for nobody was asked" in card
+    assert "`ID,CUIs`: empty, because modality, body region" in card
 
 
 def test_a_filter_that_ran_is_named_with_what_it_dropped(build: Build) -> None:
     code, said = build(radiology="threshold = 0.0", compound='method = "priors"')
     assert code == 0, said
     card, report, croissant, matter = described()
-    assert "6 figures from articles of PubMed Central that a model takes for radiology images" in card
+    assert "6 figures from articles of PubMed Central, classified as radiology images by a model" in card
     assert "radiology" in matter["tags"]  # type: ignore[operator]
     for text in (card, report, croissant):
-        assert "The built-in model told which pictures are radiology images, and dropped 0 of 6" in text
-        assert "Captions and layout told figures of several pictures in one: 0 of 6" in text
+        assert "Radiology images detected by the built-in model. Dropped: 0 of 6" in text
+        assert "Compound figures detected by captions and layout. Dropped: 0 of 6" in text
 
 
 def test_images_of_which_nobody_said_the_modality_are_not_annotated(build: Build) -> None:

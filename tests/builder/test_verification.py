@@ -24,8 +24,8 @@ from made_contents import contents, figures, file_of
 SUMS = "SHA256SUMS lists every file with its sum"
 IDS = "tables and images have the same ids"
 READABLE = "every image can be read"
-PARQUET = "Parquet files hold the same images"
-SILENCE = "no file tells held-out articles"
+PARQUET = "Parquet files contain the same images"
+SILENCE = "no file reveals held-out articles"
 ARTICLES = "no article is in two splits"
 NEAR = "no near duplicates across splits"
 LICENCES = "every image has its licence and attribution"
@@ -72,7 +72,7 @@ def test_a_dataset_as_it_was_written_is_fine(packed: Packed, images: str, held_o
 
 def test_without_the_truth_the_checks_say_what_they_could_not_see(packed: Packed) -> None:
     checks = {check.name: check for check in verify(packed())}
-    assert checks[TRUTH] == Check(name=TRUTH, is_fine=True, found="not looked at: no archive was given")
+    assert checks[TRUTH] == Check(name=TRUTH, is_fine=True, found="not checked: no archive was given")
     assert "needs the truth archive" in checks[SILENCE].found
     assert "not known without the truth archive" in checks[ARTICLES].found
 
@@ -81,8 +81,8 @@ def test_without_the_truth_the_checks_say_what_they_could_not_see(packed: Packed
     ("name", "content", "found"),
     [
         ("README.md", "more\n", "1 changed: README.md"),
-        ("notes.txt", "", "1 there but not listed: notes.txt"),
-        ("report.html", None, "1 listed but absent: report.html"),
+        ("notes.txt", "", "1 present but not listed: notes.txt"),
+        ("report.html", None, "1 listed but missing: report.html"),
         ("SHA256SUMS", None, "SHA256SUMS is absent"),
     ],
 )
@@ -242,7 +242,7 @@ def test_the_truth_of_another_edition_is_found(packed: Packed, tmp_path: Path) -
     shutil.make_archive(str(tmp_path / "out-truth"), "zip", tmp_path / "unpacked")
     found = faults(folder)
     assert list(found) == [TRUTH]
-    assert "manifest.json says" in found[TRUTH]
+    assert "manifest.json has" in found[TRUTH]
     assert "out-truth.zip.sha256 has another sum" in found[TRUTH]
     assert (
         "1 only in concepts: ROCOv2_test_000004; 1 absent from concepts: ROCOv2_test_000003" in found[TRUTH]
