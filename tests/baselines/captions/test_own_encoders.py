@@ -13,6 +13,7 @@ from transformers import ResNetConfig
 
 from baselines.captions import open_ready
 from baselines.classifiers import Classifier, build_classifier
+from baselines.config import read_recipe
 from baselines.models.backbone import rebuild_backbone
 from baselines.models.vision import plain_config
 from baselines.models.weights import Normalisation
@@ -130,3 +131,9 @@ def test_a_run_of_a_model_of_transformers_is_refused_with_what_to_do(
 def test_an_efficientnet_that_timm_has_not_is_refused(new_captioner: Any) -> None:
     with pytest.raises(UsageFault, match=r"timm/efficientnet_b9 is not known, expected one of timm/"):
         new_captioner(encoder="timm/efficientnet_b9")
+
+
+def test_the_recipe_upon_a_run_of_concepts_shows_it_pictures_as_that_run_saw_them() -> None:
+    first, second = read_recipe("concepts_nano").tables, read_recipe("captions_seen").tables
+    assert (first["data"], first["augment"]) == (second["data"], second["augment"])
+    assert first["network"].size == second["captioner"].size
