@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from baselines.bounds import CaptionLength, Count
+from baselines.classifiers import named_network
 from baselines.data.augment import AugmentOptions, augment, centre
 from baselines.data.cache import PictureCache
 from baselines.data.dataset import Concepts, Examples
@@ -29,6 +30,7 @@ from baselines.looking import looks, vocabulary
 from baselines.models import vision
 from baselines.models.captioner import (
     DECODERS,
+    ENCODER,
     ENCODERS,
     Captioner,
     CaptionerOptions,
@@ -39,6 +41,7 @@ from baselines.models.captioner import (
     refuse_unread,
     shapes,
 )
+from baselines.models.efficientnet import EfficientNet
 from baselines.models.pretrained import DAMAGES, fetched, licence_of
 from baselines.models.text import Text, Tokens, batched, encode, open_text, save_text, train_text
 from baselines.models.weights import HALF, Normalisation
@@ -305,14 +308,16 @@ def begin(options: CaptionerOptions, generation: GenerationOptions, captions: Se
     """
     own = options.decoder in DECODERS
     text = train_text(captions, options.vocabulary) if own else open_text(fetched(options.decoder))
-    captioner = compose(options, vocabulary=len(text), end=text.end)
+    encoder = _eyes(options.encoder, options.size)
+    captioner = compose(options, vocabulary=len(text), end=text.end, encoder=encoder)
     refuse_too_long(captioner, generation.most_tokens)
+    look = look_of(options)
     return Ready(
         captioner=captioner,
         text=text,
-        normalisation=look_of(options),
+        normalisation=look,
         generation=generation,
-        licences={name: _licence(name) for name in (options.encoder, options.decoder)},
+        licences={options.encoder: look.licence, options.decoder: _licence(options.decoder)},
     )
 
 
@@ -326,9 +331,9 @@ def look_of(options: CaptionerOptions) -> Normalisation:
         return Normalisation(
             mean=HALF, std=HALF, size=options.size, source=options.encoder, licence=_licence(options.encoder)
         )
-    return msgspec.structs.replace(
-        vision.look_of(fetched(options.encoder), options.encoder), size=options.size
-    )
+    ours = named_network(options.encoder)
+    look = ours[1] if ours else vision.look_of(fetched(options.encoder), options.encoder)
+    return msgspec.structs.replace(look, size=options.size)
 
 
 def predict(
@@ -403,7 +408,8 @@ def open_ready(folder: Path, weights: Path) -> Ready:
     tensors, header = checkpoint.read(weights)
     bases = changed.sources(header, weights)
     try:
-        captioner = rebuild(facts.options, facts.shapes, bases)
+        seen = _eyes(bases[ENCODER], facts.options.size) if ENCODER in bases else None
+        captioner = rebuild(facts.options, facts.shapes, bases, seen)
     except (*DAMAGES, RejectedInput, UsageFault) as error:
         raise RejectedInput(f"{folder / FACTS}: no captioner can be built from it: {error}") from None
     changed.restore(captioner, tensors, header, weights)
@@ -416,6 +422,24 @@ def open_ready(folder: Path, weights: Path) -> Ready:
         generation=facts.generation,
         licences=facts.licences,
     )
+
+
+def _eyes(name: str, size: int) -> vision.VisionEncoder | None:
+    """Return one of our networks as an encoder; None for a name that is none of ours.
+
+    Raises:
+        UsageFault: It is a run of a model of transformers, which our captioners name itself.
+    """
+    ours = named_network(name)
+    if ours is None:
+        return None
+    network, _ = ours
+    if not isinstance(network, EfficientNet):
+        raise UsageFault(
+            f"encoder: {name}: a run of a model of transformers; `rocov2-baselines export` makes a folder of "
+            "it, which encoder takes"
+        )
+    return vision.VisionEncoder(vision.Convolutions(network).eval(), size, name)
 
 
 def _licence(name: str) -> str:

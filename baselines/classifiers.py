@@ -19,16 +19,18 @@ from baselines.data.augment import centre
 from baselines.documents import read_document, write_document
 from baselines.models.backbone import BASE, Backbone, look_at, open_backbone, rebuild_backbone
 from baselines.models.efficientnet import SPECS, EfficientNet
-from baselines.models.weights import KNOWN, Normalisation, load_init
+from baselines.models.weights import HEAD, KNOWN, PREFIX, Normalisation, load_init
 from baselines.training import checkpoint
 from baselines.training.changed import restore, sources
 from baselines.training.loop import BEST
+from rocov2_eval.errors import RejectedInput, UsageFault
 from rocov2_eval.records import FloatArray
 from rocov2_eval.shelf.pictures import PixelArray
 from rocov2_eval.shelf.progress import Progress, silent
 
 NETWORK = "network.json"
 _AT_ONCE = 256  # images
+_MATRIX = 2  # dimensions
 
 
 class _Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,3 +177,38 @@ def open_classifier(folder: Path, classes: int) -> Classifier:
         normalisation=facts.normalisation,
         mirrors=facts.mirrors,
     )
+
+
+def named_network(name: str) -> tuple[Any, Normalisation] | None:
+    """Return a network that classifies pictures, in evaluation mode, and how pictures must look for it.
+
+    Args:
+        name: The folder of a run, or an EfficientNet of timm such as `timm/efficientnet_b0.ra_in1k`.
+
+    Returns:
+        An `EfficientNet` or a `Backbone`; None if the name is neither.
+
+    Raises:
+        UsageFault: timm has no such EfficientNet.
+        MissingResource: A file is missing, or weights are not on this disk and cannot be fetched.
+        RejectedInput: A file is damaged.
+    """
+    folder = Path(name)
+    if (folder / NETWORK).is_file():
+        classifier = open_classifier(folder, _classes(folder / BEST))
+        return classifier.model, msgspec.structs.replace(classifier.normalisation, size=classifier.size)
+    if not name.startswith(PREFIX):
+        return None
+    if name not in KNOWN:
+        raise UsageFault(f"encoder: {name} is not known, expected one of {', '.join(KNOWN)}")
+    model = EfficientNet(SPECS[name.removeprefix(PREFIX).partition(".")[0]], 1)
+    return model.eval(), load_init(model, name)
+
+
+def _classes(path: Path) -> int:
+    """Return how many classes the network of a checkpoint tells apart."""
+    tensors, _ = checkpoint.read(path)
+    heads = [len(tensor) for name, tensor in tensors.items() if HEAD in name and tensor.ndim == _MATRIX]
+    if not heads:
+        raise RejectedInput(f"{path}: no matrix of a {HEAD}, expected a network that classifies pictures")
+    return heads[-1]

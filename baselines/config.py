@@ -196,8 +196,8 @@ def read_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
         except OSError as error:
             meant = suggestion(name, recipe_names())
             raise MissingResource(
-                f"{name}: {error.strerror}; expected a TOML file, or a name that `rocov2-baselines recipes` "
-                f"lists: {meant}"
+                f"{name}: {error.strerror}; neither a TOML file nor a recipe of `rocov2-baselines recipes`; "
+                f"{meant}"
             ) from None
     try:
         document = toml_of(text)

@@ -28,6 +28,7 @@ from baselines.models.backbone import Backbone, stretched
 from baselines.models.captioner import merge_adapters
 from baselines.models.efficientnet import EfficientNet
 from baselines.models.pretrained import quiet
+from baselines.models.vision import vision_config
 from baselines.models.weights import Normalisation
 from baselines.runs import card_of
 from baselines.training import runlog
@@ -217,7 +218,8 @@ def _captions(folder: Path) -> _Handed:
     ready = captions.open_ready(folder, folder / BEST)
     captioner, size = ready.captioner, ready.normalisation.size
     options, encoder = captioner.options, captioner.encoder.model
-    if options.conditioning != "cross" or options.visual_grid or encoder.config.model_type != "vit":
+    kind = vision_config(captioner.encoder)["model_type"]
+    if options.conditioning != "cross" or options.visual_grid or kind != "vit":
         raise UsageFault(
             f"{folder}: transformers opens only captioners of a ViT with all patches and conditioning "
             "= 'cross', not those with a prefix, averaged patches or another encoder"

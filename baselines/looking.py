@@ -127,13 +127,14 @@ def _agreement(found: Sequence[frozenset[str]], true: Sequence[frozenset[str]]) 
     truths = Counter(other for _, other in pairs)
     if len(truths) < 2:  # noqa: PLR2004  all alike: constant captions would agree
         return None
-    own = sum(_f1(*pair) for pair in pairs) / len(pairs)
+    own = sum(f1(*pair) for pair in pairs) / len(pairs)
     said = Counter(one for one, _ in pairs)
     chance = sum(
-        many * often * _f1(one, other) for one, many in said.items() for other, often in truths.items()
+        many * often * f1(one, other) for one, many in said.items() for other, often in truths.items()
     )
     return own, chance / len(pairs) ** 2
 
 
-def _f1(one: frozenset[str], other: frozenset[str]) -> float:
+def f1(one: frozenset[str], other: frozenset[str]) -> float:
+    """Return how far two sets agree, one of which is not empty."""
     return 2 * len(one & other) / (len(one) + len(other))

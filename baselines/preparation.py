@@ -174,7 +174,11 @@ def _frozen_captions(recipe: Recipe, session: Session, _stack: ExitStack) -> Pre
     assert material.valid.captions is not None, "they were asked for"
     splits = (
         Told(pictures=material.train_pictures, captions=material.train.captions),
-        Told(pictures=material.valid_pictures, captions=material.valid.captions),
+        Told(
+            pictures=material.valid_pictures,
+            captions=material.valid.captions,
+            manual=material.valid.concepts_manual,
+        ),
     )
 
     def fit(folder: Path) -> None:

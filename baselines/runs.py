@@ -23,7 +23,7 @@ from rocov2_eval.shelf.csv_files import read_rows
 from rocov2_eval.shelf.files import write_text
 from rocov2_eval.shelf.words import shorten
 
-_TOLD = ("captions", "self-critical")  # tasks whose captions are generated
+_TOLD = ("captions", "self-critical", "frozen-captions")  # tasks whose answers are captions
 
 
 def train_run(recipe: Recipe, session: Session, folder: Path, *, resume: bool = False) -> None:

@@ -9,6 +9,7 @@ are those of sources that were never seen. Each line has the mean F1 over seeds 
 the difference to the plain network of benchmarks/plain_network.py, and the p-values of `rocov2-eval compare`,
 seed by seed. With --roco, captions are real ones of the same modality, and captioners are judged by whether
 they name the modality of sources never seen. What is trained already in the working folder is not again.
+KEY=run:NAME stands for the run of a recipe on the same data with the same seed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from plain_network import answer
 import rocov2_eval
 from baselines.config import read_recipe
 from baselines.data.dataset import read_examples
-from baselines.looking import MODALITY_WORDS, distinct, looks, named, vocabulary
+from baselines.looking import MODALITY_WORDS, distinct, f1, looks, named, vocabulary
 from baselines.predictions import predict
 from baselines.runs import train_run
 from baselines.session import Session
@@ -68,6 +69,9 @@ def main() -> int:
             print(f"\n{name}: {n:,} test pictures\n")
             for line in _concepts(data, given.work, given.recipe or RECIPES, given.seeds):
                 print(line, flush=True)
+        if given.captioner:
+            print("\n| recipe | on | seed | distinct | modalities | agreement | by chance | unknown words |")
+            print("|---|---|---|---|---|---|---|---|")
         for recipe in given.captioner:
             for line in _captions(data, given.work, recipe, given.seeds):
                 print(line, flush=True)
@@ -123,20 +127,21 @@ def _captions(data: Path, work: Path, recipe: str, seeds: int) -> Iterator[str]:
         by_id = {row["ID"]: row["Caption"] for _, row in read_rows(path)}
         said = [by_id[image_id] for image_id in test.ids]
         scores = looks(said, test.captions or (), test.concepts_manual, known)
-        named_ones = {cui for caption in said for cui in named(caption, MODALITY_WORDS)}
+        found = [named(caption, MODALITY_WORDS) for caption in said]
+        true = [MODALITY_WORDS.keys() & set(cuis) for cuis in test.concepts_manual or ()]
+        agreed = np.array(
+            [f1(one, frozenset(other)) for one, other in zip(found, true, strict=True) if other]
+        )
         cells = [
-            *(recipe, data.name, str(seed), f"{distinct(said[:200]):.0f}", str(len(named_ones))),
-            *(
-                f"{scores[name]:.3f}"
-                for name in ("modality_agreement", "modality_by_chance", "unknown_words")
-            ),
+            *(recipe, data.name, str(seed), f"{distinct(said[:200]):.0f}", str(len(set().union(*found)))),
+            *(_shown(agreed), *(f"{scores[name]:.3f}" for name in ("modality_by_chance", "unknown_words"))),
         ]
         yield f"| {' | '.join(cells)} |"
 
 
 def _answered(recipe: str, data: Path, work: Path, seed: int, task: str) -> Path:
     """Return the run file of a recipe, trained and answered unless it is there."""
-    folder = work / "runs" / f"{data.name}-{recipe.replace(' ', ',').replace('/', '_')}-{seed}"
+    folder = _folder(recipe, data, work, seed)
     out = folder.with_name(f"{folder.name}.{task}.csv")
     if out.is_file():
         return out
@@ -145,12 +150,20 @@ def _answered(recipe: str, data: Path, work: Path, seed: int, task: str) -> Path
         answer(data, out, work / "cache", seed=seed)
         return out
     name, *overrides = recipe.split()
+    for place, (key, _, start) in enumerate(each.partition("=run:") for each in overrides):
+        if start:
+            _answered(start, data, work, seed, "concepts")
+            overrides[place] = f"{key}={_folder(start, data, work, seed)}"
     with opened("cpu", "fp32") as runtime:
         session = Session(data=data, cache=work / "cache", runtime=runtime)
         chosen = read_recipe(name, [f"run.seed={seed}", *overrides])
         train_run(chosen, session, folder, resume=(folder / LAST).is_file())
         predict([folder], session, "test", out)
     return out
+
+
+def _folder(recipe: str, data: Path, work: Path, seed: int) -> Path:
+    return work / "runs" / f"{data.name}-{recipe.replace(' ', ',').replace('/', '_')}-{seed}"
 
 
 def _values(report: Report) -> FloatArray:

@@ -21,9 +21,11 @@ import numpy as np
 import torch
 
 from baselines.data.cache import PictureCache
+from baselines.data.dataset import Concepts
 from baselines.documents import read_document, write_document
 from baselines.frozen.features import FROZEN, NOTHING, FeatureOptions, Sight, reopened
 from baselines.frozen.neighbours import Features, nearest, weights_of
+from baselines.looking import looks, vocabulary
 from baselines.training import checkpoint
 from baselines.training.loop import BEST
 from rocov2_eval.errors import RejectedInput
@@ -55,10 +57,12 @@ class Told:
     Attributes:
         pictures: Decoded pictures.
         captions: Caption of each picture, in the same order.
+        manual: Manual concepts of each picture, None where they were not read.
     """
 
     pictures: PictureCache
     captions: Sequence[str]
+    manual: Concepts | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,7 +103,7 @@ def fit_captions(
 ) -> tuple[FrozenCaptioner, dict[str, float]]:
     """Return what tells captions again, and its scores on the validation split.
 
-    The number of neighbours is that of the largest ROUGE-1 there.
+    The number of neighbours is that of the largest ROUGE-1 there. The scores are it and those of `looking`.
 
     Args:
         sight: What sees the pictures.
@@ -123,14 +127,12 @@ def fit_captions(
     numbers = (0,) if sight.options.encoder == NOTHING else NUMBERS
     rows, cosines = nearest(known, asked, max(numbers), device, progress)
 
-    def rouge1(k: int) -> float:
-        told = _retold(rows[:, :k], cosines[:, :k], captions, words)
-        return rouge.score(told, references)["rouge1"].mean or 0.0
-
-    scores = {k: rouge1(k) for k in numbers}
+    told = {k: _retold(rows[:, :k], cosines[:, :k], captions, words) for k in numbers}
+    scores = {k: rouge.score(each, references)["rouge1"].mean or 0.0 for k, each in told.items()}
     best = max(numbers, key=lambda k: scores[k])
     captioner = FrozenCaptioner(sight=sight, known=known, captions=captions, neighbours=best)
-    return captioner, {"rouge1": scores[best]}
+    manual = None if valid.manual is None else [valid.manual[row] for row in judged]
+    return captioner, {"rouge1": scores[best], **looks(told[best], references, manual, vocabulary(captions))}
 
 
 def save_captions(folder: Path, captioner: FrozenCaptioner, scores: dict[str, float]) -> None:

@@ -23,16 +23,15 @@ import numpy as np
 import torch
 
 from baselines.bounds import Count
-from baselines.classifiers import NETWORK, open_classifier
+from baselines.classifiers import named_network
 from baselines.data.augment import centre
 from baselines.data.cache import BLOCK, PictureCache
 from baselines.frozen.neighbours import Features
-from baselines.models.efficientnet import SPECS, EfficientNet
+from baselines.models.pretrained import lasting
 from baselines.models.vision import VisionEncoder, open_vision
-from baselines.models.weights import HEAD, KNOWN, PREFIX, Normalisation, load_init
+from baselines.models.weights import HEAD, Normalisation
 from baselines.training import checkpoint
-from baselines.training.loop import BEST
-from rocov2_eval.errors import MissingResource, RejectedInput, UsageFault
+from rocov2_eval.errors import MissingResource, RejectedInput
 from rocov2_eval.shelf.extras import install_command
 from rocov2_eval.shelf.parsing import json_bytes
 from rocov2_eval.shelf.pictures import PixelArray
@@ -44,7 +43,6 @@ _REVISION = 1  # raised whenever the same pictures and weights give other vector
 _SHARD = 8 * BLOCK  # pictures
 _AT_ONCE = 32  # pictures that a network sees together: more are slower on a CPU
 _SIDE = 16  # of a thumbnail
-_MATRIX = 2  # dimensions
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -242,30 +240,14 @@ class _Headless(torch.nn.Module):
 
 def _opened(options: FeatureOptions) -> tuple[torch.nn.Module, Normalisation, str]:
     """Return a network without its head, how pictures must look for it, and its name for good."""
-    name, folder = options.encoder, Path(options.encoder)
-    if (folder / NETWORK).is_file():
-        classifier = open_classifier(folder, _classes(folder / BEST))
-        look = msgspec.structs.replace(classifier.normalisation, size=classifier.size)
-        return _Headless(classifier.model), look, str(folder.resolve())
-    if name.startswith(PREFIX):
-        if name not in KNOWN:
-            raise UsageFault(f"encoder: {name} is not known, expected one of {', '.join(KNOWN)}")
-        model = EfficientNet(SPECS[name.removeprefix(PREFIX).partition(".")[0]], 1)
-        look = load_init(model, name)
-        return _Headless(model), look, name
+    name = options.encoder
+    if classifies := named_network(name):
+        network, look = classifies
+        return _Headless(network), look, lasting(name)
     if find_spec("transformers") is None:
         raise MissingResource(f"transformers is not installed: {install_command('baselines')}")
     encoder, look = open_vision(name, options.size)
-    return _Whole(encoder), look, str(folder.resolve()) if folder.is_dir() else name
-
-
-def _classes(path: Path) -> int:
-    """Return how many classes the network of a checkpoint tells apart."""
-    tensors, _ = checkpoint.read(path)
-    heads = [len(tensor) for name, tensor in tensors.items() if HEAD in name and tensor.ndim == _MATRIX]
-    if not heads:
-        raise RejectedInput(f"{path}: no matrix of a {HEAD}, expected a network that classifies pictures")
-    return heads[-1]
+    return _Whole(encoder), look, lasting(name)
 
 
 def _digest(network: torch.nn.Module) -> str:

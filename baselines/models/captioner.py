@@ -36,7 +36,7 @@ from rocov2_eval.shelf.words import shorten
 Conditioning = Literal["cross", "prefix"]
 Frozen = Literal["none", "encoder", "decoder", "both"]
 
-_ENCODER, _DECODER = "encoder.", "decoder."  # how names of parameters begin
+ENCODER, _DECODER = "encoder.", "decoder."  # how names of parameters begin
 _CROSS = ("crossattention", "ln_cross_attn")
 _NEW = (*_CROSS, "enc_to_dec_proj", "lora_")
 
@@ -87,7 +87,8 @@ class CaptionerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a captioner is made of.
 
     Attributes:
-        encoder: Key of `ENCODERS`, a folder with any vision encoder, or its name on the Hub.
+        encoder: Key of `ENCODERS`, a folder with any vision encoder, or its name on the Hub; or one of our
+            networks: the folder of a run of concept detection, or an EfficientNet of timm by its name.
         decoder: Key of `DECODERS`, a folder with a causal language model, or its name on the Hub.
         size: Pixels of the square pictures that the encoder sees.
         conditioning: How the decoder sees the pictures, see the head of the module; `cross` is for GPT-2.
@@ -200,8 +201,8 @@ class Captioner(nn.Module):
         return self
 
     def _freeze(self) -> None:
-        halves = {"none": (), "encoder": (_ENCODER,), "decoder": (_DECODER,)}.get(
-            self.options.frozen, (_ENCODER, _DECODER)
+        halves = {"none": (), "encoder": (ENCODER,), "decoder": (_DECODER,)}.get(
+            self.options.frozen, (ENCODER, _DECODER)
         )
         for name, each in self.named_parameters():
             is_frozen = name.startswith(halves) and not is_new(name)
@@ -215,23 +216,29 @@ def is_new(name: str) -> bool:
     return any(mark in name for mark in _NEW)
 
 
-def compose(options: CaptionerOptions, *, vocabulary: int, end: int) -> Captioner:
+def compose(
+    options: CaptionerOptions, *, vocabulary: int, end: int, encoder: VisionEncoder | None = None
+) -> Captioner:
     """Return a captioner with the weights that its options name; new ones come from torch's global generator.
 
     Args:
         options: What the captioner is made of.
         vocabulary: Number of tokens of the tokenizer.
         end: The token that opens and closes captions.
+        encoder: The encoder with its weights; None for one of `ENCODERS`, or one that transformers opens.
 
     Raises:
         MissingResource: Weights are not on this disk and cannot be fetched.
         RejectedInput: They do not fit, are of no such model, or know fewer tokens than the tokenizer.
     """
-    return Captioner(_encoder(options), _decoder(options, vocabulary, end), options)
+    return Captioner(encoder or _encoder(options), _decoder(options, vocabulary, end), options)
 
 
 def rebuild(
-    options: CaptionerOptions, configs: Mapping[str, Mapping[str, Any]], bases: Mapping[str, str]
+    options: CaptionerOptions,
+    configs: Mapping[str, Mapping[str, Any]],
+    bases: Mapping[str, str],
+    encoder: VisionEncoder | None = None,
 ) -> Captioner:
     """Return a captioner to be filled from a checkpoint: halves that it has no base of are random.
 
@@ -239,6 +246,7 @@ def rebuild(
         options: What the captioner was made of.
         configs: Configurations of both halves, from `shapes`.
         bases: Where the halves come from that the checkpoint holds no frozen weights of, see `bases_of`.
+        encoder: The encoder with its weights, as of `compose`.
 
     Raises:
         MissingResource: A base is not on this disk and cannot be fetched.
@@ -249,9 +257,11 @@ def rebuild(
     sources = {prefix.removesuffix("."): source for prefix, source in bases.items()}
     options = msgspec.structs.replace(options, **sources)  # the whole path of a folder, from wherever
     shape = AutoConfig.for_model(**configs["decoder"])
-    seen, read = (prefix in bases for prefix in (_ENCODER, _DECODER))
+    seen, read = (prefix in bases for prefix in (ENCODER, _DECODER))
+    if encoder is None:
+        encoder = _encoder(options) if seen else rebuild_vision(configs["encoder"], options.size)
     return Captioner(
-        _encoder(options) if seen else rebuild_vision(configs["encoder"], options.size),
+        encoder,
         _decoder(options, shape.vocab_size, shape.eos_token_id) if read else _random(shape),
         options,
     )
@@ -259,7 +269,7 @@ def rebuild(
 
 def bases_of(options: CaptionerOptions) -> dict[str, str]:
     """Return where each half comes from, by how its parameters are named; a random one comes from nowhere."""
-    halves = {_ENCODER: options.encoder, _DECODER: options.decoder}
+    halves = {ENCODER: options.encoder, _DECODER: options.decoder}
     return {
         prefix: lasting(name)
         for prefix, name in halves.items()

@@ -118,12 +118,15 @@ class EfficientNet(nn.Module):
         self.classifier = nn.Linear(spec.head, classes)
         self.apply(_initialise)
 
-    def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what the classifier sees, shape (batch, head)."""
+    def places(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what is seen at each place, shape (batch, head, rows, columns)."""
         x = self.activate(self.bn1(self.conv_stem(images)))
         x = self.blocks(x)
-        x = self.activate(self.bn2(self.conv_head(x)))
-        return x.mean((2, 3))
+        return self.activate(self.bn2(self.conv_head(x)))
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what the classifier sees, shape (batch, head)."""
+        return self.places(images).mean((2, 3))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits."""

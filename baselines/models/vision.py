@@ -1,7 +1,8 @@
-"""Any vision encoder of transformers: what it sees of a picture as one vector, and as one a patch.
+"""Any vision encoder: what it sees of a picture as one vector, and as one a patch.
 
 CLIP, SigLIP, DINOv2, DINOv3, ViT, DeiT, BEiT, Swin, ConvNeXt, ResNet and others that take `pixel_values` and
-return hidden states. Of a model of pictures and texts the half that sees is taken.
+return hidden states: models of transformers, and our EfficientNets without their head. Of a model of pictures
+and texts the half that sees is taken.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import torch
 from torch import nn
 
+from baselines.models.efficientnet import SPECS, EfficientNet
 from baselines.models.pretrained import DAMAGES, auto_config, config_of, fetched, licence_of, opened, quiet
 from baselines.models.weights import Channels, Deviation, Normalisation
 from rocov2_eval.errors import RejectedInput
@@ -24,6 +27,7 @@ from rocov2_eval.shelf.words import shorten
 
 _PREPROCESSOR = "preprocessor_config.json"
 _MAP = 4  # dimensions of (b, width, rows, columns), as convolutional networks have it
+_OURS = "baselines"  # the model_type of our networks, which transformers has not
 _ANY_SIZE = 224  # where neither the folder nor the configuration names one
 # Their pooler is a layer for the pre-training task; the class token itself is what others build on.
 _CLASS_TOKEN_ALONE = ("vit", "deit")
@@ -47,11 +51,28 @@ class _Preprocessor(msgspec.Struct, frozen=True, kw_only=True):
         return 0
 
 
+class Convolutions(nn.Module):
+    """One of our networks without its head, called as a model of transformers is.
+
+    Attributes:
+        network: The network; its head is taken off.
+    """
+
+    def __init__(self, network: EfficientNet) -> None:
+        super().__init__()
+        self.network: Any = network
+        self.network.classifier = nn.Identity()
+
+    def forward(self, pixel_values: Any) -> Any:  # noqa: ANN401  torch is Any
+        """Return what is seen at each place, by the name that transformers has for it."""
+        return SimpleNamespace(last_hidden_state=self.network.places(pixel_values))
+
+
 class VisionEncoder(nn.Module):
     """A vision encoder; `open_vision` and `rebuild_vision` make it.
 
     Attributes:
-        model: The model of transformers.
+        model: The model of transformers, or `Convolutions`.
         width: Numbers in the vector of a picture and of a patch.
         patches: Number of patches of a picture.
     """
@@ -146,8 +167,10 @@ def rebuild_vision(config: Mapping[str, Any], size: int) -> VisionEncoder:
     Raises:
         RejectedInput: transformers does not know it.
     """
-    read = read_config(config)
     where = "the configuration of the encoder"
+    if config["model_type"] == _OURS:
+        return VisionEncoder(Convolutions(EfficientNet(SPECS[config["spec"]], 1)).eval(), size, where)
+    read = read_config(config)
     try:
         with quiet():
             model = _class_of(read, where)(read, **_settings(read))
@@ -177,6 +200,8 @@ def plain_config(config: Any) -> dict[str, Any]:  # noqa: ANN401  of transformer
 
 def vision_config(encoder: VisionEncoder) -> dict[str, Any]:
     """Return the configuration of an encoder, as JSON can hold it."""
+    if isinstance(encoder.model, Convolutions):
+        return {"model_type": _OURS, "spec": encoder.model.network.spec.name}
     return plain_config(encoder.model.config)
 
 

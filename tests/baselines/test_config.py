@@ -93,7 +93,8 @@ def test_a_recipe_that_cannot_work_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("concepts_b9", "did you mean concepts_b0"), ("zzz", "known are captions_biomedlm,")]
+    ("name", "told"),
+    [("concepts_b9", "did you mean concepts_b0"), ("zzz", "expected one of captions_biomedlm,")],
 )
 def test_an_unknown_name_suggests_the_recipe_that_was_meant_or_lists_all(name: str, told: str) -> None:
     with pytest.raises(MissingResource, match=told):

@@ -117,9 +117,7 @@ def test_two_pictures_of_one_image_are_refused(own_dataset: Path) -> None:
 def test_an_image_without_a_caption_row_is_named(own_dataset: Path) -> None:
     rows = _rows(own_dataset / "train_captions.csv")
     write_csv(own_dataset / "train_captions.csv", ("ID", "Caption"), rows[:-1])
-    with pytest.raises(
-        RejectedInput, match=r"train_captions\.csv: no row for 1 images .*'tiny_train_000035'"
-    ):
+    with pytest.raises(RejectedInput, match=r"train_captions\.csv: no row for 1 image .*'tiny_train_000035'"):
         read_examples(own_dataset, "train", ["captions", "concepts"])
 
 

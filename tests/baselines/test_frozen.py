@@ -194,6 +194,24 @@ def test_neighbours_are_members_of_an_ensemble(tiny_dataset: Path, tmp_path: Pat
     assert evaluate(["validate", str(tmp_path / "run.csv"), "--strict", *truth]) == ExitCode.OK
 
 
+IGNORES = {"floor_constant_caption": True, "floor_nearest_caption": False}
+
+
+@pytest.mark.parametrize("recipe", IGNORES)
+def test_captions_told_again_are_looked_at_too(
+    recipe: str, tiny_dataset: Path, tmp_path: Path, capsys: Output
+) -> None:
+    ignores = IGNORES[recipe]
+    common = ["--data", str(tiny_dataset), "--cache", str(tmp_path / "cache"), "--quiet"]
+    assert run(["train", recipe, *common, "--out", str(tmp_path / "run")]) == ExitCode.OK
+    warned = capsys.readouterr().err
+    scores = json.loads((tmp_path / "run/run.json").read_bytes())["scores"]
+    card = (tmp_path / "run/README.md").read_text(encoding="utf-8")
+    assert ignores == (scores["valid_modality_agreement"] == scores["valid_modality_by_chance"])
+    assert ignores == ("These captions hardly depend on the picture" in card)
+    assert ignores == ("name the modality of their picture" in warned)
+
+
 def floors(data: Path, out: Path, *more: str) -> int:
     return run(["floors", str(data), "--out", str(out), "--cache", str(out.parent.parent / "cache"), *more])
 

@@ -167,7 +167,7 @@ def test_an_image_without_weights_fails_and_says_so(
     made = competition(*IMAGE, "--task", "captions")
     outcome = made.submit("captions", submission(made, "captions", GOOD), tmp_path / "app", {}, SCRIPTS)
     assert (outcome.code, outcome.scores) == (ExitCode.MISSING_RESOURCE, None)
-    assert "not set up completely" in outcome.page
+    assert "set-up of this competition is incomplete" in outcome.page
     assert "Error: " in outcome.log
 
 
@@ -295,7 +295,7 @@ def test_options_that_would_be_passed_over_are_refused(
     words: tuple[str, ...], call: Call, folders: tuple[Path, Path]
 ) -> None:
     answer = call("score", "--codabench", *folders, *words)
-    assert (answer.code, f"Error: {words[0]} does not go" in answer.err) == (ExitCode.USAGE, True)
+    assert (answer.code, f"Error: {words[0]} cannot be used with" in answer.err) == (ExitCode.USAGE, True)
 
 
 def test_an_output_that_cannot_be_written_is_told(call: Call, folders: tuple[Path, Path]) -> None:
@@ -342,9 +342,9 @@ def test_the_organiser_is_reminded_of_the_secret(call: Call, sample: Path) -> No
     [
         (("--encoder", "minilm"), "--encoder needs --image"),
         (("--concept-model", "/pack"), "--concept-model needs --image"),
-        (("--image", "x", "--concept-model", "/a pack"), "--concept-model '/a pack' holds a blank"),
+        (("--image", "x", "--concept-model", "/a pack"), "--concept-model '/a pack' contains a space"),
         (("--image", "x", "--wheels", "."), "--image and --wheels exclude each other"),
-        (("--image", "a b"), "holds a blank"),
+        (("--image", "a b"), "contains a space"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )

@@ -497,7 +497,7 @@ def test_a_missing_model_is_told_on_the_page(place: Callable[..., tuple[Path, Pa
     folders = place("captions", **{"run.csv": CAPTION_RUN})
     with pytest.raises(MissingResource):
         score_submission(*folders, Settings(bootstrap=None), missing)
-    assert "not set up completely" in page(folders)
+    assert "set-up of this competition is incomplete" in page(folders)
     assert "the weights are not here" in page(folders)
     assert not (folders[1] / SCORES).exists()
 

@@ -265,7 +265,10 @@ def test_a_comparison_of_three_runs_is_frames(sample: Path) -> None:
 
     assert len(pairs) == len(compared.pairs) == 6
     assert list(pairs["difference"]) == [pair.difference for pair in compared.pairs]
-    assert set(pairs["b"]) == {str(sample / "valid_concepts.csv"), "runs[2]"}
+    second, third = dict.fromkeys(pairs["b"])
+    assert second.endswith("valid_concepts.csv")
+    assert not Path(second).is_absolute()
+    assert third == "runs[2]"
     assert images.shape == (13, 6)
     assert images["concept_f1"]["runs[2]"].mean() == compared.reports[2].metrics["concept_f1"].mean
     assert len(groups) == sum(len(pair.effects["modality"]) for pair in compared.pairs)

@@ -98,7 +98,7 @@ STARTS: Mapping[str, tuple[str, Damage, int, str]] = {
         "the output of Qwen3ForCausalLM is not finite",
     ),
     "decoder, cut": ("decoder", bytes_of(WEIGHTS, b"x" * 30), 1, f"{WEIGHTS}: expected a safetensors file"),
-    "decoder, absent": ("decoder", lambda at: (at / WEIGHTS).unlink(), 3, "no model.safetensors"),
+    "decoder, absent": ("decoder", lambda at: (at / WEIGHTS).unlink(), 3, "neither model.safetensors"),
     "decoder, strange configuration": (
         "decoder",
         value_of("config.json", "vocab_size", value="many"),

@@ -89,7 +89,7 @@ def test_words_that_no_training_caption_has_are_counted() -> None:
     assert looks(["chest fooooo"], ["chest"], None, vocabulary(["Chest."]))["unknown_words"] == 0.5
 
 
-@pytest.mark.parametrize(("task", "doubted"), [("captions", 1), ("concepts", 0)])
+@pytest.mark.parametrize(("task", "doubted"), [("captions", 1), ("frozen-captions", 1), ("concepts", 0)])
 def test_the_run_file_of_a_captioner_is_looked_at_too(tmp_path: Path, task: str, doubted: int) -> None:
     write_document(tmp_path / "run.json", {"recipe": {"run": {"task": task}}, "scores": {}})
     write_csv(tmp_path / "run.csv", ("ID", "Caption"), [[str(i), "CT."] for i in range(20)])
