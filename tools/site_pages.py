@@ -11,7 +11,6 @@ import logging
 import os
 import re
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -59,7 +58,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return LINK.sub(on_site, markdown)
 
 
-def on_page_content(html: str, **_context: Any) -> str:
+def on_page_content(html: str, **_context: object) -> str:
     r"""Show `\|` in a cell as GitHub does: Python-Markdown keeps the backslash within code."""
     return CELL.sub(lambda cell: cell[0].replace("\\|", "|"), html)
 
