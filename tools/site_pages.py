@@ -27,6 +27,7 @@ OUTSIDE = {
     "submissions/README.md": "project/submissions.md",
 }
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s:#]+)(#[^)\s]*)?\)")
+CELL = re.compile(r"<td[^>]*>.*?</td>", re.DOTALL)
 _log = logging.getLogger("mkdocs.hooks.site_pages")
 
 
@@ -55,6 +56,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if place == "api.md":
         markdown += "".join(f"\n::: rocov2_eval.{name}\n" for name in _public_names())
     return LINK.sub(on_site, markdown)
+
+
+def on_page_content(html: str, **_context: object) -> str:
+    r"""Show `\|` in a cell as GitHub does: Python-Markdown keeps the backslash within code."""
+    return CELL.sub(lambda cell: cell[0].replace("\\|", "|"), html)
 
 
 def _public_names() -> list[str]:

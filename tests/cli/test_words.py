@@ -107,3 +107,14 @@ def test_no_text_has_a_phrase_that_the_rules_replace() -> None:
         if banned.search(text)
     ]
     assert not found, "\n".join(found)
+
+
+def test_no_page_has_a_phrase_that_the_rules_replace() -> None:
+    banned = re.compile("|".join(BANNED))
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    found = [
+        f"{page.relative_to(ROOT)}: {match[0]}"
+        for page in pages
+        for match in banned.finditer(" ".join(page.read_text(encoding="utf-8").split()))
+    ]
+    assert not found, "\n".join(found)
