@@ -73,7 +73,9 @@ def test_a_model_leaves_concepts_of_other_types_out_and_lists_those_without_a_na
         "cui,name,name_status,tui\nC0000003,belief,P,T078\nC0000002,retina,P,T023\nC0000001,retina,P,T023\n"
     )
     assert run("model", table, "--types", "ANAT", "--out", out) == 0
-    assert "1  concepts left without a name" in capsys.readouterr().out
+    assert (
+        "1  concepts without a remaining name; rocov2.json in the pack lists them" in capsys.readouterr().out
+    )
     with zipfile.ZipFile(out) as archive:
         told = json.loads(archive.read("rocov2.json"))
     assert told["nameless"] == ["C0000002"]
@@ -93,7 +95,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        (("model", "--out", "p.zip"), 2, "nothing to make a model pack of"),
+        (("model", "--out", "p.zip"), 2, "no names for a model pack: give a TABLE.csv or --umls DIR"),
         (("model", "x.csv", "--source", "MSH", "--out", "p.zip"), 2, "--source needs --umls"),
         (("model", "x.csv", "--out", "p"), 2, "ends in .zip"),
         (("model", "x.csv", "--types", "organs", "--out", "p.zip"), 2, "'organs' is neither"),

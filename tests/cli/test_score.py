@@ -1007,7 +1007,7 @@ def test_verify_finds_no_difference_from_rouge_score_and_bert_score(
     [
         ("text", "\n  rouge1     0.0e+00\n"),
         ("markdown", "\n| rouge1 | 0.0e+00 |\n"),
-        ("github", "; rouge1 differs 0.0e+00"),
+        ("github", "; rouge1 differs by 0.0e+00"),
     ],
 )
 def test_verify_prints_the_largest_difference(
@@ -1027,7 +1027,7 @@ def test_verify_claims_nothing_of_images_that_cannot_be_compared(
     Path("one.csv").write_text("".join(f"{row}\n" for row in kept), encoding="utf-8")
     words = ("score", "one.csv", "--truth", sample, "--lenient", "-q", "--no-ci", "--verify", 13)
     answer = call(*words, "--metric", "concept_f1_manual")
-    expected = "\n  none of the chosen images can be compared\n"
+    expected = "\n  none of the selected images can be compared\n"
     assert expected in answer.out
 
 

@@ -360,20 +360,24 @@ def test_nothing_but_scores_and_page_is_written(place: Callable[..., tuple[Path,
         ({"notes.docx": "x"}, "R004", "found notes.docx"),
         ({"run.csv": ""}, "R003", "no row"),
         ({"run.csv": run_of().replace("image_003", "image_3")}, "R104", "&#39;image_3&#39; is not an image"),
-        ({"run.csv": CAPTION_RUN}, "R605", "run.csv holds captions, this task wants concepts"),
+        ({"run.csv": CAPTION_RUN}, "R605", "run.csv contains captions, but this task expects concepts"),
         ({"run.csv": b"ID,CUIs\nimage_000,\xff\n"}, "R002", "not UTF-8"),
         ({"run.zip": zip_of(a="x", b="y")}, "R004", "expected one CSV file in the archive"),
         ({"a.csv": run_of(), "b.csv": run_of()}, "R004", "found 2: a.csv, b.csv"),
         ({f"{i}.csv": run_of() for i in range(9)}, "R004", "found 9: 0.csv, 1.csv, 2.csv, 3.csv, 4.csv, …"),
-        ({"run.csv": run_of(), "predict.py": "import os"}, "R004", "nothing else, found predict.py"),
+        ({"run.csv": run_of(), "predict.py": "import os"}, "R004", "only a CSV file, found predict.py"),
         ({"run.csv": run_of(), "README.txt": "Made by trees"}, "R004", "found 2: README.txt, run.csv"),
         ({"run.csv": run_of(), "latin.txt": b"caf\xe9"}, "R002", "not UTF-8"),
-        ({"run.csv": run_of(), "deep/metadata": "command: sh"}, "R004", "nothing else, found deep/metadata"),
+        (
+            {"run.csv": run_of(), "deep/metadata": "command: sh"},
+            "R004",
+            "only a CSV file, found deep/metadata",
+        ),
         ({"run.csv": run_of(), "metadata": "elapsedTime: 3.2\nexitCode: 0\n"}, "R004", "ran (exit code 0)"),
         ({"run.csv": run_of(), "metadata": "exitcode : -9\r\n"}, "R004", "ran (exit code -9)"),
         ({"run.csv": run_of(), "metadata": '{"n": 1, "exitCode": 1}'}, "R004", "ran (exit code 1})"),
         ({"run.csv": run_of(), "metadata": "command: python x.py\n"}, "R004", "ran (command python x.py)"),
-        ({"run.csv": run_of(), "metadata": "#" * 5000}, "R004", "metadata of more than 4,096 bytes"),
+        ({"run.csv": run_of(), "metadata": "#" * 5000}, "R004", "metadata with more than 4,096 bytes"),
     ],
     ids=[
         *("nothing", "no table", "empty", "bad id", "other task", "not text", "bad zip", "two", "many"),
@@ -487,7 +491,7 @@ def test_a_bug_leaves_a_page_and_no_scores(
     with pytest.raises(ZeroDivisionError):
         scored(folders)
     assert [path.name for path in folders[1].iterdir()] == [PAGE]
-    assert "did not come to its end" in page(folders)
+    assert "The evaluation did not finish" in page(folders)
 
 
 def test_a_missing_model_is_told_on_the_page(place: Callable[..., tuple[Path, Path]]) -> None:
@@ -509,12 +513,12 @@ def test_the_task_is_that_of_the_reference_data(place: Callable[..., tuple[Path,
 
 def test_reference_data_of_both_tasks_need_a_task(place: Callable[..., tuple[Path, Path]]) -> None:
     folders = place(None, **{"run.csv": run_of()})
-    with pytest.raises(UsageFault, match="name one with --task"):
+    with pytest.raises(UsageFault, match="contains truth of concepts and captions: select one with --task"):
         scored(folders, None)
 
 
 def test_no_reference_data_is_told(tmp_path: Path) -> None:
-    with pytest.raises(MissingResource, match=r"no concepts\.csv and no captions\.csv"):
+    with pytest.raises(MissingResource, match=r"contains neither concepts\.csv nor captions\.csv"):
         scored((tmp_path / "input", tmp_path / "output"), None)
 
 
@@ -523,7 +527,7 @@ def test_a_broken_truth_is_not_the_participants_fault(place: Callable[..., tuple
     store(folders[0] / "ref/test_concepts.csv", b"ID,CUIs\nimage_000,C7777777,surplus\n")
     with pytest.raises(RejectedInput) as error:
         scored(folders)
-    assert "only its organisers can mend" in page(folders)
+    assert "a fault that only the organisers can correct" in page(folders)
     assert "C7777777" not in page(folders)
     told = {(item.code, item.line, item.message) for item in error.value.findings}
     assert told == {("R501", line, "the truth cannot be used") for line in (2, None)}
@@ -561,7 +565,7 @@ def test_a_score_that_no_image_has_is_no_score(place: Callable[..., tuple[Path, 
     store(
         folders[0] / "ref/test_concepts_manual.csv", "\n".join(["ID,CUIs", *map("{},".format, IDS)]).encode()
     )
-    with pytest.raises(MissingResource, match="no image that concept_f1_manual is computed for"):
+    with pytest.raises(MissingResource, match="no image for which concept_f1_manual can be computed"):
         scored(folders)
     assert not (folders[1] / SCORES).exists()
 
@@ -714,7 +718,7 @@ def test_a_competition_of_an_edition_with_bleu_ranks_by_it(
 
 
 def test_a_file_holds_one_task(truth: Path) -> None:
-    with pytest.raises(UsageFault, match="holds one task"):
+    with pytest.raises(UsageFault, match="is a file with one task: name a folder for two tasks"):
         made(truth / "test_captions.csv", tasks=("captions", "concepts"))
 
 
@@ -876,13 +880,13 @@ def test_of_several_splits_the_test_split_is_taken_and_told(truth: Path) -> None
     notes: list[str] = []
     files = made(truth, notes, tasks=("concepts",))
     assert set(below(files, "reference_data_concepts")) == {"test_concepts.csv", "test_concepts_manual.csv"}
-    assert notes[0] == f"scored on the test split; {truth} also has valid"
+    assert notes[0] == f"the test split is scored; {truth} also contains valid"
 
 
 def test_several_splits_without_a_test_split_need_a_choice(tmp_path: Path) -> None:
     folder = write_truth(tmp_path / "t", "valid_")
     write_truth(folder, "train_")
-    with pytest.raises(UsageFault, match="has the splits valid, train: name one with --split"):
+    with pytest.raises(UsageFault, match="has the splits valid, train: select one with --split"):
         made(folder)
     files = made(folder, split="train", tasks=("concepts",))
     assert "reference_data_concepts/train_concepts.csv" in files
@@ -906,7 +910,7 @@ def test_without_manual_concepts_there_is_no_column_for_them(truth: Path) -> Non
     (truth / "test_concepts_manual.csv").unlink()
     notes: list[str] = []
     assert columns(made(truth, notes, tasks=("concepts",))) == ["concept_f1"]
-    assert any("no concept_f1_manual" in note for note in notes)
+    assert any("concept_f1_manual is not computed" in note for note in notes)
 
 
 def test_a_task_without_truth_is_left_out_and_told(truth: Path) -> None:
@@ -914,7 +918,7 @@ def test_a_task_without_truth_is_left_out_and_told(truth: Path) -> None:
     notes: list[str] = []
     described = document(made(truth, notes))
     assert [task["name"] for task in described["tasks"]] == ["Concept detection"]
-    assert any("no task of captions" in note for note in notes)
+    assert any("no task with captions" in note for note in notes)
 
 
 def test_a_task_asked_for_needs_its_truth(truth: Path) -> None:
@@ -924,7 +928,7 @@ def test_a_task_asked_for_needs_its_truth(truth: Path) -> None:
 
 
 def test_a_folder_without_truth_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MissingResource, match="holds no truth of concepts or captions"):
+    with pytest.raises(MissingResource, match="contains no truth of concepts or captions"):
         made(tmp_path)
 
 

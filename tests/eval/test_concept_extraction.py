@@ -241,7 +241,7 @@ def test_a_damaged_archive_is_named_as_such(pack: Path, tmp_path: Path) -> None:
     ("member", "complaint"),
     [
         ("cdb.dat", "a model pack of MedCAT 1, expected one of MedCAT 2"),
-        ("pack/cdb/config", "no cdb/ at its top, expected a model pack of MedCAT 2"),
+        ("pack/cdb/config", "no folder cdb/ at its top, expected a model pack of MedCAT 2"),
     ],
 )
 def test_an_archive_of_something_else_is_refused_with_what_was_expected(

@@ -227,7 +227,7 @@ def test_a_checkpoint_that_lacks_tensors_is_refused(
     weights = load_file(broken / "model.safetensors")
     weights.pop("encoder.layer.1.output.dense.weight")
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(MissingResource, match="lack 1 tensors"), opened(broken):
+    with pytest.raises(MissingResource, match="lack 1 tensor, such as"), opened(broken):
         pass
 
 
@@ -235,7 +235,7 @@ def test_a_text_beyond_the_tokenizers_limit_is_cut_with_a_note(folders: dict[str
     notes: list[str] = []
     with opened(folders["bert"], notify=notes.append) as encoder:
         assert len(encoder.encode(["chest " * 1000]).tokens.ids) == 512
-    assert ["1 caption of 512 tokens or more" in note for note in notes] == [True]
+    assert ["1 caption with 512 tokens or more" in note for note in notes] == [True]
 
 
 @pytest.mark.slow

@@ -97,7 +97,12 @@ STARTS: Mapping[str, tuple[str, Damage, int, str]] = {
         1,
         "the output of Qwen3ForCausalLM is not finite",
     ),
-    "decoder, cut": ("decoder", bytes_of(WEIGHTS, b"x" * 30), 1, f"{WEIGHTS}: expected a safetensors file"),
+    "decoder, cut": (
+        "decoder",
+        bytes_of(WEIGHTS, b"x" * 30),
+        1,
+        f"{WEIGHTS}: expected a complete safetensors file",
+    ),
     "decoder, absent": ("decoder", lambda at: (at / WEIGHTS).unlink(), 3, "neither model.safetensors"),
     "decoder, strange configuration": (
         "decoder",
@@ -145,7 +150,7 @@ STARTS: Mapping[str, tuple[str, Damage, int, str]] = {
     ),
 }
 RUNS: Mapping[str, tuple[Damage, int, str]] = {
-    "weights, cut": (bytes_of(BEST, b"x" * 30), 1, f"{BEST}: expected a safetensors file"),
+    "weights, cut": (bytes_of(BEST, b"x" * 30), 1, f"{BEST}: expected a complete safetensors file"),
     "weights, absent": (lambda at: (at / BEST).unlink(), 3, f"{BEST}: no such checkpoint"),
     "adapters of another rank": (
         value_of(FACTS, "options", "lora_rank", value=3),
