@@ -307,4 +307,4 @@ def test_two_runs_at_once_are_refused(
         fcntl.flock(file, fcntl.LOCK_EX)
         code = build(folder, "--workers", "1")
 
-    assert (code, "another run is at work" in capsys.readouterr().err) == (3, True)
+    assert (code, "another run uses this build" in capsys.readouterr().err) == (3, True)
