@@ -308,10 +308,11 @@ def begin(options: CaptionerOptions, generation: GenerationOptions, captions: Se
     """
     own = options.decoder in DECODERS
     text = train_text(captions, options.vocabulary) if own else open_text(fetched(options.decoder))
-    encoder = _eyes(options.encoder, options.size)
+    ours = named_network(options.encoder)
+    encoder = _eyes(ours, options.encoder, options.size)
     captioner = compose(options, vocabulary=len(text), end=text.end, encoder=encoder)
     refuse_too_long(captioner, generation.most_tokens)
-    look = look_of(options)
+    look = msgspec.structs.replace(ours[1], size=options.size) if ours else look_of(options)
     return Ready(
         captioner=captioner,
         text=text,
@@ -322,7 +323,7 @@ def begin(options: CaptionerOptions, generation: GenerationOptions, captions: Se
 
 
 def look_of(options: CaptionerOptions) -> Normalisation:
-    """Return how pictures must look for the encoder.
+    """Return how pictures must look for the encoder, one of `ENCODERS` or of transformers.
 
     Raises:
         RejectedInput: The folder of the encoder does not say it.
@@ -331,8 +332,7 @@ def look_of(options: CaptionerOptions) -> Normalisation:
         return Normalisation(
             mean=HALF, std=HALF, size=options.size, source=options.encoder, licence=_licence(options.encoder)
         )
-    ours = named_network(options.encoder)
-    look = ours[1] if ours else vision.look_of(fetched(options.encoder), options.encoder)
+    look = vision.look_of(fetched(options.encoder), options.encoder)
     return msgspec.structs.replace(look, size=options.size)
 
 
@@ -408,7 +408,8 @@ def open_ready(folder: Path, weights: Path) -> Ready:
     tensors, header = checkpoint.read(weights)
     bases = changed.sources(header, weights)
     try:
-        seen = _eyes(bases[ENCODER], facts.options.size) if ENCODER in bases else None
+        base = bases.get(ENCODER)
+        seen = _eyes(named_network(base), base, facts.options.size) if base else None
         captioner = rebuild(facts.options, facts.shapes, bases, seen)
     except (*DAMAGES, RejectedInput, UsageFault) as error:
         raise RejectedInput(f"{folder / FACTS}: no captioner can be built from it: {error}") from None
@@ -424,13 +425,12 @@ def open_ready(folder: Path, weights: Path) -> Ready:
     )
 
 
-def _eyes(name: str, size: int) -> vision.VisionEncoder | None:
-    """Return one of our networks as an encoder; None for a name that is none of ours.
+def _eyes(ours: tuple[Any, Normalisation] | None, name: str, size: int) -> vision.VisionEncoder | None:
+    """Return one of our networks, as `named_network` opens it, as an encoder; None where it is none of ours.
 
     Raises:
         UsageFault: It is a run of a model of transformers, which our captioners name itself.
     """
-    ours = named_network(name)
     if ours is None:
         return None
     network, _ = ours

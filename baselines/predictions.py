@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -51,6 +51,40 @@ _OPENERS: Mapping[str, Callable[[Path], _Detector]] = {
 }
 _NAMED = 5  # entries left out that a message lists
 _AS_BLACK = "Each is answered as a black picture, because a run needs a row for every image."
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Ensemble:
+    """Runs of concept detection that answer together; one alone too.
+
+    Attributes:
+        detectors: What answers, by run.
+        records: Content of `run.json`, by run.
+        examples: The images to answer.
+        pictures: The pictures of these images as each run sees them.
+        session: The data and the device.
+        within: Concepts that alone are answered; all if empty.
+    """
+
+    detectors: Sequence[_Detector]
+    records: Sequence[Mapping[str, Any]]
+    examples: Examples
+    pictures: Sequence[PictureCache]
+    session: Session
+    within: Collection[str]
+
+    def within_first(self, cells: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+        """Return the concepts of each image that the first run answers and that are asked for."""
+        only = _options(self.records[0], DataOptions, "data").only
+        return restricted(restricted(cells, only), self.within)
+
+    def found(self, pictures: Sequence[PictureCache]) -> Iterator[tuple[_Detector, FloatArray]]:
+        """Yield each member with the probability of each of its labels, shape (n, labels)."""
+        for detector, seen in zip(self.detectors, pictures, strict=True):
+            yield (
+                detector,
+                detector.probabilities(seen, self.session.runtime.device, self.session.display.steps),
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +138,19 @@ def predict(
     pictures = _pictures(records, examples, session, _AS_BLACK)
     with session.runtime.autocast():
         if tasks[0] in _OPENERS:
-            detectors = [_OPENERS[task](folder) for folder, task in zip(folders, tasks, strict=True)]
-            answer = _COMBINATIONS[combine]
-            write_csv(out, ("ID", "CUIs"), answer(detectors, records, examples, pictures, session, within))
+            ensemble = _Ensemble(
+                detectors=[_OPENERS[task](folder) for folder, task in zip(folders, tasks, strict=True)],
+                records=records,
+                examples=examples,
+                pictures=pictures,
+                session=session,
+                within=within,
+            )
+            write_csv(out, ("ID", "CUIs"), _COMBINATIONS[combine](ensemble))
         else:
-            write_captions(out, examples.ids, _generated(folders[0], pictures[0], examples, session))
+            write_captions(
+                out, examples.ids, _generated(folders[0], tasks[0], pictures[0], examples, session)
+            )
     unread = {image_id: fault for each in pictures for image_id, fault in each.broken.items()}
     return Answered(images=len(examples), unread=unread)
 
@@ -136,9 +178,11 @@ def _pictures(
     ]
 
 
-def _generated(folder: Path, cache: PictureCache, examples: Examples, session: Session) -> Sequence[str]:
+def _generated(
+    folder: Path, task: str, cache: PictureCache, examples: Examples, session: Session
+) -> Sequence[str]:
     """Return a caption for each image of a split, for one that is black because it is broken too."""
-    if runlog.read_run(folder)["recipe"]["run"]["task"] == "frozen-captions":
+    if task == "frozen-captions":
         return open_captions(folder).tell(cache, session.runtime.device, session.display.steps)
     ready = captions.open_ready(folder, folder / BEST)
     ready.captioner.to(session.runtime.device)
@@ -148,33 +192,17 @@ def _generated(folder: Path, cache: PictureCache, examples: Examples, session: S
     return captions.predict(ready, pictures, session.runtime.device, progress=session.display.steps)
 
 
-def _united(  # noqa: PLR0917  who answers what, where
-    detectors: Sequence[_Detector],
-    records: Sequence[Mapping[str, Any]],
-    examples: Examples,
-    pictures: Sequence[PictureCache],
-    session: Session,
-    within: Collection[str],
-) -> list[tuple[str, str]]:
+def _united(ensemble: _Ensemble) -> list[tuple[str, str]]:
     """Return id and concepts of each image: those that any member decides on, each by its own rule."""
-    only = _options(records[0], DataOptions, "data").only
-    cells: list[dict[str, None]] = [{} for _ in examples.ids]
-    for detector, seen in zip(detectors, pictures, strict=True):
-        found = detector.probabilities(seen, session.runtime.device, session.display.steps)
+    cells: list[dict[str, None]] = [{} for _ in ensemble.examples.ids]
+    for detector, found in ensemble.found(ensemble.pictures):
         for cell, chosen in zip(cells, decisions.decide(found, detector.decision), strict=True):
             cell.update(dict.fromkeys(detector.labels[place] for place in chosen))
-    kept = restricted(restricted([tuple(cell) for cell in cells], only), within)
-    return [(image_id, ";".join(cell)) for image_id, cell in zip(examples.ids, kept, strict=True)]
+    kept = ensemble.within_first([tuple(cell) for cell in cells])
+    return [(image_id, ";".join(cell)) for image_id, cell in zip(ensemble.examples.ids, kept, strict=True)]
 
 
-def _averaged(  # noqa: PLR0917  who answers what, where
-    detectors: Sequence[_Detector],
-    records: Sequence[Mapping[str, Any]],
-    examples: Examples,
-    pictures: Sequence[PictureCache],
-    session: Session,
-    within: Collection[str],
-) -> list[tuple[str, str]]:
+def _averaged(ensemble: _Ensemble) -> list[tuple[str, str]]:
     """Return id and concepts of each image of a split.
 
     Several members answer what the first was asked: over the union of their labels, but for those that the
@@ -182,44 +210,42 @@ def _averaged(  # noqa: PLR0917  who answers what, where
     mean is calibrated otherwise than its parts. So it is for a part of the labels: how many to answer follows
     from what can be right.
     """
-    data = _options(records[0], DataOptions, "data")
-    table = _options(records[0], DecisionOptions, "decision").table
+    detectors, session, within = ensemble.detectors, ensemble.session, ensemble.within
     known = dict.fromkeys(label for detector in detectors for label in detector.labels)
-    labels = tuple(restricted(restricted([tuple(known)], data.only), within)[0])
+    labels = tuple(ensemble.within_first([tuple(known)])[0])
     if not labels:
         raise RejectedInput(f"none of the {len(within):,} requested concepts was learnt")
     decision = detectors[0].decision
     if len(detectors) > 1 or within:
-        if examples.split == PICTURES:
+        if ensemble.examples.split == PICTURES:
             raise UsageFault(
                 f"{session.data}: a folder of pictures, but the mean of several runs needs a rule that "
                 "is fitted on the validation split of a dataset; use --combine union, where each run "
                 "decides"
             )
+        data = _options(ensemble.records[0], DataOptions, "data")
+        table = _options(ensemble.records[0], DecisionOptions, "decision").table
         valid = read_examples(session.data, data.valid, (table,))
         truth, outside = label_matrix(restricted(concepts_of(valid, table, data), within), labels)
         seen = _pictures(
-            records, valid, session, "Each is used as a black picture when the decision is fitted."
+            ensemble.records, valid, session, "Each is used as a black picture when the decision is fitted."
         )
-        decision = decisions.fit(_mean(detectors, labels, seen, session), truth, decision.rule, outside)
-    chosen = decisions.decide(_mean(detectors, labels, pictures, session), decision)
-    return list(zip(examples.ids, decisions.concept_cells(chosen, labels), strict=True))
+        decision = decisions.fit(
+            _mean(ensemble.found(seen), labels, len(valid)), truth, decision.rule, outside
+        )
+    mean = _mean(ensemble.found(ensemble.pictures), labels, len(ensemble.examples))
+    chosen = decisions.decide(mean, decision)
+    return list(zip(ensemble.examples.ids, decisions.concept_cells(chosen, labels), strict=True))
 
 
-def _mean(
-    detectors: Sequence[_Detector],
-    labels: Sequence[str],
-    pictures: Sequence[PictureCache],
-    session: Session,
-) -> FloatArray:
-    """Return the probability of each label of each image, shape (n, labels).
+def _mean(answers: Iterable[tuple[_Detector, FloatArray]], labels: Sequence[str], n: int) -> FloatArray:
+    """Return the probability of each label of each of n images, shape (n, labels).
 
     It is the mean over the members that know the label: one that was never taught it has no vote.
     """
     place = {label: i for i, label in enumerate(labels)}
-    sums, votes = np.zeros((len(pictures[0]), len(labels))), np.zeros(len(labels))
-    for detector, seen in zip(detectors, pictures, strict=True):
-        found = detector.probabilities(seen, session.runtime.device, session.display.steps)
+    sums, votes = np.zeros((n, len(labels))), np.zeros(len(labels))
+    for detector, found in answers:
         own = [i for i, label in enumerate(detector.labels) if label in place]
         at = [place[detector.labels[i]] for i in own]
         sums[:, at] += found[:, own]
@@ -233,7 +259,7 @@ def _options(record: Mapping[str, Any], kind: type[_Kind], table: str) -> _Kind:
     return read_options(kind, record["recipe"][table], f"{runlog.RUN} [{table}]", Path())
 
 
-_COMBINATIONS: Mapping[Combination, Callable[..., list[tuple[str, str]]]] = {
+_COMBINATIONS: Mapping[Combination, Callable[[_Ensemble], list[tuple[str, str]]]] = {
     "mean": _averaged,
     "union": _united,
 }

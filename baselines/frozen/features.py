@@ -256,7 +256,7 @@ def _digest(network: torch.nn.Module) -> str:
     for name, tensor in sorted(network.state_dict().items()):
         if HEAD not in name:
             found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+            found.update(checkpoint.raw(tensor))
     return found.hexdigest()
 
 

@@ -217,6 +217,19 @@ def admitted(submissions: Sequence[Submission], rejections: Sequence[Rejection],
     kept: list[Submission] = []
     late: list[Rejection] = []
     set_aside: list[SetAside] = []
+
+    def aside(
+        item: Submission | Rejection, status: Status, reason: str, metadata: Mapping[str, Any]
+    ) -> SetAside:
+        return SetAside(
+            team=item.team,
+            run=item.run,
+            status=status,
+            reason=reason,
+            metadata=metadata,
+            display_name=names.get(item.team, item.team),
+        )
+
     for item in submissions:
         status, reason = rules.decision(item.team, item.run, item.metadata.get("status"))
         metadata = dict(item.metadata) | {"status": status}
@@ -224,16 +237,7 @@ def admitted(submissions: Sequence[Submission], rejections: Sequence[Rejection],
         if (time := rules.run(item.team, item.run).submitted_at) is not None:
             metadata["submitted_at"] = time.isoformat()
         if status in _WITHOUT_SCORES:
-            set_aside.append(
-                SetAside(
-                    team=item.team,
-                    run=item.run,
-                    status=status,
-                    reason=reason,
-                    metadata=metadata,
-                    display_name=names.get(item.team, item.team),
-                )
-            )
+            set_aside.append(aside(item, status, reason, metadata))
         elif fault := _lateness(metadata, rules):
             found = finding("R608", f"{item.team}/{item.run}/{METADATA}", None, fault)
             late.append(Rejection(team=item.team, run=item.run, findings=(found,)))
@@ -242,16 +246,7 @@ def admitted(submissions: Sequence[Submission], rejections: Sequence[Rejection],
     for rejection in rejections:
         status, reason = rules.decision(rejection.team, rejection.run, None)
         if status in _WITHOUT_SCORES:
-            set_aside.append(
-                SetAside(
-                    team=rejection.team,
-                    run=rejection.run,
-                    status=status,
-                    reason=reason,
-                    metadata={},
-                    display_name=names.get(rejection.team, rejection.team),
-                )
-            )
+            set_aside.append(aside(rejection, status, reason, {}))
         else:
             late.append(rejection)
     known = [(item.team, item.run) for item in submissions]
