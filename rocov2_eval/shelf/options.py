@@ -32,6 +32,7 @@ ONLY_SPEED = msgspec.Meta(extra={"only_speed": True})
 
 _FAULT = re.compile(r"(?P<reason>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_NO_TIME = re.compile("Expected datetime with a timezone component|Invalid RFC3339 encoded datetime")
 _KINDS: Mapping[str, str] = {
     "str": "text", "int": "a whole number", "float": "a number", "bool": "true or false",
     "array": "a list", "object": "a table",
@@ -120,7 +121,7 @@ def _explained(fault: str, kind: type, table: Mapping[str, Any]) -> str:
         reason = "expected " + " or ".join(map(repr, _words(typing.get_type_hints(kind)[name])))
     reason = re.sub(r", got `\w+`\Z", "", reason)
     reason = re.sub(r"`([^`]*)`", lambda types: " or ".join(_named(types[1])), reason)
-    reason = reason.replace("datetime with a timezone component", "a time with its zone, such as 12:00:00Z")
+    reason = _NO_TIME.sub("expected a time with its zone, such as 12:00:00Z", reason)
     shown = str(found) if isinstance(found, datetime) else repr(found)
     return f" {key.removesuffix('[...]')}: {shorten(shown)}, {reason[0].lower()}{reason[1:]}"
 

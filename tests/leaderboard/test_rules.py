@@ -241,6 +241,7 @@ def test_options_of_a_board_may_stand_in_its_file(
             "deadline = 2026-05-08T23:59:00",
             "23:59:00, expected a time with its zone, such as 12:00:00Z",
         ),
+        ('deadline = "tomorrow"', "deadline: 'tomorrow', expected a time with its zone, such as 12:00:00Z"),
         ('teams = "alpha"', "expected a table"),
         ('[teams.alpha]\nstatus = "banned"', "status"),
         ('[teams.alpha]\nstatus = "disqualified"', "status disqualified needs a reason"),
